@@ -1,0 +1,193 @@
+//! What a client may submit.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Input, InvalidInput, TaskType, UnknownTaskType};
+
+/// How many pairs of metadata a task may carry.
+pub const MAX_METADATA_PAIRS: usize = 10;
+/// How many bytes its metadata's keys and values may have together.
+pub const MAX_METADATA_BYTES: usize = 1_024;
+
+/// The client's own notes on a task: given back, never interpreted.
+pub type Metadata = BTreeMap<String, String>;
+
+/// A checked submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTask {
+    /// What it asks for.
+    pub task_type: TaskType,
+    /// What it is asked of.
+    pub input: Input,
+    /// The client's own notes.
+    pub metadata: Metadata,
+}
+
+/// Which part of a submission is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubmissionRefusal {
+    /// The whole is not a submission.
+    Shape,
+    /// `type`.
+    TaskType,
+    /// `input`.
+    Input,
+    /// `metadata`.
+    Metadata,
+}
+
+/// Why a submission is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidSubmission {
+    /// The part at fault.
+    pub refusal: SubmissionRefusal,
+    /// A sentence that names it and says what to send.
+    pub message: String,
+}
+
+impl InvalidSubmission {
+    fn new(refusal: SubmissionRefusal, message: impl Into<String>) -> Self {
+        Self {
+            refusal,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<UnknownTaskType> for InvalidSubmission {
+    fn from(error: UnknownTaskType) -> Self {
+        Self::new(SubmissionRefusal::TaskType, format!("type: {error}"))
+    }
+}
+
+impl From<InvalidInput> for InvalidSubmission {
+    fn from(error: InvalidInput) -> Self {
+        Self::new(SubmissionRefusal::Input, error.0)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    #[serde(rename = "type")]
+    task_type: String,
+    input: Value,
+    #[serde(default)]
+    metadata: Option<Value>,
+}
+
+impl NewTask {
+    /// Checks a request's body.
+    ///
+    /// # Errors
+    /// [`InvalidSubmission`] names the first part that is at fault.
+    pub fn parse(body: Value) -> Result<Self, InvalidSubmission> {
+        let fields: Fields = serde_json::from_value(body).map_err(|error| {
+            let shape = r#"send {"type": "...", "input": {...}, "metadata": {...}}, metadata being optional"#;
+            InvalidSubmission::new(
+                SubmissionRefusal::Shape,
+                format!("the body is no task ({error}); {shape}"),
+            )
+        })?;
+        let task_type = fields.task_type.parse()?;
+        let metadata = metadata(fields.metadata)?;
+        let input = Input::parse(task_type, fields.input)?;
+        Ok(Self {
+            task_type,
+            input,
+            metadata,
+        })
+    }
+}
+
+fn metadata(given: Option<Value>) -> Result<Metadata, InvalidSubmission> {
+    let refuse = |message: String| Err(InvalidSubmission::new(SubmissionRefusal::Metadata, message));
+    let metadata: Metadata = match given {
+        None | Some(Value::Null) => return Ok(Metadata::new()),
+        Some(value) => match serde_json::from_value(value) {
+            Ok(metadata) => metadata,
+            Err(_) => return refuse("metadata must be an object whose values are all strings".to_owned()),
+        },
+    };
+    let pairs = metadata.len();
+    if pairs > MAX_METADATA_PAIRS {
+        return refuse(format!(
+            "metadata has {pairs} pairs: send at most {MAX_METADATA_PAIRS}"
+        ));
+    }
+    let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes > MAX_METADATA_BYTES {
+        return refuse(format!(
+            "metadata has {bytes} bytes: send at most {MAX_METADATA_BYTES}, keys included"
+        ));
+    }
+    if metadata.contains_key("") {
+        return refuse("metadata has an empty key: name it".to_owned());
+    }
+    Ok(metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(body: Value) -> SubmissionRefusal {
+        NewTask::parse(body).unwrap_err().refusal
+    }
+
+    fn with_metadata(metadata: Value) -> Value {
+        json!({ "type": "sentiment", "input": { "text": "fine" }, "metadata": metadata })
+    }
+
+    #[test]
+    fn a_refusal_names_the_part_at_fault() {
+        for body in [
+            json!([]),
+            json!({}),
+            json!({ "type": "sentiment" }),
+            json!({ "type": 1, "input": {} }),
+        ] {
+            assert_eq!(refusal(body), SubmissionRefusal::Shape);
+        }
+        assert_eq!(
+            refusal(json!({ "type": "sentiment", "input": {}, "typo": 1 })),
+            SubmissionRefusal::Shape
+        );
+        assert_eq!(
+            refusal(json!({ "type": "telepathy", "input": {} })),
+            SubmissionRefusal::TaskType
+        );
+        assert_eq!(
+            refusal(json!({ "type": "sentiment", "input": {} })),
+            SubmissionRefusal::Input
+        );
+    }
+
+    #[test]
+    fn metadata_is_bounded() {
+        let many: Metadata = (0..11).map(|n| (format!("key-{n}"), String::new())).collect();
+        for metadata in [
+            json!(many),
+            json!({ "k": "v".repeat(1_024) }),
+            json!({ "k": 1 }),
+            json!([]),
+            json!({ "": "v" }),
+        ] {
+            assert_eq!(refusal(with_metadata(metadata)), SubmissionRefusal::Metadata);
+        }
+        let task = NewTask::parse(with_metadata(json!({ "k": "v".repeat(1_023) }))).unwrap();
+        assert_eq!(task.metadata.len(), 1);
+        assert!(
+            NewTask::parse(with_metadata(json!(null)))
+                .unwrap()
+                .metadata
+                .is_empty()
+        );
+    }
+}
