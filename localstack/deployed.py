@@ -1,0 +1,106 @@
+"""One deployed stack beside its template: what each resource is called, and what the template says of it."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from localstack import stack
+from localstack.cloud import Failure, client, region
+from localstack.template import Resolver, parameter_values
+
+# What CloudFormation shows in the place of a NoEcho parameter.
+MASKED = "****"
+
+
+class Deployed:
+    """`given` are the parameters to judge by; without them, those that the stack itself says it has."""
+
+    def __init__(self, template: dict, name: str, given: dict[str, str] | None = None) -> None:
+        standing = stack.find(name)
+        if standing is None:
+            raise Failure(f"there is no stack {name}: deploy it first")
+        self.template = template
+        self.name = name
+        self.stack_parameters = {
+            parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in standing.get("Parameters", [])
+        }
+        self.parameters = self.stack_parameters if given is None else parameter_values(template, given)
+        self.ids = stack.resources(name)
+        missing = sorted(set(template["Resources"]) - set(self.ids))
+        if missing:
+            raise Failure(f"the stack {name} lacks {', '.join(missing)}: deploy the template anew")
+        self._resolver = Resolver(template, self.parameters, self._reference, self.attribute)
+
+    def of_type(self, kind: str) -> list[str]:
+        return [name for name, resource in self.template["Resources"].items() if resource["Type"] == kind]
+
+    def type(self, logical_id: str) -> str:
+        return self.template["Resources"][logical_id]["Type"]
+
+    def properties(self, logical_id: str) -> dict[str, Any]:
+        return self._resolver.properties(logical_id)
+
+    def _reference(self, name: str) -> str:
+        if name == "AWS::StackName":
+            return self.name
+        if name == "AWS::Region":
+            return region()
+        if name == "AWS::AccountId":
+            return _caller()["Account"]
+        if name == "AWS::Partition":
+            return _caller()["Arn"].split(":")[1]
+        try:
+            physical = self.ids[name]
+        except KeyError:
+            raise Failure(f"the template refers to {name}, which is no resource of it") from None
+        # Some clouds name a route or a stage together with its API.
+        return physical.rsplit("/", 1)[-1] if self.type(name).startswith("AWS::ApiGatewayV2::") else physical
+
+    def attribute(self, logical_id: str, attribute: str) -> str:
+        kind, name = self.type(logical_id), self.ids[logical_id]
+        read = _ATTRIBUTES.get((kind, attribute))
+        if read is None:
+            raise Failure(f"localstack/deployed.py doesn't know {kind}'s {attribute}: teach it, so that it can be checked")
+        return read(name)
+
+
+@functools.cache
+def _caller() -> dict:
+    return client("sts").get_caller_identity()
+
+
+def _function_arn(name: str) -> str:
+    return client("lambda").get_function_configuration(FunctionName=name)["FunctionArn"]
+
+
+def _queue_arn(url: str) -> str:
+    attributes = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return attributes["Attributes"]["QueueArn"]
+
+
+def _table_arn(name: str) -> str:
+    return client("dynamodb").describe_table(TableName=name)["Table"]["TableArn"]
+
+
+def _role_arn(name: str) -> str:
+    return client("iam").get_role(RoleName=name)["Role"]["Arn"]
+
+
+def _bucket_arn(name: str) -> str:
+    return f"arn:{_caller()['Arn'].split(':')[1]}:s3:::{name}"
+
+
+def _log_group_arn(name: str) -> str:
+    groups = client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    return next(group["arn"] for group in groups if group["logGroupName"] == name)
+
+
+_ATTRIBUTES = {
+    ("AWS::Serverless::Function", "Arn"): _function_arn,
+    ("AWS::SQS::Queue", "Arn"): _queue_arn,
+    ("AWS::DynamoDB::Table", "Arn"): _table_arn,
+    ("AWS::IAM::Role", "Arn"): _role_arn,
+    ("AWS::S3::Bucket", "Arn"): _bucket_arn,
+    ("AWS::Logs::LogGroup", "Arn"): _log_group_arn,
+}

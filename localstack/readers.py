@@ -1,0 +1,180 @@
+"""Reads what runs, resource by resource, in the words of a template's properties.
+
+Each reader takes the stack and a logical id, asks the service itself (never CloudFormation, which only repeats what it was
+told), and gives properties as the template would write them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from localstack.cloud import client
+from localstack.deployed import Deployed
+
+
+def function(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    name = deployed.ids[logical_id]
+    actual = client("lambda").get_function_configuration(FunctionName=name)
+    reserved = client("lambda").get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
+    if reserved is not None:
+        actual["ReservedConcurrentExecutions"] = reserved
+    pages = client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=name)
+    actual["Events"] = [
+        {**mapping, "Queue": mapping["EventSourceArn"], "Enabled": mapping["State"] in ("Enabled", "Enabling")}
+        for page in pages
+        for mapping in page["EventSourceMappings"]
+    ]
+    return actual
+
+
+def permission(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    expected = deployed.properties(logical_id)
+    try:
+        policy = client("lambda").get_policy(FunctionName=expected["FunctionName"])
+    except ClientError as error:
+        return absent(error, "ResourceNotFoundException")
+    granted = [
+        {
+            "Action": statement["Action"],
+            "FunctionName": expected["FunctionName"],
+            "Principal": statement["Principal"].get("Service"),
+            # AWS and its emulators write the key with either capital.
+            "SourceArn": next(
+                (
+                    arn
+                    for test in statement.get("Condition", {}).values()
+                    for key, arn in test.items()
+                    if key.lower() == "aws:sourcearn"
+                ),
+                None,
+            ),
+        }
+        for statement in json.loads(policy["Policy"])["Statement"]
+        if statement["Effect"] == "Allow"
+    ]
+    # One function may have several permissions: the one that is meant, else the first, for the message.
+    return next((one for one in granted if one == expected), granted[0] if granted else {})
+
+
+def role(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    name = deployed.ids[logical_id]
+    actual = client("iam").get_role(RoleName=name)["Role"]
+    attached = client("iam").list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    actual["ManagedPolicyArns"] = [policy["PolicyArn"] for policy in attached]
+    actual["Policies"] = [
+        client("iam").get_role_policy(RoleName=name, PolicyName=policy)
+        for policy in client("iam").list_role_policies(RoleName=name)["PolicyNames"]
+    ]
+    return actual
+
+
+def queue(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    answer = client("sqs").get_queue_attributes(QueueUrl=deployed.ids[logical_id], AttributeNames=["All"])
+    actual: dict[str, Any] = dict(answer["Attributes"])
+    if "RedrivePolicy" in actual:
+        actual["RedrivePolicy"] = json.loads(actual["RedrivePolicy"])
+    return actual
+
+
+def table(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    name = deployed.ids[logical_id]
+    actual = client("dynamodb").describe_table(TableName=name)["Table"]
+    actual["BillingMode"] = actual.get("BillingModeSummary", {}).get("BillingMode")
+    expiry = client("dynamodb").describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    actual["TimeToLiveSpecification"] = {
+        "AttributeName": expiry.get("AttributeName"),
+        "Enabled": expiry["TimeToLiveStatus"] in ("ENABLED", "ENABLING"),
+    }
+    backups = client("dynamodb").describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
+    actual["PointInTimeRecoverySpecification"] = {"PointInTimeRecoveryEnabled": recovery == "ENABLED"}
+    return actual
+
+
+def bucket(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    name = deployed.ids[logical_id]
+    actual: dict[str, Any] = {}
+    encryption = _bucket_setting(name, "get_bucket_encryption")
+    actual["BucketEncryption"] = {
+        "ServerSideEncryptionConfiguration": [
+            {"ServerSideEncryptionByDefault": rule["ApplyServerSideEncryptionByDefault"]}
+            for rule in encryption.get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
+        ]
+    }
+    actual["OwnershipControls"] = _bucket_setting(name, "get_bucket_ownership_controls").get("OwnershipControls", {})
+    access = _bucket_setting(name, "get_public_access_block")
+    actual["PublicAccessBlockConfiguration"] = access.get("PublicAccessBlockConfiguration", {})
+    lifecycle = _bucket_setting(name, "get_bucket_lifecycle_configuration")
+    actual["LifecycleConfiguration"] = {"Rules": [_lifecycle_rule(rule) for rule in lifecycle.get("Rules", [])]}
+    return actual
+
+
+def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
+    rule = {**rule, "Id": rule.get("ID")}
+    if "Days" in rule.get("Expiration", {}):
+        rule["ExpirationInDays"] = rule["Expiration"]["Days"]
+    return rule
+
+
+def bucket_policy(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    name = deployed.properties(logical_id)["Bucket"]
+    policy = _bucket_setting(name, "get_bucket_policy").get("Policy")
+    return {"Bucket": name, "PolicyDocument": json.loads(policy)} if policy else {}
+
+
+def _bucket_setting(name: str, operation: str) -> dict[str, Any]:
+    try:
+        return getattr(client("s3"), operation)(Bucket=name)
+    except ClientError as error:
+        # Each setting has its own code for "there is none".
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return {}
+        raise
+
+
+def log_group(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    name = deployed.ids[logical_id]
+    groups = client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    actual = next((group for group in groups if group["logGroupName"] == name), {})
+    return {"LogGroupName": actual.get("logGroupName"), "RetentionInDays": actual.get("retentionInDays")}
+
+
+def http_api(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    return client("apigatewayv2").get_api(ApiId=deployed.ids[logical_id])
+
+
+def _of_api(collection: str, key: str):
+    """A reader for what belongs to an API, found by its id in the list of what the API has."""
+
+    def read(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+        api = deployed.properties(logical_id)["ApiId"]
+        wanted = deployed.ids[logical_id].rsplit("/", 1)[-1]
+        items = getattr(client("apigatewayv2"), collection)(ApiId=api)["Items"]
+        return next(({**item, "ApiId": api} for item in items if item[key] == wanted), {})
+
+    return read
+
+
+def absent(error: ClientError, code: str) -> dict[str, Any]:
+    if error.response["Error"]["Code"] == code:
+        return {}
+    raise error
+
+
+READERS = {
+    "AWS::ApiGatewayV2::Api": http_api,
+    "AWS::ApiGatewayV2::Integration": _of_api("get_integrations", "IntegrationId"),
+    "AWS::ApiGatewayV2::Route": _of_api("get_routes", "RouteId"),
+    "AWS::ApiGatewayV2::Stage": _of_api("get_stages", "StageName"),
+    "AWS::DynamoDB::Table": table,
+    "AWS::IAM::Role": role,
+    "AWS::Lambda::Permission": permission,
+    "AWS::Logs::LogGroup": log_group,
+    "AWS::S3::Bucket": bucket,
+    "AWS::S3::BucketPolicy": bucket_policy,
+    "AWS::SQS::Queue": queue,
+    "AWS::Serverless::Function": function,
+}

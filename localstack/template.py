@@ -1,0 +1,156 @@
+"""Reads a SAM template, and says what its properties mean for one deployed stack: parameters, references and conditions
+put in."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any, Callable
+
+import yaml
+
+from localstack.cloud import Failure
+
+# A property that !If left out.
+NO_VALUE = object()
+
+_VARIABLE = re.compile(r"\$\{(!?)([A-Za-z0-9:.]+)\}")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short functions, turned into their long form."""
+
+
+def _long_form(loader: yaml.Loader, suffix: str, node: yaml.Node) -> dict:
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    if suffix in ("Ref", "Condition"):
+        return {suffix: value}
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _long_form)
+
+
+def load(path: Path) -> dict:
+    try:
+        template = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise Failure(f"can't read the template {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise Failure(f"{path} is not a template: {error}") from error
+    if not isinstance(template, dict) or "Resources" not in template:
+        raise Failure(f"{path} is not a template: it has no Resources")
+    return template
+
+
+def functions(template: dict) -> list[str]:
+    """Logical ids of the functions that have a folder of code."""
+    return [
+        name
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    ]
+
+
+def with_code(template: dict, code: dict[str, dict[str, str]]) -> str:
+    """The template as JSON, with each function's code at {Bucket, Key}."""
+    packaged = copy.deepcopy(template)
+    for name, place in code.items():
+        packaged["Resources"][name]["Properties"]["CodeUri"] = place
+        # How `sam build` made it is nothing to the cloud.
+        packaged["Resources"][name].pop("Metadata", None)
+    return json.dumps(packaged)
+
+
+def parameter_values(template: dict, given: dict[str, str]) -> dict[str, str]:
+    """What each parameter is when the given ones are set: the rest take their defaults."""
+    declared = template.get("Parameters", {})
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise Failure(f"the template has no parameter {', '.join(unknown)}: it has {', '.join(declared)}")
+    values = {name: str(given.get(name, declared[name].get("Default", ""))) for name in declared}
+    missing = sorted(name for name in declared if name not in given and "Default" not in declared[name])
+    if missing:
+        raise Failure(f"the template needs a value for {', '.join(missing)} (--parameter {missing[0]}=...)")
+    return values
+
+
+class Resolver:
+    """Puts values in the place of a template's functions.
+
+    `reference` gives what Ref gives for a resource or a pseudo parameter, `attribute` what Fn::GetAtt gives.
+    """
+
+    def __init__(
+        self,
+        template: dict,
+        parameters: dict[str, str],
+        reference: Callable[[str], str],
+        attribute: Callable[[str, str], str],
+    ) -> None:
+        self._template = template
+        self._parameters = parameters
+        self._reference = reference
+        self._attribute = attribute
+
+    def properties(self, logical_id: str) -> dict[str, Any]:
+        """All that the template sets for a resource, Globals included."""
+        resource = self._template["Resources"][logical_id]
+        properties = dict(resource.get("Properties", {}))
+        if resource["Type"] == "AWS::Serverless::Function":
+            properties = {**self._template.get("Globals", {}).get("Function", {}), **properties}
+        return self.value(properties)
+
+    def condition(self, name: str) -> bool:
+        return bool(self.value(self._template["Conditions"][name]))
+
+    def value(self, node: Any) -> Any:
+        if isinstance(node, list):
+            return [value for value in map(self.value, node) if value is not NO_VALUE]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            (name, argument), = node.items()
+            if name == "Ref":
+                return self._ref(argument)
+            if name.startswith("Fn::"):
+                return self._function(name, argument)
+        values = {name: self.value(value) for name, value in node.items()}
+        return {name: value for name, value in values.items() if value is not NO_VALUE}
+
+    def _ref(self, name: str) -> Any:
+        if name == "AWS::NoValue":
+            return NO_VALUE
+        if name in self._parameters:
+            return self._parameters[name]
+        return self._reference(name)
+
+    def _function(self, name: str, argument: Any) -> Any:
+        if name == "Fn::GetAtt":
+            return self._attribute(*argument)
+        if name == "Fn::Sub" and isinstance(argument, str):
+            return _VARIABLE.sub(self._variable, argument)
+        if name == "Fn::If":
+            condition, then, otherwise = argument
+            return self.value(then if self.condition(condition) else otherwise)
+        if name == "Fn::Equals":
+            left, right = map(self.value, argument)
+            return str(left) == str(right)
+        raise Failure(f"localstack/template.py doesn't know {name}: teach it, so that what it sets can be checked")
+
+    def _variable(self, match: re.Match) -> str:
+        literal, name = match.groups()
+        if literal:
+            return f"${{{name}}}"
+        if "." in name:
+            return self._attribute(*name.split(".", 1))
+        return str(self._ref(name))

@@ -1,0 +1,196 @@
+"""Proves that what runs is what the template says. Any difference is an error that names it.
+
+    python -m localstack.verify [--template infra/template.yaml] [--stack ai-mesh] [--parameter NAME=VALUE ...]
+
+A local cloud reports a stack as complete and drops properties that it doesn't implement; so every property of the template
+is compared with what the service itself answers, and one that no reader knows is a difference too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import sys
+from typing import Any, Iterator
+
+from localstack import arguments, fixups, template
+from localstack.cloud import client
+from localstack.deployed import MASKED, Deployed
+from localstack.readers import READERS
+
+ABSENT = "(absent)"
+
+_FUNCTION = "AWS::Serverless::Function"
+
+# How many times a worker's timeout its queue hides a message. A template can't multiply, so the rule is kept here.
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+VISIBILITY_FACTOR = 6
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Difference:
+    resource: str
+    property: str
+    expected: str
+    actual: str
+
+    def __str__(self) -> str:
+        return f"{self.resource}.{self.property}: expected {self.expected}, but {self.actual} runs"
+
+
+def differences(deployed: Deployed, code: dict[str, str] | None = None) -> list[Difference]:
+    """`code` gives the SHA-256 of what each function should run, where that is known."""
+    found = [*_parameters(deployed), *_invariants(deployed)]
+    for logical_id, expected in (code or {}).items():
+        found += _compare(logical_id, "", {"CodeSha256": expected}, READERS[_FUNCTION](deployed, logical_id))
+    for logical_id in deployed.template["Resources"]:
+        found += _resource(deployed, logical_id)
+    return sorted(set(found))
+
+
+def _parameters(deployed: Deployed) -> Iterator[Difference]:
+    for name, expected in deployed.parameters.items():
+        actual = deployed.stack_parameters.get(name, ABSENT)
+        if actual not in (expected, MASKED):
+            yield Difference("Parameters", name, expected, actual)
+
+
+def _resource(deployed: Deployed, logical_id: str) -> Iterator[Difference]:
+    kind = deployed.type(logical_id)
+    if kind not in READERS:
+        yield Difference(logical_id, "Type", f"a type that localstack/readers.py can read, since {kind}", "unchecked")
+        return
+    expected = _expected(deployed, logical_id, kind)
+    if expected is None:
+        return
+    yield from _compare(logical_id, "", expected, READERS[kind](deployed, logical_id))
+
+
+def _expected(deployed: Deployed, logical_id: str, kind: str) -> dict[str, Any] | None:
+    expected = deployed.properties(logical_id)
+    if kind == _FUNCTION:
+        # Where the code lay before it was uploaded.
+        expected.pop("CodeUri", None)
+        expected["Events"] = [
+            {"Enabled": True, **event["Properties"]} for event in expected.pop("Events", {}).values()
+        ]
+        # What the template doesn't reserve must not be reserved.
+        expected.setdefault("ReservedConcurrentExecutions", ABSENT)
+        variables = expected["Environment"]["Variables"]
+        for name, value in variables.items():
+            if value == MASKED:
+                variables[name] = _masked(deployed, name)
+    elif kind == "AWS::IAM::Role":
+        expected.setdefault("ManagedPolicyArns", [])
+    elif kind == "AWS::S3::BucketPolicy" and fixups.tls_only_is_lifted():
+        return None
+    return expected
+
+
+def _masked(deployed: Deployed, variable: str) -> re.Pattern:
+    """A value that CloudFormation doesn't show: its parameter's pattern is all that can be asked of it."""
+    declared = deployed.template["Parameters"]
+    patterns = [
+        parameter["AllowedPattern"]
+        for name, parameter in declared.items()
+        if parameter.get("NoEcho") and deployed.parameters[name] == MASKED and "AllowedPattern" in parameter
+    ]
+    return re.compile("|".join(patterns) or r".+")
+
+
+def _invariants(deployed: Deployed) -> Iterator[Difference]:
+    queues = {deployed.attribute(name, "Arn"): name for name in deployed.of_type("AWS::SQS::Queue")}
+    for name in deployed.of_type(_FUNCTION):
+        properties = deployed.properties(name)
+        concurrency = 0
+        for event in properties.get("Events", {}).values():
+            settings = event["Properties"]
+            concurrency += int(settings["ScalingConfig"]["MaximumConcurrency"])
+            queue = queues[settings["Queue"]]
+            visibility = deployed.properties(queue)["VisibilityTimeout"]
+            needed = VISIBILITY_FACTOR * int(properties["Timeout"])
+            if int(visibility) != needed:
+                rule = f"{needed} ({VISIBILITY_FACTOR} times the {properties['Timeout']} s of {name})"
+                yield Difference(queue, "VisibilityTimeout", rule, str(visibility))
+        reserved = properties.get("ReservedConcurrentExecutions")
+        if reserved is not None and int(reserved) != concurrency:
+            rule = f"{concurrency} (the sum of its queues' MaximumConcurrency)"
+            yield Difference(name, "ReservedConcurrentExecutions", rule, str(reserved))
+    for name in deployed.of_type("AWS::ApiGatewayV2::Api"):
+        written = [
+            route
+            for route in deployed.of_type("AWS::ApiGatewayV2::Route")
+            if deployed.properties(route)["ApiId"] == deployed.ids[name]
+        ]
+        running = client("apigatewayv2").get_routes(ApiId=deployed.ids[name])["Items"]
+        if len(running) != len(written):
+            keys = ", ".join(sorted(route["RouteKey"] for route in running)) or "none"
+            yield Difference(name, "Routes", f"{len(written)} routes", f"{len(running)} ({keys})")
+
+
+def _compare(resource: str, path: str, expected: Any, actual: Any) -> Iterator[Difference]:
+    """What the template names must be equal. A service names more, which is its own affair, except in lists: there one
+    rule or index too many is a difference."""
+    if isinstance(expected, dict):
+        if not isinstance(actual, dict):
+            yield Difference(resource, path, _show(expected), _show(actual))
+            return
+        for name, value in expected.items():
+            yield from _compare(resource, f"{path}.{name}".lstrip("."), value, actual.get(name, ABSENT))
+    elif isinstance(expected, list):
+        if not isinstance(actual, list) or len(actual) != len(expected):
+            yield Difference(resource, path, _show(expected), _show(actual))
+            return
+        for index, (one, other) in enumerate(_pairs(expected, actual)):
+            yield from _compare(resource, f"{path}[{index}]", one, other)
+    elif isinstance(expected, re.Pattern):
+        if not expected.search(str(actual)):
+            yield Difference(resource, path, f"a value like {expected.pattern}", _show(actual))
+    elif _scalar(expected) != _scalar(actual):
+        yield Difference(resource, path, _show(expected), _show(actual))
+
+
+def _pairs(expected: list, actual: list) -> Iterator[tuple[Any, Any]]:
+    """Services return lists in an order of their own: like goes with like first, and what is left over with each other."""
+    left = list(actual)
+    unmatched = []
+    for one in expected:
+        match = next((other for other in left if not list(_compare("", "", one, other))), None)
+        if match is None:
+            unmatched.append(one)
+        else:
+            left.remove(match)
+    yield from zip(unmatched, left)
+
+
+def _scalar(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _show(value: Any) -> str:
+    return _scalar(value)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m localstack.verify", description=__doc__.splitlines()[0])
+    arguments.add_stack(parser)
+    arguments.add_parameters(parser)
+    chosen = parser.parse_args()
+    given = arguments.parameters(chosen)
+    deployed = Deployed(template.load(chosen.template), chosen.stack, given or None)
+    return report(differences(deployed))
+
+
+def report(found: list[Difference]) -> int:
+    for difference in found:
+        print(f"error: {difference}", file=sys.stderr)
+    if found:
+        print(f"error: {len(found)} differences between the template and what runs", file=sys.stderr)
+        return 1
+    print("what runs is what the template says", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(arguments.run(main))
