@@ -1,1 +1,171 @@
-fn main() {}
+//! `cargo xtask`: the one way in for people. Each command makes what it needs, keeps it for the next time, and says
+//! what failed in words that help.
+
+mod cache;
+mod check;
+mod demo;
+mod fetch;
+mod functions;
+mod guard;
+mod hash;
+mod http;
+mod interrupt;
+mod lock;
+mod logs;
+mod manifest;
+mod models;
+mod paths;
+mod process;
+mod progress;
+mod stack;
+mod test;
+mod tools;
+mod venv;
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use stack::{DEFAULT_NAME, Options};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Builds, runs, tests and checks AI Mesh"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts a local stack, submits a sentence and a photograph, prints what the models found, and stops the stack
+    Demo {
+        /// Enforce signatures and IAM policies, as AWS does
+        #[arg(long)]
+        auth: bool,
+        /// Leave the stack up
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Starts a local stack that stays up, and writes its settings into .local/stack.env
+    Up {
+        /// Another stack beside the first, in .local/NAME
+        #[arg(long, default_value = DEFAULT_NAME)]
+        name: String,
+        /// Enforce signatures and IAM policies, as AWS does
+        #[arg(long)]
+        auth: bool,
+        /// Build the functions with the test faults, in the dev profile
+        #[arg(long)]
+        faults: bool,
+    },
+    /// Stops a local stack and removes its state
+    Down {
+        #[arg(long, default_value = DEFAULT_NAME)]
+        name: String,
+    },
+    /// Prints the functions' logs
+    Logs {
+        /// api, text-worker or image-worker; all of them if none is given
+        function: Option<String>,
+        #[arg(long, default_value = DEFAULT_NAME)]
+        name: String,
+        /// Go on with what comes, until Ctrl-C
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Makes and checks the libraries and models that the functions run
+    Models,
+    /// Runs all tests, with local stacks of their own
+    Test {
+        /// Only what needs no stack
+        #[arg(long)]
+        unit: bool,
+        /// Passed on to cargo nextest: a filter, say; then only its tests run
+        #[arg(last = true)]
+        nextest: Vec<String>,
+    },
+    /// Formats, lints, licences, the template: everything but the tests
+    Check,
+    #[command(name = "__guard", hide = true)]
+    Guard(guard::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Guard(args) = &cli.command {
+        // Before anything else is set up: this process is about to be another.
+        let error = guard::exec(args);
+        eprintln!("error: {error:?}");
+        return ExitCode::from(127);
+    }
+    match interrupt::install().and_then(|()| run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if interrupt::is_interrupted() => ExitCode::from(interrupt::EXIT_CODE),
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Demo { auth, keep } => demo::run(auth, keep),
+        Command::Up { name, auth, faults } => up(
+            &name,
+            &Options {
+                auth,
+                faults,
+                ..Options::default()
+            },
+        ),
+        Command::Down { name } => {
+            let stopped = stack::down(&name)?;
+            println!(
+                "{}",
+                if stopped {
+                    "The stack is down."
+                } else {
+                    "There was no stack to stop."
+                }
+            );
+            Ok(())
+        }
+        Command::Logs {
+            function,
+            name,
+            follow,
+        } => logs::run(&name, function.as_deref(), follow),
+        Command::Models => {
+            let assets = models::ensure()?;
+            println!(
+                "{} -> {}",
+                paths::shown(&assets),
+                fs::read_link(&assets)?.display()
+            );
+            Ok(())
+        }
+        Command::Test { unit, nextest } => test::run(unit, &nextest),
+        Command::Check => check::run(),
+        Command::Guard(_) => Ok(()),
+    }
+}
+
+fn up(name: &str, options: &Options) -> Result<()> {
+    let place = stack::up(name, options)?;
+    let settings = stack::parse_env(&fs::read_to_string(place.env())?)?;
+    let url = settings.get("AI_MESH_URL").map_or("", String::as_str);
+    println!("The stack is up: {url}");
+    println!(
+        "Its address and token for a shell: set -a; . {}; set +a",
+        paths::shown(&place.env())
+    );
+    println!("`{}` stops it.", place.down_command());
+    Ok(())
+}

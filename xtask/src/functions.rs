@@ -1,0 +1,108 @@
+//! Building the functions' artifacts: a folder each with `bootstrap` and, beside it, the libraries and models it needs.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cache;
+use crate::lock;
+use crate::models;
+use crate::paths;
+use crate::process;
+use crate::venv::Venv;
+
+/// The template's functions and the folders that they are built from.
+pub(crate) const FUNCTIONS: [(&str, &str); 3] = [
+    ("api", "ApiFunction"),
+    ("text-worker", "TextWorkerFunction"),
+    ("image-worker", "ImageWorkerFunction"),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// What `sam build` makes, as it goes to AWS.
+    Release,
+    /// Built in cargo's dev profile, with the test faults.
+    Faults,
+}
+
+/// Builds the artifacts, as far as they are not up to date, and returns their folder.
+pub(crate) fn build(kind: Build) -> Result<PathBuf> {
+    models::ensure()?;
+    let _lock = lock::acquire(&paths::local().join("locks/build"))?;
+    match kind {
+        Build::Release => release(),
+        Build::Faults => faults(),
+    }
+}
+
+/// The environment with SAM, cargo-lambda and cfn-lint.
+pub(crate) fn sam_venv() -> Result<Venv> {
+    Venv::ensure("sam", &paths::root().join("infra/requirements.txt"))
+}
+
+/// A command of the SAM environment that finds its tools and keeps their caches in ours.
+pub(crate) fn sam(venv: &Venv) -> Result<Command> {
+    let home = cache::root()?.join("sam");
+    fs::create_dir_all(&home)?;
+    // SAM asks the package registry for a newer version once a week, counted from here: in the year 3000.
+    fs::write(
+        home.join("metadata.json"),
+        r#"{"telemetryEnabled": false, "lastVersionCheck": 32503680000}"#,
+    )?;
+    let mut path = OsString::from(venv.bin_dir());
+    if let Some(outer) = std::env::var_os("PATH") {
+        path.push(":");
+        path.push(outer);
+    }
+    let mut command = process::command(venv.bin("sam"));
+    command
+        .env("PATH", path)
+        .env("SAM_CLI_TELEMETRY", "0")
+        .env("__SAM_CLI_APP_DIR", &home)
+        .env("CARGO_ZIGBUILD_CACHE_DIR", home.join("zigbuild"))
+        .env("ZIG_GLOBAL_CACHE_DIR", home.join("zig"));
+    Ok(command)
+}
+
+fn release() -> Result<PathBuf> {
+    let venv = sam_venv()?;
+    let artifacts = paths::release_artifacts();
+    let mut command = sam(&venv)?;
+    command
+        .args(["build", "--template", "infra/template.yaml", "--build-dir"])
+        .arg(&artifacts);
+    process::run(
+        &mut command,
+        "building the functions (release, sam build)",
+        "sam-build",
+    )?;
+    Ok(artifacts)
+}
+
+fn faults() -> Result<PathBuf> {
+    let artifacts = paths::fault_artifacts();
+    for (folder, id) in FUNCTIONS {
+        let out = artifacts.join(id);
+        fs::create_dir_all(&out).with_context(|| format!("can't make {}", paths::shown(&out)))?;
+        let mut command = process::command("make");
+        command
+            .args(["--no-print-directory", "-C"])
+            .arg(paths::root().join("functions").join(folder));
+        command
+            .arg(format!("build-{id}"))
+            .arg(format!("ARTIFACTS_DIR={}", out.display()));
+        command
+            .env("AI_MESH_CARGO_PROFILE", "dev")
+            .env("AI_MESH_FEATURES", "faults");
+        process::run(
+            &mut command,
+            &format!("building {folder} (dev profile, with faults)"),
+            &format!("build-{folder}"),
+        )?;
+    }
+    Ok(artifacts)
+}

@@ -1,0 +1,64 @@
+//! Locks between processes: two commands at once take turns instead of treading on each other.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::interrupt;
+
+/// Held while it lives; the system lets go of it too if the process dies.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+/// Waits for its turn, and says so when it isn't at once.
+pub(crate) fn acquire(path: &Path) -> Result<Lock> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).with_context(|| format!("can't make {}", dir.display()))?;
+    }
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("can't open the lock {}", path.display()))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                if !told {
+                    eprintln!("- waiting for another cargo xtask that holds {}", path.display());
+                    told = true;
+                }
+                interrupt::pause(Duration::from_millis(100))?;
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("can't lock {}", path.display()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_waits_for_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let first = acquire(&path).unwrap();
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || acquire(&path).map(|_| std::time::Instant::now())
+        });
+        std::thread::sleep(Duration::from_millis(150));
+        let released = std::time::Instant::now();
+        drop(first);
+        assert!(waiting.join().unwrap().unwrap() >= released);
+    }
+}

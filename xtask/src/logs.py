@@ -1,0 +1,53 @@
+"""Prints the log events of the functions' log groups: logs.py FUNCTION|all FOLLOW(0|1). The AWS variables say where."""
+
+import sys
+import time
+
+import boto3
+
+PREFIX = "/aws/lambda/"
+LOOK_EVERY = 1.0
+
+
+def main() -> None:
+    wanted, follow = sys.argv[1], sys.argv[2] == "1"
+    logs = boto3.client("logs")
+    since = 0
+    # Events of the newest millisecond seen, which the next look brings again.
+    seen = set()
+    while True:
+        for event in sorted(events(logs, wanted, since), key=lambda event: event["timestamp"]):
+            if event["key"] in seen:
+                continue
+            if event["timestamp"] > since:
+                since = event["timestamp"]
+                seen.clear()
+            seen.add(event["key"])
+            print(event["line"], flush=True)
+        if not follow:
+            return
+        time.sleep(LOOK_EVERY)
+
+
+def events(logs, wanted, since):
+    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=PREFIX):
+        for group in page["logGroups"]:
+            name = group["logGroupName"]
+            function = name.rsplit("/", 1)[-1]
+            if wanted not in ("all", function):
+                continue
+            for found in logs.get_paginator("filter_log_events").paginate(logGroupName=name, startTime=since):
+                for event in found["events"]:
+                    moment = time.strftime("%H:%M:%S", time.localtime(event["timestamp"] / 1000))
+                    yield {
+                        "timestamp": event["timestamp"],
+                        "key": (name, event["eventId"]),
+                        "line": f"{moment} {function:12} {event['message'].rstrip()}",
+                    }
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (KeyboardInterrupt, BrokenPipeError):
+        pass

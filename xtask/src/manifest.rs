@@ -1,0 +1,38 @@
+//! models/manifest.toml: what the assets are made from, and what must come out.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Manifest {
+    #[serde(rename = "package", default)]
+    pub(crate) packages: Vec<Package>,
+    #[serde(rename = "asset", default)]
+    pub(crate) assets: Vec<Asset>,
+}
+
+/// A file of the Python registry. The manifest says more of it (licence, use), for people.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) file: String,
+    pub(crate) sha256: String,
+}
+
+/// A file of the finished assets.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asset {
+    pub(crate) path: String,
+    pub(crate) sha256: String,
+}
+
+impl Manifest {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("{} is not as it should be", path.display()))
+    }
+}

@@ -1,0 +1,214 @@
+//! Adds up what the different test runners found, so that the run ends with one line for all of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::progress::Step;
+use crate::{paths, process};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+/// What ran so far.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    counts: Counts,
+    /// The runners that ended badly, even without a failed test to show for it.
+    broken: Vec<&'static str>,
+}
+
+impl Report {
+    /// Runs cargo nextest, whose own output is what a person wants to see.
+    pub(super) fn nextest(&mut self, command: &mut Command) -> Result<()> {
+        // Where .config/nextest.toml has it written.
+        let junit = target().join("nextest/default/junit.xml");
+        let _ = fs::remove_file(&junit);
+        let status = process::run_shown(command)?;
+        if !status.success() {
+            self.broken.push("cargo nextest");
+        }
+        if junit.is_file() {
+            self.add(from_junit(&fs::read_to_string(&junit)?, "<testsuites ")?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn pytest(&mut self, python: &Path, name: &'static str, folder: &Path) -> Result<()> {
+        let junit = paths::local().join("logs").join(format!("pytest-{name}.xml"));
+        let _ = fs::remove_file(&junit);
+        let mut command = process::command(python);
+        command
+            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+            .arg(folder);
+        command
+            .arg(format!("--junitxml={}", junit.display()))
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        self.quiet(
+            &mut command,
+            &format!("testing the scripts of {name}/"),
+            &format!("pytest-{name}"),
+            "pytest",
+        )?;
+        if junit.is_file() {
+            self.add(from_junit(&fs::read_to_string(&junit)?, "<testsuite ")?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn doctests(&mut self, command: &mut Command) -> Result<()> {
+        if let Some(output) = self.quiet(
+            command,
+            "testing the documentation's examples",
+            "doctest",
+            "doctests",
+        )? {
+            self.add(from_doctests(&output));
+        }
+        Ok(())
+    }
+
+    /// Prints the sum, as the last line, and fails if anything did.
+    pub(super) fn conclude(&self) -> Result<()> {
+        let Counts {
+            passed,
+            failed,
+            skipped,
+        } = self.counts;
+        let skipped = if skipped > 0 {
+            format!(", {skipped} skipped")
+        } else {
+            String::new()
+        };
+        println!("{passed} passed, {failed} failed{skipped}");
+        if !self.broken.is_empty() {
+            bail!("failed: {}", self.broken.join(", "));
+        }
+        if passed + failed == 0 {
+            bail!("no test ran");
+        }
+        Ok(())
+    }
+
+    /// Runs a tool whose output matters only if it fails; that doesn't end the run.
+    fn quiet(
+        &mut self,
+        command: &mut Command,
+        title: &str,
+        log: &str,
+        runner: &'static str,
+    ) -> Result<Option<String>> {
+        let mut step = Step::start(title);
+        match process::run_in(command, &mut step, log) {
+            Ok(output) => {
+                step.done("");
+                Ok(Some(output))
+            }
+            Err(error) => {
+                crate::interrupt::check()?;
+                drop(step);
+                eprintln!("  {error:#}");
+                self.broken.push(runner);
+                Ok(None)
+            }
+        }
+    }
+
+    fn add(&mut self, counts: Counts) {
+        self.counts.passed += counts.passed;
+        self.counts.failed += counts.failed;
+        self.counts.skipped += counts.skipped;
+    }
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths::root().join("target"), PathBuf::from)
+}
+
+/// Reads the sums from the first element that begins so. JUnit's `tests` counts the failed and the skipped too.
+fn from_junit(xml: &str, element: &str) -> Result<Counts> {
+    let tag = xml
+        .split_once(element)
+        .and_then(|(_, rest)| rest.split_once('>'))
+        .map(|(tag, _)| tag);
+    let tag = tag.with_context(|| format!("the test report has no {element}...>"))?;
+    let number = |name: &str| -> u64 {
+        let value = tag
+            .split_once(&format!("{name}=\""))
+            .and_then(|(_, rest)| rest.split_once('"'));
+        value.and_then(|(value, _)| value.parse().ok()).unwrap_or(0)
+    };
+    let failed = number("failures") + number("errors");
+    let skipped = number("skipped");
+    Ok(Counts {
+        passed: number("tests").saturating_sub(failed + skipped),
+        failed,
+        skipped,
+    })
+}
+
+/// Adds up the lines `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
+fn from_doctests(output: &str) -> Counts {
+    let mut counts = Counts::default();
+    for line in output
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: "))
+    {
+        let number = |what: &str| -> u64 {
+            let before = line
+                .split_once(&format!(" {what}"))
+                .and_then(|(before, _)| before.rsplit(' ').next());
+            before.and_then(|value| value.parse().ok()).unwrap_or(0)
+        };
+        counts.passed += number("passed");
+        counts.failed += number("failed");
+        counts.skipped += number("ignored");
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_read_from_each_runner_s_report() {
+        let nextest =
+            r#"<?xml version="1.0"?><testsuites name="nextest-run" tests="7" failures="1" errors="1"><x/>"#;
+        assert_eq!(
+            from_junit(nextest, "<testsuites ").unwrap(),
+            Counts {
+                passed: 5,
+                failed: 2,
+                skipped: 0
+            }
+        );
+        let pytest =
+            r#"<testsuites name="t"><testsuite name="p" errors="0" failures="0" skipped="2" tests="9">"#;
+        assert_eq!(
+            from_junit(pytest, "<testsuite ").unwrap(),
+            Counts {
+                passed: 7,
+                failed: 0,
+                skipped: 2
+            }
+        );
+        assert!(from_junit("", "<testsuite ").is_err());
+        let doctests = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\
+                        test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured";
+        assert_eq!(
+            from_doctests(doctests),
+            Counts {
+                passed: 4,
+                failed: 2,
+                skipped: 1
+            }
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! Cargo's own tools, pinned, built once per user.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cache;
+use crate::process;
+
+/// A tool that cargo can install.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+pub(crate) const DENY: Tool = Tool {
+    name: "cargo-deny",
+    version: "0.20.2",
+};
+pub(crate) const NEXTEST: Tool = Tool {
+    name: "cargo-nextest",
+    version: "0.9.143",
+};
+
+impl Tool {
+    /// The path of its program.
+    pub(crate) fn ensure(self) -> Result<PathBuf> {
+        let Self { name, version } = self;
+        let dir = cache::entry(
+            "tools",
+            &format!("{name}-{version}-{}", std::env::consts::ARCH),
+            |dir| {
+                let target = dir.join("target");
+                let mut command = process::command(cargo());
+                command
+                    .args(["install", name, "--version", version, "--locked", "--root"])
+                    .arg(dir);
+                command.env("CARGO_TARGET_DIR", &target);
+                process::run(
+                    &mut command,
+                    &format!("building {name} {version}"),
+                    &format!("install-{name}"),
+                )
+                .with_context(|| format!("{name} {version} could not be installed; is the network up?"))?;
+                fs::remove_dir_all(&target).context("can't remove the build folder")
+            },
+        )?;
+        Ok(dir.join("bin").join(name))
+    }
+
+    /// A command for it: one on the PATH if the version is the same or nobody minds, else ours.
+    pub(crate) fn command(self) -> Result<Command> {
+        let program = self.ensure()?;
+        // Called without cargo in front, it still expects its own name first.
+        let subcommand = self.name.trim_start_matches("cargo-");
+        let mut command = process::command(program);
+        command.arg(subcommand);
+        Ok(command)
+    }
+}
+
+/// `cargo nextest`: the one that is installed, else ours. Any recent version reads our configuration.
+pub(crate) fn nextest() -> Result<Command> {
+    let installed = Command::new(cargo()).args(["nextest", "--version"]).output();
+    if installed.is_ok_and(|output| output.status.success()) {
+        let mut command = process::command(cargo());
+        command.arg("nextest");
+        return Ok(command);
+    }
+    NEXTEST.command()
+}
+
+/// The cargo that runs xtask.
+pub(crate) fn cargo() -> PathBuf {
+    std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
