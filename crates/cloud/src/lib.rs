@@ -1,1 +1,18 @@
-//! placeholder
+//! The only crate that knows AWS: the task table, the queues and the payload bucket.
+//!
+//! Each type here is a client with the resource's name. The code reads the standard AWS variables alone (region,
+//! credentials, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`), so that a stack may stand on AWS or on any emulator.
+
+mod client;
+mod error;
+mod payloads;
+mod queue;
+mod setup;
+mod table;
+
+pub use client::sdk_config;
+pub use error::CloudError;
+pub use payloads::{Payloads, ReadError};
+pub use queue::{MAX_DELAY, Queue};
+pub use setup::{SettingError, init_logging, setting};
+pub use table::{Claim, Claimant, TaskTable};

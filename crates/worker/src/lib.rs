@@ -1,1 +1,96 @@
-//! placeholder
+//! The loop that every worker shares: claim, deadline, run, finish, retry.
+//!
+//! A worker function is its [`Runner`] and a call to [`run`]. What always holds, whatever the runner does:
+//! a task runs only under a claim, and its end is written only while that claim is the newest; one bad input fails
+//! its own task alone; a message is acknowledged only when nothing is left to do for its task.
+
+mod batch;
+#[cfg(feature = "faults")]
+mod faults;
+mod input;
+mod invocation;
+mod ring;
+mod run;
+mod settle;
+mod stop;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use mesh_cloud::{Payloads, Queue, TaskTable, setting};
+use mesh_task::{Input, RetryPolicy, RunError, Task, TaskResult};
+
+pub use invocation::Invocation;
+pub use stop::Stop;
+
+/// A claimed task with its input.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The task, as claimed.
+    pub task: Task,
+    /// What it is asked of.
+    pub input: Input,
+}
+
+/// What a worker does with its tasks.
+pub trait Runner: Send + Sync + 'static {
+    /// Runs the jobs as one, on a thread that may block, and answers for each, in order. When `stop` is triggered
+    /// what still runs must end at once, with [`RunError::timeout`]. A panic is contained: the jobs are then run
+    /// one by one, and the one that panics again fails.
+    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<TaskResult, RunError>>;
+}
+
+/// A worker function's resources.
+#[derive(Debug)]
+pub struct Worker<R> {
+    table: TaskTable,
+    queue: Queue,
+    payloads: Payloads,
+    policy: RetryPolicy,
+    /// After this many receives SQS moves a message to the dead-letter queue instead of delivering it again.
+    max_receives: u32,
+    runner: Arc<R>,
+}
+
+/// Runs a worker function until its environment ends. `load` makes the runner while the connections to AWS are made.
+///
+/// # Errors
+/// When a setting is missing or the runner can't be loaded: the environment is of no use then.
+pub async fn run<R, E>(load: impl FnOnce() -> Result<R, E> + Send + 'static) -> Result<(), Error>
+where
+    R: Runner,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    mesh_cloud::init_logging();
+    let loading = tokio::task::spawn_blocking(load);
+    let config = mesh_cloud::sdk_config().await?;
+    let table = TaskTable::new(&config, setting("TASKS_TABLE")?);
+    let queue = Queue::new(&config, setting("QUEUE_URL")?);
+    let payloads = Payloads::new(&config, setting("PAYLOAD_BUCKET")?);
+    let policy = RetryPolicy {
+        max_attempts: setting("MAX_ATTEMPTS")?,
+        base: Duration::from_secs(setting("RETRY_BASE_SECONDS")?),
+        cap: Duration::from_secs(setting("RETRY_CAP_SECONDS")?),
+    };
+    let max_receives = setting("MAX_RECEIVES")?;
+    tokio::join!(table.warm(), queue.warm(), payloads.warm());
+    let runner = loading.await??;
+    #[cfg(feature = "faults")]
+    let runner = faults::Faulty::new(runner);
+    let worker = Worker {
+        table,
+        queue,
+        payloads,
+        policy,
+        max_receives,
+        runner: Arc::new(runner),
+    };
+    let worker = &worker;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let invocation = Invocation::until(event.context.deadline());
+        Ok::<_, Error>(worker.handle(event.payload.records, invocation).await)
+    }))
+    .await
+}

@@ -1,0 +1,47 @@
+//! How a call to AWS fails.
+
+use std::error::Error;
+use std::fmt::Debug;
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+/// A call to AWS did not succeed, after the client's own retries. Its text is for the log, never for a client.
+#[derive(Debug, thiserror::Error)]
+#[error("{call}: {detail}")]
+pub struct CloudError {
+    /// What was tried.
+    pub call: &'static str,
+    /// The service's own name for the error, where it answered at all.
+    pub code: Option<String>,
+    detail: String,
+}
+
+impl CloudError {
+    pub(crate) fn of<E, R>(call: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
+    where
+        E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+        R: Debug + Send + Sync + 'static,
+    {
+        move |error| {
+            let code = error.code().map(str::to_owned);
+            Self {
+                call,
+                code,
+                detail: DisplayErrorContext(error).to_string(),
+            }
+        }
+    }
+
+    pub(crate) fn setup(call: &'static str, error: impl Error) -> Self {
+        Self {
+            call,
+            code: None,
+            detail: DisplayErrorContext(error).to_string(),
+        }
+    }
+
+    /// The service refused this caller, or does not know the resource: it is reached, and wrongly set up.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.code.is_some()
+    }
+}

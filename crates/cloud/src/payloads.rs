@@ -1,0 +1,138 @@
+//! The bucket for what is too large for a task's item.
+
+use std::sync::OnceLock;
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
+use mesh_task::{ObjectRef, TaskId, Tenant};
+use sha2::{Digest, Sha256};
+
+use crate::CloudError;
+
+/// The payload bucket. Keys are made here alone: nothing that a client sends becomes part of one.
+#[derive(Debug)]
+pub struct Payloads {
+    config: SdkConfig,
+    /// Made at first use: an S3 client costs tens of milliseconds, and a small text never needs one.
+    client: OnceLock<Client>,
+    bucket: String,
+}
+
+/// Why a payload could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The object is gone.
+    #[error("the stored input is gone")]
+    Missing,
+    /// It is not the object that was submitted.
+    #[error("the stored input was changed after it was submitted")]
+    Changed,
+    /// The bucket did not answer.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+}
+
+impl Payloads {
+    /// The bucket of that name.
+    #[must_use]
+    pub fn new(config: &SdkConfig, bucket: String) -> Self {
+        Self {
+            config: config.clone(),
+            client: OnceLock::new(),
+            bucket,
+        }
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| {
+            // Path style: the bucket's name as a host would need a name server that knows the emulator's buckets.
+            let path_style = self.config.endpoint_url().is_some();
+            let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(path_style);
+            Client::from_conf(config.build())
+        })
+    }
+
+    /// Keeps a task's input and pins it.
+    ///
+    /// # Errors
+    /// When the object may not have been written.
+    pub async fn put_input(
+        &self,
+        tenant: &Tenant,
+        id: TaskId,
+        body: Vec<u8>,
+        content_type: &str,
+    ) -> Result<ObjectRef, CloudError> {
+        let key = format!("{tenant}/{id}/input");
+        let sha256 = hex::encode(Sha256::digest(&body));
+        let bytes = body.len() as u64;
+        let put = self
+            .client()
+            .put_object()
+            .bucket(&self.bucket)
+            .key(&key)
+            .content_type(content_type);
+        let put = put
+            .body(ByteStream::from(body))
+            .send()
+            .await
+            .map_err(CloudError::of("PutObject"))?;
+        let etag = put.e_tag.unwrap_or_default();
+        Ok(ObjectRef {
+            key,
+            etag,
+            sha256,
+            bytes,
+            content_type: content_type.to_owned(),
+        })
+    }
+
+    /// Reads an object back, if it is still the one that was pinned.
+    ///
+    /// # Errors
+    /// [`ReadError::Missing`] and [`ReadError::Changed`] are the object's; [`ReadError::Cloud`] may pass.
+    pub async fn read(&self, object: &ObjectRef) -> Result<Vec<u8>, ReadError> {
+        let get = self
+            .client()
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&object.key)
+            .if_match(&object.etag);
+        let got = match get.send().await {
+            Ok(got) => got,
+            Err(error) => {
+                return Err(match error.code() {
+                    Some("NoSuchKey" | "NotFound") => ReadError::Missing,
+                    Some("PreconditionFailed") => ReadError::Changed,
+                    _ => CloudError::of("GetObject")(error).into(),
+                });
+            }
+        };
+        let body = got
+            .body
+            .collect()
+            .await
+            .map_err(|error| CloudError::setup("GetObject", error))?
+            .into_bytes();
+        // An object of the same ETag can still differ: for multipart uploads an ETag is no digest.
+        if hex::encode(Sha256::digest(&body)) == object.sha256 {
+            Ok(body.into())
+        } else {
+            Err(ReadError::Changed)
+        }
+    }
+
+    /// Makes the connection, so that the first real call does not wait for it.
+    pub async fn warm(&self) {
+        let get = self.client().get_object().bucket(&self.bucket).key("warm");
+        if let Err(error) = get.send().await {
+            let error = CloudError::of("GetObject")(error);
+            // No such object, as it should be; without the right to list, S3 calls that a refusal.
+            if !error.is_refusal() {
+                tracing::warn!(%error, "the payload bucket is not warm");
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A queue: the bell, never the truth. Any message may be lost, doubled or late.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName;
+use mesh_task::Message;
+
+use crate::CloudError;
+
+/// The longest time SQS delays a new message or is asked here to hide a received one.
+pub const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// One SQS queue.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    /// The queue at that address.
+    #[must_use]
+    pub fn new(config: &SdkConfig, url: String) -> Self {
+        Self {
+            client: Client::new(config),
+            url,
+        }
+    }
+
+    /// Rings for a task, after a delay of at most [`MAX_DELAY`] (longer ones are cut to it).
+    ///
+    /// # Errors
+    /// When the message may not have been taken.
+    pub async fn send(&self, message: &Message, delay: Duration) -> Result<(), CloudError> {
+        let body = serde_json::to_string(message).map_err(|error| CloudError::setup("SendMessage", error))?;
+        let send = self.client.send_message().queue_url(&self.url).message_body(body);
+        // Fair queues: one tenant's backlog does not hold up another's.
+        let send = send.message_group_id(message.tenant.as_str());
+        let send = if delay.is_zero() {
+            send
+        } else {
+            send.delay_seconds(whole_seconds(delay))
+        };
+        send.send().await.map_err(CloudError::of("SendMessage"))?;
+        Ok(())
+    }
+
+    /// Hides a received message for a while; zero shows it at once.
+    ///
+    /// # Errors
+    /// When the message may keep its present visibility timeout.
+    pub async fn hide(&self, receipt_handle: &str, delay: Duration) -> Result<(), CloudError> {
+        let change = self
+            .client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt_handle);
+        let change = change.visibility_timeout(whole_seconds(delay));
+        change
+            .send()
+            .await
+            .map_err(CloudError::of("ChangeMessageVisibility"))?;
+        Ok(())
+    }
+
+    /// Makes the connection, so that the first real call does not wait for it. A queue that refuses is left to the
+    /// first real call to report.
+    pub async fn warm(&self) {
+        let attributes = self.client.get_queue_attributes().queue_url(&self.url);
+        let attributes = attributes.attribute_names(QueueAttributeName::QueueArn);
+        if let Err(error) = attributes.send().await {
+            tracing::warn!(error = %CloudError::of("GetQueueAttributes")(error), "the queue is not warm");
+        }
+    }
+}
+
+/// SQS counts in whole seconds: rounded up, so that nothing comes early.
+fn whole_seconds(delay: Duration) -> i32 {
+    let seconds = delay.min(MAX_DELAY).as_millis().div_ceil(1_000);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_is_rounded_up_and_bounded() {
+        let seconds = |millis| whole_seconds(Duration::from_millis(millis));
+        assert_eq!(
+            [seconds(0), seconds(1), seconds(1_000), seconds(1_001)],
+            [0, 1, 1, 2]
+        );
+        assert_eq!(seconds(u64::MAX), 900);
+    }
+}

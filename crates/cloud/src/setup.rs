@@ -1,0 +1,42 @@
+//! What a function is told by its environment, and where its log goes.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use tracing::level_filters::LevelFilter;
+
+/// The environment lacks a setting, or it can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("environment variable {name}: {why}; infra/template.yaml sets it")]
+pub struct SettingError {
+    name: &'static str,
+    why: String,
+}
+
+/// Reads a setting that the template gives every function of its kind.
+///
+/// # Errors
+/// When it is missing or no `T`.
+pub fn setting<T: FromStr<Err: Display>>(name: &'static str) -> Result<T, SettingError> {
+    let value = std::env::var(name).map_err(|error| SettingError {
+        name,
+        why: error.to_string(),
+    })?;
+    value.parse().map_err(|error: T::Err| SettingError {
+        name,
+        why: format!("{value:?}: {error}"),
+    })
+}
+
+/// Sends the log to standard error as JSON lines, from `LOG_LEVEL` up (`info` when it is not set).
+pub fn init_logging() {
+    let level = setting::<LevelFilter>("LOG_LEVEL").unwrap_or(LevelFilter::INFO);
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .init();
+}

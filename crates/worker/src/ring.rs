@@ -1,0 +1,110 @@
+//! The messages of a batch, read.
+
+use std::collections::HashSet;
+
+use aws_lambda_events::event::sqs::SqsMessage;
+use mesh_task::Message;
+
+/// One delivery of a message.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    /// The task it rings for.
+    pub(crate) message: Message,
+    /// What the batch's answer names it by.
+    pub(crate) message_id: String,
+    /// What the queue names this delivery by.
+    pub(crate) receipt_handle: String,
+    /// How often it was delivered, this time included.
+    pub(crate) receives: u32,
+}
+
+/// What the queue is told of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Nothing is left to do for it: delete it.
+    Done,
+    /// Keep it: it is delivered again, or moved to the dead-letter queue.
+    Keep,
+}
+
+/// A batch's messages, sorted out.
+#[derive(Debug, Default)]
+pub(crate) struct Rings {
+    /// One for each task.
+    pub(crate) rings: Vec<Ring>,
+    /// The ids of messages that are none of ours. They are kept, so that SQS sets them aside in the dead-letter queue.
+    pub(crate) unreadable: Vec<String>,
+}
+
+impl Rings {
+    /// Reads a batch. Of several messages for one task the first is taken, and the others are done with: the first is
+    /// still there should this batch come to nothing.
+    pub(crate) fn read(records: Vec<SqsMessage>) -> Self {
+        let mut read = Self::default();
+        let mut seen = HashSet::new();
+        for record in records {
+            let message_id = record.message_id.unwrap_or_default();
+            let message = record.body.as_deref().map(serde_json::from_str::<Message>);
+            let (Some(Ok(message)), Some(receipt_handle)) = (message, record.receipt_handle) else {
+                tracing::error!(
+                    message_id,
+                    "a message is not a task's; it goes to the dead-letter queue"
+                );
+                read.unreadable.push(message_id);
+                continue;
+            };
+            let receives = record
+                .attributes
+                .get("ApproximateReceiveCount")
+                .and_then(|count| count.parse().ok());
+            if seen.insert(message.clone()) {
+                let receives = receives.unwrap_or(1);
+                read.rings.push(Ring {
+                    message,
+                    message_id,
+                    receipt_handle,
+                    receives,
+                });
+            }
+        }
+        read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_task::{TaskId, Tenant};
+
+    use super::*;
+
+    fn record(id: &str, body: &str) -> SqsMessage {
+        let mut record = SqsMessage::default();
+        record.message_id = Some(id.to_owned());
+        record.receipt_handle = Some(format!("receipt of {id}"));
+        record.body = Some(body.to_owned());
+        record
+            .attributes
+            .insert("ApproximateReceiveCount".to_owned(), "2".to_owned());
+        record
+    }
+
+    #[test]
+    fn a_doubled_message_rings_once_and_a_strange_one_is_kept() {
+        let message = Message {
+            tenant: Tenant::first(),
+            id: TaskId::generate(),
+            generation: 1,
+        };
+        let body = serde_json::to_string(&message).unwrap();
+        let strange = [r#"{"id":"x"}"#, "", "null"].map(|body| record("strange", body));
+        let mut records = vec![record("first", &body), record("double", &body)];
+        records.extend(strange);
+        let read = Rings::read(records);
+        assert_eq!(read.unreadable, ["strange", "strange", "strange"]);
+        let [ring] = &read.rings[..] else {
+            panic!("one task, one ring: {read:?}")
+        };
+        assert_eq!((ring.message_id.as_str(), ring.receives), ("first", 2));
+        assert_eq!(ring.message, message);
+    }
+}
