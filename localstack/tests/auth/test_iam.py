@@ -1,0 +1,113 @@
+"""With the policies enforced, they are sufficient, and each of them is needed.
+
+    cargo xtask up ... with AUTH, then: env of its stack.env, python -m pytest localstack/tests/auth
+
+Needs the real functions on a local cloud started with --auth: AI_MESH_URL, AI_MESH_TOKEN, AWS_ENDPOINT_URL and credentials of
+the account's root, as `.local/*/stack.env` holds them; AI_MESH_STACK if the stack isn't called ai-mesh.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from typing import Iterator
+
+import pytest
+
+from localstack import arguments, cloud, deployed, fixups, template
+from localstack.cloud import client
+
+SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def live() -> deployed.Deployed:
+    missing = [name for name in ("AI_MESH_URL", "AI_MESH_TOKEN", "AWS_ENDPOINT_URL") if not os.environ.get(name)]
+    if missing:
+        pytest.fail(f"set {', '.join(missing)}: they name a running stack with IAM enforced (see this module's first lines)")
+    for memory in (cloud.client, fixups.tls_only_is_lifted, deployed._caller):
+        memory.cache_clear()
+    if not fixups.tls_only_is_lifted():
+        pytest.fail(f"{os.environ['AWS_ENDPOINT_URL']} enforces no policies: start it with --auth")
+    return deployed.Deployed(template.load(arguments.TEMPLATE), os.environ.get("AI_MESH_STACK", "ai-mesh"))
+
+
+def call(path: str, body: dict | None = None) -> tuple[int, dict]:
+    request = urllib.request.Request(
+        os.environ["AI_MESH_URL"] + path,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {os.environ['AI_MESH_TOKEN']}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def submit() -> tuple[int, dict]:
+    return call("/v1/tasks", {"type": "sentiment", "input": {"text": "What a splendid day."}})
+
+
+@contextlib.contextmanager
+def without(live: deployed.Deployed, role: str, policy: str, sid: str) -> Iterator[None]:
+    """The role less one statement, until the block ends."""
+    name = live.ids[role]
+    before = client("iam").get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+    less = {**before, "Statement": [one for one in before["Statement"] if one["Sid"] != sid]}
+    assert len(less["Statement"]) == len(before["Statement"]) - 1, f"{role} has no statement {sid}"
+    client("iam").put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(less))
+    try:
+        yield
+    finally:
+        client("iam").put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(before))
+
+
+def await_log(live: deployed.Deployed, group: str, words: str, since_ms: int) -> str:
+    deadline = time.monotonic() + SECONDS
+    lines: list[str] = []
+    while time.monotonic() < deadline:
+        events = client("logs").filter_log_events(logGroupName=live.ids[group], startTime=since_ms)["events"]
+        lines = [event["message"] for event in events]
+        if found := next((line for line in lines if words in line), None):
+            return found
+        time.sleep(0.2)
+    pytest.fail(f"no {words} in the log of {group}:\n" + "\n".join(lines[-20:]))
+
+
+def test_the_policies_suffice(live):
+    status, task = submit()
+    assert status == 202, task
+    status, done = call(f"/v1/tasks/{task['id']}?wait=20")
+    assert (status, done["status"]) == (200, "completed"), done
+    assert done["result"]["label"] == "POSITIVE"
+
+
+def test_a_worker_without_the_table_is_refused(live):
+    since = int(time.time() * 1000)
+    with without(live, "TextWorkerRole", "text-worker", "Tasks"):
+        status, task = submit()
+        assert status == 202, task
+        assert "dynamodb:UpdateItem" in await_log(live, "TextWorkerLogGroup", "AccessDenied", since)
+        assert call(f"/v1/tasks/{task['id']}")[1]["status"] == "pending"
+
+
+@pytest.mark.parametrize(("sid", "action"), [("Tasks", "dynamodb:PutItem"), ("Queues", "sqs:SendMessage")])
+def test_an_api_that_may_not_write_says_so_in_its_log_and_not_to_the_caller(live, sid, action):
+    since = int(time.time() * 1000)
+    with without(live, "ApiRole", "api", sid):
+        status, problem = submit()
+    assert status in (500, 503), problem
+    assert "AccessDenied" not in json.dumps(problem)
+    await_log(live, "ApiLogGroup", "AccessDenied", since)
+
+
+def test_the_functions_credentials_are_their_roles_own(live):
+    """The account's root could do all of the above, so the tests prove nothing if a function runs as root."""
+    for function, role in (("ApiFunction", "ApiRole"), ("TextWorkerFunction", "TextWorkerRole")):
+        configuration = client("lambda").get_function_configuration(FunctionName=live.ids[function])
+        assert configuration["Role"] == live.attribute(role, "Arn")

@@ -1,0 +1,147 @@
+"""The functions' folders as `sam build` leaves them: complete, small enough, free of test faults, and they start.
+
+    AI_MESH_ARTIFACTS=.aws-sam/build AI_MESH_FAULT_ARTIFACTS=... python -m pytest localstack/tests/built
+
+The second folder holds the functions as the fault tests build them.
+"""
+
+from __future__ import annotations
+
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from localstack import package
+
+LIBRARY = "lib/libonnxruntime.so"
+CONTENTS = {
+    "ApiFunction": ["bootstrap"],
+    "ImageWorkerFunction": ["bootstrap", LIBRARY, "models/centerface/model.onnx"],
+    "TextWorkerFunction": ["bootstrap", LIBRARY, "models/sentiment/model.ort", "models/sentiment/tokenizer.json"],
+}
+
+# Well under Lambda's 250 MB, since a larger package is a slower cold start.
+UNZIPPED_LIMIT = 100_000_000
+
+# Of Lambda's provided.al2023.
+GLIBC = (2, 34)
+
+# Lambda gives init as long; past that it starts anew.
+INIT_SECONDS = 10
+
+FAULT_SWITCH = b"AI_MESH_FAULTS"
+
+
+def folder_of(variable: str) -> Path:
+    value = os.environ.get(variable)
+    if not value:
+        pytest.fail(f"set {variable} to the folder that holds the built functions (see this module's first lines)")
+    return Path(value).resolve()
+
+
+@pytest.fixture(scope="module")
+def built() -> Path:
+    return folder_of("AI_MESH_ARTIFACTS")
+
+
+@pytest.mark.parametrize("function", CONTENTS)
+def test_the_folder_holds_what_the_function_needs_and_no_more(built, function):
+    found = [path.relative_to(built / function).as_posix() for path in package.files(built / function)]
+    assert found == CONTENTS[function]
+    package.check(built / function)
+
+
+@pytest.mark.parametrize("function", CONTENTS)
+def test_the_folder_is_small(built, function, record_property):
+    size = sum(path.stat().st_size for path in package.files(built / function))
+    record_property("unzipped_bytes", size)
+    print(f"{function}: {size / 1e6:.1f} MB unzipped")
+    assert size < UNZIPPED_LIMIT
+
+
+@pytest.mark.parametrize("function", CONTENTS)
+def test_it_asks_for_no_newer_glibc_than_lambdas(built, function):
+    programs = [path for path in package.files(built / function) if path.name == "bootstrap" or path.suffix == ".so"]
+    for program in programs:
+        wanted = {tuple(map(int, found)) for found in re.findall(rb"GLIBC_(\d+)\.(\d+)", program.read_bytes())}
+        assert max(wanted) <= GLIBC, f"{program} wants glibc {max(wanted)}"
+
+
+@pytest.mark.parametrize("function", ["ImageWorkerFunction", "TextWorkerFunction"])
+def test_faults_are_in_the_test_build_and_not_in_the_release(built, function):
+    assert FAULT_SWITCH in (folder_of("AI_MESH_FAULT_ARTIFACTS") / function / "bootstrap").read_bytes()
+    assert FAULT_SWITCH not in (built / function / "bootstrap").read_bytes()
+
+
+class RuntimeApi(http.server.ThreadingHTTPServer):
+    """Lambda's side of a cold start: it has no event to give, and notes what the function says."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _RuntimeApiHandler)
+        self.heard = threading.Event()
+        self.paths: list[str] = []
+        self.errors: list[str] = []
+        self.over = threading.Event()
+
+
+class _RuntimeApiHandler(http.server.BaseHTTPRequestHandler):
+    server: RuntimeApi
+
+    def do_GET(self) -> None:
+        self.server.paths.append(self.path)
+        self.server.heard.set()
+        self.server.over.wait(INIT_SECONDS)
+
+    def do_POST(self) -> None:
+        self.server.errors.append(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+        self.server.heard.set()
+        self.send_response(202)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """The test says what matters."""
+
+
+@pytest.mark.parametrize("function", CONTENTS)
+def test_it_starts_from_its_own_folder(built, function, running, tmp_path):
+    # Away from the repository, so that nothing of it can be found by chance.
+    folder = Path(shutil.copytree(built / function, tmp_path / "task"))
+    api = RuntimeApi()
+    threading.Thread(target=api.serve_forever, daemon=True).start()
+    variables = running.properties(function)["Environment"]["Variables"]
+    environment = {
+        **{name: str(value) for name, value in variables.items()},
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"],
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}",
+        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+        "LAMBDA_TASK_ROOT": str(folder),
+        "PATH": os.environ["PATH"],
+    }
+    log = tmp_path / "log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [folder / "bootstrap"], cwd=folder, env=environment, stdout=sink, stderr=subprocess.STDOUT
+        )
+    try:
+        api.heard.wait(INIT_SECONDS)
+        said = log.read_text(errors="replace")
+        assert api.errors == [], said
+        assert api.paths[:1] == ["/2018-06-01/runtime/invocation/next"], f"it never asked for an event:\n{said}"
+        assert process.poll() is None, said
+    finally:
+        process.kill()
+        process.wait()
+        api.over.set()
+        api.shutdown()
+        api.server_close()

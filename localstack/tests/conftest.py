@@ -1,0 +1,118 @@
+"""A local cloud of the tests' own, on a free port, with the template deployed to it and stand-ins for the functions.
+
+The stand-ins answer everything with success: what is tested here is the deployment, not the functions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from localstack import arguments, cloud, deployed, fixups, package, stack, template
+
+ROOT = arguments.TEMPLATE.parent.parent
+TOKEN_SHA256 = "a" * 64
+
+STAND_IN = f"""#!{sys.executable} -S
+import json, os, urllib.request
+invocations = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
+while True:
+    event = urllib.request.urlopen(invocations + "next")
+    event.read()
+    answer = json.dumps({{"statusCode": 200, "body": json.dumps(dict(os.environ))}}).encode()
+    identity = event.headers["Lambda-Runtime-Aws-Request-Id"]
+    urllib.request.urlopen(invocations + identity + "/response", data=answer)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def local_cloud(state: Path, *options: str, **environment: str) -> Iterator[tuple[int, subprocess.Popen]]:
+    """A running launcher: its port and its process."""
+    port = free_port()
+    state.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "localstack.launch", "--port", str(port), "--state", str(state), *options]
+    with (state / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        await_ready(port, process, state / "log")
+        yield port, process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def await_ready(port: int, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/ready", timeout=5)
+            return
+        time.sleep(0.05)
+    pytest.fail(f"the local cloud did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory) -> Iterator[str]:
+    with local_cloud(tmp_path_factory.mktemp("cloud")) as (port, _), pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        # Clients and answers remember which cloud they belong to.
+        for memory in (cloud.client, fixups.tls_only_is_lifted, deployed._caller):
+            memory.cache_clear()
+        yield os.environ["AWS_ENDPOINT_URL"]
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory) -> Path:
+    """A stand-in for each function, laid out as `sam build` lays out the real ones."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    for name in template.functions(template.load(arguments.TEMPLATE)):
+        bootstrap = folder / name / "bootstrap"
+        bootstrap.parent.mkdir()
+        bootstrap.write_text(STAND_IN)
+        bootstrap.chmod(0o755)
+    return folder
+
+
+def deploy(name: str, artifacts: Path, **parameters: str) -> deployed.Deployed:
+    """Deploys without the fix-ups."""
+    read = template.load(arguments.TEMPLATE)
+    bucket = f"{name}-artifacts"
+    package.ensure_bucket(bucket)
+    code = {function: package.upload(artifacts / function, bucket).place for function in template.functions(read)}
+    given = {"TokenSha256": TOKEN_SHA256, **parameters}
+    stack.deploy(name, template.with_code(read, code), template.parameter_values(read, given))
+    return deployed.Deployed(read, name, given)
+
+
+@pytest.fixture(scope="session")
+def running(endpoint, artifacts) -> deployed.Deployed:
+    """The stack as `deploy.py` leaves it."""
+    ready = deploy("tests", artifacts)
+    fixups.apply(ready)
+    return ready

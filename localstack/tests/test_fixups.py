@@ -1,0 +1,59 @@
+"""The fix-ups mend what the local cloud drops, with the template's own values, and nothing else needs mending."""
+
+from __future__ import annotations
+
+import pytest
+
+from localstack import fixups, verify
+from localstack.cloud import Failure, client
+from localstack.tests.conftest import deploy
+
+# When a new version of the local cloud keeps one of these, its fix-up can go.
+DROPPED = {
+    ("ImageWorkerFunction", "ReservedConcurrentExecutions"),
+    ("PayloadBucket", "LifecycleConfiguration.Rules"),
+    ("TasksTable", "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled"),
+    ("TasksTable", "TimeToLiveSpecification.AttributeName"),
+    ("TasksTable", "TimeToLiveSpecification.Enabled"),
+    ("TextWorkerFunction", "ReservedConcurrentExecutions"),
+}
+
+
+@pytest.fixture(scope="module")
+def bare(endpoint, artifacts):
+    """A stack with all that is dropped in it, as CloudFormation leaves it."""
+    return deploy("bare", artifacts, ReservedConcurrency="on", TextConcurrency="3", RetentionDays="7")
+
+
+def test_what_is_dropped_is_found_and_mended(bare):
+    assert {(one.resource, one.property) for one in verify.differences(bare)} == DROPPED
+    fixups.apply(bare)
+    assert verify.differences(bare) == []
+
+    reserved = client("lambda").get_function_concurrency(FunctionName=bare.ids["TextWorkerFunction"])
+    assert reserved["ReservedConcurrentExecutions"] == 3
+    rules = client("s3").get_bucket_lifecycle_configuration(Bucket=bare.ids["PayloadBucket"])["Rules"]
+    assert {rule["ID"]: rule.get("Expiration", {}).get("Days") for rule in rules} == {
+        "expire-with-the-task": 7,
+        "abort-unfinished-uploads": None,
+    }
+
+
+def test_mending_twice_changes_nothing(bare):
+    fixups.apply(bare)
+    fixups.apply(bare)
+    assert verify.differences(bare) == []
+
+
+def test_reserved_concurrency_goes_when_it_is_turned_off(bare, artifacts):
+    fixups.apply(bare)
+    off = deploy("bare", artifacts, ReservedConcurrency="off")
+    fixups.apply(off)
+    assert verify.differences(off) == []
+
+
+def test_nothing_but_a_cloud_on_this_machine_is_touched(running, monkeypatch):
+    for endpoint in ("", "https://dynamodb.us-east-1.amazonaws.com", "http://10.0.0.1:4566"):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        with pytest.raises(Failure, match="must name a local cloud"):
+            fixups.apply(running)

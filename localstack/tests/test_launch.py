@@ -1,0 +1,127 @@
+"""The launcher: a clean environment, the loopback interface only, no process left behind, and a clear word when MiniStack
+isn't the version it mends."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import types
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from localstack import cloud, deployed, fixups, launch
+from localstack.tests.conftest import ROOT, deploy, free_port, local_cloud
+
+
+@pytest.fixture
+def second_cloud(tmp_path, artifacts, monkeypatch):
+    """A cloud of its own beside the session's, started with a shell's usual litter around it."""
+    litter = {"SOME_SECRET": "of the shell", "AWS_PROFILE": "production", "AWS_SESSION_TOKEN": "real"}
+    memories = (cloud.client, fixups.tls_only_is_lifted, deployed._caller)
+    with local_cloud(tmp_path / "state", "--function-env", "FAULTS=on", **litter) as (port, process):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        for memory in memories:
+            memory.cache_clear()
+        yield port, process, deploy("second", artifacts)
+    monkeypatch.undo()
+    for memory in memories:
+        memory.cache_clear()
+
+
+def call(port: int, stack: deployed.Deployed) -> dict[str, str]:
+    """The environment of the function that answers."""
+    url = f"http://127.0.0.1:{port}/_aws/execute-api/{stack.ids['HttpApi']}/anything"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()] + [
+        int(word)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        if task.name != str(pid)
+        for word in (task / "children").read_text().split()
+    ]
+
+
+def test_functions_see_their_own_environment_and_not_the_shells(second_cloud):
+    port, _, stack = second_cloud
+    environment = call(port, stack)
+    assert not {"SOME_SECRET", "AWS_PROFILE"} & set(environment)
+    assert environment.get("AWS_SESSION_TOKEN", "") != "real"
+    assert environment["FAULTS"] == "on"
+    assert environment["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
+    assert environment["TASKS_TABLE"] == stack.ids["TasksTable"]
+
+
+def test_ending_it_ends_the_functions_too(second_cloud):
+    port, process, stack = second_cloud
+    call(port, stack)
+    started = children(process.pid)
+    assert started, "no bootstrap runs, so nothing is tested"
+    process.terminate()
+    assert process.wait(15) == 0
+    time.sleep(0.1)
+    assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_it_listens_on_the_loopback_interface_only(second_cloud):
+    _, process, _ = second_cloud
+    inodes = {
+        os.readlink(entry)[len("socket:[") : -1]
+        for entry in Path(f"/proc/{process.pid}/fd").iterdir()
+        if os.path.islink(entry) and os.readlink(entry).startswith("socket:[")
+    }
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    listening = [row[1].split(":")[0] for row in rows if row[3] == "0A" and row[9] in inodes]
+    assert listening and set(listening) == {"0100007F"}
+
+
+def test_a_port_in_use_is_refused_with_a_sentence(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "localstack.launch", "--port", str(port), "--state", str(tmp_path)]
+        refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 1
+    assert f"port {port} of 127.0.0.1 is in use" in refused.stderr
+
+
+def test_another_version_is_refused_with_a_sentence(monkeypatch, capsys):
+    port = free_port()
+    monkeypatch.setattr(launch, "VERSION", "0.0.1")
+    monkeypatch.setenv(launch.CLEAN, str(port))
+    monkeypatch.setattr(sys, "argv", ["launch", "--port", str(port), "--state", "unused"])
+    assert launch.main() == launch.INTERNALS_CHANGED
+    assert "written for MiniStack 0.0.1" in capsys.readouterr().err
+
+
+def test_the_runtime_api_sends_at_once_and_waits_for_no_log():
+    from ministack.core import lambda_runtime
+
+    launch.shorten_log_wait(lambda_runtime)
+    launch.send_without_delay(lambda_runtime)
+    worker = object.__new__(lambda_runtime.ProvidedWorker)
+    assert worker._build_handler_class(1, None).disable_nagle_algorithm is True
+    assert lambda_runtime.Worker._drain_stderr_bounded.__defaults__[0] == launch.FIRST_LINE_WAIT
+
+
+def test_changed_internals_are_named():
+    class Worker:
+        def _drain_stderr_bounded(self, another=1):
+            """Takes other parameters than the launcher knows."""
+
+    changed = types.SimpleNamespace(Worker=Worker, ProvidedWorker=object)
+    with pytest.raises(launch.InternalsChanged, match="takes other parameters"):
+        launch.shorten_log_wait(changed)
+    with pytest.raises(launch.InternalsChanged, match="_build_handler_class is gone"):
+        launch.send_without_delay(changed)

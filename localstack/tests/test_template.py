@@ -1,0 +1,101 @@
+"""Reading the template: what its functions mean, and that a stack which can't be made says why."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from localstack import arguments, stack, template
+from localstack.cloud import Failure
+from localstack.tests.conftest import ROOT, TOKEN_SHA256
+
+
+def resolver(**parameters: str) -> template.Resolver:
+    read = {"Resources": {}, "Conditions": {"On": {"Fn::Equals": [{"Ref": "Switch"}, "on"]}}}
+    return template.Resolver(read, parameters, lambda name: f"<{name}>", lambda name, part: f"<{name}:{part}>")
+
+
+def test_references_attributes_and_substitutions_are_put_in():
+    value = resolver(Size="3").value(
+        {
+            "Size": {"Ref": "Size"},
+            "Arn": {"Fn::GetAtt": ["Queue", "Arn"]},
+            "Text": {"Fn::Sub": "${Bucket.Arn}/${Size}/${AWS::Region}/${!Left}"},
+        }
+    )
+    assert value == {"Size": "3", "Arn": "<Queue:Arn>", "Text": "<Bucket:Arn>/3/<AWS::Region>/${Left}"}
+
+
+def test_a_property_left_out_by_a_condition_is_absent():
+    chosen = {"Reserved": {"Fn::If": ["On", 8, {"Ref": "AWS::NoValue"}]}}
+    assert resolver(Switch="on").value(chosen) == {"Reserved": 8}
+    assert resolver(Switch="off").value(chosen) == {}
+
+
+def test_a_function_it_does_not_know_is_not_passed_over():
+    with pytest.raises(Failure, match="doesn't know Fn::Select"):
+        resolver().value({"Fn::Select": [0, ["a"]]})
+
+
+def test_missing_and_unknown_parameters_are_named():
+    read = template.load(arguments.TEMPLATE)
+    with pytest.raises(Failure, match="needs a value for TokenSha256"):
+        template.parameter_values(read, {})
+    with pytest.raises(Failure, match="has no parameter Colour"):
+        template.parameter_values(read, {"TokenSha256": TOKEN_SHA256, "Colour": "blue"})
+
+
+def test_the_template_names_no_account_region_or_endpoint():
+    text = arguments.TEMPLATE.read_text()
+    for word in ("us-east-1", "000000000000", "127.0.0.1", "localhost", "4566", "amazonaws.com/"):
+        assert word not in text
+
+
+def test_the_default_visibility_timeout_is_six_times_the_workers():
+    defaults = {name: one.get("Default") for name, one in template.load(arguments.TEMPLATE)["Parameters"].items()}
+    assert defaults["VisibilityTimeoutSeconds"] == 6 * defaults["WorkerTimeoutSeconds"]
+
+
+def test_a_stack_that_fails_says_which_resource_and_why(endpoint):
+    body = {
+        "Resources": {
+            "Broken": {
+                "Type": "AWS::SQS::Queue",
+                "Properties": {"RedrivePolicy": {"deadLetterTargetArn": "no-arn", "maxReceiveCount": 0}},
+            }
+        }
+    }
+    with pytest.raises(Failure, match=r"(?s)ended as ROLLBACK_COMPLETE.*Broken \(AWS::SQS::Queue\): CREATE_FAILED \S"):
+        stack.deploy("broken", json.dumps(body), {})
+    # It never worked, so the next deployment starts afresh.
+    del body["Resources"]["Broken"]["Properties"]
+    assert stack.deploy("broken", json.dumps(body), {}) == "created"
+
+
+@pytest.mark.parametrize(
+    ("endpoint_url", "words"),
+    [("https://sqs.us-east-1.amazonaws.com", "must name a local cloud"), ("http://127.0.0.1:9", "didn't answer")],
+)
+def test_deploy_refuses_in_a_sentence(artifacts, endpoint_url, words):
+    environment = {**os.environ, "AWS_ENDPOINT_URL": endpoint_url, "AWS_ACCESS_KEY_ID": "test"}
+    environment |= {"AWS_SECRET_ACCESS_KEY": "test"}
+    command = [sys.executable, "-m", "localstack.deploy", "--artifacts", str(artifacts)]
+    command += ["--parameter", f"TokenSha256={TOKEN_SHA256}"]
+    refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: ") and words in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_deploying_twice_changes_nothing_and_prints_where_the_api_is(endpoint, artifacts):
+    command = [sys.executable, "-m", "localstack.deploy", "--stack", "twice", "--artifacts", str(artifacts)]
+    command += ["--parameter", f"TokenSha256={TOKEN_SHA256}"]
+    first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "created" in first.stderr and "3 of 3 functions uploaded" in first.stderr
+    assert "unchanged" in again.stderr and "0 of 3 functions uploaded" in again.stderr
+    assert json.loads(again.stdout) == json.loads(first.stdout)
+    assert json.loads(again.stdout)["url"].startswith(f"{endpoint}/_aws/execute-api/")

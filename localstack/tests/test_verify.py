@@ -1,0 +1,234 @@
+"""verify.py names whatever differs from the template: each test changes one thing behind CloudFormation's back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from localstack import verify
+from localstack.cloud import client
+from localstack.deployed import Deployed
+from localstack.tests.conftest import ROOT, deploy
+
+
+def names(running: Deployed, resource: str, prop: str) -> verify.Difference:
+    """The one difference that is expected, of all that are found."""
+    found = verify.differences(running)
+    assert [(one.resource, one.property) for one in found] == [(resource, prop)], "\n".join(map(str, found))
+    return found[0]
+
+
+@contextlib.contextmanager
+def queue_attribute(running: Deployed, queue: str, name: str, value: str):
+    url = running.ids[queue]
+    before = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"].get(name, "")
+    client("sqs").set_queue_attributes(QueueUrl=url, Attributes={name: value})
+    try:
+        yield
+    finally:
+        client("sqs").set_queue_attributes(QueueUrl=url, Attributes={name: before})
+
+
+@contextlib.contextmanager
+def function_setting(running: Deployed, function: str, **changed):
+    name = running.ids[function]
+    before = client("lambda").get_function_configuration(FunctionName=name)
+    client("lambda").update_function_configuration(FunctionName=name, **changed)
+    try:
+        yield
+    finally:
+        client("lambda").update_function_configuration(FunctionName=name, **{key: before[key] for key in changed})
+
+
+@contextlib.contextmanager
+def mapping_setting(running: Deployed, function: str, **changed):
+    mappings = client("lambda").list_event_source_mappings(FunctionName=running.ids[function])
+    (mapping,) = mappings["EventSourceMappings"]
+    client("lambda").update_event_source_mapping(UUID=mapping["UUID"], **changed)
+    try:
+        yield
+    finally:
+        before = {key: mapping.get(key, key == "Enabled") for key in changed}
+        client("lambda").update_event_source_mapping(UUID=mapping["UUID"], **before)
+
+
+def test_nothing_differs_after_a_deployment(running):
+    assert verify.differences(running) == []
+
+
+def test_the_stack_can_be_judged_by_its_own_parameters(running):
+    assert verify.differences(Deployed(running.template, running.name)) == []
+
+
+def test_a_parameter_the_stack_was_not_given_is_named(running):
+    other = Deployed(running.template, running.name, {"TokenSha256": "a" * 64, "MaxAttempts": "9"})
+    found = {(one.resource, one.property, one.expected, one.actual) for one in verify.differences(other)}
+    assert ("Parameters", "MaxAttempts", "9", "3") in found
+    assert ("TextWorkerFunction", "Environment.Variables.MAX_ATTEMPTS", "9", "3") in found
+
+
+@pytest.mark.parametrize(
+    ("queue", "name", "value", "prop"),
+    [
+        ("TextQueue", "MessageRetentionPeriod", "60", "MessageRetentionPeriod"),
+        ("ImageQueue", "ReceiveMessageWaitTimeSeconds", "0", "ReceiveMessageWaitTimeSeconds"),
+        ("DeadLetterQueue", "SqsManagedSseEnabled", "false", "SqsManagedSseEnabled"),
+        ("TextQueue", "VisibilityTimeout", "30", "VisibilityTimeout"),
+    ],
+)
+def test_a_queue_attribute_is_named(running, queue, name, value, prop):
+    with queue_attribute(running, queue, name, value):
+        assert names(running, queue, prop).actual == value
+
+
+def test_a_lost_redrive_policy_is_named(running):
+    with queue_attribute(running, "ImageQueue", "RedrivePolicy", ""):
+        assert names(running, "ImageQueue", "RedrivePolicy").actual == verify.ABSENT
+
+
+def test_another_receive_count_is_named(running):
+    policy = {"deadLetterTargetArn": running.attribute("DeadLetterQueue", "Arn"), "maxReceiveCount": 5}
+    with queue_attribute(running, "TextQueue", "RedrivePolicy", json.dumps(policy)):
+        found = names(running, "TextQueue", "RedrivePolicy.maxReceiveCount")
+        assert (found.expected, found.actual) == ("3", "5")
+
+
+@pytest.mark.parametrize(
+    ("changed", "prop"),
+    [
+        ({"Timeout": 3}, "Timeout"),
+        ({"MemorySize": 128}, "MemorySize"),
+        ({"Role": "arn:aws:iam::000000000000:role/another"}, "Role"),
+        ({"Handler": "main"}, "Handler"),
+    ],
+)
+def test_a_function_setting_is_named(running, changed, prop):
+    with function_setting(running, "TextWorkerFunction", **changed):
+        names(running, "TextWorkerFunction", prop)
+
+
+def test_a_changed_variable_is_named(running):
+    before = client("lambda").get_function_configuration(FunctionName=running.ids["ApiFunction"])["Environment"]
+    variables = {**before["Variables"], "RETENTION_DAYS": "1"}
+    with function_setting(running, "ApiFunction", Environment={"Variables": variables}):
+        assert names(running, "ApiFunction", "Environment.Variables.RETENTION_DAYS").actual == "1"
+
+
+@pytest.mark.parametrize(
+    ("changed", "prop"),
+    [
+        ({"BatchSize": 1}, "Events[0].BatchSize"),
+        ({"ScalingConfig": {"MaximumConcurrency": 5}}, "Events[0].ScalingConfig.MaximumConcurrency"),
+        ({"FunctionResponseTypes": []}, "Events[0].FunctionResponseTypes"),
+        ({"Enabled": False}, "Events[0].Enabled"),
+    ],
+)
+def test_an_event_source_setting_is_named(running, changed, prop):
+    with mapping_setting(running, "ImageWorkerFunction", **changed):
+        names(running, "ImageWorkerFunction", prop)
+
+
+def test_concurrency_that_nobody_asked_to_reserve_is_named(running):
+    name = running.ids["ImageWorkerFunction"]
+    client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    try:
+        found = names(running, "ImageWorkerFunction", "ReservedConcurrentExecutions")
+        assert (found.expected, found.actual) == (verify.ABSENT, "1")
+    finally:
+        client("lambda").delete_function_concurrency(FunctionName=name)
+
+
+def test_a_second_route_is_named(running):
+    api = running.ids["HttpApi"]
+    route = client("apigatewayv2").create_route(ApiId=api, RouteKey="GET /admin")["RouteId"]
+    try:
+        assert "GET /admin" in names(running, "HttpApi", "Routes").actual
+    finally:
+        client("apigatewayv2").delete_route(ApiId=api, RouteId=route)
+
+
+def test_a_widened_policy_is_named(running):
+    role = running.ids["ApiRole"]
+    before = client("iam").get_role_policy(RoleName=role, PolicyName="api")["PolicyDocument"]
+    wide = json.loads(json.dumps(before))
+    wide["Statement"][0]["Action"] = "dynamodb:*"
+    client("iam").put_role_policy(RoleName=role, PolicyName="api", PolicyDocument=json.dumps(wide))
+    try:
+        assert names(running, "ApiRole", "Policies[0].PolicyDocument.Statement[0].Action").actual == "dynamodb:*"
+    finally:
+        client("iam").put_role_policy(RoleName=role, PolicyName="api", PolicyDocument=json.dumps(before))
+
+
+def test_an_attached_policy_is_named(running):
+    role, policy = running.ids["ApiRole"], "arn:aws:iam::aws:policy/AdministratorAccess"
+    client("iam").attach_role_policy(RoleName=role, PolicyArn=policy)
+    try:
+        assert policy in names(running, "ApiRole", "ManagedPolicyArns").actual
+    finally:
+        client("iam").detach_role_policy(RoleName=role, PolicyArn=policy)
+
+
+def test_lost_log_retention_is_named(running):
+    group = running.ids["TextWorkerLogGroup"]
+    client("logs").delete_retention_policy(logGroupName=group)
+    try:
+        names(running, "TextWorkerLogGroup", "RetentionInDays")
+    finally:
+        client("logs").put_retention_policy(logGroupName=group, retentionInDays=30)
+
+
+def test_a_bucket_made_public_is_named(running):
+    bucket = running.ids["PayloadBucket"]
+    blocked = client("s3").get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    client("s3").put_public_access_block(
+        Bucket=bucket, PublicAccessBlockConfiguration={**blocked, "BlockPublicPolicy": False}
+    )
+    try:
+        names(running, "PayloadBucket", "PublicAccessBlockConfiguration.BlockPublicPolicy")
+    finally:
+        client("s3").put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=blocked)
+
+
+def test_a_lost_bucket_policy_is_named(running):
+    bucket = running.ids["PayloadBucket"]
+    policy = client("s3").get_bucket_policy(Bucket=bucket)["Policy"]
+    client("s3").delete_bucket_policy(Bucket=bucket)
+    try:
+        found = {(one.resource, one.property) for one in verify.differences(running)}
+        assert ("PayloadBucketPolicy", "PolicyDocument") in found
+    finally:
+        client("s3").put_bucket_policy(Bucket=bucket, Policy=policy)
+
+
+def test_the_code_that_should_run_is_compared(running):
+    found = verify.differences(running, {"ApiFunction": "another"})
+    assert [(one.resource, one.property, one.expected) for one in found] == [("ApiFunction", "CodeSha256", "another")]
+
+
+def test_a_visibility_timeout_that_is_not_six_times_the_workers_is_named(endpoint, artifacts):
+    short = deploy("short", artifacts, WorkerTimeoutSeconds="10", VisibilityTimeoutSeconds="30")
+    found = [one for one in verify.differences(short) if one.property == "VisibilityTimeout"]
+    assert [one.resource for one in found] == ["ImageQueue", "TextQueue"]
+    assert found[0].expected.startswith("60 (6 times the 10 s")
+
+
+def test_a_property_that_no_reader_knows_is_a_difference(running):
+    running.template["Resources"]["TextQueue"]["Properties"]["FifoThroughputLimit"] = "perQueue"
+    try:
+        assert names(running, "TextQueue", "FifoThroughputLimit").actual == verify.ABSENT
+    finally:
+        del running.template["Resources"]["TextQueue"]["Properties"]["FifoThroughputLimit"]
+
+
+def test_the_command_fails_and_says_what_differs(running):
+    command = [sys.executable, "-m", "localstack.verify", "--stack", running.name]
+    right = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert right.returncode == 0, right.stderr
+    with queue_attribute(running, "TextQueue", "MessageRetentionPeriod", "60"):
+        wrong = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert wrong.returncode == 1
+    assert "error: TextQueue.MessageRetentionPeriod: expected 345600, but 60 runs" in wrong.stderr
