@@ -32,7 +32,7 @@ def client(service: str):
 
 
 def local_endpoint() -> str:
-    """The local cloud's address. Refuses any other: what is called after this changes settings behind the template's back."""
+    """The local cloud's address. Refuses any other: what follows changes settings behind the template's back."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     host = urllib.parse.urlsplit(endpoint).hostname or ""
     if not is_loopback(host):

@@ -61,7 +61,9 @@ class Deployed:
         kind, name = self.type(logical_id), self.ids[logical_id]
         read = _ATTRIBUTES.get((kind, attribute))
         if read is None:
-            raise Failure(f"localstack/deployed.py doesn't know {kind}'s {attribute}: teach it, so that it can be checked")
+            raise Failure(
+                f"localstack/deployed.py doesn't know {kind}'s {attribute}: teach it, so that it can be checked"
+            )
         return read(name)
 
 

@@ -1,4 +1,6 @@
-"""Sets by API call what MiniStack drops from a template without a word. Local clouds only: on AWS CloudFormation does it.
+"""Sets by API call what MiniStack drops from a template without a word.
+
+Local clouds only: on AWS CloudFormation does it.
 
 Every value comes from the template, so nothing is said twice; verify.py then proves that it took.
 """
@@ -65,7 +67,7 @@ def _reserved_concurrency(deployed: Deployed, logical_id: str) -> None:
 
 @functools.cache
 def tls_only_is_lifted() -> bool:
-    """Whether the cloud would enforce a TLS-only bucket policy on its own plain-HTTP address, and so refuse everyone."""
+    """Whether the cloud would enforce a TLS-only policy on its own plain-HTTP address, and so refuse everyone."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     if not endpoint.startswith("http://"):
         return False

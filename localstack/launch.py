@@ -2,8 +2,8 @@
 
     python -m localstack.launch --port 4566 --state .local/stack [--auth] [--function-env NAME=VALUE ...]
 
-Functions inherit the server's whole environment, so it is started anew with a clean one: nothing of the caller's shell (a
-region, a proxy, a real AWS account's keys) gets into a function.
+Functions inherit the server's whole environment, so it is started anew with a clean one: nothing of the caller's shell
+(a region, a proxy, a real AWS account's keys) gets into a function.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ INTERNALS_CHANGED = 3
 # Names the only environment that the second start accepts.
 CLEAN = "AI_MESH_LOCAL_CLOUD"
 
-# Seconds that an invocation waits for a first log line, where MiniStack waits 0.05. A bootstrap writes its lines before it
-# posts its answer, so what is there, is there by then.
+# Seconds that an invocation waits for a first log line, where MiniStack waits 0.05. A bootstrap writes its lines
+# before it posts its answer, so what is there, is there by then.
 FIRST_LINE_WAIT = 0.002
 
 
@@ -150,8 +150,8 @@ def shorten_log_wait(lambda_runtime) -> None:
 
 
 def send_without_delay(lambda_runtime) -> None:
-    """Takes 40 ms off each invocation: headers and body leave in two writes, and Nagle's algorithm holds the second back
-    until the first is acknowledged, which the other side delays."""
+    """Takes 40 ms off each invocation: headers and body leave in two writes, and Nagle's algorithm holds the second
+    back until the first is acknowledged, which the other side delays."""
     build = getattr(lambda_runtime.ProvidedWorker, "_build_handler_class", None)
     if build is None:
         raise InternalsChanged("ProvidedWorker._build_handler_class is gone")

@@ -1,7 +1,7 @@
 """Reads what runs, resource by resource, in the words of a template's properties.
 
-Each reader takes the stack and a logical id, asks the service itself (never CloudFormation, which only repeats what it was
-told), and gives properties as the template would write them.
+Each reader takes the stack and a logical id, asks the service itself (never CloudFormation, which only repeats what it
+was told), and gives properties as the template would write them.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import yaml
 
@@ -54,11 +55,7 @@ def load(path: Path) -> dict:
 
 def functions(template: dict) -> list[str]:
     """Logical ids of the functions that have a folder of code."""
-    return [
-        name
-        for name, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function"
-    ]
+    return [name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"]
 
 
 def with_code(template: dict, code: dict[str, dict[str, str]]) -> str:
@@ -119,7 +116,7 @@ class Resolver:
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
-            (name, argument), = node.items()
+            ((name, argument),) = node.items()
             if name == "Ref":
                 return self._ref(argument)
             if name.startswith("Fn::"):

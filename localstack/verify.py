@@ -2,8 +2,8 @@
 
     python -m localstack.verify [--template infra/template.yaml] [--stack ai-mesh] [--parameter NAME=VALUE ...]
 
-A local cloud reports a stack as complete and drops properties that it doesn't implement; so every property of the template
-is compared with what the service itself answers, and one that no reader knows is a difference too.
+A local cloud reports a stack as complete and drops properties that it doesn't implement; so every property of the
+template is compared with what the service itself answers, and one that no reader knows is a difference too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import argparse
 import dataclasses
 import re
 import sys
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from localstack import arguments, fixups, template
 from localstack.cloud import client
@@ -72,9 +73,7 @@ def _expected(deployed: Deployed, logical_id: str, kind: str) -> dict[str, Any] 
     if kind == _FUNCTION:
         # Where the code lay before it was uploaded.
         expected.pop("CodeUri", None)
-        expected["Events"] = [
-            {"Enabled": True, **event["Properties"]} for event in expected.pop("Events", {}).values()
-        ]
+        expected["Events"] = [{"Enabled": True, **event["Properties"]} for event in expected.pop("Events", {}).values()]
         # What the template doesn't reserve must not be reserved.
         expected.setdefault("ReservedConcurrentExecutions", ABSENT)
         variables = expected["Environment"]["Variables"]
@@ -152,7 +151,7 @@ def _compare(resource: str, path: str, expected: Any, actual: Any) -> Iterator[D
 
 
 def _pairs(expected: list, actual: list) -> Iterator[tuple[Any, Any]]:
-    """Services return lists in an order of their own: like goes with like first, and what is left over with each other."""
+    """Services return lists in an order of their own: like goes with like first, then what is left with each other."""
     left = list(actual)
     unmatched = []
     for one in expected:

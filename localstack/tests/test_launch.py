@@ -1,5 +1,5 @@
-"""The launcher: a clean environment, the loopback interface only, no process left behind, and a clear word when MiniStack
-isn't the version it mends."""
+"""The launcher: a clean environment, the loopback interface only, no process left behind, and a clear word when
+MiniStack isn't the version it mends."""
 
 from __future__ import annotations
 

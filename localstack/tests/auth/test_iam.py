@@ -1,9 +1,10 @@
 """With the policies enforced, they are sufficient, and each of them is needed.
 
-    cargo xtask up ... with AUTH, then: env of its stack.env, python -m pytest localstack/tests/auth
+    python -m pytest localstack/tests/auth
 
-Needs the real functions on a local cloud started with --auth: AI_MESH_URL, AI_MESH_TOKEN, AWS_ENDPOINT_URL and credentials of
-the account's root, as `.local/*/stack.env` holds them; AI_MESH_STACK if the stack isn't called ai-mesh.
+Needs the real functions on a local cloud started with --auth, and in the environment what its stack.env holds:
+AI_MESH_URL, AI_MESH_TOKEN, AWS_ENDPOINT_URL and the account's root credentials; AI_MESH_STACK if the stack isn't called
+ai-mesh.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import time
 import urllib.error
 import urllib.request
-from typing import Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -28,7 +29,9 @@ SECONDS = 30
 def live() -> deployed.Deployed:
     missing = [name for name in ("AI_MESH_URL", "AI_MESH_TOKEN", "AWS_ENDPOINT_URL") if not os.environ.get(name)]
     if missing:
-        pytest.fail(f"set {', '.join(missing)}: they name a running stack with IAM enforced (see this module's first lines)")
+        pytest.fail(
+            f"set {', '.join(missing)}: they name a running stack with IAM enforced (see this module's first lines)"
+        )
     for memory in (cloud.client, fixups.tls_only_is_lifted, deployed._caller):
         memory.cache_clear()
     if not fixups.tls_only_is_lifted():
