@@ -1,0 +1,58 @@
+//! What can go wrong, told apart by who can mend it: whoever deployed (`LoadError`), whoever sent the input
+//! (`ModelError::Input`), or nobody (`ModelError::Inference`).
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::image::ImageError;
+
+/// A model could not be made ready: the deployment is incomplete or its parts do not fit each other.
+///
+/// Nothing that a client sends causes one.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A file is absent or can't be read.
+    #[error("can't read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The ONNX Runtime library is there but was refused: damaged, of another platform or too old.
+    #[error("can't start ONNX Runtime: {0}")]
+    Runtime(String),
+    /// The model file is damaged or not the model that the code was written for.
+    #[error("can't load the model {}: {reason}", path.display())]
+    Model {
+        /// The model file.
+        path: PathBuf,
+        /// What ONNX Runtime, or the check of inputs and outputs, says.
+        reason: String,
+    },
+    /// The tokenizer's file is damaged, or of a kind that this code does not build.
+    #[error("can't load the tokenizer {}: {reason}", path.display())]
+    Tokenizer {
+        /// The tokenizer's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A model gave no answer.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The input can't be taken. The same input fails the same way every time; the text is meant for the sender.
+    #[error(transparent)]
+    Input(#[from] ImageError),
+    /// The [`Interrupt`](crate::Interrupt) ended the run. The model can be used again at once.
+    #[error("interrupted before there was an answer")]
+    Interrupted,
+    /// The run itself failed; the text is for a log, not for the sender. Trying again may help (memory).
+    #[error("inference failed: {0}")]
+    Inference(String),
+}

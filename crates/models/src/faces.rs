@@ -1,0 +1,296 @@
+//! Faces with CenterFace (Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2019,
+//! <https://arxiv.org/abs/1911.03599>), which treats a face as the point in its middle.
+//!
+//! | tensor | float32 shape | |
+//! |---|---|---|
+//! | `image` | `[1, 3, height, width]` | RGB, 0 to 255, sides multiples of 32 |
+//! | `heatmap` | `[1, 1, height / 4, width / 4]` | how surely a face has its middle in this cell |
+//! | `scale` | `[1, 2, ..]` | log of height and width, in cells |
+//! | `offset` | `[1, 2, ..]` | from the cell's middle to the face's, down and right, in cells |
+//! | `landmarks` | `[1, 10, ..]` | five times down and right from the box's corner, in box sides |
+
+use std::path::Path;
+
+use ndarray::{Array4, ArrayView4};
+use ort::session::SessionOutputs;
+use ort::value::TensorRef;
+use serde::{Deserialize, Serialize};
+
+use crate::image::Picture;
+use crate::runtime::{self, Interrupt, Model};
+use crate::{LoadError, ModelError};
+
+const MODEL: &str = "models/centerface/model.onnx";
+
+/// Pictures are scaled down to this longest side, in pixels.
+const LONGEST_SIDE: u32 = 640;
+/// The model halves its input five times.
+const SIDE_MULTIPLE: u32 = 32;
+/// Input pixels per cell of the outputs.
+const CELL: f32 = 4.0;
+/// A cell counts as a face from here on.
+const MIN_SCORE: f32 = 0.5;
+/// Two boxes that share this much of their union are one face; the authors' value.
+const MAX_OVERLAP: f32 = 0.3;
+/// Most cells that are looked at, the surest ones: a picture made to light up everywhere must not cost minutes.
+const MAX_CANDIDATES: usize = 2_000;
+
+/// A rectangle in pixels of the upright picture, within it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rect {
+    /// From the left edge to the rectangle's left.
+    pub x: f32,
+    /// From the upper edge to the rectangle's top.
+    pub y: f32,
+    /// Width.
+    pub width: f32,
+    /// Height.
+    pub height: f32,
+}
+
+impl Rect {
+    /// The shared area over the area of both together, 0 to 1.
+    fn overlap(&self, other: &Self) -> f32 {
+        let shared = |start: f32, length: f32, other_start: f32, other_length: f32| {
+            ((start + length).min(other_start + other_length) - start.max(other_start)).max(0.0)
+        };
+        let both = shared(self.x, self.width, other.x, other.width)
+            * shared(self.y, self.height, other.y, other.height);
+        both / (self.width * self.height + other.width * other.height - both)
+    }
+
+    /// The part of it within a picture of this size; None if there is none.
+    fn within(self, width: f32, height: f32) -> Option<Self> {
+        let (x, y) = (self.x.max(0.0), self.y.max(0.0));
+        let (right, bottom) = (
+            (self.x + self.width).min(width),
+            (self.y + self.height).min(height),
+        );
+        (right > x && bottom > y).then_some(Self {
+            x,
+            y,
+            width: right - x,
+            height: bottom - y,
+        })
+    }
+}
+
+/// A point in pixels of the upright picture.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// From the left edge.
+    pub x: f32,
+    /// From the upper edge.
+    pub y: f32,
+}
+
+/// A face that was found. "Upright" is as EXIF says the picture is to be shown; all pixels are those of the original.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Face {
+    /// Its bounds, clipped to the picture.
+    #[serde(rename = "box")]
+    pub bounds: Rect,
+    /// How sure the model is, 0.5 to 1.
+    pub score: f32,
+    /// Eyes, nose and mouth's corners, the left one first as seen in the picture. Of a face at the edge they may lie
+    /// outside the picture.
+    pub landmarks: [Point; 5],
+}
+
+/// The face detector. Share one per process; calls from several threads take turns.
+#[derive(Debug)]
+pub struct FaceDetector {
+    model: Model,
+}
+
+impl FaceDetector {
+    /// Loads `models/centerface/` under `assets`.
+    ///
+    /// # Errors
+    /// [`LoadError`] when a file is absent or damaged; never because of load or of anything that passes.
+    pub fn load(assets: &Path) -> Result<Self, LoadError> {
+        runtime::init(assets)?;
+        let outputs = ["heatmap", "scale", "offset", "landmarks"];
+        Ok(Self {
+            model: Model::load(assets.join(MODEL), &["image"], &outputs)?,
+        })
+    }
+
+    /// Finds the faces in an image file, the surest first. Blocks; call it off the async threads.
+    ///
+    /// The picture is scaled down to 640 pixels on its longer side, so that a face is found from about a sixtieth of
+    /// that side on.
+    ///
+    /// # Errors
+    /// [`ModelError::Input`] for a file that [`crate::image`] refuses. [`ModelError::Interrupted`] once `interrupt` is
+    /// triggered, before or during the run. [`ModelError::Inference`] if ONNX Runtime fails.
+    pub fn detect(&self, image: &[u8], interrupt: &Interrupt) -> Result<Vec<Face>, ModelError> {
+        interrupt.check()?;
+        let picture = Picture::decode(image)?;
+        interrupt.check()?;
+        let view = View::of(picture.size());
+        let input = view.tensor(&picture);
+        drop(picture);
+        let input = TensorRef::from_array_view(&input).map_err(runtime::failed)?;
+        let inputs = vec![("image", input.into())];
+        let faces = self
+            .model
+            .run(inputs, interrupt, |outputs| Ok(Maps::of(outputs)?.faces()))?;
+        Ok(view.place(distinct(faces)))
+    }
+}
+
+/// How a picture is shown to the model.
+struct View {
+    /// The upright picture's size.
+    original: (u32, u32),
+    /// Its size in the model's input; the rest, to the right and below, is black.
+    scaled: (u32, u32),
+}
+
+impl View {
+    fn of(original: (u32, u32)) -> Self {
+        let (width, height) = original;
+        let factor = (f64::from(LONGEST_SIDE) / f64::from(width.max(height))).min(1.0);
+        let side = |side: u32| ((f64::from(side) * factor).round() as u32).max(1);
+        Self {
+            original,
+            scaled: (side(width), side(height)),
+        }
+    }
+
+    fn tensor(&self, picture: &Picture) -> Array4<f32> {
+        let (width, height) = self.scaled;
+        let padded = |side: u32| side.next_multiple_of(SIDE_MULTIPLE) as usize;
+        let mut tensor = Array4::zeros((1, 3, padded(height), padded(width)));
+        for (x, y, pixel) in picture.upright(width, height).enumerate_pixels() {
+            for (channel, &value) in pixel.0.iter().enumerate() {
+                tensor[(0, channel, y as usize, x as usize)] = f32::from(value);
+            }
+        }
+        tensor
+    }
+
+    /// Carries faces over from the model's input to the original.
+    fn place(&self, faces: Vec<Face>) -> Vec<Face> {
+        let (width, height) = (self.original.0 as f32, self.original.1 as f32);
+        let across = width / self.scaled.0 as f32;
+        let down = height / self.scaled.1 as f32;
+        let place = |face: Face| {
+            let Rect {
+                x,
+                y,
+                width: w,
+                height: h,
+            } = face.bounds;
+            let bounds = Rect {
+                x: x * across,
+                y: y * down,
+                width: w * across,
+                height: h * down,
+            };
+            Some(Face {
+                bounds: bounds.within(width, height)?,
+                score: face.score,
+                landmarks: face.landmarks.map(|point| Point {
+                    x: point.x * across,
+                    y: point.y * down,
+                }),
+            })
+        };
+        faces.into_iter().filter_map(place).collect()
+    }
+}
+
+/// The model's outputs.
+struct Maps<'a> {
+    heatmap: ArrayView4<'a, f32>,
+    scale: ArrayView4<'a, f32>,
+    offset: ArrayView4<'a, f32>,
+    landmarks: ArrayView4<'a, f32>,
+}
+
+impl<'a> Maps<'a> {
+    fn of(outputs: &'a SessionOutputs<'_>) -> ort::Result<Self> {
+        let map = |name: &str| -> ort::Result<ArrayView4<'a, f32>> {
+            let array = outputs[name].try_extract_array::<f32>()?;
+            array
+                .into_dimensionality()
+                .map_err(|error| ort::Error::new(format!("output {name}: {error}")))
+        };
+        let maps = Self {
+            heatmap: map("heatmap")?,
+            scale: map("scale")?,
+            offset: map("offset")?,
+            landmarks: map("landmarks")?,
+        };
+        let (_, _, rows, columns) = maps.heatmap.dim();
+        for (map, channels) in [
+            (&maps.heatmap, 1),
+            (&maps.scale, 2),
+            (&maps.offset, 2),
+            (&maps.landmarks, 10),
+        ] {
+            if map.dim() != (1, channels, rows, columns) {
+                return Err(ort::Error::new(format!(
+                    "an output has the shape {:?}",
+                    map.shape()
+                )));
+            }
+        }
+        Ok(maps)
+    }
+
+    /// Every cell that may be a face, the surest first, in pixels of the input.
+    fn faces(&self) -> Vec<Face> {
+        let mut cells: Vec<_> = self
+            .heatmap
+            .indexed_iter()
+            .filter(|&(_, &score)| score >= MIN_SCORE)
+            .map(|((_, _, row, column), &score)| (score, row, column))
+            .collect();
+        cells.sort_by(|a, b| b.0.total_cmp(&a.0));
+        cells.truncate(MAX_CANDIDATES);
+        cells
+            .into_iter()
+            .map(|(score, row, column)| self.face(score, row, column))
+            .collect()
+    }
+
+    fn face(&self, score: f32, row: usize, column: usize) -> Face {
+        // No face is larger than a few pictures; without the bound a sum could become infinite.
+        let side = |channel| self.scale[(0, channel, row, column)].min(8.0).exp() * CELL;
+        let middle =
+            |channel, cell: usize| (cell as f32 + self.offset[(0, channel, row, column)] + 0.5) * CELL;
+        let (height, width) = (side(0), side(1));
+        let bounds = Rect {
+            x: middle(1, column) - width / 2.0,
+            y: middle(0, row) - height / 2.0,
+            width,
+            height,
+        };
+        let landmarks = std::array::from_fn(|point| Point {
+            x: bounds.x + self.landmarks[(0, 2 * point + 1, row, column)] * width,
+            y: bounds.y + self.landmarks[(0, 2 * point, row, column)] * height,
+        });
+        Face {
+            bounds,
+            score: score.min(1.0),
+            landmarks,
+        }
+    }
+}
+
+/// Leaves out what overlaps a surer face (non-maximum suppression); `faces` come sorted and stay so.
+fn distinct(faces: Vec<Face>) -> Vec<Face> {
+    let mut kept: Vec<Face> = Vec::new();
+    for face in faces {
+        if kept
+            .iter()
+            .all(|other| face.bounds.overlap(&other.bounds) <= MAX_OVERLAP)
+        {
+            kept.push(face);
+        }
+    }
+    kept
+}

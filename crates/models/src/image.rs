@@ -1,0 +1,282 @@
+//! Images from strangers: what a file is by its content, whether it is within the limits, and its pixels, upright.
+//!
+//! All limits hold before anything is decoded, so a small file can't claim much memory or time. Metadata is never
+//! interpreted but for the EXIF orientation: text chunks and colour profiles are skipped.
+
+mod container;
+mod error;
+
+use std::fmt;
+use std::io::Cursor;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+pub use error::ImageError;
+
+/// The largest file, in bytes (20 MiB).
+pub const MAX_BYTES: usize = 20 * 1024 * 1024;
+/// The longest side, in pixels.
+pub const MAX_SIDE: u32 = 16_384;
+/// The most pixels: enough for the 48 and 50 megapixel cameras of phones.
+pub const MAX_PIXELS: u64 = 50_000_000;
+/// The most memory for a decoder, in bytes. A picture of [`MAX_PIXELS`] with four channels takes 200 MB of it; a
+/// progressive JPEG of that size keeps its coefficients besides, up to 300 MB, which the decoder does not count.
+const MAX_DECODER_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The types of images that are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ImageKind {
+    /// JPEG: baseline and progressive; gray, YCbCr, RGB, CMYK.
+    Jpeg,
+    /// PNG; of an animated one the default image.
+    Png,
+    /// WebP, lossy and lossless; of an animated one the first frame.
+    WebP,
+    /// GIF; the first frame.
+    Gif,
+    /// Windows bitmap.
+    Bmp,
+}
+
+impl ImageKind {
+    /// The media type, e.g. `image/jpeg`.
+    pub fn content_type(self) -> &'static str {
+        self.format().to_mime_type()
+    }
+
+    fn format(self) -> ImageFormat {
+        match self {
+            Self::Jpeg => ImageFormat::Jpeg,
+            Self::Png => ImageFormat::Png,
+            Self::WebP => ImageFormat::WebP,
+            Self::Gif => ImageFormat::Gif,
+            Self::Bmp => ImageFormat::Bmp,
+        }
+    }
+}
+
+impl fmt::Display for ImageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Gif => "GIF",
+            Self::Bmp => "BMP",
+        })
+    }
+}
+
+/// Tells an image's type by its first bytes. Names and declared types are not to be believed.
+///
+/// # Errors
+/// [`ImageError::Unsupported`] for anything but the types of [`ImageKind`].
+pub fn sniff(file: &[u8]) -> Result<ImageKind, ImageError> {
+    let found = match image::guess_format(file) {
+        Ok(ImageFormat::Jpeg) => return Ok(ImageKind::Jpeg),
+        Ok(ImageFormat::Png) => return Ok(ImageKind::Png),
+        Ok(ImageFormat::WebP) => return Ok(ImageKind::WebP),
+        Ok(ImageFormat::Gif) => return Ok(ImageKind::Gif),
+        Ok(ImageFormat::Bmp) => return Ok(ImageKind::Bmp),
+        Ok(other) => format!("an image of type {}", other.to_mime_type()),
+        Err(_) if file.is_empty() => "an empty file".to_owned(),
+        Err(_) => "this file (its first bytes are those of no known image type)".to_owned(),
+    };
+    Err(ImageError::Unsupported { found })
+}
+
+/// A decoded picture as stored, and how it must be turned to be upright. Always 8 bits a channel.
+#[derive(Debug)]
+pub(crate) struct Picture {
+    stored: DynamicImage,
+    orientation: Orientation,
+}
+
+impl Picture {
+    /// Decodes a file that keeps to the limits.
+    ///
+    /// # Errors
+    /// [`ImageError`], by the first of these that fails: bytes, type, sides and pixels, content.
+    pub(crate) fn decode(file: &[u8]) -> Result<Self, ImageError> {
+        if file.len() > MAX_BYTES {
+            return Err(ImageError::too_large(
+                format!("{} bytes", file.len()),
+                format!("{MAX_BYTES} bytes ({} MiB)", MAX_BYTES >> 20),
+            ));
+        }
+        let kind = sniff(file)?;
+        match kind {
+            ImageKind::Png => return decode_png(file),
+            ImageKind::Jpeg if !container::jpeg_is_whole(file) => {
+                return Err(ImageError::invalid(kind, "its end is missing"));
+            }
+            ImageKind::WebP => match container::webp_lossy_frames(file) {
+                None => return Err(ImageError::invalid(kind, "its end is missing")),
+                Some(frames) => frames
+                    .into_iter()
+                    .try_for_each(|(width, height)| check(width, height))?,
+            },
+            _ => {}
+        }
+        decode_other(file, kind)
+    }
+
+    /// Width and height once upright.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        let (width, height) = (self.stored.width(), self.stored.height());
+        if self.is_turned() {
+            (height, width)
+        } else {
+            (width, height)
+        }
+    }
+
+    fn is_turned(&self) -> bool {
+        use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+        matches!(
+            self.orientation,
+            Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH
+        )
+    }
+
+    /// The picture upright, scaled to this width and height, in RGB; what is transparent shows white.
+    pub(crate) fn upright(&self, width: u32, height: u32) -> image::RgbImage {
+        let (width, height) = if self.is_turned() {
+            (height, width)
+        } else {
+            (width, height)
+        };
+        let scaled = scale(&self.stored, width, height);
+        let mut upright = DynamicImage::ImageRgb8(on_white(scaled));
+        upright.apply_orientation(self.orientation);
+        upright.into_rgb8()
+    }
+}
+
+/// Scales smoothly: a cheap average first where there is much to leave out, then the triangle filter.
+fn scale(stored: &DynamicImage, width: u32, height: u32) -> DynamicImage {
+    if (stored.width(), stored.height()) == (width, height) {
+        return stored.clone();
+    }
+    let (rough_width, rough_height) = (stored.width().min(width * 2), stored.height().min(height * 2));
+    let filter = image::imageops::FilterType::Triangle;
+    if (rough_width, rough_height) == (stored.width(), stored.height()) {
+        stored.resize_exact(width, height, filter)
+    } else {
+        stored
+            .thumbnail_exact(rough_width, rough_height)
+            .resize_exact(width, height, filter)
+    }
+}
+
+fn on_white(picture: DynamicImage) -> image::RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
+    }
+    let picture = picture.into_rgba8();
+    image::RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [red, green, blue, alpha] = picture.get_pixel(x, y).0.map(u16::from);
+        image::Rgb([red, green, blue].map(|c| ((c * alpha + 255 * (255 - alpha) + 127) / 255) as u8))
+    })
+}
+
+/// Refuses a picture over the limits of sides and pixels.
+fn check(width: u32, height: u32) -> Result<(), ImageError> {
+    let size = || format!("{width} x {height} pixels");
+    if width.max(height) > MAX_SIDE {
+        return Err(ImageError::too_large(size(), format!("{MAX_SIDE} pixels a side")));
+    }
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(ImageError::too_large(
+            size(),
+            format!("{} megapixels", MAX_PIXELS / 1_000_000),
+        ));
+    }
+    Ok(())
+}
+
+/// PNG goes to its decoder directly: only there can text chunks and colour profiles be left unread.
+fn decode_png(file: &[u8]) -> Result<Picture, ImageError> {
+    let limits = png::Limits {
+        bytes: MAX_DECODER_BYTES as usize,
+    };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let (width, height) = decoder.read_header_info().map_err(png_error)?.size();
+    check(width, height)?;
+
+    let mut reader = decoder.read_info().map_err(png_error)?;
+    let bytes = reader
+        .output_buffer_size()
+        .filter(|&bytes| bytes as u64 <= MAX_DECODER_BYTES);
+    let mut pixels = vec![0; bytes.ok_or_else(over_memory)?];
+    let (color, _) = reader.output_color_type();
+    reader.next_frame(&mut pixels).map_err(png_error)?;
+    // To the very end, or a file cut off behind the pixels would pass; the orientation may stand there, too.
+    reader.finish().map_err(png_error)?;
+
+    let exif = reader.info().exif_metadata.as_deref();
+    let orientation = exif
+        .and_then(Orientation::from_exif_chunk)
+        .unwrap_or(Orientation::NoTransforms);
+    let stored = match color {
+        png::ColorType::Grayscale => image::GrayImage::from_raw(width, height, pixels).map(Into::into),
+        png::ColorType::GrayscaleAlpha => {
+            image::GrayAlphaImage::from_raw(width, height, pixels).map(Into::into)
+        }
+        png::ColorType::Rgb => image::RgbImage::from_raw(width, height, pixels).map(Into::into),
+        png::ColorType::Rgba => image::RgbaImage::from_raw(width, height, pixels).map(Into::into),
+        png::ColorType::Indexed => None,
+    };
+    let stored = stored.ok_or_else(|| ImageError::invalid(ImageKind::Png, "its palette is missing"))?;
+    Ok(Picture { stored, orientation })
+}
+
+fn png_error(error: png::DecodingError) -> ImageError {
+    match error {
+        png::DecodingError::LimitsExceeded => over_memory(),
+        error => ImageError::invalid(ImageKind::Png, error),
+    }
+}
+
+fn decode_other(file: &[u8], kind: ImageKind) -> Result<Picture, ImageError> {
+    let failed = |error| decoder_error(error, kind);
+    let mut reader = ImageReader::with_format(Cursor::new(file), kind.format());
+    // The sides are checked here instead, where there is a number to tell.
+    reader.no_limits();
+    let mut decoder = reader.into_decoder().map_err(failed)?;
+    let (width, height) = decoder.dimensions();
+    check(width, height)?;
+    if decoder.total_bytes() > MAX_DECODER_BYTES {
+        return Err(over_memory());
+    }
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    decoder.set_limits(limits).map_err(failed)?;
+    // A broken EXIF block is no reason to refuse a picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let stored = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    Ok(Picture { stored, orientation })
+}
+
+fn decoder_error(error: image::ImageError, kind: ImageKind) -> ImageError {
+    match error {
+        image::ImageError::Limits(_) => over_memory(),
+        image::ImageError::Unsupported(_) => ImageError::Unsupported {
+            found: format!("a {kind} image of this uncommon kind"),
+        },
+        error => ImageError::invalid(kind, error),
+    }
+}
+
+fn over_memory() -> ImageError {
+    ImageError::too_large(
+        "content that takes too much memory",
+        format!("{} MiB", MAX_DECODER_BYTES >> 20),
+    )
+}
