@@ -1,10 +1,9 @@
 """With the policies enforced, they are sufficient, and each of them is needed.
 
-    python -m pytest localstack/tests/auth
+    AI_MESH_AUTH_ENV=.local/<name>/stack.env python -m pytest localstack/tests/auth
 
-Needs the real functions on a local cloud started with --auth, and in the environment what its stack.env holds:
-AI_MESH_URL, AI_MESH_TOKEN, AWS_ENDPOINT_URL and the account's root credentials; AI_MESH_STACK if the stack isn't called
-ai-mesh.
+Needs the real functions on a local cloud started with --auth. Its stack.env gives AI_MESH_URL, AI_MESH_TOKEN,
+AWS_ENDPOINT_URL and the account's root credentials; without the file they are taken from the environment.
 """
 
 from __future__ import annotations
@@ -12,10 +11,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,16 @@ SECONDS = 30
 
 
 @pytest.fixture(scope="module")
-def live() -> deployed.Deployed:
+def live() -> Iterator[deployed.Deployed]:
+    with pytest.MonkeyPatch.context() as patch:
+        if settings := os.environ.get("AI_MESH_AUTH_ENV"):
+            for line in Path(settings).read_text().splitlines():
+                name, _, value = line.partition("=")
+                patch.setenv(name, "".join(shlex.split(value)))
+        yield find()
+
+
+def find() -> deployed.Deployed:
     missing = [name for name in ("AI_MESH_URL", "AI_MESH_TOKEN", "AWS_ENDPOINT_URL") if not os.environ.get(name)]
     if missing:
         pytest.fail(
@@ -36,7 +46,7 @@ def live() -> deployed.Deployed:
         memory.cache_clear()
     if not fixups.tls_only_is_lifted():
         pytest.fail(f"{os.environ['AWS_ENDPOINT_URL']} enforces no policies: start it with --auth")
-    return deployed.Deployed(template.load(arguments.TEMPLATE), os.environ.get("AI_MESH_STACK", "ai-mesh"))
+    return deployed.Deployed(template.load(arguments.TEMPLATE), "ai-mesh")
 
 
 def call(path: str, body: dict | None = None) -> tuple[int, dict]:
