@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::TaskType;
+
 /// The stable codes an error carries. A client may branch on them; the message beside one is for people.
 pub mod code {
     /// The bytes are no image that can be decoded.
@@ -100,6 +102,15 @@ impl RunError {
         let message =
             "the attempt was cut off at its deadline: send a smaller input, or give the worker more time";
         Self::new(RunErrorClass::Timeout, code::TIMEOUT, message.to_owned())
+    }
+
+    /// A worker was handed a task that another one runs: its queue is fed wrongly.
+    #[must_use]
+    pub fn wrong_worker(task_type: TaskType) -> Self {
+        Self::permanent(
+            code::WRONG_WORKER,
+            format!("this worker does not run {task_type}: the stack is set up wrongly"),
+        )
     }
 
     fn new(class: RunErrorClass, code: &'static str, mut message: String) -> Self {

@@ -14,6 +14,7 @@ mod run;
 mod settle;
 mod stop;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,18 @@ pub struct Worker<R> {
     /// After this many receives SQS moves a message to the dead-letter queue instead of delivering it again.
     max_receives: u32,
     runner: Arc<R>,
+}
+
+/// Where the function's library and models lie: `AI_MESH_ASSETS`, else the folder that Lambda unpacked the function to,
+/// else its executable's.
+#[must_use]
+pub fn assets() -> PathBuf {
+    let named = std::env::var_os("AI_MESH_ASSETS")
+        .or_else(|| std::env::var_os("LAMBDA_TASK_ROOT"))
+        .map(PathBuf::from);
+    named
+        .or_else(|| Some(std::env::current_exe().ok()?.parent()?.to_owned()))
+        .unwrap_or_default()
 }
 
 /// Runs a worker function until its environment ends. `load` makes the runner while the connections to AWS are made.

@@ -1,1 +1,30 @@
-fn main() {}
+//! The HTTP API: reads its settings, makes its clients, and answers.
+
+mod app;
+mod auth;
+mod problem;
+mod request;
+mod tasks;
+
+use std::time::Duration;
+
+use lambda_http::Error;
+use mesh_cloud::{Payloads, Queue, TaskTable, setting};
+
+use crate::app::Api;
+use crate::auth::TokenHash;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    mesh_cloud::init_logging();
+    let config = mesh_cloud::sdk_config().await?;
+    let api = Api {
+        table: TaskTable::new(&config, setting("TASKS_TABLE")?),
+        payloads: Payloads::new(&config, setting("PAYLOAD_BUCKET")?),
+        text_queue: Queue::new(&config, setting("TEXT_QUEUE_URL")?),
+        image_queue: Queue::new(&config, setting("IMAGE_QUEUE_URL")?),
+        token: setting::<TokenHash>("TOKEN_SHA256")?,
+        retention: Duration::from_hours(24 * setting::<u64>("RETENTION_DAYS")?),
+    };
+    lambda_http::run(app::router(api)).await
+}

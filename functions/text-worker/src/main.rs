@@ -1,1 +1,77 @@
-fn main() {}
+//! Runs what is asked of texts.
+
+use lambda_runtime::Error;
+use mesh_models::{Interrupt, LoadError, ModelError, SentimentModel};
+use mesh_task::{Input, RunError, Sentiment, SentimentLabel, TaskResult, code};
+use mesh_worker::{Job, Runner, Stop};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    mesh_worker::run(TextRunner::load).await
+}
+
+struct TextRunner {
+    sentiment: SentimentModel,
+}
+
+impl TextRunner {
+    fn load() -> Result<Self, LoadError> {
+        Ok(Self {
+            sentiment: SentimentModel::load(&mesh_worker::assets())?,
+        })
+    }
+}
+
+impl Runner for TextRunner {
+    /// All texts of the batch go through the model together.
+    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<TaskResult, RunError>> {
+        let interrupt = Interrupt::new();
+        stop.on_trigger({
+            let interrupt = interrupt.clone();
+            move || interrupt.trigger()
+        });
+        let texts: Vec<_> = jobs.iter().filter_map(text).collect();
+        let mut sentiments = match self.sentiment.classify(&texts, &interrupt) {
+            Ok(sentiments) => sentiments.into_iter(),
+            Err(error) => return vec![Err(run_error(&error)); jobs.len()],
+        };
+        let outcome = |job| match text(job) {
+            Some(_) => sentiments
+                .next()
+                .map(answer)
+                .ok_or_else(|| failed(&"an answer is missing")),
+            None => Err(RunError::wrong_worker(job.task.task_type)),
+        };
+        jobs.iter().map(outcome).collect()
+    }
+}
+
+fn text(job: &Job) -> Option<&str> {
+    match &job.input {
+        Input::Sentiment { text } => Some(text),
+        Input::FaceDetection { .. } => None,
+    }
+}
+
+fn answer(sentiment: mesh_models::Sentiment) -> TaskResult {
+    let label = match sentiment.label {
+        mesh_models::SentimentLabel::Positive => SentimentLabel::Positive,
+        mesh_models::SentimentLabel::Negative => SentimentLabel::Negative,
+        mesh_models::SentimentLabel::Neutral => SentimentLabel::Neutral,
+    };
+    TaskResult::Sentiment(Sentiment {
+        label,
+        score: sentiment.score,
+    })
+}
+
+fn run_error(error: &ModelError) -> RunError {
+    match error {
+        ModelError::Interrupted => RunError::timeout(),
+        error => failed(error),
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> RunError {
+    RunError::transient(code::INFERENCE_FAILED, format!("the model failed: {error}"))
+}

@@ -1,0 +1,214 @@
+//! Every answer that is not a success: problem details (RFC 9457).
+//!
+//! `type` is a contract: a client may branch on it. `detail` is a sentence for people that says what to do. What is
+//! wrong on the inside goes to the log, under the request id that the caller is given, and never into an answer.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::extract::rejection::QueryRejection;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use lambda_http::Context;
+use mesh_cloud::CloudError;
+use mesh_task::{InvalidSubmission, SubmissionRefusal};
+use serde_json::json;
+
+use crate::request::MAX_EVENT_BYTES;
+
+/// A detail that echoes what was sent must not grow with it.
+const MAX_DETAIL_BYTES: usize = 1_024;
+
+/// A refusal, or a failure of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    /// The stable part of `type`.
+    slug: &'static str,
+    title: &'static str,
+    detail: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        let mut detail = detail.into();
+        if detail.len() > MAX_DETAIL_BYTES {
+            detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
+            detail.push('…');
+        }
+        Self {
+            status,
+            slug,
+            title,
+            detail,
+        }
+    }
+
+    pub(crate) fn token_missing() -> Self {
+        let detail = "send the token in the X-Service-Token header, or as Authorization: Bearer <token>";
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "A token is required",
+            detail,
+        )
+    }
+
+    pub(crate) fn token_wrong() -> Self {
+        let detail = "the token is not known here: check that it belongs to this address";
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "The token is not accepted",
+            detail,
+        )
+    }
+
+    pub(crate) fn task_not_found() -> Self {
+        let detail = "no task of yours has this id: check it; tasks are kept for a limited time";
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "task-not-found",
+            "There is no such task",
+            detail,
+        )
+    }
+
+    pub(crate) fn route_not_found() -> Self {
+        let detail = "nothing is served at this address: tasks are at /v1/tasks and /v1/tasks/{id}";
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "route-not-found",
+            "There is no such address",
+            detail,
+        )
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        let detail = "this address does not take this method: the Allow header names those it takes";
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "The method is not allowed here",
+            detail,
+        )
+    }
+
+    pub(crate) fn payload_too_large(bytes: usize) -> Self {
+        let detail = format!(
+            "the request takes {bytes} bytes and may take {MAX_EVENT_BYTES}: send a smaller input; an upload by \
+             POST /v1/uploads, which is to come, will take larger ones"
+        );
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload-too-large",
+            "The request is too large",
+            detail,
+        )
+    }
+
+    pub(crate) fn invalid_json(error: &serde_json::Error) -> Self {
+        let detail = format!("the body is not JSON: {error}");
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-json",
+            "The body can't be read",
+            detail,
+        )
+    }
+
+    pub(crate) fn invalid_query(error: &QueryRejection) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-query",
+            "The query can't be read",
+            error.body_text(),
+        )
+    }
+
+    pub(crate) fn invalid_wait(given: &str, most: u64) -> Self {
+        let detail = format!("wait={given} is not a whole number of seconds from 0 to {most}");
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-wait",
+            "The wait can't be read",
+            detail,
+        )
+    }
+
+    /// Something that the API needs did not answer; the same request may succeed later.
+    pub(crate) fn unavailable(error: &CloudError) -> Self {
+        tracing::error!(%error, "a request failed");
+        let detail = "a service behind the API did not answer: send the same request again in a few seconds";
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The service is not available",
+            detail,
+        )
+    }
+}
+
+impl From<InvalidSubmission> for Problem {
+    fn from(invalid: InvalidSubmission) -> Self {
+        let (slug, title) = match invalid.refusal {
+            SubmissionRefusal::Shape => ("invalid-task", "The body is not a task"),
+            SubmissionRefusal::TaskType => ("unknown-task-type", "There is no such task type"),
+            SubmissionRefusal::Input => ("invalid-input", "The input can't be used"),
+            SubmissionRefusal::Metadata => ("invalid-metadata", "The metadata can't be used"),
+        };
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, slug, title, invalid.message)
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Leaves the problem with the response for [`render`], which knows the request.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the problem that a handler left, and the request id on every answer.
+pub(crate) async fn render(request: Request, next: Next) -> Response {
+    let request_id = request
+        .extensions()
+        .get::<Context>()
+        .map(|context| context.request_id.clone());
+    let request_id = request_id.unwrap_or_default();
+    let mut response = next.run(request).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let body = Json(json!({
+            "type": format!("urn:ai-mesh:problem:{}", problem.slug),
+            "title": problem.title,
+            "status": problem.status.as_u16(),
+            "detail": problem.detail,
+            "request_id": request_id,
+        }));
+        *response.body_mut() = body.into_response().into_body();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match problem.status {
+            StatusCode::UNAUTHORIZED => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            StatusCode::SERVICE_UNAVAILABLE => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
+            _ => None,
+        };
+    }
+    if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert("x-request-id", request_id);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_does_not_grow_with_the_request() {
+        let error = serde_json::from_str::<u8>(&format!("\"{}\"", "é".repeat(100_000))).unwrap_err();
+        assert!(Problem::invalid_json(&error).detail.len() <= MAX_DETAIL_BYTES + '…'.len_utf8());
+    }
+}

@@ -1,0 +1,61 @@
+//! Reads a request's body, within what Lambda takes.
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use serde_json::Value;
+
+use crate::problem::Problem;
+
+/// Lambda takes 6 MB for a synchronous invocation's event (AWS Lambda quotas).
+pub(crate) const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
+/// What an event holds beside the body and the headers: the gateway's request context.
+const EVENT_FRAME_BYTES: usize = 4_096;
+
+/// A body that is JSON, of a request whose whole event Lambda would take.
+#[derive(Debug)]
+pub(crate) struct JsonBody(pub(crate) Value);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let headers: usize = request
+            .headers()
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
+        let frame = EVENT_FRAME_BYTES + headers + request.uri().path().len();
+        let body = to_bytes(request.into_body(), MAX_EVENT_BYTES).await;
+        let body = body.map_err(|_| Problem::payload_too_large(MAX_EVENT_BYTES + 1))?;
+        let event = frame + escaped_len(&body);
+        if event > MAX_EVENT_BYTES {
+            return Err(Problem::payload_too_large(event));
+        }
+        serde_json::from_slice(&body)
+            .map(Self)
+            .map_err(|error| Problem::invalid_json(&error))
+    }
+}
+
+/// How long a body is as a string inside the event's JSON, where quotes and control characters are escaped.
+fn escaped_len(body: &[u8]) -> usize {
+    let escaped = |byte: &u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    body.iter().map(escaped).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_escaped_body_is_measured_as_json_writes_it() {
+        for body in ["", r#"{"text": "a\n\"b\""}"#, "\n\r\t\u{1}é😀"] {
+            let written = serde_json::to_string(body).unwrap();
+            assert_eq!(escaped_len(body.as_bytes()), written.len() - 2, "{body}");
+        }
+    }
+}
