@@ -16,7 +16,9 @@ pub use id::{InvalidId, InvalidTenant, SHARDS, TaskId, Tenant};
 pub use input::{
     Input, InvalidInput, MAX_INLINE_INPUT_BYTES, MAX_TEXT_BYTES, ObjectRef, Payload, StoredInput,
 };
-pub use output::{BoundingBox, Face, FaceDetection, Point, Sentiment, SentimentLabel, TaskResult};
+pub use output::{
+    BoundingBox, Face, FaceDetection, MAX_RESULT_BYTES, Point, Sentiment, SentimentLabel, TaskResult,
+};
 pub use retry::{RetryPolicy, Settlement};
 pub use submission::{
     InvalidSubmission, MAX_METADATA_BYTES, MAX_METADATA_PAIRS, Metadata, NewTask, SubmissionRefusal,

@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{RunError, code};
+
+/// The largest result that a task's item holds, in bytes of JSON: DynamoDB takes items of 400 KB, and numbers take more
+/// room there than in JSON.
+pub const MAX_RESULT_BYTES: usize = 200_000;
+
 /// A completed task's result. On the wire it is the inner object alone: the task's type says which one it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -10,6 +16,22 @@ pub enum TaskResult {
     FaceDetection(FaceDetection),
     /// Answers `sentiment`.
     Sentiment(Sentiment),
+}
+
+impl TaskResult {
+    /// The result itself, if a task can hold it.
+    ///
+    /// # Errors
+    /// Permanent: the same input would give the same result.
+    pub fn bounded(self) -> Result<Self, RunError> {
+        let bytes = serde_json::to_vec(&self).map_or(usize::MAX, |json| json.len());
+        if bytes <= MAX_RESULT_BYTES {
+            return Ok(self);
+        }
+        let told =
+            format!("the result has {bytes} bytes and may have {MAX_RESULT_BYTES}: send a smaller input");
+        Err(RunError::permanent(code::RESULT_TOO_LARGE, told))
+    }
 }
 
 /// Whether a text speaks well or ill of its subject.
@@ -74,4 +96,52 @@ pub struct Point {
     pub x: f32,
     /// Pixels from the upper edge.
     pub y: f32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faces(count: usize) -> TaskResult {
+        let point = Point { x: 1234.5, y: 1234.5 };
+        let bounds = BoundingBox {
+            x: 1234.5,
+            y: 1234.5,
+            width: 12.5,
+            height: 12.5,
+        };
+        TaskResult::FaceDetection(FaceDetection {
+            count,
+            faces: vec![
+                Face {
+                    bounds,
+                    score: 0.5,
+                    landmarks: [point; 5]
+                };
+                count
+            ],
+        })
+    }
+
+    #[test]
+    fn a_result_that_no_item_holds_is_a_permanent_error() {
+        assert!(faces(500).bounded().is_ok());
+        assert_eq!(faces(5_000).bounded().unwrap_err().code, code::RESULT_TOO_LARGE);
+    }
+
+    #[test]
+    fn each_result_is_read_back_as_what_it_was() {
+        let sentiment = TaskResult::Sentiment(Sentiment {
+            label: SentimentLabel::Neutral,
+            score: 0.5,
+        });
+        for result in [sentiment, faces(0), faces(2)] {
+            let json = serde_json::to_string(&result).unwrap();
+            assert_eq!(
+                serde_json::from_str::<TaskResult>(&json).unwrap(),
+                result,
+                "{json}"
+            );
+        }
+    }
 }

@@ -16,6 +16,7 @@ impl<R: Runner> Worker<R> {
         task: &Task,
         outcome: Result<TaskResult, RunError>,
     ) -> Answer {
+        let outcome = outcome.and_then(TaskResult::bounded);
         if let Err(error) = &outcome {
             tracing::info!(task = %task.id, attempt = task.attempt, code = error.code, "an attempt failed");
         }
