@@ -65,6 +65,10 @@ fn run_error(error: ModelError) -> RunError {
     match error {
         ModelError::Interrupted => RunError::timeout(),
         ModelError::Input(error) => RunError::permanent(error.code(), error.to_string()),
-        error => RunError::transient(code::INFERENCE_FAILED, format!("the model failed: {error}")),
+        // What the model met is for the log, not for the sender.
+        error => {
+            tracing::error!(%error, "the model failed");
+            RunError::transient(code::INFERENCE_FAILED, "the model failed; the worker's log says how")
+        }
     }
 }
