@@ -68,7 +68,7 @@ fn clippy(features: &[&str]) -> Result<Command> {
 /// the GitHub workflow asks it.
 fn deny() -> Result<Command> {
     let mut command = tools::DENY.command()?;
-    command.args(["--offline", "--locked", "check", "licenses", "bans", "sources"]);
+    command.args(["--locked", "check", "licenses", "bans", "sources"]);
     Ok(command)
 }
 
@@ -104,7 +104,7 @@ fn ruff() -> Result<Command> {
         "--line-length",
         "120",
     ]);
-    command.args(["--extend-select", "E501"]).args(python_folders());
+    command.args(["--select", "E4,E7,E9,E501,F,B", "--line-length", "120"]).args(python_folders());
     Ok(command)
 }
 

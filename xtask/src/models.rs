@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cache;
 use crate::fetch;
@@ -20,9 +20,10 @@ use crate::venv::Venv;
 /// Folders of models/ that the assets don't depend on.
 const ASIDE: [&str; 3] = ["train", "tests", "__pycache__"];
 
-const ADVICE: &str = "If you changed how an asset is built, or the versions in models/requirements.txt, measure the new \
-                      file, then write its sha256 and figures into models/manifest.toml. If not, don't use it: \
-                      something that was fetched is not what it was";
+/// What to do about an asset that is not as pinned.
+const ADVICE: &str = "If a sha256 differs because you changed how the asset is built, or the versions in \
+                      models/requirements.txt: measure the new file, then write its sha256 and figures into \
+                      models/manifest.toml. If you changed neither, don't use it";
 
 /// Makes the assets if need be, checks them, and returns their folder, `.local/assets`.
 pub(crate) fn ensure() -> Result<PathBuf> {
@@ -66,7 +67,7 @@ fn build(source: &Path, manifest: &Manifest, key: &str) -> Result<PathBuf> {
             "building the models",
             "models-build",
         )
-        .context(ADVICE)?;
+        .map_err(|error| anyhow!("{error:#}\n  {ADVICE}."))?;
         fs::remove_dir_all(&downloads)?;
         verify(dir, &manifest.assets)
     })

@@ -39,6 +39,10 @@ impl Tool {
                     .args(["install", name, "--version", version, "--locked", "--root"])
                     .arg(dir);
                 command.env("CARGO_TARGET_DIR", &target);
+            // A tool that works for seconds need not be compiled for minutes.
+            for (setting, value) in [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "16")] {
+                command.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
+            }
                 process::run(
                     &mut command,
                     &format!("building {name} {version}"),
@@ -51,7 +55,7 @@ impl Tool {
         Ok(dir.join("bin").join(name))
     }
 
-    /// A command for it: one on the PATH if the version is the same or nobody minds, else ours.
+    /// A command for it.
     pub(crate) fn command(self) -> Result<Command> {
         let program = self.ensure()?;
         // Called without cargo in front, it still expects its own name first.
