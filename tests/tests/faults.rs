@@ -1,0 +1,147 @@
+//! What a failing attempt means for its task and for those beside it. Faults are asked for by metadata; the functions
+//! under test are built with the feature that heeds it.
+
+use mesh_tests::{Api, Cloud, Lane};
+use serde_json::json;
+
+#[test]
+fn a_transient_fault_is_tried_again_and_leaves_no_error() {
+    let api = Api::new();
+    let task = api.finished(&api.submit_text("fine", &[("fault", "transient:1")]));
+    assert_eq!(
+        (&task["status"], &task["attempt"]),
+        (&json!("completed"), &json!(2)),
+        "{task}"
+    );
+    for gone in ["error", "next_attempt_at"] {
+        assert!(task.get(gone).is_none(), "{task}");
+    }
+}
+
+#[test]
+fn the_last_attempt_counts_as_much_as_the_first() {
+    let api = Api::new();
+    let task = api.finished(&api.submit_text("fine", &[("fault", "transient:2")]));
+    assert_eq!(
+        (&task["status"], &task["attempt"]),
+        (&json!("completed"), &json!(3)),
+        "{task}"
+    );
+}
+
+#[test]
+fn between_two_attempts_a_task_is_pending_and_shows_its_error_and_its_next_time() {
+    let api = Api::new();
+    let id = api.submit_text("fine", &[("fault", "transient:99")]);
+    let resting = mesh_tests::eventually("the task rests", || {
+        let task = api.show(&id);
+        (task["status"] == "pending" && task.get("error").is_some()).then_some(task)
+    });
+    assert_eq!(
+        (&resting["error"]["kind"], &resting["error"]["code"]),
+        (&json!("transient"), &json!("fault")),
+        "{resting}"
+    );
+    let time = |name: &str| {
+        resting[name]
+            .as_str()
+            .and_then(|time| time.parse::<jiff::Timestamp>().ok())
+    };
+    let (next, updated) = (
+        time("next_attempt_at").expect("a time"),
+        time("updated_at").expect("a time"),
+    );
+    assert!(next >= updated, "{resting}");
+    assert!(
+        next.duration_since(updated) <= jiff::SignedDuration::from_secs(2),
+        "a rest is bounded: {resting}"
+    );
+}
+
+#[test]
+fn a_poison_task_is_exhausted_and_its_message_set_aside_after_exactly_three_receives() {
+    let (api, cloud) = (Api::new(), Cloud::new());
+    let id = api.submit_text("fine", &[("fault", "transient:99")]);
+    let accepted = jiff::Timestamp::now();
+    let task = api.failed(&id, "exhausted", "fault");
+    assert_eq!(task["attempt"], 3, "{task}");
+    assert!(task.get("next_attempt_at").is_none(), "{task}");
+
+    let dead = cloud.dead_letter(|body| body.contains(&id));
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&dead.body).expect("a message is JSON"),
+        json!({ "tenant": "default", "id": id, "generation": 1 })
+    );
+    // Each attempt took a delivery of its own, and all three were of this message: it is the one that was sent before the
+    // task was accepted, not one that took its place.
+    assert!(
+        dead.sent_at <= accepted.as_millisecond(),
+        "sent after {accepted}: {dead:?}"
+    );
+    assert!(
+        dead.receives > 3,
+        "three times there and at least once here: {dead:?}"
+    );
+    assert_eq!(api.show(&id), task, "nothing follows");
+}
+
+#[test]
+fn a_task_that_fails_for_good_leaves_no_dead_letter() {
+    let (api, cloud) = (Api::new(), Cloud::new());
+    let bad = api.submit_image(b"GIF89a and no more", &[]);
+    api.failed(&bad, "permanent", "invalid_image");
+    // A later one is there: so would the first be.
+    let poison = api.submit_text("fine", &[("fault", "transient:99")]);
+    cloud.dead_letter(|body| body.contains(&poison));
+    assert!(!cloud.has_dead_letter(|body| body.contains(&bad)));
+}
+
+mod serial {
+    use super::*;
+
+    #[test]
+    fn a_panic_fails_its_own_task_and_none_beside_it() {
+        let api = Api::new();
+        let ids = Lane::Text.held_back(|| {
+            let fault = |n| if n == 4 { ("fault", "panic") } else { ("n", "fine") };
+            (0..10)
+                .map(|n| api.submit_text("fine", &[fault(n)]))
+                .collect::<Vec<_>>()
+        });
+        for (n, id) in ids.iter().enumerate() {
+            if n == 4 {
+                let task = api.failed(id, "permanent", "panic");
+                assert_eq!(task["attempt"], 1, "{task}");
+            } else {
+                let task = api.finished(id);
+                assert_eq!(
+                    (&task["status"], &task["attempt"]),
+                    (&json!("completed"), &json!(1)),
+                    "{task}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_input_that_is_gone_or_was_changed_is_not_run() {
+        let (api, cloud) = (Api::new(), Cloud::new());
+        let text = "What a wonderful film. ".repeat(300);
+        let (gone, changed, kept) = Lane::Text.held_back(|| {
+            let ids = [(); 3].map(|()| api.submit_text(&text, &[]));
+            let keys = ids.each_ref().map(|id| {
+                let task = api.show(id);
+                task["input"]["object"]["key"]
+                    .as_str()
+                    .expect("a large text is an object")
+                    .to_owned()
+            });
+            cloud.delete_payload(&keys[0]);
+            cloud.overwrite_payload(&keys[1], "Another text altogether.");
+            ids.into()
+        });
+        api.failed(&gone, "permanent", "payload_missing");
+        api.failed(&changed, "permanent", "payload_changed");
+        api.result(&kept);
+    }
+}
