@@ -1,0 +1,46 @@
+"""The type table of an ORT file reads back from what was written of it, whatever the order it came in."""
+
+import struct
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import ort_canonical  # noqa: E402
+
+RESOLVER = {
+    ":Gather:13": {"T": [(0, 0), (1, 0)], "Tind": [(0, 1)]},
+    ":Add:14": {"T": [(0, 0)]},
+    "com.microsoft:MatMulIntegerToFloat:1": {"T1": [(0, 0)], "T2": [(0, 1)], "T3": [(1, 0)]},
+}
+# A file that holds nothing else: its root at 24 has a vtable at 8 and refers to the resolver from 28.
+ROOT, REFERENCE, RESOLVER_AT = 24, 28, 32
+
+
+def file_of(resolver: ort_canonical.Resolver, padding: int) -> bytes:
+    head = bytearray(RESOLVER_AT)
+    struct.pack_into("<I4s", head, 0, ROOT, b"ORTM")
+    # Four fields, of which the last one is set, 4 bytes into the table.
+    struct.pack_into("<6H", head, 8, 12, 8, 0, 0, 0, REFERENCE - ROOT)
+    struct.pack_into("<2I", head, ROOT, ROOT - 8, RESOLVER_AT + ort_canonical.TABLE_START - REFERENCE)
+    return bytes(head) + ort_canonical.write(resolver) + bytes(padding)
+
+
+class CanonicalTest(unittest.TestCase):
+    def test_what_was_written_reads_back(self):
+        written = file_of(RESOLVER, padding=0)
+        self.assertEqual(ort_canonical.Reader(written).resolver(REFERENCE), RESOLVER)
+
+    def test_the_order_it_came_in_leaves_no_trace(self):
+        turned = {name: dict(reversed(types.items())) for name, types in reversed(RESOLVER.items())}
+        self.assertEqual(ort_canonical.write(turned), ort_canonical.write(RESOLVER))
+
+    def test_a_table_that_does_not_fit_is_refused(self):
+        # In this file the vtables lie outside the stretch that the reader counts, so that it is too short.
+        with self.assertRaises(ValueError):
+            ort_canonical.canonical(file_of(RESOLVER, padding=64))
+
+
+if __name__ == "__main__":
+    unittest.main()
