@@ -1,6 +1,7 @@
 //! `cargo xtask`: the one way in for people. Each command makes what it needs, keeps it for the next time, and says
 //! what failed in words that help.
 
+mod bench;
 mod cache;
 mod check;
 mod demo;
@@ -90,6 +91,8 @@ enum Command {
         #[arg(last = true)]
         nextest: Vec<String>,
     },
+    /// Measures cold starts and throughput, beside Python's onnxruntime
+    Bench,
     /// Formats, lints, licences, the template: everything but the tests
     Check,
     #[command(name = "__guard", hide = true)]
@@ -152,6 +155,7 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Test { unit, nextest } => test::run(unit, &nextest),
+        Command::Bench => bench::run(),
         Command::Check => check::run(),
         Command::Guard(_) => Ok(()),
     }

@@ -1,0 +1,196 @@
+//! Stands in for Lambda and for the AWS services around one function, and answers at once: what is measured is the
+//! function, not an emulator.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use mesh_task::{ObjectRef, Payload, Task};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+/// What the function did, and when.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// It asked for its first event.
+    Next(Instant),
+    /// It answered the event.
+    Answer(Instant),
+    /// It finished a task: the update's new values.
+    Finish(Value),
+    /// It could not start.
+    InitError(String),
+}
+
+struct Shared {
+    /// Taken by the first `next`; later ones wait for ever, as on Lambda.
+    event: Mutex<Option<Value>>,
+    /// What a claim answers.
+    item: Value,
+    object: Bytes,
+    seen: mpsc::UnboundedSender<Seen>,
+}
+
+/// A host for one process.
+pub(crate) struct Host {
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: mpsc::UnboundedReceiver<Seen>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Host {
+    /// Listens on loopback. With a task its message is the event; without one there is none.
+    pub(crate) async fn start(task: Option<(Task, Vec<u8>)>) -> Result<Self> {
+        let (sender, seen) = mpsc::unbounded_channel();
+        let (event, item, object) = match task {
+            None => (None, Value::Null, Vec::new()),
+            Some((task, object)) => (Some(event(&task)), claimed(&task), object),
+        };
+        let shared = Arc::new(Shared {
+            event: Mutex::new(event),
+            item,
+            object: object.into(),
+            seen: sender,
+        });
+        let app = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(answer))
+            .route("/2018-06-01/runtime/init/error", post(init_error))
+            .fallback(service)
+            .with_state(shared);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, app).await {
+                eprintln!("the host stopped: {error}");
+            }
+        });
+        Ok(Self {
+            address,
+            seen,
+            server,
+        })
+    }
+
+    /// The next thing that the function does.
+    pub(crate) async fn see(&mut self) -> Result<Seen> {
+        let seen = tokio::time::timeout(std::time::Duration::from_secs(30), self.seen.recv()).await;
+        seen.context("the function did nothing for 30 s")?
+            .context("the host is gone")
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// An SQS batch of one message.
+fn event(task: &Task) -> Value {
+    json!({ "Records": [{
+        "messageId": "1", "receiptHandle": "1", "body": json!(task.message()).to_string(),
+        "attributes": { "ApproximateReceiveCount": "1" }, "messageAttributes": {},
+        "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:bench", "awsRegion": "us-east-1",
+    }] })
+}
+
+/// The item that a claim returns, in DynamoDB's JSON.
+fn claimed(task: &Task) -> Value {
+    fn attribute(value: &Value) -> Value {
+        match value {
+            Value::String(text) => json!({ "S": text }),
+            Value::Number(number) => json!({ "N": number.to_string() }),
+            Value::Object(map) => {
+                let map: serde_json::Map<_, _> = map
+                    .iter()
+                    .map(|(key, value)| (key.clone(), attribute(value)))
+                    .collect();
+                json!({ "M": map })
+            }
+            other => unreachable!("a claimed task has no {other}"),
+        }
+    }
+    let mut task = task.clone();
+    task.attempt = 1;
+    task.fence = 1;
+    attribute(&json!(task))["M"].take()
+}
+
+/// Points the task at the object that [`Host`] serves.
+pub(crate) fn object_payload(object: &[u8]) -> Payload {
+    Payload::Object(ObjectRef {
+        key: "bench".to_owned(),
+        etag: "\"bench\"".to_owned(),
+        sha256: hex::encode(Sha256::digest(object)),
+        bytes: object.len() as u64,
+        content_type: "image/png".to_owned(),
+    })
+}
+
+async fn next(State(shared): State<Arc<Shared>>) -> Response {
+    let event = shared
+        .event
+        .lock()
+        .expect("nothing panics under this lock")
+        .take();
+    let _ = shared.seen.send(Seen::Next(Instant::now()));
+    let Some(event) = event else {
+        return std::future::pending().await;
+    };
+    let minute = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    let deadline = minute
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |time| time.as_millis());
+    let headers = [
+        (
+            "lambda-runtime-aws-request-id",
+            "00000000-0000-0000-0000-000000000001".to_owned(),
+        ),
+        ("lambda-runtime-deadline-ms", deadline.to_string()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:us-east-1:000000000000:function:bench".to_owned(),
+        ),
+    ];
+    (headers, axum::Json(event)).into_response()
+}
+
+async fn answer(State(shared): State<Arc<Shared>>) -> &'static str {
+    let _ = shared.seen.send(Seen::Answer(Instant::now()));
+    "{}"
+}
+
+async fn init_error(State(shared): State<Arc<Shared>>, body: String) -> &'static str {
+    let _ = shared.seen.send(Seen::InitError(body));
+    "{}"
+}
+
+/// DynamoDB and SQS by the operation's header, S3 for all else.
+async fn service(State(shared): State<Arc<Shared>>, headers: axum::http::HeaderMap, body: Bytes) -> Response {
+    let operation = headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
+    match operation.and_then(|target| target.rsplit('.').next()) {
+        Some("UpdateItem") => {
+            let update: Value = serde_json::from_slice(&body).unwrap_or_default();
+            if update["ReturnValues"] == "ALL_NEW" {
+                return axum::Json(json!({ "Attributes": shared.item })).into_response();
+            }
+            let _ = shared
+                .seen
+                .send(Seen::Finish(update["ExpressionAttributeValues"].clone()));
+            axum::Json(json!({})).into_response()
+        }
+        Some(_) => axum::Json(json!({})).into_response(),
+        None => ([("etag", "\"bench\"")], shared.object.clone()).into_response(),
+    }
+}

@@ -1,0 +1,64 @@
+//! What a cold start costs and how many texts a second one thread classifies, beside Python's onnxruntime in the same
+//! run: machines are noisy, so only the ratios of one run mean anything. `cargo xtask bench` calls it.
+
+mod cold;
+mod host;
+mod throughput;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// Where things are; `cargo xtask bench` knows.
+#[derive(Debug, Parser)]
+struct Args {
+    /// What `sam build` made: a folder per function.
+    #[arg(long)]
+    artifacts: PathBuf,
+    /// The library, the models and the test images.
+    #[arg(long)]
+    assets: PathBuf,
+    /// The Python of bench/requirements.txt.
+    #[arg(long)]
+    python: PathBuf,
+    /// This folder.
+    #[arg(long)]
+    bench: PathBuf,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    println!("machine: {}\n", machine());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    runtime.block_on(cold::report(&args))?;
+    // Nothing else may run beside a single-threaded measurement.
+    drop(runtime);
+    throughput::report(&args)
+}
+
+fn machine() -> String {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let named = |line: &str| {
+        Some(
+            line.strip_prefix("model name")?
+                .trim_start_matches([' ', '\t', ':'])
+                .to_owned(),
+        )
+    };
+    let model = cpus
+        .lines()
+        .find_map(named)
+        .unwrap_or_else(|| "unknown processor".to_owned());
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{model}, {cores} cores, {}", std::env::consts::ARCH)
+}
+
+/// The middle one: a run that met a busy machine does not move it.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
