@@ -25,6 +25,7 @@ def apply(deployed: Deployed) -> None:
         _lifecycle(deployed, logical_id)
     for logical_id in deployed.of_type("AWS::Serverless::Function"):
         _reserved_concurrency(deployed, logical_id)
+        _concurrency_of_queues(deployed, logical_id)
     if tls_only_is_lifted():
         for logical_id in deployed.of_type("AWS::S3::BucketPolicy"):
             client("s3").delete_bucket_policy(Bucket=deployed.properties(logical_id)["Bucket"])
@@ -63,6 +64,19 @@ def _reserved_concurrency(deployed: Deployed, logical_id: str) -> None:
         client("lambda").delete_function_concurrency(FunctionName=name)
     else:
         client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=int(reserved))
+
+
+def _concurrency_of_queues(deployed: Deployed, logical_id: str) -> None:
+    """Says the limit once more, as a number: out of a parameter MiniStack takes it as text, and then its poller, which
+    compares it with a count, fails before every receive."""
+    pages = client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=deployed.ids[logical_id])
+    for page in pages:
+        for mapping in page["EventSourceMappings"]:
+            limit = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+            if limit is not None:
+                client("lambda").update_event_source_mapping(
+                    UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(limit)}
+                )
 
 
 @functools.cache
