@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from localstack import fixups, verify
@@ -37,6 +39,23 @@ def test_what_is_dropped_is_found_and_mended(bare):
         "expire-with-the-task": 7,
         "abort-unfinished-uploads": None,
     }
+
+
+def test_a_message_reaches_its_worker_and_leaves_the_queue(running):
+    """That every setting reads right is not yet that the queue is polled: the poller once failed on a limit's type."""
+    for queue in ("TextQueue", "ImageQueue"):
+        url = running.ids[queue]
+        client("sqs").send_message(QueueUrl=url, MessageBody="{}")
+        deadline = time.monotonic() + 15
+        while (left := waiting(url)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert left == 0, f"{queue} is not polled"
+
+
+def waiting(url: str) -> int:
+    """Messages of a queue, those included that somebody has received and not yet deleted."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    return sum(map(int, client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
 
 
 def test_mending_twice_changes_nothing(bare):
