@@ -294,3 +294,6 @@ fn distinct(faces: Vec<Face>) -> Vec<Face> {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@
 
 mod container;
 mod error;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io::Cursor;

@@ -237,3 +237,30 @@ fn expect_names<'a>(kind: &str, found: impl Iterator<Item = &'a str>, expected: 
 pub(crate) fn failed(error: ort::Error) -> ModelError {
     ModelError::Inference(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_is_shared_by_its_clones_and_needs_no_library() {
+        let interrupt = Interrupt::new();
+        let timer = interrupt.clone();
+        assert!(interrupt.check().is_ok());
+        timer.trigger();
+        assert!(interrupt.is_triggered());
+        assert!(matches!(interrupt.check(), Err(ModelError::Interrupted)));
+    }
+
+    #[test]
+    fn a_run_leaves_the_list_when_it_ends() {
+        init(&crate::testing::assets()).unwrap();
+        let interrupt = Interrupt::new();
+        let running = interrupt.enter().unwrap();
+        assert_eq!(lock(&interrupt.state).running.len(), 1);
+        drop(running);
+        assert!(lock(&interrupt.state).running.is_empty());
+        interrupt.trigger();
+        assert!(matches!(interrupt.enter(), Err(ModelError::Interrupted)));
+    }
+}

@@ -1,0 +1,176 @@
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::testing::assets;
+
+static MODEL: LazyLock<SentimentModel> = LazyLock::new(|| SentimentModel::load(&assets()).unwrap());
+
+/// How far a logit may move when its text shares a batch: by the order of float additions, no more.
+const TOLERANCE: f32 = 1e-4;
+
+const PLEASED: [&str; 6] = [
+    "I love this, it works wonderfully!",
+    "A beautiful film, with great acting and a touching story.",
+    "Best headphones I have ever owned.",
+    "Thank you so much, you made my day :)",
+    "The staff were friendly and the food was delicious.",
+    "An excellent, moving performance that I will not forget.",
+];
+
+const DISPLEASED: [&str; 6] = [
+    "This is terrible, I want my money back.",
+    "Boring plot, awful acting: a complete waste of time.",
+    "It broke after two days. Very disappointing.",
+    "I hate waiting for hours just to be told no.",
+    "The room was dirty and the service was rude.",
+    "The worst phone I have ever bought.",
+];
+
+fn classify(texts: &[&str]) -> Vec<Sentiment> {
+    MODEL.classify(texts, &Interrupt::new()).unwrap()
+}
+
+fn logits(texts: &[&str]) -> Vec<f32> {
+    MODEL.logits(texts, &Interrupt::new()).unwrap()
+}
+
+#[test]
+fn plain_opinions_are_read_right_and_in_order() {
+    let texts: Vec<_> = PLEASED
+        .into_iter()
+        .zip(DISPLEASED)
+        .flat_map(|(good, bad)| [good, bad])
+        .collect();
+    let labels: Vec<_> = classify(&texts)
+        .into_iter()
+        .map(|sentiment| sentiment.label)
+        .collect();
+    assert_eq!(
+        labels,
+        [SentimentLabel::Positive, SentimentLabel::Negative].repeat(PLEASED.len())
+    );
+}
+
+#[test]
+fn a_batch_answers_as_its_texts_do_alone() {
+    let long = PLEASED.join(" ").repeat(6);
+    let texts: Vec<&str> = PLEASED
+        .into_iter()
+        .chain(DISPLEASED)
+        .chain(["ok", "", &long, "no"])
+        .collect();
+    let alone: Vec<f32> = texts.iter().flat_map(|text| logits(&[text])).collect();
+    for (index, together) in logits(&texts).into_iter().enumerate() {
+        assert!(
+            (together - alone[index]).abs() < TOLERANCE,
+            "{}: {together}, {}",
+            texts[index],
+            alone[index]
+        );
+    }
+}
+
+#[test]
+fn no_texts_have_no_sentiments() {
+    assert_eq!(classify(&[]), []);
+}
+
+#[test]
+fn any_text_is_an_input() {
+    let long = "word ".repeat(100_000);
+    let texts = ["", " ", "\0", "🙂", "[SEP]", "中文", "\u{202e}abc", &long];
+    for sentiment in classify(&texts) {
+        assert!((0.0..=1.0).contains(&sentiment.score), "{sentiment:?}");
+    }
+}
+
+#[test]
+fn the_score_is_the_confidence_in_the_label() {
+    let positive = Sentiment::from_logit(2.0);
+    assert_eq!(positive.label, SentimentLabel::Positive);
+    assert!((positive.score - 0.8808).abs() < 1e-4);
+    let negative = Sentiment::from_logit(-2.0);
+    assert_eq!(negative.label, SentimentLabel::Negative);
+    assert!((negative.score - 0.8808).abs() < 1e-4);
+    assert_eq!(
+        Sentiment::from_logit(0.0),
+        Sentiment {
+            label: SentimentLabel::Neutral,
+            score: 1.0
+        }
+    );
+    assert_eq!(
+        Sentiment::from_logit(NEUTRAL_BAND).label,
+        SentimentLabel::Positive
+    );
+    assert_eq!(
+        Sentiment::from_logit(-NEUTRAL_BAND).label,
+        SentimentLabel::Negative
+    );
+    assert_eq!(Sentiment::from_logit(1e9).score, 1.0);
+    assert_eq!(Sentiment::from_logit(-1e9).score, 1.0);
+}
+
+#[test]
+fn a_sentiment_is_written_as_the_api_promises() {
+    let json = serde_json::to_string(&Sentiment {
+        label: SentimentLabel::Positive,
+        score: 0.5,
+    })
+    .unwrap();
+    assert_eq!(json, r#"{"label":"POSITIVE","score":0.5}"#);
+}
+
+#[test]
+fn batches_hold_every_text_once_and_little_padding() {
+    let tokens: Vec<Vec<i64>> = (0..500_usize).map(|n| vec![1; 2 + n * n % 255]).collect();
+    let batches = batches(&tokens);
+    let mut all: Vec<usize> = batches.iter().flatten().copied().collect();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..500));
+    let size = |batch: &Vec<usize>| batch.len() * tokens[batch[0]].len();
+    assert!(batches.iter().all(|batch| size(batch) <= MAX_BATCH_TOKENS));
+    let needed: usize = tokens.iter().map(Vec::len).sum();
+    let run: usize = batches.iter().map(size).sum();
+    assert!(run < needed * 5 / 4, "{run} tokens run for {needed}");
+}
+
+#[test]
+fn an_interrupt_ends_a_running_batch_and_the_model_stays_usable() {
+    let long = "a long sentence that goes on and on, ".repeat(40);
+    let texts = vec![long.as_str(); 400];
+    let interrupt = Interrupt::new();
+    std::thread::scope(|scope| {
+        let start = Instant::now();
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            interrupt.trigger();
+        });
+        let error = MODEL.classify(&texts, &interrupt).unwrap_err();
+        assert!(matches!(error, ModelError::Interrupted), "{error}");
+        // Uninterrupted, it takes some ten seconds.
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    });
+    assert!(matches!(
+        MODEL.classify(&["fine"], &interrupt),
+        Err(ModelError::Interrupted)
+    ));
+    assert_eq!(classify(&["fine"]).len(), 1);
+}
+
+#[test]
+fn missing_or_foreign_assets_are_an_error() {
+    LazyLock::force(&MODEL);
+    let error = SentimentModel::load(Path::new("/nowhere")).unwrap_err();
+    assert!(matches!(error, LoadError::Read { .. }), "{error}");
+    let error = Model::load(
+        assets().join("models/centerface/model.onnx"),
+        &["input_ids"],
+        &["logit"],
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("input"), "{error}");
+    let error = Model::load(assets().join(TOKENIZER), &["input_ids"], &["logit"]).unwrap_err();
+    assert!(matches!(error, LoadError::Model { .. }), "{error}");
+}
