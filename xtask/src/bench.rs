@@ -21,6 +21,9 @@ pub(crate) fn run() -> Result<()> {
     measure.arg("--assets").arg(paths::assets());
     measure.arg("--python").arg(venv.bin("python"));
     measure.arg("--bench").arg(bench);
-    print!("{}", process::run(&mut measure, "measuring (about 2 minutes)", "bench")?);
+    print!(
+        "{}",
+        process::run(&mut measure, "measuring (about 2 minutes)", "bench")?
+    );
     Ok(())
 }

@@ -104,7 +104,9 @@ fn ruff() -> Result<Command> {
         "--line-length",
         "120",
     ]);
-    command.args(["--select", "E4,E7,E9,E501,F,B", "--line-length", "120"]).args(python_folders());
+    command
+        .args(["--select", "E4,E7,E9,E501,F,B", "--line-length", "120"])
+        .args(python_folders());
     Ok(command)
 }
 

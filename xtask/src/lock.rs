@@ -52,10 +52,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let first = acquire(&path).unwrap();
-        let waiting = std::thread::spawn({
-            let path = path.clone();
-            move || acquire(&path).map(|_| std::time::Instant::now())
-        });
+        let waiting = std::thread::spawn(move || acquire(&path).map(|_| std::time::Instant::now()));
         std::thread::sleep(Duration::from_millis(150));
         let released = std::time::Instant::now();
         drop(first);

@@ -41,7 +41,7 @@ def events(logs, wanted, since):
                     moment = time.strftime("%H:%M:%S", time.localtime(event["timestamp"] / 1000))
                     yield {
                         "timestamp": event["timestamp"],
-                        "key": (name, event["eventId"]),
+                        "key": (name, event["logStreamName"], event["timestamp"], event["message"]),
                         "line": f"{moment} {function:12} {event['message'].rstrip()}",
                     }
 

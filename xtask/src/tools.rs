@@ -39,10 +39,10 @@ impl Tool {
                     .args(["install", name, "--version", version, "--locked", "--root"])
                     .arg(dir);
                 command.env("CARGO_TARGET_DIR", &target);
-            // A tool that works for seconds need not be compiled for minutes.
-            for (setting, value) in [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "16")] {
-                command.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
-            }
+                // A tool that works for seconds need not be compiled for minutes.
+                for (setting, value) in [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "16")] {
+                    command.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
+                }
                 process::run(
                     &mut command,
                     &format!("building {name} {version}"),

@@ -34,6 +34,8 @@ pub(super) fn end(leader: u32, nonce: &str, mut cloud: Option<&mut Running>) -> 
     signal(leader, nonce, Signal::TERM);
     let mut deadline = Instant::now() + PATIENCE;
     let mut killed = false;
+    // A process has no environment for the moment of an exec, so only a second look tells that none is left.
+    let mut none_left = false;
     loop {
         if let Some(cloud) = &mut cloud
             && cloud.poll()?.is_some()
@@ -41,9 +43,10 @@ pub(super) fn end(leader: u32, nonce: &str, mut cloud: Option<&mut Running>) -> 
             cloud.forget();
         }
         let left = find(nonce);
-        if left.is_empty() {
+        if left.is_empty() && none_left {
             return Ok(());
         }
+        none_left = left.is_empty();
         if !left.contains(&leader) && !killed {
             deadline = deadline.min(Instant::now() + ORPHANS);
         }
@@ -122,7 +125,10 @@ mod tests {
     fn processes_with_the_nonce_are_ended_even_without_their_leader() {
         let nonce = format!("test-{}", std::process::id());
         let mut child = sleeper(&nonce);
-        assert!(leads(child.id(), &nonce));
+        while !leads(child.id(), &nonce) {
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         // Waits like the system's init would.
         let waiting = std::thread::spawn(move || child.wait());
         end(u32::MAX, &nonce, None).unwrap();

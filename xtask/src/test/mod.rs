@@ -4,7 +4,7 @@ mod report;
 mod settings;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -43,7 +43,7 @@ fn with_stacks(assets: &Path, nextest: &[String], report: &mut Report) -> Result
     let release = functions::build(Build::Release)?;
     // Before the stacks are up: they need not wait for the compiler.
     process::run(
-        nextest_run(&["--no-run"], &[])?.arg("--locked"),
+        &mut nextest_run(&["--no-run"], &[])?,
         "building the tests",
         "test-build",
     )?;
@@ -62,14 +62,19 @@ fn with_stacks(assets: &Path, nextest: &[String], report: &mut Report) -> Result
     };
     let auth = stack::attached("test-auth", &auth)?;
 
-    let mut command = nextest_run(&[], nextest)?;
-    command.envs(environment(&test, &auth)?);
-    command
-        .env("AI_MESH_ASSETS", assets)
-        .env("AI_MESH_ARTIFACTS", release)
-        .env("AI_MESH_FAULT_ARTIFACTS", faults);
-    command.env("AI_MESH_PYTHON", stack::venv()?.bin("python"));
-    report.nextest(&mut command)
+    let mut variables = environment(&test, &auth)?;
+    let folders = [
+        ("AI_MESH_ASSETS", assets.to_path_buf()),
+        ("AI_MESH_ARTIFACTS", release),
+        ("AI_MESH_FAULT_ARTIFACTS", faults),
+        ("AI_MESH_PYTHON", stack::venv()?.bin("python")),
+    ];
+    variables.extend(folders.map(|(name, path)| (name.to_owned(), path.display().to_string())));
+    if nextest.is_empty() {
+        pytest("localstack/tests/built", &variables, report)?;
+        pytest("localstack/tests/auth", &variables, report)?;
+    }
+    report.nextest(nextest_run(&[], nextest)?.envs(variables))
 }
 
 /// What the black-box tests need to know of the stacks.
@@ -88,7 +93,10 @@ fn environment(test: &Attached, auth: &Attached) -> Result<Vec<(String, String)>
 
 fn nextest_run(arguments: &[&str], more: &[String]) -> Result<Command> {
     let mut command = tools::nextest()?;
-    command.args(["run", "--workspace"]).args(arguments).args(more);
+    command
+        .args(["run", "--workspace", "--locked"])
+        .args(arguments)
+        .args(more);
     Ok(command)
 }
 
@@ -98,24 +106,24 @@ fn doctests(report: &mut Report) -> Result<()> {
     report.doctests(&mut command)
 }
 
-/// The tests of the Python scripts. Those of localstack/ start local clouds of their own.
+/// The tests of the Python scripts that need no stack of ours. Those of localstack/ start local clouds for themselves.
 fn python(unit: bool, report: &mut Report) -> Result<()> {
-    let mut suites: Vec<(&str, PathBuf)> = vec![("models", paths::root().join("models/tests"))];
+    let venv = Venv::ensure("models", &paths::root().join("models/requirements.txt"))?;
+    let mut command = process::command(venv.bin("python"));
+    report.unittest(
+        command.args(["-m", "unittest", "discover", "models/tests"]),
+        "models/tests",
+    )?;
     if !unit {
-        suites.push(("localstack", paths::root().join("localstack/tests")));
-    }
-    for (name, folder) in suites {
-        if folder.is_dir() {
-            report.pytest(&python_of(name)?, name, &folder)?;
-        }
+        pytest("localstack/tests", &[], report)?;
     }
     Ok(())
 }
 
-fn python_of(name: &str) -> Result<PathBuf> {
-    let venv = match name {
-        "models" => Venv::ensure("models", &paths::root().join("models/requirements.txt"))?,
-        _ => stack::venv()?,
-    };
-    Ok(venv.bin("python"))
+fn pytest(folder: &str, variables: &[(String, String)], report: &mut Report) -> Result<()> {
+    let mut command = process::command(stack::venv()?.bin("python"));
+    command
+        .args(["-m", "pytest", folder])
+        .envs(variables.iter().cloned());
+    report.pytest(&mut command, folder)
 }

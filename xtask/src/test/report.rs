@@ -1,7 +1,7 @@
 //! Adds up what the different test runners found, so that the run ends with one line for all of them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -40,25 +40,25 @@ impl Report {
         Ok(())
     }
 
-    pub(super) fn pytest(&mut self, python: &Path, name: &'static str, folder: &Path) -> Result<()> {
-        let junit = paths::local().join("logs").join(format!("pytest-{name}.xml"));
+    pub(super) fn pytest(&mut self, command: &mut Command, name: &str) -> Result<()> {
+        let log = format!("pytest-{}", name.replace('/', "-"));
+        let junit = paths::log(&log).with_extension("xml");
         let _ = fs::remove_file(&junit);
-        let mut command = process::command(python);
-        command
-            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
-            .arg(folder);
         command
             .arg(format!("--junitxml={}", junit.display()))
             .env("PYTHONDONTWRITEBYTECODE", "1");
-        self.quiet(
-            &mut command,
-            &format!("testing the scripts of {name}/"),
-            &format!("pytest-{name}"),
-            "pytest",
-        )?;
+        self.quiet(command, &format!("testing {name}"), &log, "pytest")?;
         if junit.is_file() {
             self.add(from_junit(&fs::read_to_string(&junit)?, "<testsuite ")?);
         }
+        Ok(())
+    }
+
+    pub(super) fn unittest(&mut self, command: &mut Command, name: &str) -> Result<()> {
+        let log = format!("unittest-{}", name.replace('/', "-"));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        self.quiet(command, &format!("testing {name}"), &log, "unittest")?;
+        self.add(from_unittest(&fs::read_to_string(paths::log(&log))?));
         Ok(())
     }
 
@@ -173,6 +173,35 @@ fn from_doctests(output: &str) -> Counts {
     counts
 }
 
+/// Reads `Ran 9 tests in 0.1s` and `FAILED (failures=1, errors=2, skipped=3)`.
+fn from_unittest(output: &str) -> Counts {
+    let last = |start: &str| {
+        output
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix(start))
+            .unwrap_or_default()
+    };
+    let ran: u64 = last("Ran ")
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0);
+    let verdict = format!("{}{}", last("FAILED "), last("OK "));
+    let number = |name: &str| -> u64 {
+        let words = verdict.split(|c: char| !c.is_alphanumeric() && c != '=');
+        words
+            .filter_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok())
+            .sum()
+    };
+    let (failed, skipped) = (number("failures") + number("errors"), number("skipped"));
+    Counts {
+        passed: ran.saturating_sub(failed + skipped),
+        failed,
+        skipped,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +229,23 @@ mod tests {
             }
         );
         assert!(from_junit("", "<testsuite ").is_err());
+        let unittest = "Ran 9 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=3)";
+        assert_eq!(
+            from_unittest(unittest),
+            Counts {
+                passed: 3,
+                failed: 3,
+                skipped: 3
+            }
+        );
+        assert_eq!(
+            from_unittest("Ran 1 test in 0s\n\nOK"),
+            Counts {
+                passed: 1,
+                failed: 0,
+                skipped: 0
+            }
+        );
         let doctests = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\
                         test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured";
         assert_eq!(

@@ -49,7 +49,9 @@ impl Settings {
 
     /// The same for the stack that enforces permissions, unless it has its own.
     pub(super) fn auth_parameters(&self) -> BTreeMap<String, String> {
-        self.auth.as_ref().map_or_else(|| self.parameters(), |auth| plain(&auth.parameters))
+        self.auth
+            .as_ref()
+            .map_or_else(|| self.parameters(), |auth| plain(&auth.parameters))
     }
 }
 
@@ -58,7 +60,10 @@ fn plain(parameters: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
         Value::Number(number) => number.to_string(),
         Value::Text(text) => text.clone(),
     };
-    parameters.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    parameters
+        .iter()
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect()
 }
 
 #[cfg(test)]
