@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use imagesize::ImageType;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -165,8 +166,17 @@ impl Input {
     }
 }
 
-fn fields<T: for<'de> Deserialize<'de>>(input: Value, shape: &str) -> Result<T, InvalidInput> {
-    serde_json::from_value(input).map_err(|error| InvalidInput(format!("input: {error}; send {shape}")))
+fn fields<T: DeserializeOwned>(input: Value, shape: &str) -> Result<T, InvalidInput> {
+    object_fields(input).map_err(|why| InvalidInput(format!("input: {why}; send {shape}")))
+}
+
+/// Reads a JSON object's fields. Serde alone would also take an array, by the order of the fields.
+pub(crate) fn object_fields<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+    if value.is_object() {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    } else {
+        Err("it is no JSON object".to_owned())
+    }
 }
 
 /// Reads base64, bare or as a data URL. The media type that a data URL claims is not believed.
@@ -231,6 +241,7 @@ mod tests {
             json!({ "text": 7 }),
             json!({ "text": "a", "txt": "b" }),
             json!("a"),
+            json!(["a"]),
         ] {
             assert!(refusal(TaskType::Sentiment, input).contains(r#"send {"text": "..."}"#));
         }

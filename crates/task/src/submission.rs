@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::input::object_fields;
 use crate::{Input, InvalidInput, TaskType, UnknownTaskType};
 
 /// How many pairs of metadata a task may carry.
@@ -86,11 +87,11 @@ impl NewTask {
     /// # Errors
     /// [`InvalidSubmission`] names the first part that is at fault.
     pub fn parse(body: Value) -> Result<Self, InvalidSubmission> {
-        let fields: Fields = serde_json::from_value(body).map_err(|error| {
+        let fields: Fields = object_fields(body).map_err(|why| {
             let shape = r#"send {"type": "...", "input": {...}, "metadata": {...}}, metadata being optional"#;
             InvalidSubmission::new(
                 SubmissionRefusal::Shape,
-                format!("the body is no task ({error}); {shape}"),
+                format!("the body is no task: {why}; {shape}"),
             )
         })?;
         let task_type = fields.task_type.parse()?;
