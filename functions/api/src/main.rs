@@ -26,5 +26,8 @@ async fn main() -> Result<(), Error> {
         token: setting::<TokenHash>("TOKEN_SHA256")?,
         retention: Duration::from_hours(24 * setting::<u64>("RETENTION_DAYS")?),
     };
+    // Lambda gives a starting environment more CPU than a running one: the handshakes are cheapest here. Both queues are
+    // at one host, and so share a connection.
+    tokio::join!(api.table.warm(), api.text_queue.warm());
     lambda_http::run(app::router(api)).await
 }
