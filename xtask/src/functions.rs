@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -44,8 +44,13 @@ pub(crate) fn sam_venv() -> Result<Venv> {
     Venv::ensure("sam", &paths::root().join("infra/requirements.txt"))
 }
 
-/// A command of the SAM environment that finds its tools and keeps their caches in ours.
+/// The sam command. It asks nobody anything and writes nothing into the user's home.
 pub(crate) fn sam(venv: &Venv) -> Result<Command> {
+    with_sam_tools(process::command(venv.bin("sam")), venv)
+}
+
+/// The command with the environment's tools on its PATH, and their caches in ours.
+fn with_sam_tools(mut command: Command, venv: &Venv) -> Result<Command> {
     let home = cache::root()?.join("sam");
     fs::create_dir_all(&home)?;
     // SAM asks the package registry for a newer version once a week, counted from here: in the year 3000.
@@ -58,7 +63,6 @@ pub(crate) fn sam(venv: &Venv) -> Result<Command> {
         path.push(":");
         path.push(outer);
     }
-    let mut command = process::command(venv.bin("sam"));
     command
         .env("PATH", path)
         .env("SAM_CLI_TELEMETRY", "0")
@@ -70,31 +74,26 @@ pub(crate) fn sam(venv: &Venv) -> Result<Command> {
 
 fn release() -> Result<PathBuf> {
     let venv = sam_venv()?;
+    // SAM keeps its tools' output to itself. Compiling takes minutes, so it comes first, where it can be followed.
+    let (folder, id) = FUNCTIONS[0];
+    let mut command = with_sam_tools(process::command("make"), &venv)?;
+    make(&mut command, folder, id, &paths::local().join("build/release"))?;
+    process::run(&mut command, "compiling the functions (release)", "build-release")?;
+
     let artifacts = paths::release_artifacts();
     let mut command = sam(&venv)?;
     command
         .args(["build", "--template", "infra/template.yaml", "--build-dir"])
         .arg(&artifacts);
-    process::run(
-        &mut command,
-        "building the functions (release, sam build)",
-        "sam-build",
-    )?;
+    process::run(&mut command, "sam build", "sam-build")?;
     Ok(artifacts)
 }
 
 fn faults() -> Result<PathBuf> {
     let artifacts = paths::fault_artifacts();
     for (folder, id) in FUNCTIONS {
-        let out = artifacts.join(id);
-        fs::create_dir_all(&out).with_context(|| format!("can't make {}", paths::shown(&out)))?;
         let mut command = process::command("make");
-        command
-            .args(["--no-print-directory", "-C"])
-            .arg(paths::root().join("functions").join(folder));
-        command
-            .arg(format!("build-{id}"))
-            .arg(format!("ARTIFACTS_DIR={}", out.display()));
+        make(&mut command, folder, id, &artifacts)?;
         command
             .env("AI_MESH_CARGO_PROFILE", "dev")
             .env("AI_MESH_FEATURES", "faults");
@@ -105,4 +104,17 @@ fn faults() -> Result<PathBuf> {
         )?;
     }
     Ok(artifacts)
+}
+
+/// What SAM itself calls to fill a function's folder.
+fn make(command: &mut Command, folder: &str, id: &str, artifacts: &Path) -> Result<()> {
+    let out = artifacts.join(id);
+    fs::create_dir_all(&out).with_context(|| format!("can't make {}", paths::shown(&out)))?;
+    command
+        .args(["--no-print-directory", "-C"])
+        .arg(paths::root().join("functions").join(folder));
+    command
+        .arg(format!("build-{id}"))
+        .arg(format!("ARTIFACTS_DIR={}", out.display()));
+    Ok(())
 }
