@@ -9,8 +9,8 @@
 //! models/centerface/model.onnx
 //! ```
 //!
-//! Calls block for as long as the model computes, on one thread; an [`Interrupt`] ends them from outside. A panic is not
-//! caught here, and leaves a model usable.
+//! Calls block for as long as the model computes, on one thread; an [`Interrupt`] ends them from outside. A panic is
+//! not caught here, and leaves a model usable.
 #![deny(missing_docs)]
 
 mod error;

@@ -26,7 +26,8 @@ const MAX_TOKENS: usize = 256;
 const NEUTRAL_BAND: f32 = 0.1;
 
 /// Most tokens of several texts in one run, padding included. From here on a larger run is no faster per token, only
-/// larger in memory and later to heed an interrupt: 32 texts of 17 tokens take 90 ms one by one, 52 ms so, 52 ms at 1024.
+/// larger in memory and later to heed an interrupt: 32 texts of 17 tokens take 90 ms one by one, 52 ms both at 256 and
+/// at 1024.
 const MAX_BATCH_TOKENS: usize = 256;
 /// Most padding for a text. A run costs about as much as 12 tokens before it does anything.
 const MAX_PADDING: usize = 8;
@@ -101,8 +102,8 @@ impl SentimentModel {
 
     /// Classifies texts, in their order, one result for each. Blocks; call it off the async threads.
     ///
-    /// Texts run in batches of like length, longest first, so that little is spent on padding. The company a text runs in
-    /// does not change its answer: the model's int8 ranges are fixed, not taken from the batch. Only the first 256
+    /// Texts run in batches of like length, longest first, so that little is spent on padding. The company a text runs
+    /// in does not change its answer: the model's int8 ranges are fixed, not taken from the batch. Only the first 256
     /// tokens (some 200 words) count; a text without a word gets a result that means nothing.
     ///
     /// # Errors

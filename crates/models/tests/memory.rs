@@ -1,4 +1,5 @@
 //! What a hostile image makes the detector allocate. Alone in its process, whose peak of memory is what is measured.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use mesh_models::{FaceDetector, Interrupt, ModelError, image};
 

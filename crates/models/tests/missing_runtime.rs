@@ -1,4 +1,5 @@
 //! A deployment without the library, or with a damaged one. Alone in its process, where the library is not open yet.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use mesh_models::{LoadError, SentimentModel};
 

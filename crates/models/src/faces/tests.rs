@@ -86,6 +86,24 @@ fn every_face_of_a_group_is_found_where_it_is() {
 }
 
 #[test]
+fn a_face_in_a_thumbnail_is_found() {
+    for side in [40, 64, 100, 200] {
+        let small = astronaut().resize_exact(side, side, image::imageops::FilterType::Triangle);
+        let faces = detect(&encode(&small, ImageKind::Png));
+        assert_eq!(faces.len(), 1, "{side}: {faces:?}");
+        let factor = side as f32 / 512.0;
+        let Rect { x, y, width, height } = FACE;
+        let expected = Rect {
+            x: x * factor,
+            y: y * factor,
+            width: width * factor,
+            height: height * factor,
+        };
+        assert!(faces[0].bounds.overlap(&expected) > 0.6, "{side}: {faces:?}");
+    }
+}
+
+#[test]
 fn boxes_are_in_pixels_of_the_upright_original() {
     // Stored lying on its side, twice as large.
     let large = astronaut().resize_exact(1_024, 1_024, image::imageops::FilterType::Triangle);

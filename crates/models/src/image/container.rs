@@ -1,5 +1,5 @@
-//! What the decoders let pass and should not, found by walking a file's outline without decoding it: a JPEG decoder fills
-//! up a truncated picture with gray, and a WebP decoder allocates what a chunk or an inner frame claims to be.
+//! What the decoders let pass and should not, found by walking a file's outline without decoding it: the JPEG decoder
+//! fills up a truncated picture with gray, and the WebP decoder allocates what a chunk or an inner frame claims to be.
 
 /// Whether a JPEG goes on to its end marker (ITU-T T.81, annex B). What follows that marker is no matter.
 pub(super) fn jpeg_is_whole(file: &[u8]) -> bool {
