@@ -88,7 +88,7 @@ fn a_poison_task_is_exhausted_and_its_message_set_aside_after_exactly_three_rece
 #[test]
 fn a_task_that_fails_for_good_leaves_no_dead_letter() {
     let (api, cloud) = (Api::new(), Cloud::new());
-    let bad = api.submit_image(b"GIF89a and no more", &[]);
+    let bad = api.submit_image(b"GIF89a\x01\0\x01\0", &[]);
     api.failed(&bad, "permanent", "invalid_image");
     // A later one is there: so would the first be.
     let poison = api.submit_text("fine", &[("fault", "transient:99")]);

@@ -89,7 +89,7 @@ fn an_unknown_id_and_a_malformed_one_are_the_same_404() {
         format!("{{{id}}}"),
         format!("{id}0"),
         format!("%20{id}"),
-        format!("{id}%00"),
+        format!("%00{id}"),
         // Version 4.
         "7f0c9a0e-5a5c-4a7e-9f57-0d1d7d7c7a11".to_owned(),
         "%F0%9F%98%80".to_owned(),
@@ -118,8 +118,9 @@ fn an_id_can_t_climb_out_of_its_place() {
     let api = Api::new();
     let paths = [
         "/v1/tasks/../../../etc/passwd",
+        "/v1/../v1/tasks/x",
         "/v1/tasks/..%2f..%2f..%2fetc%2fpasswd",
-        "/v1/tasks/%2e%2e/%2e%2e/health",
+        "/v1/tasks/%2e%2e/%2e%2e/etc/passwd",
         "/v1/tasks/....//....//etc/passwd",
         "/v1/tasks/..",
         "/v1/tasks/%2e%2e%5c%2e%2e%5cwindows",
@@ -133,8 +134,15 @@ fn an_id_can_t_climb_out_of_its_place() {
             reply.text("type").starts_with("urn:ai-mesh:problem:"),
             "{path}: {reply:?}"
         );
-        // Nor does the way up lead past the token.
-        assert_eq!(api.send("GET", path, &[], None).status, 401, "{path}");
+        // Nor does the way up lead past the token: outside of /v1 there is nothing.
+        let stranger = api.send("GET", path, &[], None);
+        assert!(
+            matches!(
+                stranger.text("title"),
+                "A token is required" | "There is no such address"
+            ),
+            "{path}: {stranger:?}"
+        );
     }
 }
 
