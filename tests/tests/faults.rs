@@ -1,7 +1,7 @@
 //! What a failing attempt means for its task and for those beside it. Faults are asked for by metadata; the functions
 //! under test are built with the feature that heeds it.
 
-use mesh_tests::{Api, Cloud, Lane};
+use mesh_tests::{Api, Cloud, Lane, pictures};
 use serde_json::json;
 
 #[test]
@@ -88,7 +88,7 @@ fn a_poison_task_is_exhausted_and_its_message_set_aside_after_exactly_three_rece
 #[test]
 fn a_task_that_fails_for_good_leaves_no_dead_letter() {
     let (api, cloud) = (Api::new(), Cloud::new());
-    let bad = api.submit_image(b"GIF89a\x01\0\x01\0", &[]);
+    let bad = api.submit_image(&pictures::hollow_png(64, 64), &[]);
     api.failed(&bad, "permanent", "invalid_image");
     // A later one is there: so would the first be.
     let poison = api.submit_text("fine", &[("fault", "transient:99")]);
