@@ -48,12 +48,18 @@ impl<R: Runner> Worker<R> {
             answers.extend(self.run_suspect(ring, &invocation).await);
         }
 
+        // Shown again at once, they take the shortest way to the dead-letter queue, where someone may see them.
+        let handles = unreadable
+            .iter()
+            .filter_map(|message| message.receipt_handle.as_deref());
+        join_all(handles.map(|receipt_handle| self.hide(receipt_handle, Duration::ZERO))).await;
+
         let mut response = SqsBatchResponse::default();
         let kept = answers
             .into_iter()
             .filter(|(_, answer)| *answer == Answer::Keep)
             .map(|(message_id, _)| message_id);
-        for message_id in kept.chain(unreadable) {
+        for message_id in kept.chain(unreadable.into_iter().map(|message| message.message_id)) {
             response.add_failure(message_id);
         }
         response
@@ -121,7 +127,7 @@ impl<R: Runner> Worker<R> {
         }
         let mut overran = false;
         if !jobs.is_empty() {
-            let ran = run::run(&self.runner, jobs, invocation.work_until()).await;
+            let ran = run::run(&self.runner, jobs, invocation).await;
             overran = ran.overran;
             settled.extend(
                 running

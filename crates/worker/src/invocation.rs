@@ -16,6 +16,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(1);
 pub struct Invocation {
     work_until: Instant,
     lease_until: Timestamp,
+    grace: Duration,
     least_share: Duration,
 }
 
@@ -29,6 +30,7 @@ impl Invocation {
         Self {
             work_until: Instant::now() + work,
             lease_until: Timestamp::now() + left + LEASE_MARGIN,
+            grace: margin / 3 * 2,
             least_share: work / 10,
         }
     }
@@ -36,6 +38,11 @@ impl Invocation {
     /// When the tasks' work is cut off.
     pub(crate) fn work_until(&self) -> Instant {
         self.work_until
+    }
+
+    /// How long a run may take to heed its stop: most of the margin, the rest being for writing the ends.
+    pub(crate) fn grace(&self) -> Duration {
+        self.grace
     }
 
     /// Until when a claim made in this invocation holds.

@@ -27,13 +27,20 @@ pub(crate) enum Answer {
     Keep,
 }
 
+/// A message that rings for no task.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) message_id: String,
+    pub(crate) receipt_handle: Option<String>,
+}
+
 /// A batch's messages, sorted out.
 #[derive(Debug, Default)]
 pub(crate) struct Rings {
     /// One for each task.
     pub(crate) rings: Vec<Ring>,
-    /// The ids of messages that are none of ours. They are kept, so that SQS sets them aside in the dead-letter queue.
-    pub(crate) unreadable: Vec<String>,
+    /// Messages that are none of ours. They are kept, so that SQS sets them aside in the dead-letter queue.
+    pub(crate) unreadable: Vec<Unreadable>,
 }
 
 impl Rings {
@@ -45,13 +52,19 @@ impl Rings {
         for record in records {
             let message_id = record.message_id.unwrap_or_default();
             let message = record.body.as_deref().map(serde_json::from_str::<Message>);
-            let (Some(Ok(message)), Some(receipt_handle)) = (message, record.receipt_handle) else {
-                tracing::error!(
-                    message_id,
-                    "a message is not a task's; it goes to the dead-letter queue"
-                );
-                read.unreadable.push(message_id);
-                continue;
+            let (message, receipt_handle) = match (message, record.receipt_handle) {
+                (Some(Ok(message)), Some(receipt_handle)) => (message, receipt_handle),
+                (_, receipt_handle) => {
+                    tracing::error!(
+                        message_id,
+                        "a message is not a task's; it goes to the dead-letter queue"
+                    );
+                    read.unreadable.push(Unreadable {
+                        message_id,
+                        receipt_handle,
+                    });
+                    continue;
+                }
             };
             let receives = record
                 .attributes
@@ -100,7 +113,12 @@ mod tests {
         let mut records = vec![record("first", &body), record("double", &body)];
         records.extend(strange);
         let read = Rings::read(records);
-        assert_eq!(read.unreadable, ["strange", "strange", "strange"]);
+        let unreadable: Vec<_> = read
+            .unreadable
+            .iter()
+            .map(|message| message.message_id.as_str())
+            .collect();
+        assert_eq!(unreadable, ["strange", "strange", "strange"]);
         let [ring] = &read.rings[..] else {
             panic!("one task, one ring: {read:?}")
         };

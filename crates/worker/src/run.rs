@@ -2,15 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use mesh_task::{RunError, TaskResult, code};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
-use crate::{Job, Runner, Stop};
-
-/// How long a run may take to heed its stop. ONNX Runtime looks between two operators: milliseconds.
-const GRACE: Duration = Duration::from_millis(300);
+use crate::{Invocation, Job, Runner, Stop};
 
 type Outcomes = Vec<Result<TaskResult, RunError>>;
 
@@ -23,19 +19,20 @@ pub(crate) struct Ran {
     pub(crate) overran: bool,
 }
 
-/// Runs the jobs as one until `work_until`.
-pub(crate) async fn run<R: Runner>(runner: &Arc<R>, jobs: Vec<Job>, work_until: Instant) -> Ran {
+/// Runs the jobs as one until the invocation's work must end. ONNX Runtime heeds a stop within milliseconds; the decoding
+/// of a large image ends only by itself, within a second or two.
+pub(crate) async fn run<R: Runner>(runner: &Arc<R>, jobs: Vec<Job>, invocation: &Invocation) -> Ran {
     let count = jobs.len();
     let stop = Stop::default();
     let mut running = tokio::task::spawn_blocking({
         let (runner, stop) = (Arc::clone(runner), stop.clone());
         move || contained(&*runner, &jobs, &stop)
     });
-    let ended = match timeout_at(work_until, &mut running).await {
+    let ended = match timeout_at(invocation.work_until(), &mut running).await {
         Ok(ended) => Some(ended),
         Err(_) => {
             stop.trigger();
-            timeout(GRACE, running).await.ok()
+            timeout(invocation.grace(), running).await.ok()
         }
     };
     match ended {
@@ -103,6 +100,7 @@ fn all(count: usize, error: &RunError) -> Outcomes {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::{Duration, SystemTime};
 
     use mesh_task::{Input, Payload, Sentiment, SentimentLabel, Task, TaskId, TaskType, Tenant};
 
@@ -165,14 +163,17 @@ mod tests {
     }
 
     async fn run_texts(texts: &[&str], time: Duration) -> Ran {
+        let jobs = texts.iter().copied().map(job).collect();
         run(
             &Arc::new(Obedient),
-            texts.iter().copied().map(job).collect(),
-            Instant::now() + time,
+            jobs,
+            &Invocation::until(SystemTime::now() + time),
         )
         .await
     }
 
+    /// So short that the margin takes it all.
+    const SOON: Duration = Duration::from_millis(10);
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[tokio::test]
@@ -188,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_is_cut_off_at_its_deadline() {
-        let ran = run_texts(&["wait for the stop", "b"], Duration::from_millis(10)).await;
+        let ran = run_texts(&["wait for the stop", "b"], SOON).await;
         assert_eq!(ran.outcomes, all(2, &RunError::timeout()));
         assert!(!ran.overran);
     }
@@ -202,7 +203,7 @@ mod tests {
             .build()
             .unwrap();
         let ran = runtime
-            .spawn(async { run_texts(&["never end"], Duration::from_millis(10)).await })
+            .spawn(async { run_texts(&["never end"], SOON).await })
             .await
             .unwrap();
         runtime.shutdown_background();

@@ -52,7 +52,7 @@ impl<R: Runner> Worker<R> {
             Settlement::Failed(failure)
                 if failure.kind != FailureKind::Permanent && ring.receives >= self.max_receives =>
             {
-                self.hide(ring, Duration::ZERO).await;
+                self.hide(&ring.receipt_handle, Duration::ZERO).await;
                 Answer::Keep
             }
             Settlement::Completed(_) | Settlement::Failed(_) => Answer::Done,
@@ -63,7 +63,7 @@ impl<R: Runner> Worker<R> {
     /// for a dead letter, so a fresh message takes its place.
     pub(crate) async fn put_back(&self, ring: &Ring, delay: Duration) -> Answer {
         if ring.receives < self.max_receives {
-            self.hide(ring, delay).await;
+            self.hide(&ring.receipt_handle, delay).await;
             return Answer::Keep;
         }
         match self.queue.send(&ring.message, delay).await {
@@ -75,9 +75,9 @@ impl<R: Runner> Worker<R> {
         }
     }
 
-    async fn hide(&self, ring: &Ring, delay: Duration) {
-        if let Err(error) = self.queue.hide(&ring.receipt_handle, delay).await {
-            tracing::warn!(task = %ring.message.id, %error, "a message keeps its visibility timeout");
+    pub(crate) async fn hide(&self, receipt_handle: &str, delay: Duration) {
+        if let Err(error) = self.queue.hide(receipt_handle, delay).await {
+            tracing::warn!(%error, "a message keeps its visibility timeout");
         }
     }
 }
