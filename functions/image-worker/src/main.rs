@@ -68,7 +68,10 @@ fn run_error(error: ModelError) -> RunError {
         // What the model met is for the log, not for the sender.
         error => {
             tracing::error!(%error, "the model failed");
-            RunError::transient(code::INFERENCE_FAILED, "the model failed; the worker's log says how")
+            RunError::transient(
+                code::INFERENCE_FAILED,
+                "the model failed; the worker's log says how",
+            )
         }
     }
 }

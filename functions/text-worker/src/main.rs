@@ -75,5 +75,8 @@ fn run_error(error: &ModelError) -> RunError {
 /// What the model met is for the log, not for the sender.
 fn failed(error: &dyn std::fmt::Display) -> RunError {
     tracing::error!(%error, "the model failed");
-    RunError::transient(code::INFERENCE_FAILED, "the model failed; the worker's log says how")
+    RunError::transient(
+        code::INFERENCE_FAILED,
+        "the model failed; the worker's log says how",
+    )
 }
