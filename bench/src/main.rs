@@ -27,8 +27,20 @@ struct Args {
     bench: PathBuf,
 }
 
+impl Args {
+    /// A function is started in a folder of its own, where relative paths would mean others.
+    fn absolute(self) -> std::io::Result<Self> {
+        Ok(Self {
+            artifacts: std::path::absolute(self.artifacts)?,
+            assets: std::path::absolute(self.assets)?,
+            python: std::path::absolute(self.python)?,
+            bench: std::path::absolute(self.bench)?,
+        })
+    }
+}
+
 fn main() -> Result<()> {
-    let args = Args::parse();
+    let args = Args::parse().absolute()?;
     println!("machine: {}\n", machine());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

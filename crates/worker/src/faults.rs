@@ -31,6 +31,8 @@ impl<R> Faulty<R> {
 }
 
 impl<R: Runner> Runner for Faulty<R> {
+    const READS_OBJECTS: bool = R::READS_OBJECTS;
+
     fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<TaskResult, RunError>> {
         if !self.awake {
             return self.runner.run(jobs, stop);

@@ -37,6 +37,10 @@ pub struct Job {
 
 /// What a worker does with its tasks.
 pub trait Runner: Send + Sync + 'static {
+    /// Whether most of its inputs are objects in the payload bucket. Where few are, the S3 client is made when the first
+    /// one comes: making it costs a cold start tens of milliseconds.
+    const READS_OBJECTS: bool;
+
     /// Runs the jobs as one, on a thread that may block, and answers for each, in order. When `stop` is triggered
     /// what still runs must end at once, with [`RunError::timeout`]. A panic is contained: the jobs are then run
     /// one by one, and the one that panics again fails.
@@ -88,7 +92,12 @@ where
         cap: Duration::from_secs(setting("RETRY_CAP_SECONDS")?),
     };
     let max_receives = setting("MAX_RECEIVES")?;
-    tokio::join!(table.warm(), queue.warm(), payloads.warm());
+    let warm_payloads = async {
+        if R::READS_OBJECTS {
+            payloads.warm().await;
+        }
+    };
+    tokio::join!(table.warm(), queue.warm(), warm_payloads);
     let runner = loading.await??;
     #[cfg(feature = "faults")]
     let runner = faults::Faulty::new(runner);

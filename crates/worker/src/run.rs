@@ -141,6 +141,8 @@ mod tests {
     struct Obedient;
 
     impl Runner for Obedient {
+        const READS_OBJECTS: bool = false;
+
         fn run(&self, jobs: &[Job], stop: &Stop) -> Outcomes {
             for job in jobs {
                 match text(job) {

@@ -40,6 +40,8 @@ impl ImageRunner {
 }
 
 impl Runner for ImageRunner {
+    const READS_OBJECTS: bool = true;
+
     /// One image after the other: they differ in size, and on one core a batch of images saves nothing.
     fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<TaskResult, RunError>> {
         let interrupt = Interrupt::new();

@@ -23,6 +23,8 @@ impl TextRunner {
 }
 
 impl Runner for TextRunner {
+    const READS_OBJECTS: bool = false;
+
     /// All texts of the batch go through the model together.
     fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<TaskResult, RunError>> {
         let interrupt = Interrupt::new();
