@@ -69,8 +69,10 @@ def test_ending_it_ends_the_functions_too(second_cloud):
     assert started, "no bootstrap runs, so nothing is tested"
     process.terminate()
     assert process.wait(15) == 0
-    time.sleep(0.1)
-    assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+    deadline = time.monotonic() + 5
+    while (left := [pid for pid in started if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
 
 
 def test_it_listens_on_the_loopback_interface_only(second_cloud):

@@ -170,6 +170,7 @@ fn names_in_a_submission_become_no_part_of_a_key() {
 #[test]
 fn what_is_wrong_inside_is_never_told() {
     let api = Api::new();
+    let built_in = env!("CARGO_MANIFEST_DIR").to_lowercase();
     for reply in [
         api.get("/v1/tasks/42"),
         api.post_raw(b"{"),
@@ -180,8 +181,7 @@ fn what_is_wrong_inside_is_never_told() {
             "dynamodb",
             "arn:",
             "amazonaws",
-            "/work",
-            "/root",
+            built_in.trim_end_matches("/tests"),
             "panicked",
             "rustc",
             ".rs:",
