@@ -6,7 +6,7 @@
 #   AI_MESH_CARGO_PROFILE  release (the default) or dev
 #   AI_MESH_BUILD          lambda: cargo-lambda, which links against Lambda's glibc (the default for release)
 #                          cargo: plain cargo and this machine's linker, sharing target/ with all other work (for dev)
-#   AI_MESH_FEATURES       features of the workers: faults, for the tests that inject them. Never with cargo-lambda
+#   AI_MESH_FEATURES       features of the functions: faults, for the tests that inject them. Never with cargo-lambda
 #   AI_MESH_ASSETS         where the library and the models are (.local/assets by default)
 #
 # The including Makefile sets `package`, `logical_id` and `assets` (paths in there).
@@ -21,9 +21,10 @@ AI_MESH_BUILD ?= $(if $(filter release,$(AI_MESH_CARGO_PROFILE)),lambda,cargo)
 
 # All functions in one go whichever is asked for: cargo unites the features of what is built together, so one at a time
 # would compile the shared dependencies anew for each.
-packages := --package api --package text-worker --package image-worker
+members := api image-worker janitor text-worker
+packages := $(foreach member,$(members),--package $(member))
 comma := ,
-features := $(foreach feature,$(subst $(comma), ,$(AI_MESH_FEATURES)),text-worker/$(feature) image-worker/$(feature))
+features := $(foreach feature,$(subst $(comma), ,$(AI_MESH_FEATURES)),$(foreach member,$(members),$(member)/$(feature)))
 cargo_options := $(packages) $(if $(features),--features "$(features)")
 
 ifeq ($(AI_MESH_BUILD),lambda)

@@ -22,12 +22,19 @@ def function(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     if reserved is not None:
         actual["ReservedConcurrentExecutions"] = reserved
     pages = client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=name)
-    actual["Events"] = [
+    queues = [
         {**mapping, "Queue": mapping["EventSourceArn"], "Enabled": mapping["State"] in ("Enabled", "Enabling")}
         for page in pages
         for mapping in page["EventSourceMappings"]
     ]
+    actual["Events"] = queues + _schedules(actual["FunctionArn"])
     return actual
+
+
+def _schedules(function_arn: str) -> list[dict[str, Any]]:
+    names = client("events").list_rule_names_by_target(TargetArn=function_arn)["RuleNames"]
+    rules = [client("events").describe_rule(Name=name) for name in names]
+    return [{"Schedule": rule.get("ScheduleExpression"), "Enabled": rule["State"] == "ENABLED"} for rule in rules]
 
 
 def permission(deployed: Deployed, logical_id: str) -> dict[str, Any]:

@@ -104,6 +104,8 @@ def _invariants(deployed: Deployed) -> Iterator[Difference]:
         properties = deployed.properties(name)
         concurrency = 0
         for event in properties.get("Events", {}).values():
+            if event["Type"] != "SQS":
+                continue
             settings = event["Properties"]
             concurrency += int(settings["ScalingConfig"]["MaximumConcurrency"])
             queue = queues[settings["Queue"]]

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use mesh_task::{Payload, Task, TaskId, TaskType, Tenant};
+use mesh_task::{Payload, Task, TaskDraft, TaskId, TaskType, Tenant};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -74,14 +74,16 @@ fn summary(runs: &[Cold]) -> Cold {
 
 fn task(task_type: TaskType, payload: Payload) -> Task {
     let now = jiff::Timestamp::now();
-    Task::new(
-        TaskId::generate(),
-        Tenant::first(),
+    let draft = TaskDraft {
+        id: TaskId::generate(),
+        tenant: Tenant::first(),
         task_type,
         payload,
-        [].into(),
-        now,
-    )
+        metadata: [].into(),
+        max_attempts: 3,
+        timeout_seconds: None,
+    };
+    Task::new(draft, now, now)
 }
 
 /// Starts a function in its own folder with nothing but its settings. With a task it is measured up to the task's
@@ -108,7 +110,7 @@ async fn function(folder: &Path, task: Option<(Task, Vec<u8>)>) -> Result<Cold> 
                 ensure!(finished, "{} answered without a result", folder.display());
                 break time;
             }
-            Seen::Finish(values) => finished = values[":status"]["S"] == "completed",
+            Seen::Finish { completed } => finished = completed,
             Seen::InitError(error) => bail!("{}: {error}", folder.display()),
             Seen::Next(_) => {}
         }

@@ -25,7 +25,10 @@ pub(crate) enum Seen {
     /// It answered the event.
     Answer(Instant),
     /// It finished a task: the update's new values.
-    Finish(Value),
+    Finish {
+        /// Whether it has a result.
+        completed: bool,
+    },
     /// It could not start.
     InitError(String),
 }
@@ -116,6 +119,7 @@ fn claimed(task: &Task) -> Value {
                     .collect();
                 json!({ "M": map })
             }
+            Value::Array(list) => json!({ "L": list.iter().map(attribute).collect::<Vec<_>>() }),
             other => unreachable!("a claimed task has no {other}"),
         }
     }
@@ -182,13 +186,17 @@ async fn service(State(shared): State<Arc<Shared>>, headers: axum::http::HeaderM
     match operation.and_then(|target| target.rsplit('.').next()) {
         Some("UpdateItem") => {
             let update: Value = serde_json::from_slice(&body).unwrap_or_default();
-            if update["ReturnValues"] == "ALL_NEW" {
-                return axum::Json(json!({ "Attributes": shared.item })).into_response();
+            let values = &update["ExpressionAttributeValues"];
+            let says = |status: &str| {
+                let mut values = values.as_object().into_iter().flatten();
+                values.any(|(_, value)| value["S"] == status)
+            };
+            if says("completed") || says("failed") {
+                let _ = shared.seen.send(Seen::Finish {
+                    completed: says("completed"),
+                });
             }
-            let _ = shared
-                .seen
-                .send(Seen::Finish(update["ExpressionAttributeValues"].clone()));
-            axum::Json(json!({})).into_response()
+            axum::Json(json!({ "Attributes": shared.item })).into_response()
         }
         Some(_) => axum::Json(json!({})).into_response(),
         None => ([("etag", "\"bench\"")], shared.object.clone()).into_response(),

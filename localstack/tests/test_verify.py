@@ -132,6 +132,29 @@ def test_an_event_source_setting_is_named(running, changed, prop):
         names(running, "ImageWorkerFunction", prop)
 
 
+def test_a_schedule_that_is_off_is_named(running):
+    arn = running.attribute("JanitorFunction", "Arn")
+    (rule,) = client("events").list_rule_names_by_target(TargetArn=arn)["RuleNames"]
+    client("events").disable_rule(Name=rule)
+    try:
+        found = [one for one in verify.differences(running) if one.resource == "JanitorFunction"]
+    finally:
+        client("events").enable_rule(Name=rule)
+    assert [one.property for one in found] == ["Events[0].Enabled"], found
+
+
+def test_a_lost_schedule_is_named(running):
+    arn = running.attribute("JanitorFunction", "Arn")
+    (rule,) = client("events").list_rule_names_by_target(TargetArn=arn)["RuleNames"]
+    targets = client("events").list_targets_by_rule(Rule=rule)["Targets"]
+    client("events").remove_targets(Rule=rule, Ids=[target["Id"] for target in targets])
+    try:
+        found = [one.property for one in verify.differences(running) if one.resource == "JanitorFunction"]
+    finally:
+        client("events").put_targets(Rule=rule, Targets=targets)
+    assert found == ["Events"]
+
+
 def test_concurrency_that_nobody_asked_to_reserve_is_named(running):
     name = running.ids["ImageWorkerFunction"]
     client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)

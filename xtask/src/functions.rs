@@ -15,10 +15,11 @@ use crate::process;
 use crate::venv::Venv;
 
 /// The template's functions and the folders that they are built from.
-pub(crate) const FUNCTIONS: [(&str, &str); 3] = [
+pub(crate) const FUNCTIONS: [(&str, &str); 4] = [
     ("api", "ApiFunction"),
     ("text-worker", "TextWorkerFunction"),
     ("image-worker", "ImageWorkerFunction"),
+    ("janitor", "JanitorFunction"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -64,6 +64,9 @@ enum Command {
         /// Build the functions with the test faults, in the dev profile
         #[arg(long)]
         faults: bool,
+        /// A value for a parameter of infra/template.yaml; may be given several times
+        #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+        parameter: Vec<(String, String)>,
     },
     /// Stops a local stack and removes its state
     Down {
@@ -72,7 +75,7 @@ enum Command {
     },
     /// Prints the functions' logs
     Logs {
-        /// api, text-worker or image-worker; all of them if none is given
+        /// api, text-worker, image-worker or janitor; all of them if none is given
         function: Option<String>,
         #[arg(long, default_value = DEFAULT_NAME)]
         name: String,
@@ -120,12 +123,17 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Demo { auth, keep } => demo::run(auth, keep),
-        Command::Up { name, auth, faults } => up(
+        Command::Up {
+            name,
+            auth,
+            faults,
+            parameter,
+        } => up(
             &name,
             &Options {
                 auth,
                 faults,
-                ..Options::default()
+                parameters: parameter.into_iter().collect(),
             },
         ),
         Command::Down { name } => {
@@ -159,6 +167,11 @@ fn run(command: Command) -> Result<()> {
         Command::Check => check::run(),
         Command::Guard(_) => Ok(()),
     }
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
 fn up(name: &str, options: &Options) -> Result<()> {

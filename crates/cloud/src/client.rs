@@ -28,6 +28,8 @@ pub async fn sdk_config() -> Result<SdkConfig, CloudError> {
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(tls)
         .build_https();
+    #[cfg(feature = "faults")]
+    let http = crate::faults::between(http);
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)

@@ -40,6 +40,27 @@ impl CloudError {
         }
     }
 
+    /// Everything was well but for the rate.
+    pub(crate) fn throttled(call: &'static str) -> Self {
+        Self {
+            call,
+            code: Some("Throttling".to_owned()),
+            detail: "part of it was left out under load".to_owned(),
+        }
+    }
+
+    /// The service is asked too often, by this caller or by all together; the same call may succeed later.
+    #[must_use]
+    pub fn is_throttling(&self) -> bool {
+        // The codes of DynamoDB, SQS and S3.
+        let code = self.code.as_deref().unwrap_or_default();
+        code.contains("Throttl")
+            || matches!(
+                code,
+                "ProvisionedThroughputExceededException" | "RequestLimitExceeded" | "SlowDown"
+            )
+    }
+
     /// The service refused this caller, or does not know the resource: it is reached, and wrongly set up.
     pub(crate) fn is_refusal(&self) -> bool {
         self.code.is_some()

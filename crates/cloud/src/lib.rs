@@ -5,6 +5,8 @@
 
 mod client;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod payloads;
 mod queue;
 mod setup;
@@ -14,5 +16,5 @@ pub use client::sdk_config;
 pub use error::CloudError;
 pub use payloads::{Payloads, ReadError};
 pub use queue::{MAX_DELAY, Queue};
-pub use setup::{SettingError, init_logging, setting};
-pub use table::{Claim, Claimant, TaskTable};
+pub use setup::{SettingError, init_logging, patience, retry_policies, setting};
+pub use table::{Claim, Due, KeyRecord, Landed, Page, TaskTable};

@@ -1,12 +1,14 @@
 //! The bucket for what is too large for a task's item.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
-use mesh_task::{ObjectRef, TaskId, Tenant};
+use mesh_task::{ObjectRef, Task, TaskId, Tenant};
 use sha2::{Digest, Sha256};
 
 use crate::CloudError;
@@ -65,7 +67,32 @@ impl Payloads {
         body: Vec<u8>,
         content_type: &str,
     ) -> Result<ObjectRef, CloudError> {
-        let key = format!("{tenant}/{id}/input");
+        self.put(format!("{tenant}/{id}/input"), body, content_type).await
+    }
+
+    /// Keeps the result of the attempt that `task` was claimed for. Each claim has a key of its own: a stale worker
+    /// overwrites nothing.
+    ///
+    /// # Errors
+    /// When the object may not have been written.
+    pub async fn put_result(&self, task: &Task, json: Vec<u8>) -> Result<ObjectRef, CloudError> {
+        let key = format!("{}/{}/result-{}", task.tenant, task.id, task.fence);
+        self.put(key, json, "application/json").await
+    }
+
+    /// An address at which the object can be read for a while, without any token.
+    ///
+    /// # Errors
+    /// When it can't be signed.
+    pub async fn link(&self, object: &ObjectRef, expires_in: Duration) -> Result<String, CloudError> {
+        let expiry = PresigningConfig::expires_in(expires_in)
+            .map_err(|error| CloudError::setup("GetObject", error))?;
+        let get = self.client().get_object().bucket(&self.bucket).key(&object.key);
+        let signed = get.presigned(expiry).await.map_err(CloudError::of("GetObject"))?;
+        Ok(signed.uri().to_owned())
+    }
+
+    async fn put(&self, key: String, body: Vec<u8>, content_type: &str) -> Result<ObjectRef, CloudError> {
         let sha256 = hex::encode(Sha256::digest(&body));
         let bytes = body.len() as u64;
         let put = self

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use mesh_task::Message;
 
 use crate::CloudError;
 
 /// The longest time SQS delays a new message or is asked here to hide a received one.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// The most messages that one SendMessageBatch takes.
+const SEND_BATCH: usize = 10;
 
 /// One SQS queue.
 #[derive(Debug, Clone)]
@@ -45,6 +48,60 @@ impl Queue {
         };
         send.send().await.map_err(CloudError::of("SendMessage"))?;
         Ok(())
+    }
+
+    /// Rings for many tasks, and answers with the messages that were not taken.
+    pub async fn send_all(&self, messages: Vec<(Message, Duration)>) -> Vec<Message> {
+        let mut left = Vec::new();
+        for chunk in messages.chunks(SEND_BATCH) {
+            match self.send_chunk(chunk).await {
+                Ok(mut not_taken) => left.append(&mut not_taken),
+                Err(error) => {
+                    tracing::warn!(%error, messages = chunk.len(), "a batch of messages may not have been taken");
+                    left.extend(chunk.iter().map(|(message, _)| message.clone()));
+                }
+            }
+        }
+        left
+    }
+
+    async fn send_chunk(&self, messages: &[(Message, Duration)]) -> Result<Vec<Message>, CloudError> {
+        const CALL: &str = "SendMessageBatch";
+        let entries = messages.iter().enumerate().map(|(place, (message, delay))| {
+            let body = serde_json::to_string(message).map_err(|error| CloudError::setup(CALL, error))?;
+            SendMessageBatchRequestEntry::builder()
+                .id(place.to_string())
+                .message_body(body)
+                .message_group_id(message.tenant.as_str())
+                .delay_seconds(whole_seconds(*delay))
+                .build()
+                .map_err(|error| CloudError::setup(CALL, error))
+        });
+        let entries = entries.collect::<Result<_, _>>()?;
+        let send = self.client.send_message_batch().queue_url(&self.url);
+        let sent = send
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(CloudError::of(CALL))?;
+        let not_taken = sent.failed.iter().filter_map(|failure| {
+            tracing::warn!(code = failure.code, "a message of a batch was not taken");
+            messages.get(failure.id.parse::<usize>().ok()?)
+        });
+        Ok(not_taken.map(|(message, _)| message.clone()).collect())
+    }
+
+    /// How many messages a consumer could receive now, more or less.
+    ///
+    /// # Errors
+    /// When the queue did not answer.
+    pub async fn visible(&self) -> Result<u64, CloudError> {
+        const VISIBLE: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessages;
+        let attributes = self.client.get_queue_attributes().queue_url(&self.url);
+        let got = attributes.attribute_names(VISIBLE).send().await;
+        let attributes = got.map_err(CloudError::of("GetQueueAttributes"))?.attributes;
+        let visible = attributes.and_then(|attributes| attributes.get(&VISIBLE)?.parse().ok());
+        Ok(visible.unwrap_or(0))
     }
 
     /// Hides a received message for a while; zero shows it at once.

@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
+use mesh_task::{Patience, RetryPolicies, RetryPolicy};
 use tracing::level_filters::LevelFilter;
 
 /// The environment lacks a setting, or it can't be read.
@@ -25,6 +27,32 @@ pub fn setting<T: FromStr<Err: Display>>(name: &'static str) -> Result<T, Settin
     value.parse().map_err(|error: T::Err| SettingError {
         name,
         why: format!("{value:?}: {error}"),
+    })
+}
+
+/// Reads the template's retry policies.
+///
+/// # Errors
+/// When one is missing or can't be read.
+pub fn retry_policies() -> Result<RetryPolicies, SettingError> {
+    let general = RetryPolicy {
+        max_attempts: setting("MAX_ATTEMPTS")?,
+        base: Duration::from_secs(setting("RETRY_BASE_SECONDS")?),
+        cap: Duration::from_secs(setting("RETRY_CAP_SECONDS")?),
+    };
+    Ok(RetryPolicies {
+        general,
+        own: setting("RETRY_POLICIES")?,
+    })
+}
+
+/// How patient the template lets the janitor be.
+///
+/// # Errors
+/// When it is missing or no number.
+pub fn patience() -> Result<Patience, SettingError> {
+    Ok(Patience {
+        due_after: Duration::from_secs(setting("DUE_AFTER_SECONDS")?),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with a task, and whether another attempt could help.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +27,11 @@ pub mod code {
     pub const INFERENCE_FAILED: &str = "inference_failed";
     /// The storage that holds the input did not answer.
     pub const STORAGE_UNAVAILABLE: &str = "storage_unavailable";
-    /// Every attempt ended with its process, without a word.
+    /// The attempt ended with its process, without a word.
     pub const CRASHED: &str = "crashed";
-    /// The result is larger than a task can hold.
+    /// The payload bucket, or what else the attempt needs, was asked too often.
+    pub const THROTTLED: &str = "throttled";
+    /// The result is larger than can be kept.
     pub const RESULT_TOO_LARGE: &str = "result_too_large";
     /// A worker was handed a task of a type that it does not run.
     pub const WRONG_WORKER: &str = "wrong_worker";
@@ -36,9 +39,11 @@ pub mod code {
 
 /// How long an error's message may be, in bytes: it is stored with the task and read in lists.
 const MAX_MESSAGE_BYTES: usize = 512;
+/// How long it may be in an attempt's entry.
+const MAX_BRIEF_BYTES: usize = 256;
 
 /// Why a task is not, or not yet, completed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// The attempt failed, and another will follow. The only kind that a task which is not final can show.
@@ -49,6 +54,14 @@ pub enum FailureKind {
     Exhausted,
     /// The last attempt was cut off at its deadline.
     Timeout,
+}
+
+impl FailureKind {
+    /// Whether a person may help where attempts could not.
+    #[must_use]
+    pub const fn is_dead_letter(self) -> bool {
+        matches!(self, Self::Exhausted | Self::Timeout)
+    }
 }
 
 /// The error that a task shows.
@@ -62,6 +75,15 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Failure {
+    /// Its code and message, for an attempt's entry.
+    pub(crate) fn brief(&self) -> String {
+        let mut brief = format!("{}: {}", self.code, self.message);
+        brief.truncate(brief.floor_char_boundary(MAX_BRIEF_BYTES));
+        brief
+    }
+}
+
 /// What an attempt's failure says of the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunErrorClass {
@@ -71,6 +93,8 @@ pub enum RunErrorClass {
     Transient,
     /// The attempt was cut off at its deadline.
     Timeout,
+    /// Something was asked too often: the attempt is not spent.
+    Throttled,
 }
 
 /// How one attempt failed.
@@ -83,6 +107,8 @@ pub struct RunError {
     pub code: &'static str,
     /// A sentence for people, cut to 512 bytes.
     pub message: String,
+    /// How long to wait at least before the next attempt, where whoever turned this one away has said so.
+    pub retry_after: Option<Duration>,
 }
 
 impl RunError {
@@ -104,6 +130,23 @@ impl RunError {
         Self::new(RunErrorClass::Timeout, code::TIMEOUT, message.to_owned())
     }
 
+    /// Something was asked too often, and said perhaps when to come back.
+    pub fn throttled(code: &'static str, message: impl Into<String>, retry_after: Option<Duration>) -> Self {
+        Self {
+            retry_after,
+            ..Self::new(RunErrorClass::Throttled, code, message.into())
+        }
+    }
+
+    /// The attempt's process ended without a word.
+    #[must_use]
+    pub fn crashed() -> Self {
+        Self::transient(
+            code::CRASHED,
+            "the worker ended without a word: the input may be too large for its memory",
+        )
+    }
+
     /// A worker was handed a task that another one runs: its queue is fed wrongly.
     #[must_use]
     pub fn wrong_worker(task_type: TaskType) -> Self {
@@ -115,7 +158,12 @@ impl RunError {
 
     fn new(class: RunErrorClass, code: &'static str, mut message: String) -> Self {
         message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
-        Self { class, code, message }
+        Self {
+            class,
+            code,
+            message,
+            retry_after: None,
+        }
     }
 
     /// The error as the task shows it.

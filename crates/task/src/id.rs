@@ -125,6 +125,18 @@ impl From<Tenant> for String {
     }
 }
 
+/// The partition of the task table that holds a task: its tenant's, so that nobody reads another's.
+#[must_use]
+pub fn partition(tenant: &Tenant, id: TaskId) -> String {
+    format!("{tenant}#{:x}", id.shard())
+}
+
+/// The partition of the index of what is in flight that holds a task: all tenants', since the janitor tends all.
+#[must_use]
+pub fn due_shard(id: TaskId) -> String {
+    format!("{:x}", id.shard())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,26 +1,41 @@
 //! The domain of AI Mesh: what a task is, what may be asked of it and how it moves from pending to final.
 //!
-//! Nothing here does I/O or knows AWS. [`NewTask`] is what a client may submit, [`Task`] what is kept of it,
-//! [`Settlement`] the one place that decides what an attempt's outcome means.
+//! Nothing here does I/O or knows AWS. [`NewTask`] is what a client may submit, [`Task`] what is kept of it. Each of its
+//! moves is a conditional [`Write`], made in one place; [`Settlement`] decides what an attempt's outcome means, and
+//! [`Tending`] what a task needs that has been in flight for long.
 
 mod failure;
 mod id;
 mod input;
+mod moves;
 mod output;
+mod overdue;
 mod retry;
 mod submission;
 mod task;
+mod task_type;
+#[cfg(test)]
+mod testing;
+mod write;
 
 pub use failure::{Failure, FailureKind, RunError, RunErrorClass, code};
-pub use id::{InvalidId, InvalidTenant, SHARDS, TaskId, Tenant};
+pub use id::{InvalidId, InvalidTenant, SHARDS, TaskId, Tenant, due_shard, partition};
 pub use input::{
     Input, InvalidInput, MAX_INLINE_INPUT_BYTES, MAX_TEXT_BYTES, ObjectRef, Payload, StoredInput,
 };
+pub use moves::{CLOCK_MARGIN, ClaimRefusal, Claimant, StoredResult, cancel, claim};
 pub use output::{
-    BoundingBox, Face, FaceDetection, MAX_RESULT_BYTES, Point, Sentiment, SentimentLabel, TaskResult,
+    BoundingBox, Face, FaceDetection, MAX_INLINE_RESULT_BYTES, MAX_RESULT_BYTES, Point, Sentiment,
+    SentimentLabel, TaskResult,
 };
-pub use retry::{RetryPolicy, Settlement};
+pub use overdue::{Patience, Tending};
+pub use retry::{
+    InvalidPolicies, MAX_ATTEMPTS, MAX_THROTTLES, OwnPolicies, RetryPolicies, RetryPolicy, Settlement,
+};
 pub use submission::{
-    InvalidSubmission, MAX_METADATA_BYTES, MAX_METADATA_PAIRS, Metadata, NewTask, SubmissionRefusal,
+    InvalidSubmission, MAX_METADATA_BYTES, MAX_METADATA_PAIRS, MAX_TIMEOUT_SECONDS, Metadata, NewTask,
+    SubmissionRefusal,
 };
-pub use task::{Message, Modality, Status, Task, TaskType, UnknownTaskType};
+pub use task::{Attempt, MAX_HISTORY, Message, Outcome, Status, Task, TaskDraft};
+pub use task_type::{Modality, TaskType, UnknownTaskType};
+pub use write::{Change, Condition, Field, Item, Write};

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{RunError, code};
 
-/// The largest result that a task's item holds, in bytes of JSON: DynamoDB takes items of 400 KB, and numbers take more
-/// room there than in JSON.
-pub const MAX_RESULT_BYTES: usize = 200_000;
+/// The largest result that rides inside the task's item, in bytes of JSON. A larger one is an object in the payload
+/// bucket: there a write costs as much as 8 KB in the table, and a reader of the item need not carry it along.
+pub const MAX_INLINE_RESULT_BYTES: usize = 32_768;
+/// The largest result that is kept at all: far above what any model here answers.
+pub const MAX_RESULT_BYTES: usize = 10_000_000;
 
 /// A completed task's result. On the wire it is the inner object alone: the task's type says which one it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,18 +21,19 @@ pub enum TaskResult {
 }
 
 impl TaskResult {
-    /// The result itself, if a task can hold it.
+    /// The result as JSON, if it is too large to ride inside the item.
     ///
     /// # Errors
-    /// Permanent: the same input would give the same result.
-    pub fn bounded(self) -> Result<Self, RunError> {
-        let bytes = serde_json::to_vec(&self).map_or(usize::MAX, |json| json.len());
-        if bytes <= MAX_RESULT_BYTES {
-            return Ok(self);
+    /// Permanent when it is too large to be kept at all: the same input would give the same result.
+    pub fn oversize(&self) -> Result<Option<Vec<u8>>, RunError> {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        let bytes = json.len();
+        if bytes > MAX_RESULT_BYTES {
+            let told =
+                format!("the result has {bytes} bytes and may have {MAX_RESULT_BYTES}: send a smaller input");
+            return Err(RunError::permanent(code::RESULT_TOO_LARGE, told));
         }
-        let told =
-            format!("the result has {bytes} bytes and may have {MAX_RESULT_BYTES}: send a smaller input");
-        Err(RunError::permanent(code::RESULT_TOO_LARGE, told))
+        Ok((bytes > MAX_INLINE_RESULT_BYTES).then_some(json))
     }
 }
 
@@ -124,9 +127,12 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_no_item_holds_is_a_permanent_error() {
-        assert!(faces(500).bounded().is_ok());
-        assert_eq!(faces(5_000).bounded().unwrap_err().code, code::RESULT_TOO_LARGE);
+    fn a_large_result_does_not_ride_inside_and_a_huge_one_is_not_kept() {
+        assert_eq!(faces(50).oversize(), Ok(None));
+        let json = faces(500).oversize().unwrap().unwrap();
+        assert_eq!(serde_json::from_slice::<TaskResult>(&json).unwrap(), faces(500));
+        let refused = faces(60_000).oversize().err().map(|error| error.code);
+        assert_eq!(refused, Some(code::RESULT_TOO_LARGE));
     }
 
     #[test]

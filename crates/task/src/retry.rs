@@ -1,13 +1,21 @@
 //! What an attempt's outcome means for its task.
 
+use std::collections::HashMap;
+use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{Failure, FailureKind, RunError, RunErrorClass, TaskResult};
+use crate::{Failure, FailureKind, Outcome, RunError, RunErrorClass, StoredResult, Task, TaskType};
+
+/// How many attempts a task may have at most.
+pub const MAX_ATTEMPTS: u32 = 10;
+/// How often a generation may be throttled without an attempt being spent. At the longest back-offs that takes half a
+/// day; what is turned away for so long is not merely busy, and a task must end some time.
+pub const MAX_THROTTLES: u32 = 100;
 
 /// How often a task is tried, and how long it waits in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How many attempts a task has, at least 1.
+    /// How many attempts a task has, 1 to [`MAX_ATTEMPTS`].
     pub max_attempts: u32,
     /// The longest wait after the first attempt; it doubles with each further one.
     pub base: Duration,
@@ -29,30 +37,89 @@ impl RetryPolicy {
     }
 }
 
+/// The retry policy of each type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPolicies {
+    /// For the types that have none of their own.
+    pub general: RetryPolicy,
+    /// `RETRY_POLICIES` of the template.
+    pub own: OwnPolicies,
+}
+
+impl RetryPolicies {
+    /// The policy of a type.
+    #[must_use]
+    pub fn of(&self, task_type: TaskType) -> &RetryPolicy {
+        self.own.0.get(&task_type).unwrap_or(&self.general)
+    }
+}
+
+/// The types that have a policy of their own: `face_detection=5/10/600, ...`, the numbers being attempts, base and cap
+/// in seconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnPolicies(HashMap<TaskType, RetryPolicy>);
+
+/// The text says no retry policies.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no retry policy: write type=attempts/base/cap, attempts from 1 to {MAX_ATTEMPTS}, the others in seconds"
+)]
+pub struct InvalidPolicies(String);
+
+impl FromStr for OwnPolicies {
+    type Err = InvalidPolicies;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPolicies> {
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let read = |entry: &str| {
+            let (task_type, numbers) = entry.split_once('=')?;
+            let mut numbers = numbers.split('/').map(|number| number.trim().parse::<u32>().ok());
+            let mut next = || numbers.next().flatten();
+            let policy = RetryPolicy {
+                max_attempts: next().filter(|attempts| (1..=MAX_ATTEMPTS).contains(attempts))?,
+                base: Duration::from_secs(next()?.into()),
+                cap: Duration::from_secs(next()?.into()),
+            };
+            let task_type = task_type.trim().parse().ok()?;
+            numbers.next().is_none().then_some((task_type, policy))
+        };
+        entries
+            .map(|entry| read(entry).ok_or_else(|| InvalidPolicies(entry.to_owned())))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
 /// What is to be written of an attempt that ended with a word.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settlement {
     /// Final: the result.
-    Completed(TaskResult),
+    Completed(StoredResult),
     /// Pending again after the delay; the error is kept until the next attempt ends.
-    Retry {
+    Rest {
         /// What went wrong this time.
         failure: Failure,
+        /// How it ended.
+        outcome: Outcome,
         /// How long the task rests.
         delay: Duration,
-        /// The attempt did not end by itself, so the next one runs apart from other tasks.
-        cut_off: bool,
     },
     /// Final: the error.
-    Failed(Failure),
+    Failed {
+        /// What went wrong.
+        failure: Failure,
+        /// How it ended.
+        outcome: Outcome,
+    },
 }
 
 impl Settlement {
-    /// Decides what follows from attempt number `attempt`. This is the only place that does.
+    /// Decides what follows from the attempt that `task` was claimed for. This is the only place that does. `random` is
+    /// uniform in 0..1.
     #[must_use]
     pub fn of(
-        outcome: Result<TaskResult, RunError>,
-        attempt: u32,
+        outcome: Result<StoredResult, RunError>,
+        task: &Task,
         policy: &RetryPolicy,
         random: f64,
     ) -> Self {
@@ -60,16 +127,30 @@ impl Settlement {
             Ok(result) => return Self::Completed(result),
             Err(error) => error,
         };
-        let attempts_left = attempt < policy.max_attempts;
-        match error.class {
-            RunErrorClass::Permanent => Self::Failed(error.into_failure(FailureKind::Permanent)),
-            class if attempts_left => Self::Retry {
+        let attempts_left = task.attempt < task.max_attempts;
+        let least = error.retry_after.unwrap_or_default();
+        let (outcome, kind, delay) = match error.class {
+            RunErrorClass::Permanent => (Outcome::Permanent, FailureKind::Permanent, None),
+            RunErrorClass::Throttled if task.throttles < MAX_THROTTLES => {
+                let delay = policy.backoff(task.throttles + 1, random);
+                (Outcome::Throttled, FailureKind::Transient, Some(delay))
+            }
+            RunErrorClass::Timeout => (Outcome::Timeout, FailureKind::Timeout, None),
+            RunErrorClass::Transient | RunErrorClass::Throttled => {
+                (Outcome::Transient, FailureKind::Exhausted, None)
+            }
+        };
+        let again = attempts_left && matches!(outcome, Outcome::Transient | Outcome::Timeout);
+        match delay.or_else(|| again.then(|| policy.backoff(task.attempt, random))) {
+            Some(delay) => Self::Rest {
                 failure: error.into_failure(FailureKind::Transient),
-                delay: policy.backoff(attempt, random),
-                cut_off: class == RunErrorClass::Timeout,
+                outcome,
+                delay: delay.max(least),
             },
-            RunErrorClass::Transient => Self::Failed(error.into_failure(FailureKind::Exhausted)),
-            RunErrorClass::Timeout => Self::Failed(error.into_failure(FailureKind::Timeout)),
+            None => Self::Failed {
+                failure: error.into_failure(kind),
+                outcome,
+            },
         }
     }
 }
@@ -79,7 +160,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{SentimentLabel, code};
+    use crate::{SentimentLabel, TaskResult, code, testing};
 
     const POLICY: RetryPolicy = RetryPolicy {
         max_attempts: 3,
@@ -87,54 +168,95 @@ mod tests {
         cap: Duration::from_secs(900),
     };
 
-    fn kind(class: RunErrorClass, attempt: u32) -> FailureKind {
-        let error = RunError {
-            class,
-            code: code::TIMEOUT,
-            message: String::new(),
-        };
-        match Settlement::of(Err(error), attempt, &POLICY, 0.5) {
-            Settlement::Failed(failure) | Settlement::Retry { failure, .. } => failure.kind,
-            Settlement::Completed(_) => unreachable!("an error does not complete a task"),
+    /// What follows from an error in that attempt of three.
+    fn settled(error: RunError, attempt: u32) -> Settlement {
+        let mut task = testing::task();
+        task.attempt = attempt;
+        Settlement::of(Err(error), &task, &POLICY, 1.0)
+    }
+
+    fn kind(error: RunError, attempt: u32) -> FailureKind {
+        match settled(error, attempt) {
+            Settlement::Completed(_) => panic!("an error completes nothing"),
+            Settlement::Rest { failure, .. } | Settlement::Failed { failure, .. } => failure.kind,
         }
+    }
+
+    fn transient() -> RunError {
+        RunError::transient(code::INFERENCE_FAILED, "")
     }
 
     #[test]
     fn a_permanent_error_is_never_tried_again() {
-        assert_eq!(kind(RunErrorClass::Permanent, 1), FailureKind::Permanent);
-        assert_eq!(kind(RunErrorClass::Permanent, 3), FailureKind::Permanent);
+        for attempt in 1..=3 {
+            assert_eq!(
+                kind(RunError::permanent(code::PANIC, ""), attempt),
+                FailureKind::Permanent
+            );
+        }
     }
 
     #[test]
     fn a_transient_error_is_tried_until_the_attempts_are_spent() {
-        assert_eq!(kind(RunErrorClass::Transient, 1), FailureKind::Transient);
-        assert_eq!(kind(RunErrorClass::Transient, 2), FailureKind::Transient);
-        assert_eq!(kind(RunErrorClass::Transient, 3), FailureKind::Exhausted);
-        assert_eq!(kind(RunErrorClass::Transient, 4), FailureKind::Exhausted);
-        assert_eq!(kind(RunErrorClass::Timeout, 2), FailureKind::Transient);
-        assert_eq!(kind(RunErrorClass::Timeout, 3), FailureKind::Timeout);
+        assert_eq!([1, 2, 3, 4].map(|attempt| kind(transient(), attempt)), {
+            use FailureKind::{Exhausted, Transient};
+            [Transient, Transient, Exhausted, Exhausted]
+        });
+        assert_eq!(kind(RunError::timeout(), 2), FailureKind::Transient);
+        assert_eq!(kind(RunError::timeout(), 3), FailureKind::Timeout);
     }
 
     #[test]
-    fn only_an_attempt_that_was_cut_off_sends_the_next_one_apart() {
-        let next = |error| match Settlement::of(Err(error), 1, &POLICY, 0.0) {
-            Settlement::Retry { cut_off, .. } => cut_off,
-            other => panic!("expected a retry, got {other:?}"),
+    fn a_throttled_attempt_is_not_spent_and_waits_as_long_as_it_was_told() {
+        let told = Duration::from_secs(77);
+        let throttled = || RunError::throttled(code::THROTTLED, "", Some(told));
+        let Settlement::Rest { outcome, delay, .. } = settled(throttled(), 3) else {
+            panic!("the last attempt, throttled, is not the last")
         };
-        assert!(next(RunError::timeout()));
-        assert!(!next(RunError::transient(code::INFERENCE_FAILED, "")));
+        assert_eq!((outcome, delay), (Outcome::Throttled, told));
+        let mut task = testing::task();
+        (task.attempt, task.throttles) = (3, MAX_THROTTLES);
+        let settled = Settlement::of(Err(throttled()), &task, &POLICY, 0.0);
+        assert!(matches!(settled, Settlement::Failed { .. }), "but not for ever");
     }
 
     #[test]
     fn a_result_completes_whatever_the_attempt() {
-        let result = TaskResult::Sentiment(crate::Sentiment {
+        let result = StoredResult::Inline(TaskResult::Sentiment(crate::Sentiment {
             label: SentimentLabel::Positive,
             score: 1.0,
-        });
+        }));
+        let settled = Settlement::of(Ok(result.clone()), &testing::task(), &POLICY, 0.0);
+        assert_eq!(settled, Settlement::Completed(result));
+    }
+
+    #[test]
+    fn a_type_may_have_a_policy_of_its_own() {
+        let policies = |own: &str| RetryPolicies {
+            general: POLICY,
+            own: own.parse().unwrap(),
+        };
+        let own = policies(" face_detection=5/10/600 ,");
+        assert_eq!(own.of(TaskType::Sentiment), &POLICY);
         assert_eq!(
-            Settlement::of(Ok(result.clone()), 9, &POLICY, 0.0),
-            Settlement::Completed(result)
+            own.of(TaskType::FaceDetection),
+            &RetryPolicy {
+                max_attempts: 5,
+                base: Duration::from_secs(10),
+                cap: Duration::from_secs(600)
+            }
         );
+        assert_eq!(policies("").of(TaskType::FaceDetection), &POLICY);
+        for wrong in [
+            "sentiment",
+            "x=1/1/1",
+            "sentiment=0/1/1",
+            "sentiment=11/1/1",
+            "sentiment=1/1",
+            "sentiment=1/1/1/1",
+        ] {
+            assert!(wrong.parse::<OwnPolicies>().is_err(), "{wrong}");
+        }
     }
 
     proptest! {

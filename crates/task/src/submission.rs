@@ -6,12 +6,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::input::object_fields;
-use crate::{Input, InvalidInput, TaskType, UnknownTaskType};
+use crate::{Input, InvalidInput, MAX_ATTEMPTS, TaskType, UnknownTaskType};
 
 /// How many pairs of metadata a task may carry.
 pub const MAX_METADATA_PAIRS: usize = 10;
 /// How many bytes its metadata's keys and values may have together.
 pub const MAX_METADATA_BYTES: usize = 1_024;
+
+/// The longest time that may be asked for an attempt, in seconds: no Lambda function runs longer. A worker's own limit is
+/// usually lower, and the lower one counts.
+pub const MAX_TIMEOUT_SECONDS: u32 = 900;
 
 /// The client's own notes on a task: given back, never interpreted.
 pub type Metadata = BTreeMap<String, String>;
@@ -25,6 +29,10 @@ pub struct NewTask {
     pub input: Input,
     /// The client's own notes.
     pub metadata: Metadata,
+    /// How many attempts it may have, if the client says.
+    pub max_attempts: Option<u32>,
+    /// How long an attempt may run, in seconds, if the client says.
+    pub timeout_seconds: Option<u32>,
 }
 
 /// Which part of a submission is refused.
@@ -38,6 +46,8 @@ pub enum SubmissionRefusal {
     Input,
     /// `metadata`.
     Metadata,
+    /// `max_attempts` or `timeout_seconds`.
+    Limits,
 }
 
 /// Why a submission is refused.
@@ -79,6 +89,10 @@ struct Fields {
     input: Value,
     #[serde(default)]
     metadata: Option<Value>,
+    #[serde(default)]
+    max_attempts: Option<Value>,
+    #[serde(default)]
+    timeout_seconds: Option<Value>,
 }
 
 impl NewTask {
@@ -88,7 +102,7 @@ impl NewTask {
     /// [`InvalidSubmission`] names the first part that is at fault.
     pub fn parse(body: Value) -> Result<Self, InvalidSubmission> {
         let fields: Fields = object_fields(body).map_err(|why| {
-            let shape = r#"send {"type": "...", "input": {...}, "metadata": {...}}, metadata being optional"#;
+            let shape = r#"send {"type": "...", "input": {...}}, and perhaps metadata, max_attempts, timeout_seconds"#;
             InvalidSubmission::new(
                 SubmissionRefusal::Shape,
                 format!("the body is no task: {why}; {shape}"),
@@ -96,12 +110,31 @@ impl NewTask {
         })?;
         let task_type = fields.task_type.parse()?;
         let metadata = metadata(fields.metadata)?;
+        let max_attempts = whole("max_attempts", fields.max_attempts, MAX_ATTEMPTS)?;
+        let timeout_seconds = whole("timeout_seconds", fields.timeout_seconds, MAX_TIMEOUT_SECONDS)?;
         let input = Input::parse(task_type, fields.input)?;
         Ok(Self {
             task_type,
             input,
             metadata,
+            max_attempts,
+            timeout_seconds,
         })
+    }
+}
+
+/// A number from 1 to `most`, if it is given.
+fn whole(name: &str, given: Option<Value>, most: u32) -> Result<Option<u32>, InvalidSubmission> {
+    let Some(given) = given.filter(|given| !given.is_null()) else {
+        return Ok(None);
+    };
+    let number = given.as_u64().and_then(|number| u32::try_from(number).ok());
+    match number.filter(|number| (1..=most).contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None => Err(InvalidSubmission::new(
+            SubmissionRefusal::Limits,
+            format!("{name} must be a whole number from 1 to {most}"),
+        )),
     }
 }
 
@@ -168,6 +201,29 @@ mod tests {
             refusal(json!({ "type": "sentiment", "input": {} })),
             SubmissionRefusal::Input
         );
+    }
+
+    #[test]
+    fn limits_are_whole_numbers_within_bounds() {
+        let with = |name: &str, value: Value| {
+            let mut body = with_metadata(json!(null));
+            body[name] = value;
+            NewTask::parse(body)
+        };
+        for value in [json!(0), json!(11), json!(-1), json!(1.5), json!("3"), json!([])] {
+            let refused = with("max_attempts", value).unwrap_err();
+            assert_eq!(refused.refusal, SubmissionRefusal::Limits);
+        }
+        assert_eq!(with("max_attempts", json!(10)).unwrap().max_attempts, Some(10));
+        assert_eq!(
+            with("timeout_seconds", json!(900)).unwrap().timeout_seconds,
+            Some(900)
+        );
+        assert_eq!(
+            with("timeout_seconds", json!(null)).unwrap().timeout_seconds,
+            None
+        );
+        assert!(with("timeout_seconds", json!(901)).is_err());
     }
 
     #[test]

@@ -1,81 +1,19 @@
 //! What is kept of a task.
 
-use std::fmt;
-use std::str::FromStr;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Metadata, Payload, TaskId, TaskResult, Tenant};
+use crate::{Failure, Metadata, ObjectRef, Payload, TaskId, TaskResult, TaskType, Tenant};
 
-/// What a task asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TaskType {
-    /// Does the text speak well or ill of its subject?
-    Sentiment,
-    /// Where are the faces on the picture?
-    FaceDetection,
-}
-
-/// What kind of payload a type takes, and so which worker runs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Modality {
-    /// The text worker's.
-    Text,
-    /// The image worker's.
-    Image,
-}
-
-impl TaskType {
-    /// Every type, in the order the documentation lists them.
-    pub const ALL: [Self; 2] = [Self::Sentiment, Self::FaceDetection];
-
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sentiment => "sentiment",
-            Self::FaceDetection => "face_detection",
-        }
-    }
-
-    /// Which worker runs it.
-    #[must_use]
-    pub const fn modality(self) -> Modality {
-        match self {
-            Self::Sentiment => Modality::Text,
-            Self::FaceDetection => Modality::Image,
-        }
-    }
-}
-
-impl fmt::Display for TaskType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// No type has that name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no task type is named so; the types are {}", TaskType::ALL.map(TaskType::as_str).join(", "))]
-pub struct UnknownTaskType;
-
-impl FromStr for TaskType {
-    type Err = UnknownTaskType;
-
-    fn from_str(name: &str) -> Result<Self, UnknownTaskType> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
-            .ok_or(UnknownTaskType)
-    }
-}
+/// How many of its newest attempts a task remembers.
+pub const MAX_HISTORY: usize = 10;
 
 /// Where a task stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// Waits for other tasks.
+    Blocked,
     /// Waits for a worker, or for the time of its next attempt.
     Pending,
     /// A worker holds its lease.
@@ -84,25 +22,77 @@ pub enum Status {
     Completed,
     /// Final, with an error.
     Failed,
+    /// Final, by its owner's word.
+    Cancelled,
 }
 
 impl Status {
+    /// Every one of them.
+    pub const ALL: [Self; 6] = [
+        Self::Blocked,
+        Self::Pending,
+        Self::Processing,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
     /// The name in the table and on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Blocked => "blocked",
             Self::Pending => "pending",
             Self::Processing => "processing",
             Self::Completed => "completed",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Whether nothing more will happen to it by itself.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed)
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// With a result.
+    Completed,
+    /// With an error that another attempt would meet again.
+    Permanent,
+    /// With an error that may pass.
+    Transient,
+    /// Cut off at its deadline.
+    Timeout,
+    /// Turned away by something that was asked too often. It is not spent.
+    Throttled,
+    /// Without a word: its process died, or lost its lease.
+    Lost,
+}
+
+/// One attempt, as the task remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The generation it belongs to.
+    pub generation: u32,
+    /// When it was claimed.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub started_at: Timestamp,
+    /// When its end was written; none while it runs, or if nobody wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    pub ended_at: Option<Timestamp>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Its error's code and message, cut to 256 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// A task as the table holds it. Times are kept in milliseconds since the epoch.
@@ -117,7 +107,7 @@ pub struct Task {
     pub task_type: TaskType,
     /// Where it stands.
     pub status: Status,
-    /// Its input, or where that lies.
+    /// Its input, or where it lies.
     pub payload: Payload,
     /// The client's own notes.
     #[serde(default)]
@@ -126,15 +116,30 @@ pub struct Task {
     pub generation: u32,
     /// How many attempts of this generation are spent, the current one included.
     pub attempt: u32,
-    /// Rises with every claim and never resets; only who holds the newest may write.
+    /// How many attempts a generation has.
+    pub max_attempts: u32,
+    /// How long an attempt may run, in seconds, where that is less than its worker allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u32>,
+    /// Rises with every claim, cancel, redrive and take-back, and never resets; only who holds the newest may write an
+    /// attempt's end.
     pub fence: u64,
     /// How many attempts in a row, the current one included, have not ended by themselves: their process died, or
     /// they were cut off. Above 1 in a running task, its input is suspected to be the cause.
     #[serde(default)]
     pub suspicion: u32,
-    /// The answer, once completed.
+    /// How many attempts of this generation were throttled, and so not spent.
+    #[serde(default)]
+    pub throttles: u32,
+    /// Its attempts, oldest first.
+    #[serde(default)]
+    pub history: Vec<Attempt>,
+    /// The answer, once completed, if the item can hold it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<TaskResult>,
+    /// Where a larger answer lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_object: Option<ObjectRef>,
     /// The error, once failed; before that, the last attempt's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
@@ -152,36 +157,58 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub lease_until: Option<Timestamp>,
+    /// When the janitor looks at it next; none once it is final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    pub due_at: Option<Timestamp>,
+}
+
+/// What a new task is made of.
+#[derive(Debug, Clone)]
+pub struct TaskDraft {
+    /// Its name.
+    pub id: TaskId,
+    /// Its owner.
+    pub tenant: Tenant,
+    /// What it asks for.
+    pub task_type: TaskType,
+    /// Its input, or where it lies.
+    pub payload: Payload,
+    /// The client's own notes.
+    pub metadata: Metadata,
+    /// How many attempts a generation has.
+    pub max_attempts: u32,
+    /// How long an attempt may run, in seconds.
+    pub timeout_seconds: Option<u32>,
 }
 
 impl Task {
-    /// A task that was just accepted.
+    /// A task that was just accepted, at `now`.
     #[must_use]
-    pub fn new(
-        id: TaskId,
-        tenant: Tenant,
-        task_type: TaskType,
-        payload: Payload,
-        metadata: Metadata,
-        now: Timestamp,
-    ) -> Self {
+    pub fn new(draft: TaskDraft, now: Timestamp, due_at: Timestamp) -> Self {
         Self {
-            id,
-            tenant,
-            task_type,
+            id: draft.id,
+            tenant: draft.tenant,
+            task_type: draft.task_type,
             status: Status::Pending,
-            payload,
-            metadata,
+            payload: draft.payload,
+            metadata: draft.metadata,
             generation: 1,
             attempt: 0,
+            max_attempts: draft.max_attempts,
+            timeout_seconds: draft.timeout_seconds,
             fence: 0,
             suspicion: 0,
+            throttles: 0,
+            history: Vec::new(),
             result: None,
+            result_object: None,
             error: None,
             created_at: now,
             updated_at: now,
             next_attempt_at: None,
             lease_until: None,
+            due_at: Some(due_at),
         }
     }
 
@@ -193,6 +220,16 @@ impl Task {
             id: self.id,
             generation: self.generation,
         }
+    }
+
+    /// Whether all its attempts were in vain, so that a person should look at it: a dead letter.
+    #[must_use]
+    pub fn is_dead_letter(&self) -> bool {
+        self.status == Status::Failed
+            && self
+                .error
+                .as_ref()
+                .is_some_and(|error| error.kind.is_dead_letter())
     }
 }
 
@@ -210,37 +247,18 @@ pub struct Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
 
     #[test]
-    fn a_name_on_the_wire_is_the_name_in_code() {
-        for kind in TaskType::ALL {
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-            assert_eq!(kind.as_str().parse(), Ok(kind));
-        }
-        assert_eq!("telepathy".parse::<TaskType>(), Err(UnknownTaskType));
-        assert!(UnknownTaskType.to_string().contains("sentiment, face_detection"));
-        for status in [
-            Status::Pending,
-            Status::Processing,
-            Status::Completed,
-            Status::Failed,
-        ] {
+    fn a_status_has_one_name() {
+        for status in Status::ALL {
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
         }
     }
 
     #[test]
     fn a_task_is_read_back_as_it_was_written() {
-        let payload = Payload::Inline(serde_json::json!({ "text": "fine" }));
-        let now = Timestamp::from_millisecond(1_700_000_000_123).unwrap();
-        let task = Task::new(
-            TaskId::generate(),
-            Tenant::first(),
-            TaskType::Sentiment,
-            payload,
-            [].into(),
-            now,
-        );
+        let task = testing::task();
         let written = serde_json::to_string(&task).unwrap();
         assert_eq!(serde_json::from_str::<Task>(&written).unwrap(), task);
     }

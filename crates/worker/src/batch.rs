@@ -1,15 +1,21 @@
 //! One invocation: a batch of messages in, an answer for each out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsMessage};
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use mesh_cloud::{Claim, Claimant};
-use mesh_task::{RunError, Task, code};
+use mesh_cloud::{Claim, Landed};
+use mesh_task::{ClaimRefusal, Claimant, Task};
 
 use crate::ring::{Answer, Ring, Rings};
+use crate::run::End;
+use crate::settle::after_loss;
 use crate::{Invocation, Job, Runner, Worker, input, run};
+
+/// A claim is renewed, and so a cancelled task noticed, this often while a lease lasts once.
+const RENEWALS_PER_LEASE: u32 = 6;
 
 /// What a claim leaves to do.
 enum Claimed {
@@ -81,24 +87,60 @@ impl<R: Runner> Worker<R> {
 
     async fn claim(&self, ring: &Ring, claimant: Claimant, invocation: &Invocation) -> Claimed {
         let now = Timestamp::now();
-        match self
-            .table
-            .claim(&ring.message, claimant, now, invocation.lease_until())
-            .await
-        {
-            Ok(Claim::Won(task)) => Claimed::Run(task),
-            Ok(Claim::Suspect { suspicion }) => Claimed::Later(suspicion),
-            Ok(Claim::Over) => {
-                tracing::info!(task = %ring.message.id, "a message had nothing left to do");
-                Claimed::Nothing(Answer::Done)
+        let lease_until = invocation.lease_until().min(now + self.lease);
+        let claim = self.table.claim(&ring.message, claimant, now, lease_until).await;
+        let (refusal, task) = match claim {
+            Ok(Claim::Won(task)) => return Claimed::Run(task),
+            Ok(Claim::Refused(refusal, task)) => (refusal, task),
+            Err(error) => {
+                tracing::error!(task = %ring.message.id, %error, "a task could not be claimed");
+                let wait = self.policies.general.backoff(ring.receives, fastrand::f64());
+                return Claimed::Nothing(self.put_back(ring, wait).await);
             }
-            Ok(Claim::NotBefore(time)) => {
+        };
+        match (refusal, task) {
+            (ClaimRefusal::Suspect { suspicion }, _) => Claimed::Later(suspicion),
+            (ClaimRefusal::NotBefore(time), _) => {
                 let wait = Duration::try_from(time - now).unwrap_or_default();
                 Claimed::Nothing(self.put_back(ring, wait).await)
             }
+            (ClaimRefusal::Spent, Some(task)) => Claimed::Nothing(self.exhaust(ring, &task, now).await),
+            (ClaimRefusal::Over | ClaimRefusal::Spent, _) => {
+                tracing::info!(task = %ring.message.id, "a message had nothing left to do");
+                Claimed::Nothing(Answer::Done)
+            }
+        }
+    }
+
+    /// Ends a task whose attempts were all spent, the last one without a word.
+    async fn exhaust(&self, ring: &Ring, task: &Task, now: Timestamp) -> Answer {
+        match self.table.write(&task.tenant, task.id, &task.exhaust(now)).await {
+            Ok(Landed::Yes(task)) => {
+                tracing::warn!(task = %task.id, "a task's attempts ended without a word");
+                self.set_aside(ring).await
+            }
+            // Somebody else has moved it since: the message finds out what is left to do.
+            Ok(Landed::No(_)) => Answer::Keep,
             Err(error) => {
-                tracing::error!(task = %ring.message.id, %error, "a task could not be claimed");
-                Claimed::Nothing(Answer::Keep)
+                tracing::error!(task = %task.id, %error, "a task's end could not be written");
+                Answer::Keep
+            }
+        }
+    }
+
+    /// Holds a running task for one more lease. An answer says that it is no longer this worker's: it was cancelled, or
+    /// taken over after a pause.
+    async fn renew(&self, task: &Task) -> Option<Answer> {
+        let renew = task.renew(Timestamp::now() + self.lease);
+        match self.table.write(&task.tenant, task.id, &renew).await {
+            Ok(Landed::Yes(_)) => None,
+            Ok(Landed::No(standing)) => {
+                tracing::info!(task = %task.id, "a running task is no longer this worker's");
+                Some(after_loss(standing.as_deref()))
+            }
+            Err(error) => {
+                tracing::warn!(task = %task.id, %error, "a lease was not renewed");
+                None
             }
         }
     }
@@ -109,7 +151,7 @@ impl<R: Runner> Worker<R> {
         claimed: Vec<(Ring, Box<Task>)>,
         invocation: &Invocation,
     ) -> Vec<(String, Answer)> {
-        let inputs = join_all(claimed.iter().map(|(_, task)| self.input(task))).await;
+        let inputs = join_all(claimed.iter().map(|(_, task)| input::load(&self.payloads, task))).await;
         let mut jobs = Vec::new();
         let mut settled = Vec::new();
         let mut running = Vec::new();
@@ -118,26 +160,31 @@ impl<R: Runner> Worker<R> {
                 Ok(input) => {
                     jobs.push(Job {
                         task: (*task).clone(),
-                        input,
+                        input: Arc::new(input),
                     });
                     running.push((ring, task));
                 }
-                Err(error) => settled.push((ring, task, Err(error))),
+                Err(error) => settled.push((ring, task, End::Own(Err(error)))),
             }
         }
         let mut overran = false;
         if !jobs.is_empty() {
-            let ran = run::run(&self.runner, jobs, invocation).await;
+            let period = self.lease / RENEWALS_PER_LEASE;
+            let renew = async |task: &Task| self.renew(task).await;
+            let ran = run::run(&self.runner, jobs, invocation, period, renew).await;
             overran = ran.overran;
             settled.extend(
                 running
                     .into_iter()
-                    .zip(ran.outcomes)
-                    .map(|((ring, task), outcome)| (ring, task, outcome)),
+                    .zip(ran.ends)
+                    .map(|((ring, task), end)| (ring, task, end)),
             );
         }
-        let answers = settled.into_iter().map(async |(ring, task, outcome)| {
-            let answer = self.settle(&ring, &task, outcome).await;
+        let answers = settled.into_iter().map(async |(ring, task, end)| {
+            let answer = match end {
+                End::Own(outcome) => self.settle(&ring, &task, outcome).await,
+                End::Lost(answer) => answer,
+            };
             (ring.message_id, answer)
         });
         let answers = join_all(answers).await;
@@ -147,15 +194,5 @@ impl<R: Runner> Worker<R> {
             std::process::exit(1);
         }
         answers
-    }
-
-    /// The task's input, unless its attempts were spent without a word: then it must not run again.
-    async fn input(&self, task: &Task) -> Result<mesh_task::Input, RunError> {
-        if task.attempt > self.policy.max_attempts {
-            let told =
-                "every attempt ended with its process: the input may be too large for the worker's memory";
-            return Err(RunError::transient(code::CRASHED, told));
-        }
-        input::load(&self.payloads, task).await
     }
 }

@@ -5,11 +5,16 @@
 //! - `panic`: its run panics,
 //! - `abort`: its run takes the process along,
 //! - `hang`: its run ends when it is stopped,
-//! - `deaf`: its run does not end even then.
+//! - `deaf`: its run does not end even then,
+//! - `slow:MILLISECONDS`: its run takes as much longer, unless it is stopped,
+//! - `throttle:N`: the first N runs are turned away as too many,
+//! - `faces:N`: it answers with that many faces,
+//! - `call:FAULTS`: calls to AWS fail while its end is written, in the words of `mesh_cloud::faults`.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
-use mesh_task::{RunError, TaskResult};
+use mesh_task::{BoundingBox, Face, FaceDetection, Point, RunError, Task, TaskResult};
 
 use crate::{Job, Runner, Stop};
 
@@ -22,7 +27,7 @@ pub(crate) struct Faulty<R> {
 
 impl<R> Faulty<R> {
     pub(crate) fn new(runner: R) -> Self {
-        let awake = std::env::var("AI_MESH_FAULTS").is_ok_and(|value| value == "on");
+        let awake = mesh_cloud::faults::are_awake();
         if awake {
             tracing::warn!("AI_MESH_FAULTS is on: tasks may ask to fail");
         }
@@ -44,33 +49,82 @@ impl<R: Runner> Runner for Faulty<R> {
             .filter(|(_, fault)| fault.is_none())
             .map(|(job, _)| job.clone());
         let mut outcomes = self.runner.run(&spared.collect::<Vec<_>>(), stop).into_iter();
-        let outcome = |fault: Option<RunError>| match fault {
-            Some(error) => Err(error),
-            None => outcomes.next().expect("a runner answers for each job"),
+        let outcome = |fault: Option<Result<TaskResult, RunError>>| {
+            fault.unwrap_or_else(|| outcomes.next().expect("a runner answers for each job"))
         };
         faults.into_iter().map(outcome).collect()
     }
 }
 
-fn strike(job: &Job, stop: &Stop) -> Option<RunError> {
+/// Writes a task's end with the calls failing that it asks for.
+pub(crate) async fn around<F: Future>(task: &Task, settling: F) -> F::Output {
+    match task
+        .metadata
+        .get("fault")
+        .and_then(|fault| fault.strip_prefix("call:"))
+    {
+        Some(faults) => mesh_cloud::faults::scope(faults, settling).await,
+        None => settling.await,
+    }
+}
+
+fn strike(job: &Job, stop: &Stop) -> Option<Result<TaskResult, RunError>> {
     let fault = job.task.metadata.get("fault")?;
-    match fault.split_once(':').unwrap_or((fault, "")) {
-        ("transient", attempts) => {
-            let until: u32 = attempts.parse().unwrap_or(u32::MAX);
-            let told = format!("attempt {} fails as the task asked", job.task.attempt);
-            (job.task.attempt <= until).then(|| RunError::transient("fault", told))
+    let (fault, number) = fault.split_once(':').unwrap_or((fault, ""));
+    let number: u32 = number.parse().unwrap_or(u32::MAX);
+    let attempt = job.task.attempt;
+    match fault {
+        "transient" => {
+            let told = format!("attempt {attempt} fails as the task asked");
+            (attempt <= number).then(|| Err(RunError::transient("fault", told)))
         }
-        ("panic", _) => panic!("the task asked for a panic"),
-        ("abort", _) => std::process::abort(),
-        ("hang", _) => {
-            let (told, heard) = mpsc::channel::<()>();
-            stop.on_trigger(move || drop(told));
-            // Nothing is ever sent: the stop drops the sender, and that ends the wait.
-            heard.recv().is_err().then(RunError::timeout)
+        "throttle" => (job.task.throttles < number).then(|| {
+            Err(RunError::throttled(
+                "fault",
+                "turned away as the task asked",
+                None,
+            ))
+        }),
+        "panic" => panic!("the task asked for a panic"),
+        "abort" => std::process::abort(),
+        "hang" => {
+            wait(stop, None);
+            Some(Err(RunError::timeout()))
         }
-        ("deaf", _) => loop {
+        "deaf" => loop {
             std::thread::park();
         },
+        "slow" => wait(stop, Some(Duration::from_millis(number.into()))).then(|| Err(RunError::timeout())),
+        "faces" => Some(Ok(faces(number as usize))),
         _ => None,
     }
+}
+
+/// Waits for the stop, but no longer than that; true if it came.
+fn wait(stop: &Stop, longest: Option<Duration>) -> bool {
+    let (told, heard) = mpsc::channel::<()>();
+    stop.on_trigger(move || drop(told));
+    // Nothing is ever sent: the stop drops the sender, and that ends the wait.
+    match longest {
+        Some(longest) => heard.recv_timeout(longest) == Err(RecvTimeoutError::Disconnected),
+        None => heard.recv().is_err(),
+    }
+}
+
+fn faces(count: usize) -> TaskResult {
+    let bounds = BoundingBox {
+        x: 1.5,
+        y: 2.5,
+        width: 3.5,
+        height: 4.5,
+    };
+    let face = Face {
+        bounds,
+        score: 0.5,
+        landmarks: [Point { x: 2.5, y: 3.5 }; 5],
+    };
+    TaskResult::FaceDetection(FaceDetection {
+        count,
+        faces: vec![face; count],
+    })
 }

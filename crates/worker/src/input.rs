@@ -6,7 +6,8 @@ use mesh_task::{Input, Payload, RunError, Task, code};
 /// The input of a task.
 ///
 /// # Errors
-/// Permanent when the input is gone, changed or unreadable; transient when the bucket did not answer.
+/// Permanent when the input is gone or changed at the second look, or unreadable; transient or throttled when the bucket
+/// did not answer.
 pub(crate) async fn load(payloads: &Payloads, task: &Task) -> Result<Input, RunError> {
     let input = match &task.payload {
         Payload::Inline(input) => Input::parse(task.task_type, input.clone()),
@@ -22,15 +23,27 @@ pub(crate) async fn load(payloads: &Payloads, task: &Task) -> Result<Input, RunE
 }
 
 fn unread(error: &ReadError, task: &Task) -> RunError {
+    // An object that seems to be missing or another gets a second look before its task fails for good.
+    let is_first_look = task.attempt == 1 && task.max_attempts > 1;
+    let damaged = |code, told| {
+        if is_first_look {
+            RunError::transient(code, told)
+        } else {
+            RunError::permanent(code, told)
+        }
+    };
     match error {
-        ReadError::Missing => RunError::permanent(
+        ReadError::Missing => damaged(
             code::PAYLOAD_MISSING,
             "the stored input is gone: submit the task again",
         ),
-        ReadError::Changed => RunError::permanent(
+        ReadError::Changed => damaged(
             code::PAYLOAD_CHANGED,
             "the stored input was changed after it was submitted: submit the task again",
         ),
+        ReadError::Cloud(error) if error.is_throttling() => {
+            RunError::throttled(code::THROTTLED, "the payload bucket is asked too often", None)
+        }
         ReadError::Cloud(error) => {
             tracing::warn!(task = %task.id, %error, "an input could not be read");
             RunError::transient(

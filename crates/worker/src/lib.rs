@@ -21,7 +21,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use mesh_cloud::{Payloads, Queue, TaskTable, setting};
-use mesh_task::{Input, RetryPolicy, RunError, Task, TaskResult};
+use mesh_task::{Input, RetryPolicies, RunError, Task, TaskResult};
 
 pub use invocation::Invocation;
 pub use stop::Stop;
@@ -32,7 +32,7 @@ pub struct Job {
     /// The task, as claimed.
     pub task: Task,
     /// What it is asked of.
-    pub input: Input,
+    pub input: Arc<Input>,
 }
 
 /// What a worker does with its tasks.
@@ -53,7 +53,9 @@ pub struct Worker<R> {
     table: TaskTable,
     queue: Queue,
     payloads: Payloads,
-    policy: RetryPolicy,
+    policies: RetryPolicies,
+    /// How long a claim holds. A task that runs for longer has it renewed.
+    lease: Duration,
     /// After this many receives SQS moves a message to the dead-letter queue instead of delivering it again.
     max_receives: u32,
     runner: Arc<R>,
@@ -86,11 +88,8 @@ where
     let table = TaskTable::new(&config, setting("TASKS_TABLE")?);
     let queue = Queue::new(&config, setting("QUEUE_URL")?);
     let payloads = Payloads::new(&config, setting("PAYLOAD_BUCKET")?);
-    let policy = RetryPolicy {
-        max_attempts: setting("MAX_ATTEMPTS")?,
-        base: Duration::from_secs(setting("RETRY_BASE_SECONDS")?),
-        cap: Duration::from_secs(setting("RETRY_CAP_SECONDS")?),
-    };
+    let policies = mesh_cloud::retry_policies()?;
+    let lease = Duration::from_secs(setting("LEASE_SECONDS")?);
     let max_receives = setting("MAX_RECEIVES")?;
     let warm_payloads = async {
         if R::READS_OBJECTS {
@@ -105,7 +104,8 @@ where
         table,
         queue,
         payloads,
-        policy,
+        policies,
+        lease,
         max_receives,
         runner: Arc::new(runner),
     };

@@ -1,54 +1,142 @@
 //! Runs jobs off the async threads, contained: no panic and no overrun leaves here.
+//!
+//! While they run, their claims are renewed. A claim that can't be is not the worker's any more: its task was cancelled,
+//! or taken over after a pause. When that is so of all of them, the run is stopped.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use mesh_task::{RunError, TaskResult, code};
-use tokio::time::{timeout, timeout_at};
+use futures_util::future::join_all;
+use mesh_task::{RunError, RunErrorClass, Task, TaskResult, code};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
+use crate::ring::Answer;
 use crate::{Invocation, Job, Runner, Stop};
 
 type Outcomes = Vec<Result<TaskResult, RunError>>;
+
+/// How a task's run ended.
+#[derive(Debug, PartialEq)]
+pub(crate) enum End {
+    /// With an outcome that is to be written.
+    Own(Result<TaskResult, RunError>),
+    /// The task is no longer the worker's; what is left of its message.
+    Lost(Answer),
+}
 
 /// What came of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     /// For each job, in order.
-    pub(crate) outcomes: Outcomes,
+    pub(crate) ends: Vec<End>,
     /// The run did not heed its stop: its thread goes on, and only the process's end will end it.
     pub(crate) overran: bool,
 }
 
-/// Runs the jobs as one until the invocation's work must end. ONNX Runtime heeds a stop within milliseconds; the decoding
-/// of a large image ends only by itself, within a second or two.
-pub(crate) async fn run<R: Runner>(runner: &Arc<R>, jobs: Vec<Job>, invocation: &Invocation) -> Ran {
-    let count = jobs.len();
+/// One job on its way.
+struct Running {
+    job: Job,
+    deadline: Instant,
+    end: Option<End>,
+}
+
+/// Runs the jobs as one. A job has until its own timeout, or until the invocation's work must end. Where one is cut off
+/// before the others are at their end, these run again: that costs them time, and no attempt. `renew` is called for each
+/// task once a `period`; it answers only when the task is no longer the worker's.
+pub(crate) async fn run<R: Runner>(
+    runner: &Arc<R>,
+    jobs: Vec<Job>,
+    invocation: &Invocation,
+    period: Duration,
+    renew: impl AsyncFn(&Task) -> Option<Answer>,
+) -> Ran {
+    let begun = Instant::now();
+    let deadline = |job: &Job| {
+        let own = job
+            .task
+            .timeout_seconds
+            .map(|seconds| begun + Duration::from_secs(seconds.into()));
+        own.map_or(invocation.work_until(), |own| own.min(invocation.work_until()))
+    };
+    let running = jobs.into_iter().map(|job| Running {
+        deadline: deadline(&job),
+        job,
+        end: None,
+    });
+    let mut running: Vec<_> = running.collect();
+    let mut overran = false;
+    loop {
+        let mut open: Vec<_> = running.iter_mut().filter(|one| one.end.is_none()).collect();
+        let Some(until) = open.iter().map(|one| one.deadline).min() else {
+            break;
+        };
+        let hold = hold_on(period, &renew);
+        overran = round(runner, &mut open, until, invocation.grace(), hold).await;
+    }
+    let ends = running.into_iter().filter_map(|one| one.end).collect();
+    Ran { ends, overran }
+}
+
+/// Runs the jobs until the first of their deadlines, or until `hold` has lost them all. True if the run went on in spite of
+/// its stop; then every job has its end.
+async fn round<R: Runner>(
+    runner: &Arc<R>,
+    open: &mut [&mut Running],
+    until: Instant,
+    grace: Duration,
+    hold: impl AsyncFnOnce(&mut [&mut Running]),
+) -> bool {
+    let jobs: Vec<_> = open.iter().map(|one| one.job.clone()).collect();
     let stop = Stop::default();
-    let mut running = tokio::task::spawn_blocking({
+    let mut run = tokio::task::spawn_blocking({
         let (runner, stop) = (Arc::clone(runner), stop.clone());
         move || contained(&*runner, &jobs, &stop)
     });
-    let ended = match timeout_at(invocation.work_until(), &mut running).await {
-        Ok(ended) => Some(ended),
-        Err(_) => {
+    let ended = tokio::select! {
+        ended = &mut run => Some(ended),
+        () = sleep_until(until) => None,
+        () = hold(open) => None,
+    };
+    let was_stopped = ended.is_none();
+    let ended = match ended {
+        Some(ended) => Some(ended),
+        None => {
             stop.trigger();
-            timeout(invocation.grace(), running).await.ok()
+            timeout(grace, run).await.ok()
         }
     };
-    match ended {
-        Some(Ok(outcomes)) => Ran {
-            outcomes,
-            overran: false,
-        },
+    let overran = ended.is_none();
+    let outcomes = match ended {
+        Some(Ok(outcomes)) => outcomes,
         // The thread itself is gone, which the containment rules out but for a failure of the runtime's own.
-        Some(Err(error)) => Ran {
-            outcomes: all(count, &unfinished(&error.to_string())),
-            overran: false,
-        },
-        None => Ran {
-            outcomes: all(count, &RunError::timeout()),
-            overran: true,
-        },
+        Some(Err(error)) => all(open.len(), &unfinished(&error.to_string())),
+        None => all(open.len(), &RunError::timeout()),
+    };
+    let now = Instant::now();
+    for (one, outcome) in open.iter_mut().zip(outcomes) {
+        let was_cut = matches!(&outcome, Err(error) if error.class == RunErrorClass::Timeout);
+        let has_time = was_stopped && !overran && now < one.deadline;
+        if one.end.is_none() && !(was_cut && has_time) {
+            one.end = Some(End::Own(outcome));
+        }
+    }
+    overran
+}
+
+/// Renews the claims once a period, for as long as one of them is the worker's.
+fn hold_on(
+    period: Duration,
+    renew: &impl AsyncFn(&Task) -> Option<Answer>,
+) -> impl AsyncFnOnce(&mut [&mut Running]) {
+    async move |running: &mut [&mut Running]| {
+        let mut ticks = interval_at(Instant::now() + period, period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while running.iter().any(|one| one.end.is_none()) {
+            ticks.tick().await;
+            let open = running.iter_mut().filter(|one| one.end.is_none());
+            join_all(open.map(async |one| one.end = renew(&one.job.task).await.map(End::Lost))).await;
+        }
     }
 }
 
@@ -99,10 +187,11 @@ fn all(count: usize, error: &RunError) -> Outcomes {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::sync::mpsc;
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
-    use mesh_task::{Input, Payload, Sentiment, SentimentLabel, Task, TaskId, TaskType, Tenant};
+    use mesh_task::{Input, Payload, Sentiment, SentimentLabel, TaskDraft, TaskId, TaskType, Tenant};
 
     use super::*;
 
@@ -114,28 +203,32 @@ mod tests {
     fn job(text: &str) -> Job {
         let payload = Payload::Inline(serde_json::json!({ "text": text }));
         let now = jiff::Timestamp::now();
-        let task = Task::new(
-            TaskId::generate(),
-            Tenant::first(),
-            TaskType::Sentiment,
+        let draft = TaskDraft {
+            id: TaskId::generate(),
+            tenant: Tenant::first(),
+            task_type: TaskType::Sentiment,
             payload,
-            [].into(),
-            now,
-        );
+            metadata: [].into(),
+            max_attempts: 3,
+            timeout_seconds: None,
+        };
         Job {
-            task,
-            input: Input::Sentiment {
+            task: Task::new(draft, now, now),
+            input: Arc::new(Input::Sentiment {
                 text: text.to_owned(),
-            },
+            }),
         }
     }
 
     fn text(job: &Job) -> &str {
-        match &job.input {
+        match &*job.input {
             Input::Sentiment { text } => text,
             Input::FaceDetection { .. } => unreachable!("these jobs are texts"),
         }
     }
+
+    /// Set when the claims of the one test that looks at it were renewed.
+    static RENEWED: AtomicBool = AtomicBool::new(false);
 
     /// Does what a job's text says.
     struct Obedient;
@@ -153,6 +246,17 @@ mod tests {
                         heard.recv().unwrap();
                         return all(jobs.len(), &RunError::timeout());
                     }
+                    "wait for the first stop" if jobs.len() > 1 => {
+                        let (told, heard) = mpsc::channel();
+                        stop.on_trigger(move || told.send(()).unwrap());
+                        heard.recv().unwrap();
+                        return all(jobs.len(), &RunError::timeout());
+                    }
+                    "wait for a renewal" => {
+                        while !RENEWED.load(Ordering::SeqCst) {
+                            std::thread::yield_now();
+                        }
+                    }
                     "never end" => loop {
                         std::thread::park();
                     },
@@ -166,12 +270,23 @@ mod tests {
 
     async fn run_texts(texts: &[&str], time: Duration) -> Ran {
         let jobs = texts.iter().copied().map(job).collect();
+        run_jobs(jobs, time, async |_| None).await
+    }
+
+    async fn run_jobs(jobs: Vec<Job>, time: Duration, renew: impl AsyncFn(&Task) -> Option<Answer>) -> Ran {
+        let invocation = Invocation::until(SystemTime::now() + time);
         run(
             &Arc::new(Obedient),
             jobs,
-            &Invocation::until(SystemTime::now() + time),
+            &invocation,
+            Duration::from_millis(1),
+            renew,
         )
         .await
+    }
+
+    fn ends(outcomes: Outcomes) -> Vec<End> {
+        outcomes.into_iter().map(End::Own).collect()
     }
 
     /// So short that the margin takes it all.
@@ -181,8 +296,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_fails_its_own_task_alone() {
         let ran = run_texts(&["a", "panic", "b"], MINUTE).await;
-        assert_eq!((&ran.outcomes[0], &ran.outcomes[2]), (&Ok(FINE), &Ok(FINE)));
-        let error = ran.outcomes[1].as_ref().unwrap_err();
+        let [End::Own(Ok(_)), End::Own(Err(error)), End::Own(Ok(_))] = &ran.ends[..] else {
+            panic!("{ran:?}")
+        };
         assert_eq!(
             (error.code, error.message.contains("as told")),
             (code::PANIC, true)
@@ -192,30 +308,60 @@ mod tests {
     #[tokio::test]
     async fn a_run_is_cut_off_at_its_deadline() {
         let ran = run_texts(&["wait for the stop", "b"], SOON).await;
-        assert_eq!(ran.outcomes, all(2, &RunError::timeout()));
+        assert_eq!(ran.ends, ends(all(2, &RunError::timeout())));
         assert!(!ran.overran);
     }
 
-    #[tokio::test]
-    async fn a_run_that_does_not_heed_its_stop_is_known_to_go_on() {
-        // A thread that never ends would hold up the end of this test's runtime: it lives in one that is let go.
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
+    #[test]
+    fn a_run_that_does_not_heed_its_stop_is_known_to_go_on() {
+        // A thread that never ends would hold up the end of the test's own runtime: it lives in one that is let go.
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .unwrap();
-        let ran = runtime
-            .spawn(async { run_texts(&["never end"], SOON).await })
-            .await
-            .unwrap();
+        let ran = runtime.block_on(run_texts(&["never end"], SOON));
         runtime.shutdown_background();
         assert!(ran.overran);
-        assert_eq!(ran.outcomes, all(1, &RunError::timeout()));
+        assert_eq!(ran.ends, ends(all(1, &RunError::timeout())));
     }
 
     #[tokio::test]
     async fn a_runner_that_loses_count_costs_an_attempt_and_no_task() {
         let ran = run_texts(&["answer too little"], MINUTE).await;
-        assert_eq!(ran.outcomes[0].as_ref().unwrap_err().code, code::INFERENCE_FAILED);
+        let [End::Own(Err(error))] = &ran.ends[..] else {
+            panic!("{ran:?}")
+        };
+        assert_eq!(error.code, code::INFERENCE_FAILED);
+    }
+
+    #[tokio::test]
+    async fn a_task_s_own_timeout_cuts_it_off_and_not_its_neighbour() {
+        let mut hasty = job("wait for the first stop");
+        hasty.task.timeout_seconds = Some(1);
+        let ran = run_jobs(vec![hasty, job("b")], MINUTE, async |_| None).await;
+        assert_eq!(ran.ends, ends(vec![Err(RunError::timeout()), Ok(FINE)]));
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_tasks_are_all_lost_is_stopped_and_writes_nothing() {
+        let jobs = vec![job("wait for the stop"), job("b")];
+        let ran = run_jobs(jobs, MINUTE, async |_| Some(Answer::Done)).await;
+        assert_eq!(ran.ends, [End::Lost(Answer::Done), End::Lost(Answer::Done)]);
+        assert!(!ran.overran);
+    }
+
+    #[tokio::test]
+    async fn a_lost_task_does_not_stop_its_neighbour() {
+        let jobs = vec![job("a"), job("wait for a renewal")];
+        let lost = jobs[0].task.id;
+        let renewals = AtomicU32::new(0);
+        let ran = run_jobs(jobs, MINUTE, async |task| {
+            if renewals.fetch_add(1, Ordering::SeqCst) > 4 {
+                RENEWED.store(true, Ordering::SeqCst);
+            }
+            (task.id == lost).then_some(Answer::Keep)
+        })
+        .await;
+        assert_eq!(ran.ends, [End::Lost(Answer::Keep), End::Own(Ok(FINE))]);
     }
 }

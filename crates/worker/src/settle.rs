@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mesh_task::{FailureKind, RunError, Settlement, Task, TaskResult};
+use mesh_cloud::{Landed, MAX_DELAY};
+use mesh_task::{FailureKind, RunError, Settlement, StoredResult, Task, TaskResult, code};
 
 use crate::ring::{Answer, Ring};
 use crate::{Runner, Worker};
@@ -16,47 +17,91 @@ impl<R: Runner> Worker<R> {
         task: &Task,
         outcome: Result<TaskResult, RunError>,
     ) -> Answer {
-        let outcome = outcome.and_then(TaskResult::bounded);
+        let settling = self.settle_soundly(ring, task, outcome);
+        #[cfg(feature = "faults")]
+        let settling = crate::faults::around(task, settling);
+        settling.await
+    }
+
+    async fn settle_soundly(
+        &self,
+        ring: &Ring,
+        task: &Task,
+        outcome: Result<TaskResult, RunError>,
+    ) -> Answer {
+        let outcome = match outcome {
+            Ok(result) => self.store(task, result).await,
+            Err(error) => Err(error),
+        };
         if let Err(error) = &outcome {
             tracing::info!(task = %task.id, attempt = task.attempt, code = error.code, "an attempt failed");
         }
-        let settlement = Settlement::of(outcome, task.attempt, &self.policy, fastrand::f64());
+        let policy = self.policies.of(task.task_type);
+        let settlement = Settlement::of(outcome, task, policy, fastrand::f64());
         let now = Timestamp::now();
-        let landed = match &settlement {
-            Settlement::Completed(result) => self.table.complete(task, result, now).await,
-            Settlement::Retry {
+        let write = match &settlement {
+            Settlement::Completed(result) => task.complete(result, now),
+            Settlement::Rest {
                 failure,
+                outcome,
                 delay,
-                cut_off,
-            } => self.table.retry(task, failure, now + *delay, *cut_off, now).await,
-            Settlement::Failed(failure) => self.table.fail(task, failure, now).await,
+            } => {
+                // No message waits for longer than SQS can hide it: the janitor rings then.
+                let due_at = (*delay > MAX_DELAY).then(|| now + *delay);
+                task.rest(failure, *outcome, now + *delay, due_at, now)
+            }
+            Settlement::Failed { failure, outcome } => task.fail(failure, *outcome, now),
         };
-        match landed {
-            Ok(true) => self.tell_queue(ring, &settlement).await,
-            Ok(false) => {
-                // The message may be the newer claim's by now: it is not this worker's to delete.
+        match self.table.write(&task.tenant, task.id, &write).await {
+            Ok(Landed::Yes(_)) => self.tell_queue(ring, &settlement).await,
+            Ok(Landed::No(standing)) => {
                 tracing::warn!(task = %task.id, fence = task.fence, "a stale worker's finish was refused");
-                Answer::Keep
+                after_loss(standing.as_deref())
             }
             Err(error) => {
                 tracing::error!(task = %task.id, %error, "an attempt's end could not be written; its lease runs out");
-                Answer::Keep
+                self.put_back(ring, self.lease).await
             }
         }
     }
 
+    /// Puts a result that is too large for the item into the bucket.
+    async fn store(&self, task: &Task, result: TaskResult) -> Result<StoredResult, RunError> {
+        let Some(json) = result.oversize()? else {
+            return Ok(StoredResult::Inline(result));
+        };
+        let put = self.payloads.put_result(task, json).await;
+        put.map(StoredResult::Object).map_err(|error| {
+            tracing::warn!(task = %task.id, %error, "a result could not be stored");
+            if error.is_throttling() {
+                RunError::throttled(code::THROTTLED, "the payload bucket is asked too often", None)
+            } else {
+                RunError::transient(
+                    code::STORAGE_UNAVAILABLE,
+                    "the storage that takes the result did not answer",
+                )
+            }
+        })
+    }
+
     async fn tell_queue(&self, ring: &Ring, settlement: &Settlement) -> Answer {
         match settlement {
-            Settlement::Retry { delay, .. } => self.put_back(ring, *delay).await,
-            // Shown at once after its last receive, SQS moves it to the dead-letter queue.
-            Settlement::Failed(failure)
-                if failure.kind != FailureKind::Permanent && ring.receives >= self.max_receives =>
-            {
-                self.hide(&ring.receipt_handle, Duration::ZERO).await;
-                Answer::Keep
+            Settlement::Rest { delay, .. } if *delay <= MAX_DELAY => self.put_back(ring, *delay).await,
+            Settlement::Failed { failure, .. } if failure.kind != FailureKind::Permanent => {
+                self.set_aside(ring).await
             }
-            Settlement::Completed(_) | Settlement::Failed(_) => Answer::Done,
+            Settlement::Rest { .. } | Settlement::Completed(_) | Settlement::Failed { .. } => Answer::Done,
         }
+    }
+
+    /// Lets the message of a task that is a dead letter now take its way: shown at once after its last receive, it goes
+    /// to the dead-letter queue, whose numbers people watch.
+    pub(crate) async fn set_aside(&self, ring: &Ring) -> Answer {
+        if ring.receives < self.max_receives {
+            return Answer::Done;
+        }
+        self.hide(&ring.receipt_handle, Duration::ZERO).await;
+        Answer::Keep
     }
 
     /// Has the message delivered again after a delay. Its last receive is never wasted on waiting: SQS would take it
@@ -79,5 +124,14 @@ impl<R: Runner> Worker<R> {
         if let Err(error) = self.queue.hide(receipt_handle, delay).await {
             tracing::warn!(%error, "a message keeps its visibility timeout");
         }
+    }
+}
+
+/// What is left of a message whose task is no longer the worker's. A task that goes on may need it: it may be the newer
+/// claim's by now.
+pub(crate) fn after_loss(standing: Option<&Task>) -> Answer {
+    match standing {
+        Some(task) if !task.status.is_final() => Answer::Keep,
+        _ => Answer::Done,
     }
 }

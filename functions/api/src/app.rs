@@ -6,12 +6,12 @@ use std::time::Duration;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use mesh_cloud::{Payloads, Queue, TaskTable};
-use mesh_task::Modality;
+use mesh_task::{Modality, Patience, RetryPolicies};
 use serde_json::{Value, json};
 
 use crate::auth::{self, TokenHash};
 use crate::problem::{self, Problem};
-use crate::tasks;
+use crate::{dead_letters, tasks};
 
 /// What the handlers work with.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub(crate) struct Api {
     pub(crate) token: TokenHash,
     /// How long a task is kept.
     pub(crate) retention: Duration,
+    /// How often a task is tried that does not say it itself.
+    pub(crate) policies: RetryPolicies,
+    /// When the janitor looks at a new task.
+    pub(crate) patience: Patience,
 }
 
 impl Api {
@@ -40,6 +44,10 @@ pub(crate) fn router(api: Api) -> Router {
     let v1 = Router::new()
         .route("/tasks", post(tasks::submit))
         .route("/tasks/{id}", get(tasks::show))
+        .route("/tasks/{id}/cancel", post(tasks::cancel))
+        .route("/tasks/{id}/retry", post(tasks::retry))
+        .route("/dead-letters", get(dead_letters::list))
+        .route("/dead-letters/redrive", post(dead_letters::redrive))
         .fallback(async || Problem::route_not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(middleware::from_fn_with_state(

@@ -2,6 +2,7 @@
 
 mod app;
 mod auth;
+mod dead_letters;
 mod problem;
 mod request;
 mod tasks;
@@ -24,6 +25,8 @@ async fn main() -> Result<(), Error> {
         text_queue: Queue::new(&config, setting("TEXT_QUEUE_URL")?),
         image_queue: Queue::new(&config, setting("IMAGE_QUEUE_URL")?),
         token: setting::<TokenHash>("TOKEN_SHA256")?,
+        policies: mesh_cloud::retry_policies()?,
+        patience: mesh_cloud::patience()?,
         retention: Duration::from_hours(24 * setting::<u64>("RETENTION_DAYS")?),
     };
     // Lambda gives a starting environment more CPU than a running one: the handshakes are cheapest here. Both queues are

@@ -5,14 +5,13 @@
 
 use axum::Json;
 use axum::extract::Request;
-use axum::extract::rejection::QueryRejection;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use lambda_http::Context;
 use mesh_cloud::CloudError;
-use mesh_task::{InvalidSubmission, SubmissionRefusal};
+use mesh_task::{InvalidSubmission, Status, SubmissionRefusal};
 use serde_json::json;
 
 use crate::request::MAX_EVENT_BYTES;
@@ -76,7 +75,7 @@ impl Problem {
     }
 
     pub(crate) fn route_not_found() -> Self {
-        let detail = "nothing is served at this address: tasks are at /v1/tasks and /v1/tasks/{id}";
+        let detail = "nothing is served at this address: tasks are at /v1/tasks and /v1/tasks/{id}, dead letters at /v1/dead-letters";
         Self::new(
             StatusCode::NOT_FOUND,
             "route-not-found",
@@ -118,12 +117,59 @@ impl Problem {
         )
     }
 
-    pub(crate) fn invalid_query(error: &QueryRejection) -> Self {
+    pub(crate) fn invalid_query(detail: String) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "invalid-query",
             "The query can't be read",
-            error.body_text(),
+            detail,
+        )
+    }
+
+    pub(crate) fn invalid_idempotency_key(most: usize) -> Self {
+        let detail =
+            format!("Idempotency-Key takes 1 to {most} visible ASCII characters: a random UUID, say");
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-idempotency-key",
+            "The idempotency key can't be used",
+            detail,
+        )
+    }
+
+    pub(crate) fn idempotency_key_reused() -> Self {
+        let detail = "this Idempotency-Key came with another request in the last 24 hours: send a new key with a new task";
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-key-reused",
+            "The idempotency key stands for another request",
+            detail,
+        )
+    }
+
+    pub(crate) fn invalid_redrive(detail: String) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-redrive",
+            "The body does not say what to redrive",
+            detail,
+        )
+    }
+
+    pub(crate) fn task_is_final(status: Status) -> Self {
+        let status = status.as_str();
+        let detail = format!("the task is {status}: only one that is not final can be cancelled");
+        Self::new(StatusCode::CONFLICT, "task-is-final", "The task is final", detail)
+    }
+
+    pub(crate) fn task_not_retryable(status: Status) -> Self {
+        let status = status.as_str();
+        let detail = format!("the task is {status}: only one that is failed or cancelled can be retried");
+        Self::new(
+            StatusCode::CONFLICT,
+            "task-not-retryable",
+            "The task can't be retried",
+            detail,
         )
     }
 
@@ -156,6 +202,7 @@ impl From<InvalidSubmission> for Problem {
             SubmissionRefusal::Shape => ("invalid-task", "The body is not a task"),
             SubmissionRefusal::TaskType => ("unknown-task-type", "There is no such task type"),
             SubmissionRefusal::Input => ("invalid-input", "The input can't be used"),
+            SubmissionRefusal::Limits => ("invalid-limits", "The limits can't be used"),
             SubmissionRefusal::Metadata => ("invalid-metadata", "The metadata can't be used"),
         };
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, slug, title, invalid.message)

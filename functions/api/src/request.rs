@@ -1,7 +1,8 @@
 //! Reads a request's body, within what Lambda takes.
 
 use axum::body::to_bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use http::request::Parts;
 use serde_json::Value;
 
 use crate::problem::Problem;
@@ -34,6 +35,27 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         serde_json::from_slice(&body)
             .map(Self)
             .map_err(|error| Problem::invalid_json(&error))
+    }
+}
+
+/// The `Idempotency-Key` header, if there is one.
+#[derive(Debug)]
+pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
+
+/// The longest key that is taken.
+const MAX_KEY_BYTES: usize = 255;
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(key) = parts.headers.get("idempotency-key") else {
+            return Ok(Self(None));
+        };
+        match key.to_str() {
+            Ok(key) if (1..=MAX_KEY_BYTES).contains(&key.len()) => Ok(Self(Some(key.to_owned()))),
+            _ => Err(Problem::invalid_idempotency_key(MAX_KEY_BYTES)),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ impl ImageRunner {
     }
 
     fn run_one(&self, job: &Job, interrupt: &Interrupt) -> Result<TaskResult, RunError> {
-        let Input::FaceDetection { image } = &job.input else {
+        let Input::FaceDetection { image } = &*job.input else {
             return Err(RunError::wrong_worker(job.task.task_type));
         };
         let faces: Vec<_> = self

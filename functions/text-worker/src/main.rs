@@ -49,7 +49,7 @@ impl Runner for TextRunner {
 }
 
 fn text(job: &Job) -> Option<&str> {
-    match &job.input {
+    match &*job.input {
         Input::Sentiment { text } => Some(text),
         Input::FaceDetection { .. } => None,
     }

@@ -17,12 +17,13 @@ const REGION: &str = "us-east-1";
 const CREDENTIALS: &str = "test";
 
 /// Which of the stack's outputs goes into stack.env under which name.
-const OUTPUTS: [(&str, &str); 5] = [
+const OUTPUTS: [(&str, &str); 6] = [
     ("TASKS_TABLE", "TasksTable"),
     ("PAYLOAD_BUCKET", "PayloadBucket"),
     ("TEXT_QUEUE_URL", "TextQueueUrl"),
     ("IMAGE_QUEUE_URL", "ImageQueueUrl"),
     ("DEAD_LETTER_QUEUE_URL", "DeadLetterQueueUrl"),
+    ("JANITOR_FUNCTION", "JanitorFunction"),
 ];
 
 /// What localstack.deploy prints.

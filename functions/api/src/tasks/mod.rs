@@ -1,7 +1,23 @@
 //! Tasks over HTTP.
 
+mod change;
 mod show;
 mod submit;
+mod view;
 
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use mesh_task::TaskId;
+
+use crate::problem::Problem;
+
+pub(crate) use change::{cancel, retry};
 pub(crate) use show::show;
 pub(crate) use submit::submit;
+pub(crate) use view::TaskView;
+
+/// What is no id names no task: to the caller both are the same.
+fn parse_id(id: Result<Path<String>, PathRejection>) -> Result<TaskId, Problem> {
+    let id = id.ok().and_then(|Path(id)| id.parse().ok());
+    id.ok_or_else(Problem::task_not_found)
+}

@@ -6,15 +6,14 @@ use std::time::{Duration, SystemTime};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
-use jiff::Timestamp;
 use lambda_http::Context;
-use mesh_task::{Failure, Metadata, ObjectRef, Payload, Status, Task, TaskId, TaskResult, TaskType, Tenant};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use mesh_task::Tenant;
+use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::Api;
 use crate::problem::Problem;
+use crate::tasks::{TaskView, parse_id};
 
 /// The longest wait that may be asked for, in seconds.
 const MAX_WAIT: u64 = 20;
@@ -29,77 +28,6 @@ pub(crate) struct Params {
     wait: Option<String>,
 }
 
-/// A task as its owner sees it.
-#[derive(Serialize)]
-pub(crate) struct TaskView {
-    id: TaskId,
-    #[serde(rename = "type")]
-    task_type: TaskType,
-    status: Status,
-    input: InputView,
-    metadata: Metadata,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<TaskResult>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Failure>,
-    attempt: u32,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_attempt_at: Option<Timestamp>,
-}
-
-/// The input itself, or where it lies.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum InputView {
-    Inline(Value),
-    Object { object: ObjectView },
-}
-
-#[derive(Serialize)]
-struct ObjectView {
-    key: String,
-    bytes: u64,
-    content_type: String,
-    sha256: String,
-}
-
-impl From<Task> for TaskView {
-    fn from(task: Task) -> Self {
-        let input = match task.payload {
-            Payload::Inline(input) => InputView::Inline(input),
-            Payload::Object(ObjectRef {
-                key,
-                sha256,
-                bytes,
-                content_type,
-                ..
-            }) => InputView::Object {
-                object: ObjectView {
-                    key,
-                    bytes,
-                    content_type,
-                    sha256,
-                },
-            },
-        };
-        Self {
-            id: task.id,
-            task_type: task.task_type,
-            status: task.status,
-            input,
-            metadata: task.metadata,
-            result: task.result,
-            error: task.error,
-            attempt: task.attempt,
-            created_at: task.created_at,
-            updated_at: task.updated_at,
-            next_attempt_at: task.next_attempt_at,
-        }
-    }
-}
-
 /// Answers with the task; with `?wait=SECONDS` not before it is final or the time is up.
 pub(crate) async fn show(
     State(api): State<Arc<Api>>,
@@ -108,12 +36,8 @@ pub(crate) async fn show(
     id: Result<Path<String>, PathRejection>,
     params: Result<Query<Params>, QueryRejection>,
 ) -> Result<Json<TaskView>, Problem> {
-    // What is no id names no task: to the caller both are the same.
-    let id: TaskId = id
-        .ok()
-        .and_then(|Path(id)| id.parse().ok())
-        .ok_or_else(Problem::task_not_found)?;
-    let Query(params) = params.map_err(|error| Problem::invalid_query(&error))?;
+    let id = parse_id(id)?;
+    let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let wait = params.wait.as_deref().map_or(Ok(Duration::ZERO), parse_wait)?;
     let left = context.map_or(Duration::MAX, |Extension(context)| {
         context
@@ -132,7 +56,7 @@ pub(crate) async fn show(
         let task = task.ok_or_else(Problem::task_not_found)?;
         let now = Instant::now();
         if task.status.is_final() || now >= until {
-            return Ok(Json(task.into()));
+            return Ok(Json(TaskView::of(task, &api).await?));
         }
         sleep_until(until.min(now + pause)).await;
         pause = (pause * 3 / 2).min(LONGEST_PAUSE);

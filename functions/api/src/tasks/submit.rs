@@ -8,12 +8,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
-use mesh_task::{NewTask, Payload, Status, StoredInput, Task, TaskId, TaskType, Tenant};
+use mesh_cloud::KeyRecord;
+use mesh_task::{NewTask, Payload, Status, StoredInput, Task, TaskDraft, TaskId, TaskType, Tenant};
 use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::app::Api;
 use crate::problem::Problem;
-use crate::request::JsonBody;
+use crate::request::{IdempotencyKey, JsonBody};
 
 #[derive(Serialize)]
 struct Accepted {
@@ -35,41 +38,131 @@ struct Links {
 pub(crate) async fn submit(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,
+    IdempotencyKey(key): IdempotencyKey,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let NewTask {
-        task_type,
-        input,
-        metadata,
-    } = NewTask::parse(body)?;
-    let id = TaskId::generate();
+    let request_sha256 = key.is_some().then(|| fingerprint(&body));
+    let new = NewTask::parse(body)?;
+    #[cfg(feature = "faults")]
+    let faults = new
+        .metadata
+        .get("fault")
+        .and_then(|fault| fault.strip_prefix("call:"))
+        .map(str::to_owned);
+    let accepting = accept(&api, tenant, key.zip(request_sha256), new);
+    #[cfg(feature = "faults")]
+    let accepting = mesh_cloud::faults::scope(faults.as_deref().unwrap_or_default(), accepting);
+    accepting.await
+}
+
+async fn accept(
+    api: &Api,
+    tenant: Tenant,
+    key: Option<(String, String)>,
+    new: NewTask,
+) -> Result<Response, Problem> {
+    let id = match key {
+        Some((key, request_sha256)) => id_of(api, &tenant, &key, request_sha256).await?,
+        None => Id::New(TaskId::generate()),
+    };
     let unavailable = |error| Problem::unavailable(&error);
-    let payload = match input.into_stored() {
+    let task = match id {
+        Id::New(id) => keep(api, tenant, id, new).await?,
+        // The first request may have been cut off anywhere: what it left undone is done now.
+        Id::Known(id) => match api.table.get(&tenant, id).await.map_err(unavailable)? {
+            Some(task) => task,
+            None => keep(api, tenant, id, new).await?,
+        },
+    };
+    if task.status == Status::Pending {
+        api.queue(task.task_type.modality())
+            .send(&task.message(), Duration::ZERO)
+            .await
+            .map_err(unavailable)?;
+    }
+    let itself = format!("/v1/tasks/{}", task.id);
+    let links = Links {
+        wait: format!("{itself}?wait=20"),
+        itself,
+    };
+    let accepted = Accepted {
+        id: task.id,
+        task_type: task.task_type,
+        status: task.status,
+        links,
+    };
+    Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
+}
+
+/// The id of a request's task.
+enum Id {
+    New(TaskId),
+    /// That of an earlier request of the same key. Its task may not have been written.
+    Known(TaskId),
+}
+
+async fn id_of(api: &Api, tenant: &Tenant, key: &str, request_sha256: String) -> Result<Id, Problem> {
+    let record = KeyRecord {
+        request_sha256,
+        task_id: TaskId::generate(),
+    };
+    let remembered = api
+        .table
+        .remember(tenant, key, record.clone(), Timestamp::now())
+        .await
+        .map_err(|error| Problem::unavailable(&error))?;
+    if remembered == record {
+        Ok(Id::New(record.task_id))
+    } else if remembered.request_sha256 == record.request_sha256 {
+        Ok(Id::Known(remembered.task_id))
+    } else {
+        Err(Problem::idempotency_key_reused())
+    }
+}
+
+/// Writes the task, or finds it written.
+async fn keep(api: &Api, tenant: Tenant, id: TaskId, new: NewTask) -> Result<Task, Problem> {
+    let unavailable = |error| Problem::unavailable(&error);
+    let payload = match new.input.into_stored() {
         StoredInput::Inline(input) => Payload::Inline(input),
         StoredInput::Object { body, content_type } => {
             let put = api.payloads.put_input(&tenant, id, body, content_type);
             Payload::Object(put.await.map_err(unavailable)?)
         }
     };
-    let task = Task::new(id, tenant, task_type, payload, metadata, Timestamp::now());
-    api.table
+    let policy = api.policies.of(new.task_type);
+    let draft = TaskDraft {
+        id,
+        tenant,
+        task_type: new.task_type,
+        payload,
+        metadata: new.metadata,
+        max_attempts: new.max_attempts.unwrap_or(policy.max_attempts),
+        timeout_seconds: new.timeout_seconds,
+    };
+    let now = Timestamp::now();
+    let task = Task::new(draft, now, api.patience.first_look(now));
+    let standing = api
+        .table
         .create(&task, api.retention)
         .await
         .map_err(unavailable)?;
-    api.queue(task_type.modality())
-        .send(&task.message(), Duration::ZERO)
-        .await
-        .map_err(unavailable)?;
-    let itself = format!("/v1/tasks/{id}");
-    let links = Links {
-        wait: format!("{itself}?wait=20"),
-        itself,
-    };
-    let accepted = Accepted {
-        id,
-        task_type,
-        status: task.status,
-        links,
-    };
-    Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
+    Ok(standing.map_or(task, |standing| *standing))
+}
+
+/// The same for requests that say the same: the order of fields and the space between them do not count.
+fn fingerprint(body: &Value) -> String {
+    hex::encode(Sha256::digest(body.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_the_same_in_any_order_of_its_fields() {
+        let read = |text: &str| fingerprint(&serde_json::from_str(text).unwrap());
+        assert_eq!(read(r#"{"a": 1, "b": [2, 3]}"#), read(r#"{"b":[2,3],"a":1}"#));
+        assert_ne!(read(r#"{"a": 1}"#), read(r#"{"a": "1"}"#));
+    }
 }

@@ -1,0 +1,212 @@
+//! The task table: the truth about every task.
+//!
+//! A task that runs once costs three writes (create, claim, finish) and no read. Every write after the first is one of
+//! the moves of `mesh_task`, and its condition is what keeps the promises: two workers can't hold one task, a stale one
+//! can't finish it, and a message for a finished one does nothing.
+
+mod expression;
+mod idempotency;
+mod index;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use jiff::Timestamp;
+use mesh_task::{ClaimRefusal, Claimant, Field, Message, Task, TaskId, Tenant, Write};
+
+use crate::CloudError;
+
+pub use idempotency::KeyRecord;
+pub use index::{Due, Page};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// What every write leaves on an item: a number of its own. A call whose answer was lost is sent again by the client, and
+/// then meets the condition that it broke itself; by its stamp it knows that it has landed.
+const STAMP: &str = "stamp";
+
+/// The DynamoDB table of tasks.
+#[derive(Debug, Clone)]
+pub struct TaskTable {
+    client: Client,
+    name: String,
+}
+
+/// What became of a conditional write.
+#[derive(Debug)]
+pub enum Landed {
+    /// It landed; the task as it is since.
+    Yes(Box<Task>),
+    /// The task, if there is one, did not meet the condition.
+    No(Option<Box<Task>>),
+}
+
+/// What became of an attempt to claim a task.
+#[derive(Debug)]
+pub enum Claim {
+    /// It is the caller's until the lease ends.
+    Won(Box<Task>),
+    /// It is not; the task is as it was, or gone.
+    Refused(ClaimRefusal, Option<Box<Task>>),
+}
+
+impl TaskTable {
+    /// The table of that name.
+    #[must_use]
+    pub fn new(config: &SdkConfig, name: String) -> Self {
+        Self {
+            client: Client::new(config),
+            name,
+        }
+    }
+
+    /// Writes a new task, once; it expires after `retention`. Answers with the task that already has this id, if there
+    /// is one.
+    ///
+    /// # Errors
+    /// When the task may not have been written.
+    pub async fn create(&self, task: &Task, retention: Duration) -> Result<Option<Box<Task>>, CloudError> {
+        let mut item: Item =
+            serde_dynamo::to_item(task).map_err(|error| CloudError::setup("PutItem", error))?;
+        item.extend(key(&task.tenant, task.id));
+        let expires_at = task.created_at + retention;
+        let stamp = new_stamp();
+        item.extend([
+            (
+                Field::DueShard.name().to_owned(),
+                string(mesh_task::due_shard(task.id)),
+            ),
+            (Field::ExpiresAt.name().to_owned(), number(expires_at.as_second())),
+            (STAMP.to_owned(), stamp.clone()),
+        ]);
+        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        let put = put
+            .condition_expression("attribute_not_exists(id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await {
+            Ok(_) => Ok(None),
+            Err(error) => match refused_put(error)? {
+                standing if standing.get(STAMP) == Some(&stamp) => Ok(None),
+                standing => Ok(Some(Box::new(read(standing, "PutItem")?))),
+            },
+        }
+    }
+
+    /// Reads a task; none if that tenant has none of that id.
+    ///
+    /// # Errors
+    /// When the table did not answer, or holds what is no task.
+    pub async fn get(&self, tenant: &Tenant, id: TaskId) -> Result<Option<Task>, CloudError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key(tenant, id)))
+            .consistent_read(true);
+        let item = get.send().await.map_err(CloudError::of("GetItem"))?.item;
+        item.map(|item| read(item, "GetItem")).transpose()
+    }
+
+    /// Sends one of a task's moves.
+    ///
+    /// # Errors
+    /// When the table did not answer; the write may have landed.
+    pub async fn write(&self, tenant: &Tenant, id: TaskId, write: &Write) -> Result<Landed, CloudError> {
+        let stamp = new_stamp();
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key(tenant, id)));
+        let update = expression::render(write, update)?
+            .expression_attribute_names("#stamp", STAMP)
+            .expression_attribute_values(":stamp", stamp.clone())
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let error = match update.send().await {
+            Ok(updated) => return landed(updated.attributes.unwrap_or_default()),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => match refusal.item.clone() {
+                Some(item) if item.get(STAMP) == Some(&stamp) => landed(item),
+                Some(item) => Ok(Landed::No(Some(Box::new(read(item, "UpdateItem")?)))),
+                None => Ok(Landed::No(None)),
+            },
+            _ => Err(CloudError::of("UpdateItem")(error)),
+        }
+    }
+
+    /// Takes the task that a message rings for, until `lease_until`.
+    ///
+    /// # Errors
+    /// When the table did not answer. The claim may have been written: its lease will run out.
+    pub async fn claim(
+        &self,
+        message: &Message,
+        claimant: Claimant,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Claim, CloudError> {
+        let claim = mesh_task::claim(message, claimant, now, lease_until);
+        Ok(match self.write(&message.tenant, message.id, &claim).await? {
+            Landed::Yes(task) => Claim::Won(task),
+            Landed::No(Some(task)) => Claim::Refused(task.claim_refusal(message, now), Some(task)),
+            Landed::No(None) => Claim::Refused(ClaimRefusal::Over, None),
+        })
+    }
+
+    /// Makes the connection, so that the first real call does not wait for it. A table that refuses is left to the
+    /// first real call to report.
+    pub async fn warm(&self) {
+        if let Err(error) = self.get(&Tenant::first(), TaskId::generate()).await {
+            tracing::warn!(%error, "the task table is not warm");
+        }
+    }
+}
+
+fn landed(item: Item) -> Result<Landed, CloudError> {
+    Ok(Landed::Yes(Box::new(read(item, "UpdateItem")?)))
+}
+
+/// The item that stood in a put's way.
+fn refused_put(error: SdkError<PutItemError>) -> Result<Item, CloudError> {
+    match error.as_service_error() {
+        Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+            Ok(refusal.item.clone().unwrap_or_default())
+        }
+        _ => Err(CloudError::of("PutItem")(error)),
+    }
+}
+
+fn new_stamp() -> AttributeValue {
+    string(format!("{:016x}", fastrand::u64(..)))
+}
+
+fn key(tenant: &Tenant, id: TaskId) -> Item {
+    Item::from([
+        (
+            "tenant_shard".to_owned(),
+            string(mesh_task::partition(tenant, id)),
+        ),
+        ("id".to_owned(), string(id.to_string())),
+    ])
+}
+
+fn read(item: Item, call: &'static str) -> Result<Task, CloudError> {
+    serde_dynamo::from_item(item).map_err(|error| CloudError::setup(call, error))
+}
+
+fn string(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+fn number(of: impl ToString) -> AttributeValue {
+    AttributeValue::N(of.to_string())
+}

@@ -1,0 +1,393 @@
+//! The moves of one task, checked over random interleavings of two workers, a canceller, a janitor and a redrive whose
+//! clocks differ by up to ten minutes either way, with messages lost and doubled and workers that die. The item is kept
+//! by the same conditional writes that the table is sent.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mesh_task::{
+    ClaimRefusal, Claimant, Item, MAX_HISTORY, Message, Patience, Payload, RetryPolicy, RunError, Sentiment,
+    SentimentLabel, Settlement, Status, StoredResult, Task, TaskDraft, TaskId, TaskResult, TaskType, Tenant,
+    Tending, Write, cancel, claim, code,
+};
+use proptest::prelude::*;
+use serde_json::Value;
+
+const LEASE: Duration = Duration::from_secs(30);
+const MAX_ATTEMPTS: u32 = 3;
+const PATIENCE: Patience = Patience {
+    due_after: Duration::from_secs(60),
+};
+const POLICY: RetryPolicy = RetryPolicy {
+    max_attempts: MAX_ATTEMPTS,
+    base: Duration::from_secs(2),
+    cap: Duration::from_secs(900),
+};
+const RESULT: TaskResult = TaskResult::Sentiment(Sentiment {
+    label: SentimentLabel::Positive,
+    score: 1.0,
+});
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Result,
+    Permanent,
+    Transient,
+    Timeout,
+    Throttled,
+}
+
+/// One step of someone. Whoever reads first and writes later does so in two steps: others come in between.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Deliver {
+        worker: usize,
+        message: usize,
+        alone: bool,
+    },
+    Finish {
+        worker: usize,
+        end: End,
+    },
+    Renew {
+        worker: usize,
+    },
+    Die {
+        worker: usize,
+    },
+    Cancel,
+    LookToRedrive,
+    Redrive,
+    LookForOverdue,
+    Tend {
+        backlog: bool,
+    },
+    Wait {
+        seconds: u32,
+    },
+    LoseMessage {
+        message: usize,
+    },
+    DoubleMessage {
+        message: usize,
+    },
+}
+
+/// Everyone's clock is off by a number of seconds of its own.
+#[derive(Debug, Clone, Copy)]
+struct Skews {
+    workers: [i64; 2],
+    janitor: i64,
+    people: i64,
+}
+
+struct World {
+    item: Item,
+    now: Timestamp,
+    skews: Skews,
+    queue: Vec<Message>,
+    /// What each worker holds, as its claim returned it.
+    held: [Option<Task>; 2],
+    seen_by_person: Option<Task>,
+    seen_by_janitor: Option<Task>,
+    /// The side effects: in which generation the task was completed.
+    completions: Vec<u32>,
+}
+
+impl World {
+    fn new(skews: Skews) -> Self {
+        let draft = TaskDraft {
+            id: TaskId::generate(),
+            tenant: Tenant::first(),
+            task_type: TaskType::Sentiment,
+            payload: Payload::Inline(serde_json::json!({ "text": "fine" })),
+            metadata: [].into(),
+            max_attempts: MAX_ATTEMPTS,
+            timeout_seconds: None,
+        };
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        let accepted = off(now, skews.people);
+        let task = Task::new(draft, accepted, PATIENCE.first_look(accepted));
+        let Value::Object(mut item) = serde_json::to_value(&task).unwrap() else {
+            panic!("a task is an object")
+        };
+        item.insert("due_shard".to_owned(), mesh_task::due_shard(task.id).into());
+        Self {
+            item,
+            now,
+            skews,
+            queue: vec![task.message()],
+            held: [None, None],
+            seen_by_person: None,
+            seen_by_janitor: None,
+            completions: Vec::new(),
+        }
+    }
+
+    fn task(&self) -> Task {
+        serde_json::from_value(Value::Object(self.item.clone())).unwrap()
+    }
+
+    /// Writes, and checks what must hold of any write that lands.
+    fn write(&mut self, write: &Write) -> bool {
+        let before = self.task();
+        let landed = write.apply(&mut self.item);
+        let after = self.task();
+        if !landed {
+            assert_eq!(before, after);
+            return false;
+        }
+        assert!(after.fence >= before.fence && after.generation >= before.generation);
+        assert!(after.attempt <= after.max_attempts, "{after:?}");
+        assert!(
+            after.history.len() <= MAX_HISTORY + MAX_ATTEMPTS as usize,
+            "{after:?}"
+        );
+        if before.status.is_final() && after.status != before.status {
+            assert_eq!(after.status, Status::Pending, "final is final");
+            assert_ne!(
+                before.status,
+                Status::Completed,
+                "a completed task has no redrive"
+            );
+            assert_eq!(after.generation, before.generation + 1);
+        }
+        if after.status == Status::Completed && before.status != Status::Completed {
+            self.completions.push(after.generation);
+            assert_eq!(self.completions.len(), 1, "completed once, ever");
+        }
+        let indexed = |name: &str| self.item.contains_key(name);
+        assert_eq!(
+            indexed("due_at") && indexed("due_shard"),
+            !after.status.is_final(),
+            "{after:?}"
+        );
+        assert_eq!(indexed("failed_tenant_shard"), after.status == Status::Failed);
+        assert_eq!(after.result.is_some(), after.status == Status::Completed);
+        assert_eq!(after.lease_until.is_some(), after.status == Status::Processing);
+        true
+    }
+
+    fn pick(&self, message: usize) -> Option<usize> {
+        (!self.queue.is_empty()).then(|| message % self.queue.len())
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Deliver {
+                worker,
+                message,
+                alone,
+            } => self.deliver(worker, message, alone),
+            Step::Finish { worker, end } => self.finish(worker, end),
+            Step::Renew { worker } => {
+                if let Some(task) = self.held[worker].clone() {
+                    let until = off(self.now, self.skews.workers[worker]) + LEASE;
+                    if !self.write(&task.renew(until)) {
+                        self.held[worker] = None;
+                    }
+                }
+            }
+            Step::Die { worker } => self.held[worker] = None,
+            Step::Cancel => {
+                let open = !self.task().status.is_final();
+                let landed = self.write(&cancel(off(self.now, self.skews.people)));
+                assert_eq!(landed, open, "whatever is not final can be cancelled, at once");
+            }
+            Step::LookToRedrive => self.seen_by_person = Some(self.task()),
+            Step::Redrive => self.redrive(),
+            Step::LookForOverdue => self.look_for_overdue(),
+            Step::Tend { backlog } => self.tend(backlog),
+            Step::Wait { seconds } => self.now += Duration::from_secs(seconds.into()),
+            Step::LoseMessage { message } => {
+                if let Some(lost) = self.pick(message) {
+                    self.queue.swap_remove(lost);
+                }
+            }
+            Step::DoubleMessage { message } => {
+                if let Some(doubled) = self.pick(message) {
+                    self.queue.push(self.queue[doubled].clone());
+                }
+            }
+        }
+    }
+
+    /// A worker takes a message. It stays in the queue until the worker has ended the attempt, as in SQS.
+    fn deliver(&mut self, worker: usize, message: usize, alone: bool) {
+        let Some(delivered) = self.pick(message) else {
+            return;
+        };
+        if self.held[worker].is_some() {
+            return;
+        }
+        let message = self.queue[delivered].clone();
+        let now = off(self.now, self.skews.workers[worker]);
+        let claimant = if alone { Claimant::Alone } else { Claimant::InBatch };
+        if self.write(&claim(&message, claimant, now, now + LEASE)) {
+            self.held[worker] = Some(self.task());
+            return;
+        }
+        let task = self.task();
+        match task.claim_refusal(&message, now) {
+            ClaimRefusal::Over => {
+                self.queue.swap_remove(delivered);
+            }
+            ClaimRefusal::Spent => {
+                self.write(&task.exhaust(now));
+            }
+            ClaimRefusal::NotBefore(_) | ClaimRefusal::Suspect { .. } => {}
+        }
+    }
+
+    fn finish(&mut self, worker: usize, end: End) {
+        let Some(task) = self.held[worker].take() else {
+            return;
+        };
+        let now = off(self.now, self.skews.workers[worker]);
+        let error = |class: fn(&'static str, &str) -> RunError| Err(class(code::INFERENCE_FAILED, ""));
+        let outcome = match end {
+            End::Result => Ok(StoredResult::Inline(RESULT)),
+            End::Permanent => error(|code, told| RunError::permanent(code, told)),
+            End::Transient => error(|code, told| RunError::transient(code, told)),
+            End::Timeout => Err(RunError::timeout()),
+            End::Throttled => error(|code, told| RunError::throttled(code, told, None)),
+        };
+        let write = match Settlement::of(outcome, &task, &POLICY, 0.5) {
+            Settlement::Completed(result) => task.complete(&result, now),
+            Settlement::Rest {
+                failure,
+                outcome,
+                delay,
+            } => task.rest(&failure, outcome, now + delay, None, now),
+            Settlement::Failed { failure, outcome } => task.fail(&failure, outcome, now),
+        };
+        let newest = self.task().fence == task.fence;
+        let landed = self.write(&write);
+        assert_eq!(landed, newest, "the newest claim's end lands, and no other");
+        if landed && self.task().status.is_final() {
+            let message = task.message();
+            self.queue.retain(|other| *other != message);
+        }
+    }
+
+    fn redrive(&mut self) {
+        let Some(task) = self.seen_by_person.take() else {
+            return;
+        };
+        let now = off(self.now, self.skews.people);
+        if self.write(&task.redrive(PATIENCE.first_look(now), now + Duration::from_hours(24), now)) {
+            let message = self.task().message();
+            self.queue.push(message);
+        }
+    }
+
+    fn look_for_overdue(&mut self) {
+        let task = self.task();
+        let now = off(self.now, self.skews.janitor);
+        self.seen_by_janitor = Some(task).filter(|task| task.due_at.is_some_and(|due_at| due_at <= now));
+    }
+
+    fn tend(&mut self, backlog: bool) {
+        let Some(task) = self.seen_by_janitor.take() else {
+            return;
+        };
+        let now = off(self.now, self.skews.janitor);
+        match task.tending(backlog, PATIENCE, now) {
+            Tending::Nothing => {}
+            Tending::PutOff(due_at) => {
+                self.write(&task.put_off(due_at));
+            }
+            Tending::Ring(due_at) => {
+                self.queue.push(task.message());
+                self.write(&task.put_off(due_at));
+            }
+            Tending::TakeBack(due_at) => {
+                if self.write(&task.take_back(due_at, now)) {
+                    self.queue.push(task.message());
+                }
+            }
+            Tending::Exhaust => {
+                self.write(&task.exhaust(now));
+            }
+        }
+    }
+}
+
+fn off(now: Timestamp, skew: i64) -> Timestamp {
+    now + jiff::SignedDuration::from_secs(skew)
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let worker = 0..2usize;
+    let message = 0..8usize;
+    let end = prop_oneof![
+        Just(End::Result),
+        Just(End::Permanent),
+        Just(End::Transient),
+        Just(End::Timeout),
+        Just(End::Throttled),
+    ];
+    let step = prop_oneof![
+        6 => (worker.clone(), message.clone(), any::<bool>())
+            .prop_map(|(worker, message, alone)| Step::Deliver { worker, message, alone }),
+        4 => (worker.clone(), end).prop_map(|(worker, end)| Step::Finish { worker, end }),
+        1 => worker.clone().prop_map(|worker| Step::Renew { worker }),
+        2 => worker.prop_map(|worker| Step::Die { worker }),
+        1 => Just(Step::Cancel),
+        1 => Just(Step::LookToRedrive),
+        2 => Just(Step::Redrive),
+        2 => Just(Step::LookForOverdue),
+        3 => any::<bool>().prop_map(|backlog| Step::Tend { backlog }),
+        4 => (1..1_200u32).prop_map(|seconds| Step::Wait { seconds }),
+        1 => message.clone().prop_map(|message| Step::LoseMessage { message }),
+        1 => message.prop_map(|message| Step::DoubleMessage { message }),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+fn skews() -> impl Strategy<Value = Skews> {
+    let skew = || prop_oneof![Just(0), Just(-600), Just(600), -600..600i64];
+    ([skew(), skew()], skew(), skew()).prop_map(|(workers, janitor, people)| Skews {
+        workers,
+        janitor,
+        people,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Safety is checked by every write; here also that whatever happened, the task then ends: its workers may have died
+    /// and all its messages may be lost, the janitor and one worker that lives bring it to a final state.
+    #[test]
+    fn whatever_happens_the_task_ends_once(skews in skews(), steps in steps()) {
+        let mut world = World::new(skews);
+        for step in steps {
+            world.step(step);
+        }
+        world.held = [None, None];
+        world.queue.clear();
+        for _ in 0..200 {
+            if world.task().status.is_final() {
+                break;
+            }
+            for step in [
+                Step::Wait { seconds: 60 },
+                Step::LookForOverdue,
+                Step::Tend { backlog: false },
+                Step::Deliver { worker: 0, message: 0, alone: true },
+                Step::Finish { worker: 0, end: End::Result },
+            ] {
+                world.step(step);
+            }
+        }
+        let task = world.task();
+        prop_assert!(task.status.is_final(), "{:?} after all, {:?}", task, world.skews);
+        let before = world.item.clone();
+        world.queue.push(task.message());
+        world.step(Step::Deliver { worker: 1, message: 0, alone: true });
+        prop_assert_eq!(world.item, before, "a message for a finished task does nothing");
+    }
+}

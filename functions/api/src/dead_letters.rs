@@ -1,0 +1,211 @@
+//! Dead letters: tasks whose attempts were all in vain. They are listed, and given new attempts.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::{Extension, Json};
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use mesh_cloud::Landed;
+use mesh_task::{Modality, SHARDS, Task, TaskId, TaskType, Tenant};
+use serde::{Deserialize, Serialize};
+
+use crate::app::Api;
+use crate::problem::Problem;
+use crate::request::JsonBody;
+use crate::tasks::TaskView;
+
+/// How many failed tasks one request looks at, unless it says less.
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 100;
+
+#[derive(Deserialize)]
+pub(crate) struct Params {
+    #[serde(rename = "type")]
+    task_type: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct DeadLetters {
+    dead_letters: Vec<TaskView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<TaskId>,
+}
+
+/// `GET /v1/dead-letters`: newest first. A page may be short, or empty, with more to follow: it looks at a bounded number of
+/// failed tasks, and those that failed for good are no dead letters.
+pub(crate) async fn list(
+    State(api): State<Arc<Api>>,
+    Extension(tenant): Extension<Tenant>,
+    params: Result<Query<Params>, QueryRejection>,
+) -> Result<Json<DeadLetters>, Problem> {
+    let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
+    let task_type = params.task_type.as_deref().map(parse_type).transpose()?;
+    let limit = params.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
+    let cursor = params.cursor.as_deref().map(parse_cursor).transpose()?;
+    let page = page(&api, &tenant, cursor, limit).await?;
+    let mut dead_letters = Vec::new();
+    for task in page.tasks {
+        if task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type) {
+            dead_letters.push(TaskView::of(task, &api).await?);
+        }
+    }
+    Ok(Json(DeadLetters {
+        dead_letters,
+        next_cursor: page.next,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    ids: Option<Vec<String>>,
+    #[serde(rename = "type")]
+    task_type: Option<String>,
+    #[serde(default)]
+    all: bool,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Redriven {
+    redriven: Vec<TaskId>,
+    /// Those that were named and are no dead letters, or not any more.
+    skipped: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<TaskId>,
+}
+
+/// `POST /v1/dead-letters/redrive`: gives a bounded number of dead letters a new generation of attempts. With a
+/// `next_cursor` in its answer, the same request with that cursor goes on.
+pub(crate) async fn redrive(
+    State(api): State<Arc<Api>>,
+    Extension(tenant): Extension<Tenant>,
+    JsonBody(body): JsonBody,
+) -> Result<Json<Redriven>, Problem> {
+    let shape =
+        r#"send {"ids": [...]}, {"type": "..."} or {"all": true}, the last two perhaps with a cursor"#;
+    let refuse = |why: &str| Problem::invalid_redrive(format!("{why}; {shape}"));
+    let which: Which = serde_json::from_value(body).map_err(|error| refuse(&error.to_string()))?;
+    let ways = [which.ids.is_some(), which.task_type.is_some(), which.all];
+    if ways.into_iter().filter(|given| *given).count() != 1 {
+        return Err(refuse("say which dead letters in one way"));
+    }
+    if let Some(ids) = which.ids {
+        if ids.len() > MAX_LIMIT || which.cursor.is_some() {
+            return Err(refuse(&format!("name up to {MAX_LIMIT} ids, without a cursor")));
+        }
+        return by_ids(&api, &tenant, ids).await;
+    }
+    let task_type = which.task_type.as_deref().map(parse_type).transpose()?;
+    let cursor = which.cursor.as_deref().map(parse_cursor).transpose()?;
+    let page = page(&api, &tenant, cursor, MAX_LIMIT).await?;
+    let wanted = page
+        .tasks
+        .into_iter()
+        .filter(|task| task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type));
+    let redriven = redrive_all(&api, wanted.collect()).await?;
+    Ok(Json(Redriven {
+        redriven,
+        skipped: Vec::new(),
+        next_cursor: page.next,
+    }))
+}
+
+async fn by_ids(api: &Api, tenant: &Tenant, ids: Vec<String>) -> Result<Json<Redriven>, Problem> {
+    let parsed: Vec<TaskId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    let tasks = read(api, tenant, &parsed).await?;
+    let wanted = tasks.into_iter().filter(Task::is_dead_letter).collect();
+    let redriven = redrive_all(api, wanted).await?;
+    let skipped = ids
+        .into_iter()
+        .filter(|id| !redriven.iter().any(|done| done.to_string() == *id));
+    Ok(Json(Redriven {
+        skipped: skipped.collect(),
+        redriven,
+        next_cursor: None,
+    }))
+}
+
+/// Redrives each task and rings for it. One whose message is not taken is left to the janitor.
+async fn redrive_all(api: &Api, tasks: Vec<Task>) -> Result<Vec<TaskId>, Problem> {
+    let now = Timestamp::now();
+    let writes = tasks.iter().map(async |task| {
+        let redrive = task.redrive(api.patience.first_look(now), now + api.retention, now);
+        api.table.write(&task.tenant, task.id, &redrive).await
+    });
+    let landed = try_join_all(writes)
+        .await
+        .map_err(|error| Problem::unavailable(&error))?;
+    let mut redriven = Vec::new();
+    let mut messages: HashMap<Modality, Vec<_>> = HashMap::new();
+    for landed in landed {
+        if let Landed::Yes(task) = landed {
+            redriven.push(task.id);
+            let lane = messages.entry(task.task_type.modality()).or_default();
+            lane.push((task.message(), Duration::ZERO));
+        }
+    }
+    for (modality, messages) in messages {
+        api.queue(modality).send_all(messages).await;
+    }
+    Ok(redriven)
+}
+
+struct Page {
+    tasks: Vec<Task>,
+    next: Option<TaskId>,
+}
+
+/// The next failed tasks of a tenant, newest first. Their shards hold ids in order, and ids are in order of time: the page is
+/// the newest of what every shard has to offer, and the last id says where to go on.
+async fn page(api: &Api, tenant: &Tenant, before: Option<TaskId>, limit: usize) -> Result<Page, Problem> {
+    let per_shard = i32::try_from(limit).unwrap_or(i32::MAX);
+    let queries = (0..SHARDS).map(|shard| api.table.failures(tenant, shard, before, per_shard));
+    let found = try_join_all(queries)
+        .await
+        .map_err(|error| Problem::unavailable(&error))?;
+    let mut ids = found.concat();
+    ids.sort_unstable_by_key(|id| Reverse(*id));
+    let next = ids.get(limit - 1).copied();
+    ids.truncate(limit);
+    let tasks = read(api, tenant, &ids).await?;
+    Ok(Page { tasks, next })
+}
+
+/// Reads tasks in the order of their ids, newest first.
+async fn read(api: &Api, tenant: &Tenant, ids: &[TaskId]) -> Result<Vec<Task>, Problem> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    let read = api.table.get_many(ids.into_iter().map(|id| (tenant, id))).await;
+    let mut tasks = read.map_err(|error| Problem::unavailable(&error))?;
+    tasks.sort_unstable_by_key(|task| Reverse(task.id));
+    Ok(tasks)
+}
+
+fn parse_type(given: &str) -> Result<TaskType, Problem> {
+    given
+        .parse()
+        .map_err(|error| Problem::invalid_query(format!("type: {error}")))
+}
+
+fn parse_limit(given: &str) -> Result<usize, Problem> {
+    let limit = given.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| {
+        Problem::invalid_query(format!(
+            "limit={given} is not a whole number from 1 to {MAX_LIMIT}"
+        ))
+    })
+}
+
+fn parse_cursor(given: &str) -> Result<TaskId, Problem> {
+    let refuse = |_| Problem::invalid_query("cursor: send the next_cursor of an answer as it is".to_owned());
+    given.parse().map_err(refuse)
+}

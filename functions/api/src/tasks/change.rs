@@ -1,0 +1,64 @@
+//! `POST /v1/tasks/{id}/cancel` and `/retry`: what a person may change of a task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use http::StatusCode;
+use jiff::Timestamp;
+use mesh_cloud::Landed;
+use mesh_task::{Status, Tenant};
+
+use crate::app::Api;
+use crate::problem::Problem;
+use crate::tasks::{TaskView, parse_id};
+
+/// Ends a task that is not final, at once.
+pub(crate) async fn cancel(
+    State(api): State<Arc<Api>>,
+    Extension(tenant): Extension<Tenant>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<TaskView>, Problem> {
+    let id = parse_id(id)?;
+    let cancel = mesh_task::cancel(Timestamp::now());
+    let landed = api.table.write(&tenant, id, &cancel).await;
+    match landed.map_err(|error| Problem::unavailable(&error))? {
+        Landed::Yes(task) => Ok(Json(TaskView::of(*task, &api).await?)),
+        Landed::No(Some(task)) => Err(Problem::task_is_final(task.status)),
+        Landed::No(None) => Err(Problem::task_not_found()),
+    }
+}
+
+/// Gives a failed or cancelled task a new generation of attempts.
+pub(crate) async fn retry(
+    State(api): State<Arc<Api>>,
+    Extension(tenant): Extension<Tenant>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<(StatusCode, Json<TaskView>), Problem> {
+    let id = parse_id(id)?;
+    let unavailable = |error| Problem::unavailable(&error);
+    let task = api.table.get(&tenant, id).await.map_err(unavailable)?;
+    let task = task.ok_or_else(Problem::task_not_found)?;
+    if !matches!(task.status, Status::Failed | Status::Cancelled) {
+        return Err(Problem::task_not_retryable(task.status));
+    }
+    let now = Timestamp::now();
+    let redrive = task.redrive(api.patience.first_look(now), now + api.retention, now);
+    let task = match api
+        .table
+        .write(&tenant, id, &redrive)
+        .await
+        .map_err(unavailable)?
+    {
+        Landed::Yes(task) => task,
+        Landed::No(Some(task)) => return Err(Problem::task_not_retryable(task.status)),
+        Landed::No(None) => return Err(Problem::task_not_found()),
+    };
+    api.queue(task.task_type.modality())
+        .send(&task.message(), Duration::ZERO)
+        .await
+        .map_err(unavailable)?;
+    Ok((StatusCode::ACCEPTED, Json(TaskView::of(*task, &api).await?)))
+}

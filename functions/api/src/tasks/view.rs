@@ -1,0 +1,156 @@
+//! A task as its owner sees it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mesh_task::{
+    Attempt, Failure, Metadata, ObjectRef, Outcome, Payload, Status, Task, TaskId, TaskResult, TaskType,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::app::Api;
+use crate::problem::Problem;
+
+/// How long a link to a large result is good for.
+const LINK_EXPIRES_IN: Duration = Duration::from_mins(15);
+
+#[derive(Serialize)]
+pub(crate) struct TaskView {
+    id: TaskId,
+    #[serde(rename = "type")]
+    task_type: TaskType,
+    status: Status,
+    input: InputView,
+    metadata: Metadata,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<TaskResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_link: Option<LinkView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+    generation: u32,
+    attempt: u32,
+    max_attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_seconds: Option<u32>,
+    attempts: Vec<AttemptView>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<Timestamp>,
+}
+
+/// The input itself, or where it lies.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum InputView {
+    Inline(Value),
+    Object { object: ObjectView },
+}
+
+#[derive(Serialize)]
+struct ObjectView {
+    key: String,
+    bytes: u64,
+    content_type: String,
+    sha256: String,
+}
+
+/// Where a result lies that is too large to be shown here.
+#[derive(Serialize)]
+struct LinkView {
+    url: String,
+    expires_at: Timestamp,
+    bytes: u64,
+    content_type: String,
+    sha256: String,
+}
+
+#[derive(Serialize)]
+struct AttemptView {
+    generation: u32,
+    started_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl TaskView {
+    /// Signs a link where the result is an object.
+    pub(crate) async fn of(task: Task, api: &Api) -> Result<Self, Problem> {
+        let result_link = match task.result_object {
+            Some(object) => Some(LinkView::of(object, api).await?),
+            None => None,
+        };
+        let running = task.status == Status::Processing;
+        let last = task.history.len().saturating_sub(1);
+        let attempts = task.history.into_iter().enumerate();
+        let attempts = attempts.map(|(place, attempt)| AttemptView::of(attempt, running && place == last));
+        Ok(Self {
+            id: task.id,
+            task_type: task.task_type,
+            status: task.status,
+            input: task.payload.into(),
+            metadata: task.metadata,
+            result: task.result,
+            result_link,
+            error: task.error,
+            generation: task.generation,
+            attempt: task.attempt,
+            max_attempts: task.max_attempts,
+            timeout_seconds: task.timeout_seconds,
+            attempts: attempts.collect(),
+            created_at: task.created_at,
+            updated_at: task.updated_at,
+            next_attempt_at: task.next_attempt_at,
+        })
+    }
+}
+
+impl From<Payload> for InputView {
+    fn from(payload: Payload) -> Self {
+        match payload {
+            Payload::Inline(input) => Self::Inline(input),
+            Payload::Object(object) => Self::Object {
+                object: ObjectView {
+                    key: object.key,
+                    bytes: object.bytes,
+                    content_type: object.content_type,
+                    sha256: object.sha256,
+                },
+            },
+        }
+    }
+}
+
+impl LinkView {
+    async fn of(object: ObjectRef, api: &Api) -> Result<Self, Problem> {
+        let expires_at = Timestamp::now() + LINK_EXPIRES_IN;
+        let url = api.payloads.link(&object, LINK_EXPIRES_IN).await;
+        Ok(Self {
+            url: url.map_err(|error| Problem::unavailable(&error))?,
+            expires_at,
+            bytes: object.bytes,
+            content_type: object.content_type,
+            sha256: object.sha256,
+        })
+    }
+}
+
+impl AttemptView {
+    /// An attempt that nobody wrote an end of, and that does not run, was lost.
+    fn of(attempt: Attempt, runs: bool) -> Self {
+        let lost = (!runs).then_some(Outcome::Lost);
+        Self {
+            generation: attempt.generation,
+            started_at: attempt.started_at,
+            ended_at: attempt.ended_at,
+            outcome: attempt.outcome.or(lost),
+            error: attempt.error,
+        }
+    }
+}
