@@ -1,6 +1,6 @@
 """Starts MiniStack, the local cloud, in the foreground, and ends with every function environment that it started.
 
-    python -m localstack.launch --port 4566 --state .local/stack [--auth] [--function-env NAME=VALUE ...]
+    python -m localstack.launch --port 4566 --state .local/stack [--auth] [--persist] [--function-env NAME=VALUE ...]
 
 Functions inherit the server's whole environment, so it is started anew with a clean one: nothing of the caller's shell
 (a region, a proxy, a real AWS account's keys) gets into a function.
@@ -56,6 +56,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--state", type=Path, required=True, help="folder for all that it writes")
     parser.add_argument("--auth", action="store_true", help="check signatures and IAM policies, as AWS does")
+    parser.add_argument("--persist", action="store_true", help="on SIGTERM, save what there is for the next start")
     parser.add_argument(
         "--function-env",
         action="append",
@@ -109,6 +110,8 @@ def server_environment(arguments: argparse.Namespace) -> dict[str, str]:
     }
     if arguments.auth:
         environment["AUTH"] = "true"
+    if arguments.persist:
+        environment |= {"PERSIST_STATE": "1", "S3_PERSIST": "1"}
     for pair in arguments.function_env:
         name, _, value = pair.partition("=")
         environment[name] = value

@@ -98,13 +98,56 @@ impl Api {
         self.post_raw(body.to_string().as_bytes())
     }
 
+    /// The same under an idempotency key, with calls to AWS failing as `faults` say while it is served.
+    pub fn post_keyed(&self, key: &str, body: &Value, faults: &str) -> Reply {
+        let headers = [
+            ("x-service-token", self.token.as_str()),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+            ("x-ai-mesh-fault", faults),
+        ];
+        self.send("POST", "/v1/tasks", &headers, Some(body.to_string().as_bytes()))
+    }
+
+    /// POSTs JSON, or nothing, to another path with the token.
+    pub fn post_to(&self, path: &str, body: Option<&Value>) -> Reply {
+        let headers = [
+            ("x-service-token", self.token.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let body = body.map(Value::to_string);
+        self.send("POST", path, &headers, body.as_deref().map(str::as_bytes))
+    }
+
+    /// Cancels a task, or tries to.
+    pub fn cancel(&self, id: &str) -> Reply {
+        self.post_to(&format!("/v1/tasks/{id}/cancel"), None)
+    }
+
+    /// Gives a task new attempts, or tries to.
+    pub fn retry(&self, id: &str) -> Reply {
+        self.post_to(&format!("/v1/tasks/{id}/retry"), None)
+    }
+
     /// Submits a task that must be accepted, and returns its id. The test's name goes along, for whoever reads a log.
     pub fn submit(&self, task_type: &str, input: Value, metadata: &[(&str, &str)]) -> String {
-        let mut notes = json!({ "test": std::thread::current().name().unwrap_or_default() });
+        self.submit_with(json!({ "type": task_type, "input": input }), metadata)
+    }
+
+    /// Submits a text under limits of its own: `{"max_attempts": 5}`, say.
+    pub fn submit_limited(&self, limits: Value, metadata: &[(&str, &str)]) -> String {
+        let mut body = limits;
+        body["type"] = json!("sentiment");
+        body["input"] = json!({ "text": "fine" });
+        self.submit_with(body, metadata)
+    }
+
+    fn submit_with(&self, mut body: Value, metadata: &[(&str, &str)]) -> String {
+        body["metadata"] = json!({ "test": std::thread::current().name().unwrap_or_default() });
         for (key, value) in metadata {
-            notes[*key] = json!(value);
+            body["metadata"][*key] = json!(value);
         }
-        let reply = self.post(&json!({ "type": task_type, "input": input, "metadata": notes }));
+        let reply = self.post(&body);
         assert_eq!(reply.status, 202, "{reply:?}");
         reply.text("id").to_owned()
     }
@@ -133,7 +176,7 @@ impl Api {
         loop {
             let reply = self.get(&format!("/v1/tasks/{id}?wait=20"));
             assert_eq!(reply.status, 200, "{reply:?}");
-            if matches!(reply.text("status"), "completed" | "failed") {
+            if matches!(reply.text("status"), "completed" | "failed" | "cancelled") {
                 return reply.body;
             }
             assert!(

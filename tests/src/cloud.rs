@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use serde_json::json;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_sqs::types::{Message, QueueAttributeName, SendMessageBatchRequestEntry};
+use mesh_task::TaskId;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{eventually, setting};
 
-/// What a read of the dead-letter queue hides from the next one, in seconds. Tests read it side by side and delete nothing.
+/// For how many seconds a look at a queue hides what it sees.
 const GLANCE: i32 = 1;
 
 /// The AWS clients, for tests that wait for each call.
@@ -18,35 +21,6 @@ const GLANCE: i32 = 1;
 pub struct Cloud {
     runtime: Runtime,
     config: SdkConfig,
-}
-
-/// A message of the dead-letter queue.
-#[derive(Debug)]
-pub struct DeadLetter {
-    /// As it was sent.
-    pub body: String,
-    /// When it was first sent, in milliseconds since the epoch: a move to another queue does not change it.
-    pub sent_at: i64,
-    /// How often it was received, here and where it came from.
-    pub receives: i64,
-}
-
-impl DeadLetter {
-    fn of(message: Message) -> Self {
-        let number = |name: MessageSystemAttributeName| -> i64 {
-            let value = message
-                .attributes
-                .as_ref()
-                .and_then(|attributes| attributes.get(&name));
-            let value = value.and_then(|value| value.parse().ok());
-            value.unwrap_or_else(|| panic!("no {name:?} in {message:?}"))
-        };
-        Self {
-            sent_at: number(MessageSystemAttributeName::SentTimestamp),
-            receives: number(MessageSystemAttributeName::ApproximateReceiveCount),
-            body: message.body.unwrap_or_default(),
-        }
-    }
 }
 
 impl Cloud {
@@ -73,55 +47,164 @@ impl Cloud {
     pub fn send(&self, queue_url: &str, body: &str) {
         let client = aws_sdk_sqs::Client::new(&self.config);
         let send = client.send_message().queue_url(queue_url).message_body(body);
-        self.runtime
-            .block_on(send.send())
-            .expect("the queue takes a message");
+        self.wait(send.send()).expect("the queue takes a message");
     }
 
-    /// Waits for a message in the dead-letter queue that is as `is_it` says, and leaves it there.
-    pub fn dead_letter(&self, is_it: impl Fn(&str) -> bool) -> DeadLetter {
-        eventually("the message lies in the dead-letter queue", || {
-            self.look_for_dead_letter(&is_it)
-        })
-    }
-
-    /// Whether the dead-letter queue shows such a message now.
-    pub fn has_dead_letter(&self, is_it: impl Fn(&str) -> bool) -> bool {
-        self.look_for_dead_letter(is_it).is_some()
-    }
-
-    /// Reads the queue to its end, since what was read hides for a glance.
-    fn look_for_dead_letter(&self, is_it: impl Fn(&str) -> bool) -> Option<DeadLetter> {
+    /// Loses a task's message, which nobody else may be reading now.
+    pub fn lose_message(&self, queue_url: &str, id: &str) {
         let client = aws_sdk_sqs::Client::new(&self.config);
-        loop {
-            let receive = client
+        let receive = || {
+            client
                 .receive_message()
-                .queue_url(setting("DEAD_LETTER_QUEUE_URL"))
+                .queue_url(queue_url)
                 .max_number_of_messages(10)
-                .visibility_timeout(GLANCE)
-                .wait_time_seconds(0)
-                .message_system_attribute_names(MessageSystemAttributeName::All);
-            let received = self.runtime.block_on(receive.send());
-            let messages = received.expect("the dead-letter queue can be read").messages?;
-            let is_it = |message: &Message| message.body.as_deref().is_some_and(&is_it);
-            if let Some(message) = messages.into_iter().find(is_it) {
-                return Some(DeadLetter::of(message));
-            }
-        }
+        };
+        eventually("the message is found", || {
+            let received = self.wait(receive().visibility_timeout(GLANCE).send());
+            let messages = received.expect("the queue can be read").messages?;
+            let is_it = |message: &Message| message.body().is_some_and(|body| body.contains(id));
+            let found = messages.into_iter().find(is_it)?;
+            let delete = client.delete_message().queue_url(queue_url);
+            let delete = delete.set_receipt_handle(found.receipt_handle).send();
+            self.wait(delete).expect("the message can be deleted");
+            Some(())
+        });
+    }
+
+    /// How many messages a queue holds: to be seen, in flight, and delayed.
+    pub fn messages(&self, queue_url: &str) -> u32 {
+        let counts = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let client = aws_sdk_sqs::Client::new(&self.config);
+        let get = client
+            .get_queue_attributes()
+            .queue_url(queue_url)
+            .set_attribute_names(Some(counts.to_vec()));
+        let got = self.wait(get.send()).expect("the queue tells its attributes");
+        let attributes = got.attributes.unwrap_or_default();
+        let count = |name| attributes.get(name).and_then(|value| value.parse::<u32>().ok());
+        counts.iter().filter_map(count).sum()
+    }
+
+    /// Runs the janitor once, as its schedule would, and returns what it says it did.
+    pub fn run_janitor(&self) -> Value {
+        let invoke = self.lambda().invoke().function_name(setting("JANITOR_FUNCTION"));
+        let invoke = invoke.payload(Blob::new(json!({ "detail-type": "Scheduled Event" }).to_string()));
+        let answer = self.wait(invoke.send()).expect("the janitor can be invoked");
+        let payload = answer.payload.unwrap_or_else(|| Blob::new([]));
+        assert_eq!(
+            answer.function_error,
+            None,
+            "{}",
+            String::from_utf8_lossy(payload.as_ref())
+        );
+        serde_json::from_slice(payload.as_ref()).expect("the janitor answers JSON")
     }
 
     /// A task's item in the table, as it stands.
     pub fn item(&self, id: &str) -> HashMap<String, AttributeValue> {
-        let shard = id.chars().last().expect("an id has characters");
         let client = aws_sdk_dynamodb::Client::new(&self.config);
         let get = client
             .get_item()
             .table_name(setting("TASKS_TABLE"))
-            .key("tenant_shard", AttributeValue::S(format!("default#{shard}")))
-            .key("id", AttributeValue::S(id.to_owned()))
+            .set_key(Some(key(id)))
             .consistent_read(true);
-        let got = self.runtime.block_on(get.send()).expect("the table can be read");
+        let got = self.wait(get.send()).expect("the table can be read");
         got.item.unwrap_or_else(|| panic!("the table holds task {id}"))
+    }
+
+    /// Changes a task's item behind everyone's back: `SET status = :pending`, say.
+    pub fn edit(&self, id: &str, update: &str, values: &[(&str, AttributeValue)]) {
+        let client = aws_sdk_dynamodb::Client::new(&self.config);
+        let values = values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let update = client
+            .update_item()
+            .table_name(setting("TASKS_TABLE"))
+            .set_key(Some(key(id)))
+            .condition_expression("attribute_exists(id)")
+            .update_expression(update)
+            .set_expression_attribute_values(Some(values.collect()));
+        self.wait(update.send()).expect("the item can be changed");
+    }
+
+    /// Lets time pass for what an idempotency key stands for.
+    pub fn age_key(&self, idempotency_key: &str, by: jiff::SignedDuration) {
+        let hash = hex::encode(Sha256::digest(idempotency_key));
+        let client = aws_sdk_dynamodb::Client::new(&self.config);
+        let update = client
+            .update_item()
+            .table_name(setting("TASKS_TABLE"))
+            .key(
+                "tenant_shard",
+                AttributeValue::S(format!("default#key#{}", &hash[..1])),
+            )
+            .key("id", AttributeValue::S(hash))
+            .condition_expression("attribute_exists(id)")
+            .update_expression("SET kept_until = kept_until - :by")
+            .expression_attribute_values(":by", AttributeValue::N(by.as_millis().to_string()));
+        self.wait(update.send()).expect("the key is remembered");
+    }
+
+    /// Copies of a task that was just accepted, under new ids and with messages of their own, as if they had been
+    /// submitted.
+    pub fn multiply(&self, id: &str, copies: usize, queue_url: &str) -> Vec<String> {
+        let item = self.item(id);
+        let ids: Vec<_> = (0..copies).map(|_| TaskId::generate()).collect();
+        let requests = ids.iter().map(|id| {
+            let mut copy = item.clone();
+            copy.extend(key(&id.to_string()));
+            copy.insert(
+                "due_shard".to_owned(),
+                AttributeValue::S(mesh_task::due_shard(*id)),
+            );
+            let put = PutRequest::builder().set_item(Some(copy)).build();
+            WriteRequest::builder()
+                .put_request(put.expect("it has an item"))
+                .build()
+        });
+        let requests: Vec<_> = requests.collect();
+        let table = aws_sdk_dynamodb::Client::new(&self.config);
+        for page in requests.chunks(25) {
+            let write = table
+                .batch_write_item()
+                .request_items(setting("TASKS_TABLE"), page.to_vec());
+            let written = self.wait(write.send()).expect("the table takes items");
+            assert!(written.unprocessed_items.is_none_or(|left| left.is_empty()));
+        }
+        let queue = aws_sdk_sqs::Client::new(&self.config);
+        for page in ids.chunks(10) {
+            let entries = page.iter().enumerate().map(|(n, id)| {
+                let body = json!({ "tenant": "default", "id": id, "generation": 1 });
+                let entry = SendMessageBatchRequestEntry::builder().id(n.to_string());
+                entry
+                    .message_body(body.to_string())
+                    .build()
+                    .expect("it has a body")
+            });
+            let send = queue.send_message_batch().queue_url(queue_url);
+            let sent = self.wait(send.set_entries(Some(entries.collect())).send());
+            assert!(sent.expect("the queue takes messages").failed.is_empty());
+        }
+        ids.iter().map(ToString::to_string).collect()
+    }
+
+    /// Every item of the table that a test's tasks carry this note in.
+    pub fn noted(&self, key: &str, value: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let client = aws_sdk_dynamodb::Client::new(&self.config);
+        let scan = client
+            .scan()
+            .table_name(setting("TASKS_TABLE"))
+            .consistent_read(true)
+            .filter_expression("metadata.#key = :value")
+            .expression_attribute_names("#key", key)
+            .expression_attribute_values(":value", AttributeValue::S(value.to_owned()));
+        let items = scan.into_paginator().items().send().try_collect();
+        self.wait(items).expect("the table can be scanned")
     }
 
     /// Removes an object from the payload bucket.
@@ -131,9 +214,7 @@ impl Cloud {
             .delete_object()
             .bucket(setting("PAYLOAD_BUCKET"))
             .key(key);
-        self.runtime
-            .block_on(delete.send())
-            .expect("the object can be deleted");
+        self.wait(delete.send()).expect("the object can be deleted");
     }
 
     /// Puts another body in an object's place.
@@ -144,13 +225,29 @@ impl Cloud {
             .bucket(setting("PAYLOAD_BUCKET"))
             .key(key)
             .body(body.as_bytes().to_vec().into());
-        self.runtime
-            .block_on(put.send())
-            .expect("the object can be overwritten");
+        self.wait(put.send()).expect("the object can be overwritten");
+    }
+
+    pub(crate) fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(&self.config)
+    }
+
+    pub(crate) fn wait<F: Future>(&self, call: F) -> F::Output {
+        self.runtime.block_on(call)
     }
 
     fn s3(&self) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(true);
         aws_sdk_s3::Client::from_conf(config.build())
     }
+}
+
+fn key(id: &str) -> HashMap<String, AttributeValue> {
+    let shard = id.chars().last().expect("an id has characters");
+    let text = |text: String| AttributeValue::S(text);
+    [
+        ("tenant_shard".to_owned(), text(format!("default#{shard}"))),
+        ("id".to_owned(), text(id.to_owned())),
+    ]
+    .into()
 }

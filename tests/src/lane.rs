@@ -1,9 +1,8 @@
 //! A lane: a queue, and what carries its messages to the worker.
 
-use serde_json::{Value, json};
-use ureq::Agent;
+use aws_sdk_lambda::types::EventSourceMappingConfiguration;
 
-use crate::setting;
+use crate::{Cloud, setting};
 
 /// Which worker's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,45 +32,37 @@ impl Lane {
 }
 
 /// The lane's event source mapping, switched off until this is dropped.
-///
-/// Two calls to the local cloud, which asks for no signature here: not worth one more SDK.
 struct Held {
-    agent: Agent,
+    cloud: Cloud,
     mapping: String,
 }
 
 impl Held {
     fn new(lane: Lane) -> Self {
-        let agent: Agent = Agent::config_builder().proxy(None).build().into();
-        let mappings = format!("{}/2015-03-31/event-source-mappings", setting("AWS_ENDPOINT_URL"));
+        let cloud = Cloud::new();
         let queue_url = lane.queue_url();
-        let queue = queue_url.rsplit('/').next().unwrap_or_default();
-        let listed = agent
-            .get(format!("{mappings}/"))
-            .call()
-            .expect("the mappings can be listed");
-        let listed: Value =
-            serde_json::from_reader(listed.into_body().into_reader()).expect("the list is JSON");
-        let of_queue = |mapping: &&Value| {
-            let arn = mapping["EventSourceArn"].as_str().unwrap_or_default();
-            arn.rsplit(':').next() == Some(queue)
+        let queue = queue_url.rsplit('/').next();
+        let listed = cloud.wait(cloud.lambda().list_event_source_mappings().send());
+        let mappings = listed
+            .expect("the mappings can be listed")
+            .event_source_mappings
+            .unwrap_or_default();
+        let of_queue = |mapping: &EventSourceMappingConfiguration| {
+            mapping.event_source_arn().and_then(|arn| arn.rsplit(':').next()) == queue
         };
-        let mapping = listed["EventSourceMappings"]
-            .as_array()
-            .and_then(|mappings| mappings.iter().find(of_queue))
-            .and_then(|mapping| mapping["UUID"].as_str())
-            .unwrap_or_else(|| panic!("no mapping of {queue} in {listed}"));
-        let held = Self {
-            agent,
-            mapping: format!("{mappings}/{mapping}"),
-        };
+        let mapping = mappings
+            .into_iter()
+            .find(of_queue)
+            .and_then(|mapping| mapping.uuid);
+        let mapping = mapping.unwrap_or_else(|| panic!("{queue_url} has a mapping"));
+        let held = Self { cloud, mapping };
         held.switch(false);
         held
     }
 
     fn switch(&self, on: bool) {
-        let body = json!({ "Enabled": on }).to_string();
-        let switched = self.agent.put(&self.mapping).send(body);
+        let update = self.cloud.lambda().update_event_source_mapping();
+        let switched = self.cloud.wait(update.uuid(&self.mapping).enabled(on).send());
         if let Err(error) = switched {
             // Not a panic: this also runs while a failed test unwinds.
             eprintln!("the lane could not be switched: {error}");

@@ -17,9 +17,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 pub use api::{Api, Reply, sentiment};
-pub use cloud::{Cloud, DeadLetter};
+pub use cloud::Cloud;
 pub use lane::Lane;
-pub use log::times_logged;
+pub use log::logged;
 pub use stack::setting;
 
 /// How long a test waits for what must come: several times what it takes on two busy cores. Only a failing test waits

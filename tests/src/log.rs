@@ -1,17 +1,20 @@
 //! The functions' log, as the local cloud keeps it.
 
+use serde_json::Value;
+
 use crate::setting;
 
-/// How many lines hold all of these words.
+/// The entries whose line holds all of these words.
 ///
 /// # Panics
 /// When the log can't be read.
 #[must_use]
-pub fn times_logged(words: &[&str]) -> usize {
+pub fn logged(words: &[&str]) -> Vec<Value> {
     let path = setting("AI_MESH_CLOUD_LOG");
     let log = std::fs::read(&path).unwrap_or_else(|error| panic!("{path} can't be read: {error}"));
     String::from_utf8_lossy(&log)
         .lines()
         .filter(|line| words.iter().all(|word| line.contains(word)))
-        .count()
+        .filter_map(|line| serde_json::from_str(&line[line.find('{')?..]).ok())
+        .collect()
 }

@@ -1,8 +1,11 @@
 //! What a failing attempt means for its task and for those beside it. Faults are asked for by metadata; the functions
 //! under test are built with the feature that heeds it.
 
-use mesh_tests::{Api, Cloud, Lane, pictures};
+use mesh_tests::{Api, Cloud, Lane, eventually, logged, pictures};
 use serde_json::json;
+
+/// How the janitor notes a message that was received in vain too often.
+const SET_ASIDE: &str = "a message came to the dead-letter queue";
 
 #[test]
 fn a_transient_fault_is_tried_again_and_leaves_no_error() {
@@ -33,7 +36,7 @@ fn the_last_attempt_counts_as_much_as_the_first() {
 fn between_two_attempts_a_task_is_pending_and_shows_its_error_and_its_next_time() {
     let api = Api::new();
     let id = api.submit_text("fine", &[("fault", "transient:99")]);
-    let resting = mesh_tests::eventually("the task rests", || {
+    let resting = eventually("the task rests", || {
         let task = api.show(&id);
         (task["status"] == "pending" && task.get("error").is_some()).then_some(task)
     });
@@ -60,40 +63,33 @@ fn between_two_attempts_a_task_is_pending_and_shows_its_error_and_its_next_time(
 
 #[test]
 fn a_poison_task_is_exhausted_and_its_message_set_aside_after_exactly_three_receives() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+    let api = Api::new();
     let id = api.submit_text("fine", &[("fault", "transient:99")]);
-    let accepted = jiff::Timestamp::now();
     let task = api.failed(&id, "exhausted", "fault");
     assert_eq!(task["attempt"], 3, "{task}");
     assert!(task.get("next_attempt_at").is_none(), "{task}");
 
-    let dead = cloud.dead_letter(|body| body.contains(&id));
+    // Each attempt took a delivery of its own, and all three were of one message, which the queue then gave up.
+    let seen = eventually("the janitor sees its message", || logged(&[SET_ASIDE, &id]).pop());
     assert_eq!(
-        serde_json::from_str::<serde_json::Value>(&dead.body).expect("a message is JSON"),
-        json!({ "tenant": "default", "id": id, "generation": 1 })
-    );
-    // Each attempt took a delivery of its own, and all three were of this message: it is the one that was sent before the
-    // task was accepted, not one that took its place.
-    assert!(
-        dead.sent_at <= accepted.as_millisecond(),
-        "sent after {accepted}: {dead:?}"
-    );
-    assert!(
-        dead.receives > 3,
-        "three times there and at least once here: {dead:?}"
+        (&seen["receives"], &seen["status"]),
+        (&json!("4"), &json!("failed")),
+        "{seen}"
     );
     assert_eq!(api.show(&id), task, "nothing follows");
 }
 
 #[test]
 fn a_task_that_fails_for_good_leaves_no_dead_letter() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+    let api = Api::new();
     let bad = api.submit_image(&pictures::hollow_png(64, 64), &[]);
     api.failed(&bad, "permanent", "invalid_image");
     // A later one is there: so would the first be.
     let poison = api.submit_text("fine", &[("fault", "transient:99")]);
-    cloud.dead_letter(|body| body.contains(&poison));
-    assert!(!cloud.has_dead_letter(|body| body.contains(&bad)));
+    eventually("the janitor sees the poison's message", || {
+        logged(&[SET_ASIDE, &poison]).pop()
+    });
+    assert!(logged(&[SET_ASIDE, &bad]).is_empty());
 }
 
 mod serial {
@@ -140,8 +136,13 @@ mod serial {
             cloud.overwrite_payload(&keys[1], "Another text altogether.");
             ids.into()
         });
-        api.failed(&gone, "permanent", "payload_missing");
-        api.failed(&changed, "permanent", "payload_changed");
+        for (id, code) in [(gone, "payload_missing"), (changed, "payload_changed")] {
+            let task = api.failed(&id, "permanent", code);
+            assert_eq!(
+                task["attempt"], 2,
+                "it is looked for once more after a while: {task}"
+            );
+        }
         api.result(&kept);
     }
 }

@@ -1,7 +1,6 @@
 //! Inputs that stop or kill the worker that runs them. They cost their neighbours time, and nothing else.
 //!
-//! All of them run on the image lane, one test at a time: two killers at once could spend an innocent's three receives,
-//! and what then mends it is not built yet.
+//! All of them run on the image lane, one test at a time: two killers at once would cost an innocent two attempts.
 
 use image::{DynamicImage, ImageFormat};
 use mesh_tests::{Api, Lane, pictures};

@@ -66,7 +66,15 @@ fn a_task_shows_what_was_asked_what_came_of_it_and_nothing_else() {
             "input": { "text": PRAISE },
             "metadata": metadata,
             "result": task["result"],
+            "generation": 1,
             "attempt": 1,
+            "max_attempts": 3,
+            "attempts": [{
+                "generation": 1,
+                "started_at": task["attempts"][0]["started_at"],
+                "ended_at": task["updated_at"],
+                "outcome": "completed",
+            }],
             "created_at": task["created_at"],
             "updated_at": task["updated_at"],
         })

@@ -256,7 +256,7 @@ impl Task {
                 set(Field::Attempt, 0),
                 set(Field::Suspicion, 0),
                 set(Field::Throttles, 0),
-                set(Field::History, json(&newest(self.history.clone()))),
+                set(Field::History, json(&newest(self.told_history()))),
                 set(Field::UpdatedAt, millis(now)),
                 set(Field::DueShard, id::due_shard(self.id)),
                 set(Field::DueAt, millis(due_at)),

@@ -73,6 +73,8 @@ pub enum Outcome {
     Throttled,
     /// Without a word: its process died, or lost its lease.
     Lost,
+    /// By its owner's word, while it ran.
+    Cancelled,
 }
 
 /// One attempt, as the task remembers it.
@@ -222,6 +224,26 @@ impl Task {
         }
     }
 
+    /// Its attempts, each with the end that is known of it: one that nobody wrote an end of, and that does not run, was
+    /// cancelled with its task, or lost.
+    #[must_use]
+    pub fn told_history(&self) -> Vec<Attempt> {
+        let mut history = self.history.clone();
+        let last = history.len().saturating_sub(1);
+        for (place, attempt) in history.iter_mut().enumerate() {
+            if attempt.outcome.is_some() || (place == last && self.status == Status::Processing) {
+                continue;
+            }
+            let is_cancelled = place == last && self.status == Status::Cancelled;
+            attempt.outcome = Some(if is_cancelled {
+                Outcome::Cancelled
+            } else {
+                Outcome::Lost
+            });
+        }
+        history
+    }
+
     /// Whether all its attempts were in vain, so that a person should look at it: a dead letter.
     #[must_use]
     pub fn is_dead_letter(&self) -> bool {
@@ -253,6 +275,32 @@ mod tests {
     fn a_status_has_one_name() {
         for status in Status::ALL {
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+    }
+
+    #[test]
+    fn an_attempt_without_an_end_runs_or_was_cancelled_or_lost() {
+        let begun = Attempt {
+            generation: 1,
+            started_at: testing::NOON,
+            ended_at: None,
+            outcome: None,
+            error: None,
+        };
+        let mut task = testing::task();
+        task.history = vec![begun.clone(), begun];
+        for (status, last) in [
+            (Status::Processing, None),
+            (Status::Cancelled, Some(Outcome::Cancelled)),
+            (Status::Pending, Some(Outcome::Lost)),
+        ] {
+            task.status = status;
+            let outcomes: Vec<_> = task
+                .told_history()
+                .into_iter()
+                .map(|attempt| attempt.outcome)
+                .collect();
+            assert_eq!(outcomes, [Some(Outcome::Lost), last], "{status:?}");
         }
     }
 

@@ -8,6 +8,7 @@
 //! - `deaf`: its run does not end even then,
 //! - `slow:MILLISECONDS`: its run takes as much longer, unless it is stopped,
 //! - `throttle:N`: the first N runs are turned away as too many,
+//! - `busy:SECONDS`: its first run is turned away and told to come back after that time,
 //! - `faces:N`: it answers with that many faces,
 //! - `call:FAULTS`: calls to AWS fail while its end is written, in the words of `mesh_cloud::faults`.
 
@@ -83,6 +84,14 @@ fn strike(job: &Job, stop: &Stop) -> Option<Result<TaskResult, RunError>> {
                 "fault",
                 "turned away as the task asked",
                 None,
+            ))
+        }),
+        "busy" => (job.task.throttles == 0).then(|| {
+            let after = Duration::from_secs(number.into());
+            Err(RunError::throttled(
+                "fault",
+                "busy as the task asked",
+                Some(after),
             ))
         }),
         "panic" => panic!("the task asked for a panic"),

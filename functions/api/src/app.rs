@@ -54,13 +54,15 @@ pub(crate) fn router(api: Api) -> Router {
             Arc::clone(&api),
             auth::require_token,
         ));
-    Router::new()
+    let router = Router::new()
         .route("/health", get(health))
         .nest("/v1", v1)
         .fallback(async || Problem::route_not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(middleware::from_fn(problem::render))
-        .with_state(api)
+        .layer(middleware::from_fn(problem::render));
+    #[cfg(feature = "faults")]
+    let router = router.layer(middleware::from_fn(crate::faults::strike));
+    router.with_state(api)
 }
 
 async fn health() -> Json<Value> {

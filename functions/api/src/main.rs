@@ -3,6 +3,8 @@
 mod app;
 mod auth;
 mod dead_letters;
+#[cfg(feature = "faults")]
+mod faults;
 mod problem;
 mod request;
 mod tasks;

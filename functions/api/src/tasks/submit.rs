@@ -43,35 +43,17 @@ pub(crate) async fn submit(
 ) -> Result<Response, Problem> {
     let request_sha256 = key.is_some().then(|| fingerprint(&body));
     let new = NewTask::parse(body)?;
-    #[cfg(feature = "faults")]
-    let faults = new
-        .metadata
-        .get("fault")
-        .and_then(|fault| fault.strip_prefix("call:"))
-        .map(str::to_owned);
-    let accepting = accept(&api, tenant, key.zip(request_sha256), new);
-    #[cfg(feature = "faults")]
-    let accepting = mesh_cloud::faults::scope(faults.as_deref().unwrap_or_default(), accepting);
-    accepting.await
-}
-
-async fn accept(
-    api: &Api,
-    tenant: Tenant,
-    key: Option<(String, String)>,
-    new: NewTask,
-) -> Result<Response, Problem> {
-    let id = match key {
-        Some((key, request_sha256)) => id_of(api, &tenant, &key, request_sha256).await?,
+    let id = match key.zip(request_sha256) {
+        Some((key, request_sha256)) => id_of(&api, &tenant, &key, request_sha256).await?,
         None => Id::New(TaskId::generate()),
     };
     let unavailable = |error| Problem::unavailable(&error);
     let task = match id {
-        Id::New(id) => keep(api, tenant, id, new).await?,
+        Id::New(id) => keep(&api, tenant, id, new).await?,
         // The first request may have been cut off anywhere: what it left undone is done now.
         Id::Known(id) => match api.table.get(&tenant, id).await.map_err(unavailable)? {
             Some(task) => task,
-            None => keep(api, tenant, id, new).await?,
+            None => keep(&api, tenant, id, new).await?,
         },
     };
     if task.status == Status::Pending {

@@ -82,14 +82,11 @@ struct AttemptView {
 impl TaskView {
     /// Signs a link where the result is an object.
     pub(crate) async fn of(task: Task, api: &Api) -> Result<Self, Problem> {
-        let result_link = match task.result_object {
+        let result_link = match task.result_object.clone() {
             Some(object) => Some(LinkView::of(object, api).await?),
             None => None,
         };
-        let running = task.status == Status::Processing;
-        let last = task.history.len().saturating_sub(1);
-        let attempts = task.history.into_iter().enumerate();
-        let attempts = attempts.map(|(place, attempt)| AttemptView::of(attempt, running && place == last));
+        let attempts = task.told_history().into_iter().map(AttemptView::from);
         Ok(Self {
             id: task.id,
             task_type: task.task_type,
@@ -141,15 +138,13 @@ impl LinkView {
     }
 }
 
-impl AttemptView {
-    /// An attempt that nobody wrote an end of, and that does not run, was lost.
-    fn of(attempt: Attempt, runs: bool) -> Self {
-        let lost = (!runs).then_some(Outcome::Lost);
+impl From<Attempt> for AttemptView {
+    fn from(attempt: Attempt) -> Self {
         Self {
             generation: attempt.generation,
             started_at: attempt.started_at,
             ended_at: attempt.ended_at,
-            outcome: attempt.outcome.or(lost),
+            outcome: attempt.outcome,
             error: attempt.error,
         }
     }
