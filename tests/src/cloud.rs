@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
+use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_sqs::types::{Message, QueueAttributeName, SendMessageBatchRequestEntry};
 use mesh_task::TaskId;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{eventually, setting};
+use crate::{PATIENCE, eventually, setting};
 
 /// For how many seconds a look at a queue hides what it sees.
 const GLANCE: i32 = 1;
@@ -155,7 +156,7 @@ impl Cloud {
     pub fn multiply(&self, id: &str, copies: usize, queue_url: &str) -> Vec<String> {
         let item = self.item(id);
         let ids: Vec<_> = (0..copies).map(|_| TaskId::generate()).collect();
-        let requests = ids.iter().map(|id| {
+        let puts = ids.iter().map(|id| {
             let mut copy = item.clone();
             copy.extend(key(&id.to_string()));
             copy.insert(
@@ -167,15 +168,7 @@ impl Cloud {
                 .put_request(put.expect("it has an item"))
                 .build()
         });
-        let requests: Vec<_> = requests.collect();
-        let table = aws_sdk_dynamodb::Client::new(&self.config);
-        for page in requests.chunks(25) {
-            let write = table
-                .batch_write_item()
-                .request_items(setting("TASKS_TABLE"), page.to_vec());
-            let written = self.wait(write.send()).expect("the table takes items");
-            assert!(written.unprocessed_items.is_none_or(|left| left.is_empty()));
-        }
+        self.write_all(puts.collect());
         let queue = aws_sdk_sqs::Client::new(&self.config);
         for page in ids.chunks(10) {
             let entries = page.iter().enumerate().map(|(n, id)| {
@@ -191,6 +184,28 @@ impl Cloud {
             assert!(sent.expect("the queue takes messages").failed.is_empty());
         }
         ids.iter().map(ToString::to_string).collect()
+    }
+
+    /// Removes tasks from the table, so that nobody need run them.
+    pub fn forget(&self, ids: &[String]) {
+        let deletes = ids.iter().map(|id| {
+            let delete = DeleteRequest::builder().set_key(Some(key(id))).build();
+            WriteRequest::builder()
+                .delete_request(delete.expect("it has a key"))
+                .build()
+        });
+        self.write_all(deletes.collect());
+    }
+
+    fn write_all(&self, requests: Vec<WriteRequest>) {
+        let client = aws_sdk_dynamodb::Client::new(&self.config);
+        for page in requests.chunks(25) {
+            let write = client
+                .batch_write_item()
+                .request_items(setting("TASKS_TABLE"), page.to_vec());
+            let written = self.wait(write.send()).expect("the table takes writes");
+            assert!(written.unprocessed_items.is_none_or(|left| left.is_empty()));
+        }
     }
 
     /// Every item of the table that a test's tasks carry this note in.
@@ -229,7 +244,13 @@ impl Cloud {
     }
 
     pub(crate) fn lambda(&self) -> aws_sdk_lambda::Client {
-        aws_sdk_lambda::Client::new(&self.config)
+        let config = aws_sdk_lambda::config::Builder::from(&self.config);
+        // A function may take its time.
+        let patient = TimeoutConfig::builder()
+            .operation_timeout(PATIENCE)
+            .operation_attempt_timeout(PATIENCE)
+            .build();
+        aws_sdk_lambda::Client::from_conf(config.timeout_config(patient).build())
     }
 
     pub(crate) fn wait<F: Future>(&self, call: F) -> F::Output {

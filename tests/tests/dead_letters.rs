@@ -114,7 +114,7 @@ fn what_asks_for_no_list_is_refused() {
         json!([]),
     ] {
         api.post_to("/v1/dead-letters/redrive", Some(&body))
-            .problem(400, "invalid-redrive");
+            .problem(422, "invalid-redrive");
     }
     api.post_to("/v1/dead-letters/redrive", Some(&json!({ "type": "poem" })))
         .problem(400, "invalid-query");

@@ -90,7 +90,7 @@ fn what_can_be_no_key_is_refused() {
 fn a_refused_request_leaves_its_key_free() {
     let (api, key) = (Api::new(), fresh_key());
     api.post_keyed(&key, &sentiment(""), NO_FAULT)
-        .problem(400, "invalid-input");
+        .problem(422, "invalid-input");
     assert_eq!(api.post_keyed(&key, &sentiment("fine"), NO_FAULT).status, 202);
 }
 

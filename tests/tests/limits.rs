@@ -46,7 +46,7 @@ fn limits_out_of_range_are_refused() {
         ] {
             let mut body = sentiment("fine");
             body[name] = value;
-            let detail = api.post(&body).problem(400, "invalid-limits");
+            let detail = api.post(&body).problem(422, "invalid-limits");
             assert!(
                 detail.contains(name) && detail.contains(&most.to_string()),
                 "{detail}"
