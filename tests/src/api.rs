@@ -56,27 +56,37 @@ impl Api {
 
     /// Sends a request with these headers alone.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Reply {
+        self.try_send(method, path, headers, body)
+            .unwrap_or_else(|error| panic!("{method} {path} got no answer: {error}"))
+    }
+
+    /// The same, where it may well be that nobody answers.
+    ///
+    /// # Errors
+    /// When no whole answer came.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Result<Reply, ureq::Error> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let sent = match body {
-            Some(body) => self
-                .agent
-                .run(request.body(body).expect("a test sends what HTTP allows")),
-            None => self
-                .agent
-                .run(request.body(()).expect("a test sends what HTTP allows")),
+        let mut answer = match body {
+            Some(body) => self.agent.run(request.body(body)?)?,
+            None => self.agent.run(request.body(())?)?,
         };
-        let mut answer = sent.unwrap_or_else(|error| panic!("{method} {path} got no answer: {error}"));
-        let body = answer.body_mut().read_to_vec().expect("an answer has an end");
-        Reply {
+        let body = answer.body_mut().read_to_vec()?;
+        Ok(Reply {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),
             body: serde_json::from_slice(&body).unwrap_or_default(),
-        }
+        })
     }
 
     /// GET with the token.

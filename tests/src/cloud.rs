@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
+use aws_sdk_dynamodbstreams::types::{Record, ShardIteratorType};
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
+use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_sqs::types::{Message, QueueAttributeName, SendMessageBatchRequestEntry};
 use mesh_task::TaskId;
@@ -16,6 +18,9 @@ use crate::{PATIENCE, eventually, setting};
 
 /// For how many seconds a look at a queue hides what it sees.
 const GLANCE: i32 = 1;
+
+/// Why a call failed.
+pub type Trouble = Box<dyn std::error::Error>;
 
 /// The AWS clients, for tests that wait for each call.
 #[derive(Debug)]
@@ -40,15 +45,23 @@ impl Cloud {
 
     /// Rings for a task once more.
     pub fn ring(&self, queue_url: &str, id: &str, generation: u32) {
-        let message = json!({ "tenant": "default", "id": id, "generation": generation });
-        self.send(queue_url, &message.to_string());
+        self.send(queue_url, &message(id, generation));
     }
 
     /// Sends a message, whatever it says.
     pub fn send(&self, queue_url: &str, body: &str) {
+        self.try_send(queue_url, body).expect("the queue takes a message");
+    }
+
+    /// The same, where it may well be that nobody answers.
+    ///
+    /// # Errors
+    /// When the queue did not take it, or did not say so.
+    pub fn try_send(&self, queue_url: &str, body: &str) -> Result<(), Trouble> {
         let client = aws_sdk_sqs::Client::new(&self.config);
         let send = client.send_message().queue_url(queue_url).message_body(body);
-        self.wait(send.send()).expect("the queue takes a message");
+        self.wait(send.send())?;
+        Ok(())
     }
 
     /// Loses a task's message, which nobody else may be reading now.
@@ -92,9 +105,7 @@ impl Cloud {
 
     /// Runs the janitor once, as its schedule would, and returns what it says it did.
     pub fn run_janitor(&self) -> Value {
-        let invoke = self.lambda().invoke().function_name(setting("JANITOR_FUNCTION"));
-        let invoke = invoke.payload(Blob::new(json!({ "detail-type": "Scheduled Event" }).to_string()));
-        let answer = self.wait(invoke.send()).expect("the janitor can be invoked");
+        let answer = self.try_run_janitor().expect("the janitor can be invoked");
         let payload = answer.payload.unwrap_or_else(|| Blob::new([]));
         assert_eq!(
             answer.function_error,
@@ -103,6 +114,16 @@ impl Cloud {
             String::from_utf8_lossy(payload.as_ref())
         );
         serde_json::from_slice(payload.as_ref()).expect("the janitor answers JSON")
+    }
+
+    /// The same, where it may well be that it can't.
+    ///
+    /// # Errors
+    /// When the function could not be invoked.
+    pub fn try_run_janitor(&self) -> Result<InvokeOutput, Trouble> {
+        let invoke = self.lambda().invoke().function_name(setting("JANITOR_FUNCTION"));
+        let invoke = invoke.payload(Blob::new(json!({ "detail-type": "Scheduled Event" }).to_string()));
+        Ok(self.wait(invoke.send())?)
     }
 
     /// A task's item in the table, as it stands.
@@ -172,10 +193,9 @@ impl Cloud {
         let queue = aws_sdk_sqs::Client::new(&self.config);
         for page in ids.chunks(10) {
             let entries = page.iter().enumerate().map(|(n, id)| {
-                let body = json!({ "tenant": "default", "id": id, "generation": 1 });
                 let entry = SendMessageBatchRequestEntry::builder().id(n.to_string());
                 entry
-                    .message_body(body.to_string())
+                    .message_body(message(&id.to_string(), 1))
                     .build()
                     .expect("it has a body")
             });
@@ -222,6 +242,63 @@ impl Cloud {
         self.wait(items).expect("the table can be scanned")
     }
 
+    /// Every item of the table.
+    ///
+    /// # Errors
+    /// When the table did not answer.
+    pub fn items(&self) -> Result<Vec<Value>, Trouble> {
+        let client = aws_sdk_dynamodb::Client::new(&self.config);
+        let scan = client
+            .scan()
+            .table_name(setting("TASKS_TABLE"))
+            .consistent_read(true);
+        let items: Vec<_> = self.wait(scan.into_paginator().items().send().try_collect())?;
+        let read = |item| serde_dynamo::from_item(item).expect("an item is JSON");
+        Ok(items.into_iter().map(read).collect())
+    }
+
+    /// Hands the records of the table's stream to `read`, from the oldest on, until it answers false.
+    ///
+    /// # Errors
+    /// When the stream ended before that.
+    pub fn follow_stream(&self, read: impl FnMut(Vec<Record>) -> bool) -> Result<(), Trouble> {
+        self.wait(self.read_stream(read))
+    }
+
+    async fn read_stream(&self, mut read: impl FnMut(Vec<Record>) -> bool) -> Result<(), Trouble> {
+        let client = aws_sdk_dynamodbstreams::Client::new(&self.config);
+        let streams = client
+            .list_streams()
+            .table_name(setting("TASKS_TABLE"))
+            .send()
+            .await?;
+        let stream = streams.streams().first().and_then(|stream| stream.stream_arn());
+        let described = client
+            .describe_stream()
+            .set_stream_arn(stream.map(str::to_owned))
+            .send()
+            .await?;
+        // The local cloud's streams have one shard.
+        let shards = described.stream_description.and_then(|stream| stream.shards);
+        let shard = shards.and_then(|shards| shards.into_iter().next()?.shard_id);
+        let first = client
+            .get_shard_iterator()
+            .set_stream_arn(stream.map(str::to_owned))
+            .set_shard_id(shard)
+            .shard_iterator_type(ShardIteratorType::TrimHorizon)
+            .send()
+            .await?;
+        let mut iterator = first.shard_iterator;
+        while let Some(place) = iterator {
+            let page = client.get_records().shard_iterator(place).send().await?;
+            if !read(page.records.unwrap_or_default()) {
+                break;
+            }
+            iterator = page.next_shard_iterator;
+        }
+        Ok(())
+    }
+
     /// Removes an object from the payload bucket.
     pub fn delete_payload(&self, key: &str) {
         let delete = self
@@ -261,6 +338,12 @@ impl Cloud {
         let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(true);
         aws_sdk_s3::Client::from_conf(config.build())
     }
+}
+
+/// A message that rings for a task.
+#[must_use]
+pub fn message(id: &str, generation: u32) -> String {
+    json!({ "tenant": "default", "id": id, "generation": generation }).to_string()
 }
 
 fn key(id: &str) -> HashMap<String, AttributeValue> {

@@ -17,7 +17,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 pub use api::{Api, Reply, sentiment};
-pub use cloud::Cloud;
+pub use cloud::{Cloud, Trouble, message};
 pub use lane::Lane;
 pub use log::logged;
 pub use stack::setting;

@@ -18,6 +18,7 @@ mod models;
 mod paths;
 mod process;
 mod progress;
+mod soak;
 mod stack;
 mod test;
 mod tools;
@@ -94,6 +95,8 @@ enum Command {
         #[arg(last = true)]
         nextest: Vec<String>,
     },
+    /// Runs tasks of both types under random faults, and checks what is promised of them
+    Soak(soak::Args),
     /// Measures cold starts and throughput, beside Python's onnxruntime
     Bench,
     /// Formats, lints, licences, the template: everything but the tests
@@ -134,6 +137,7 @@ fn run(command: Command) -> Result<()> {
                 auth,
                 faults,
                 parameters: parameter.into_iter().collect(),
+                ..Options::default()
             },
         ),
         Command::Down { name } => {
@@ -163,6 +167,7 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Test { unit, nextest } => test::run(unit, &nextest),
+        Command::Soak(args) => soak::run(&args),
         Command::Bench => bench::run(),
         Command::Check => check::run(),
         Command::Guard(_) => Ok(()),

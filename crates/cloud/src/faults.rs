@@ -9,10 +9,10 @@
 //! - `delay`: it takes up to two seconds longer,
 //! - `abort`: the process ends before it is sent.
 //!
-//! [`scope`] does the same to the calls of one future, every time. `AI_MESH_BROKEN` takes a promise's guard away, so that
+//! `AI_MESH_FAULT_SEED` is what that chance follows from. [`scope`] does the same to the calls of one future, every time. `AI_MESH_BROKEN` takes a promise's guard away, so that
 //! a test can show that it would notice: `fence` (whoever has claimed a task may end it) or `claim` (anyone may claim).
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::SdkBody;
@@ -89,8 +89,22 @@ impl Fault {
     }
 
     fn strikes(&self, call: &str) -> bool {
-        (self.call == "*" || self.call == call) && fastrand::f64() < self.share
+        (self.call == "*" || self.call == call) && roll() < self.share
     }
+}
+
+/// A number in 0..1, from the seed in `AI_MESH_FAULT_SEED` and this process's id, if there is a seed.
+fn roll() -> f64 {
+    static DICE: LazyLock<Mutex<fastrand::Rng>> = LazyLock::new(|| {
+        let seed = std::env::var("AI_MESH_FAULT_SEED")
+            .ok()
+            .and_then(|seed| seed.parse::<u64>().ok());
+        let of_process = |seed: u64| seed.rotate_left(32) ^ u64::from(std::process::id());
+        Mutex::new(seed.map_or_else(fastrand::Rng::new, |seed| {
+            fastrand::Rng::with_seed(of_process(seed))
+        }))
+    });
+    DICE.lock().unwrap_or_else(PoisonError::into_inner).f64()
 }
 
 /// Puts the faults between the clients and the network.
@@ -146,7 +160,7 @@ impl HttpConnector for FaultyConnector {
                 }
                 Kind::Throttle => throttled(),
                 Kind::Delay => {
-                    tokio::time::sleep(MOST_DELAY.mul_f64(fastrand::f64())).await;
+                    tokio::time::sleep(MOST_DELAY.mul_f64(roll())).await;
                     inner.call(request).await
                 }
                 Kind::Abort => std::process::abort(),

@@ -1,6 +1,5 @@
 //! Starting the local cloud's process.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -27,44 +26,72 @@ pub(super) fn start(
     options: &Options,
     attached: bool,
 ) -> Result<(State, Running)> {
-    let nonce = place::make_token()?;
-    let port = free_port()?;
+    let state = State {
+        nonce: place::make_token()?,
+        pid: 0,
+        port: free_port()?,
+        auth: options.auth,
+        faults: options.faults,
+        url: None,
+    };
     fs::create_dir_all(place.dir())?;
     let log =
         File::create(place.log()).with_context(|| format!("can't write {}", paths::shown(&place.log())))?;
+    spawn(place, python, options, attached, log, state)
+}
+
+/// Starts a cloud that was ended again, where it was and with what it saved.
+pub(super) fn start_again(
+    place: &Place,
+    python: &Venv,
+    options: &Options,
+    state: State,
+) -> Result<(State, Running)> {
+    let log = File::options().append(true).open(place.log())?;
+    spawn(place, python, options, true, log, state)
+}
+
+fn spawn(
+    place: &Place,
+    python: &Venv,
+    options: &Options,
+    attached: bool,
+    log: File,
+    state: State,
+) -> Result<(State, Running)> {
     let program = python.bin("python");
     let mut command = if attached {
         process::command(program)
     } else {
         process::detached(program)
     };
-    let mut function_environment = BTreeMap::from([(members::VARIABLE, nonce.as_str())]);
+    let mut function_environment = options.function_environment.clone();
+    function_environment.insert(members::VARIABLE.to_owned(), state.nonce.clone());
     if options.faults {
-        function_environment.insert("AI_MESH_FAULTS", "on");
+        function_environment.insert("AI_MESH_FAULTS".to_owned(), "on".to_owned());
     }
     command
-        .args(["-m", "localstack.launch", "--port", &port.to_string(), "--state"])
+        .args(["-m", "localstack.launch", "--port", &state.port.to_string()])
+        .arg("--state")
         .arg(place.cloud());
     for (name, value) in &function_environment {
         command.arg("--function-env").arg(format!("{name}={value}"));
     }
-    if options.auth {
-        command.arg("--auth");
+    for (wanted, flag) in [(options.auth, "--auth"), (options.persist, "--persist")] {
+        if wanted {
+            command.arg(flag);
+        }
     }
     command
-        .env(members::VARIABLE, &nonce)
+        .env(members::VARIABLE, &state.nonce)
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
-    command.stdin(Stdio::null());
     let cloud = Running::spawn(&mut command, Kind::Cloud)?;
     let state = State {
-        nonce,
         pid: cloud.child.id(),
-        port,
-        auth: options.auth,
-        faults: options.faults,
-        url: None,
+        ..state
     };
     // At once, so that a later command can clear away what this one, killed, would leave.
     place.write_state(&state)?;

@@ -64,6 +64,45 @@ pub(super) fn end(leader: u32, nonce: &str, mut cloud: Option<&mut Running>) -> 
     }
 }
 
+/// A process of a stack.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pid: u32,
+    nonce: String,
+}
+
+/// All processes of a stack.
+pub(super) fn all(nonce: &str) -> Vec<Member> {
+    let member = |pid| Member {
+        pid,
+        nonce: nonce.to_owned(),
+    };
+    find(nonce).into_iter().map(member).collect()
+}
+
+impl Member {
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The name of its function.
+    pub(crate) fn function(&self) -> String {
+        let environment = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
+        let name = environment
+            .split(|byte| *byte == 0)
+            .find_map(|variable| variable.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="));
+        name.map_or_else(
+            || "a process that has ended".to_owned(),
+            |name| String::from_utf8_lossy(name).into_owned(),
+        )
+    }
+
+    /// Sends it a signal, if it is still what it was.
+    pub(crate) fn signal(&self, what: Signal) {
+        signal(self.pid, &self.nonce, what);
+    }
+}
+
 fn find(nonce: &str) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();

@@ -23,6 +23,7 @@ use crate::progress::Step;
 use crate::{hash, http};
 pub(crate) use deploy::venv;
 pub(crate) use env::parse as parse_env;
+pub(crate) use members::Member;
 use place::State;
 pub(crate) use place::{DEFAULT_NAME, Place};
 
@@ -33,8 +34,12 @@ pub(crate) struct Options {
     pub(crate) auth: bool,
     /// The functions have the test faults compiled in, and the switch for them is on.
     pub(crate) faults: bool,
+    /// The local cloud keeps what it holds over a restart.
+    pub(crate) persist: bool,
     /// Values for the template's parameters, beside the token.
     pub(crate) parameters: BTreeMap<String, String>,
+    /// Variables of every function, beside the template's.
+    pub(crate) function_environment: BTreeMap<String, String>,
 }
 
 /// A stack that goes on after this process, until `down`.
@@ -99,6 +104,29 @@ impl Attached {
     fn keep(&mut self) {
         self.cloud.forget();
         self.kept = true;
+    }
+
+    /// Ends the local cloud with all that it runs, and starts it again with what it saved.
+    pub(crate) fn restart(&mut self, options: &Options) -> Result<()> {
+        let state = self.state()?;
+        members::end(state.pid, &state.nonce, Some(&mut self.cloud))?;
+        let (state, cloud) = launch::start_again(&self.place, &deploy::venv()?, options, state)?;
+        self.cloud = cloud;
+        launch::wait_until_ready(&self.place, state, &mut self.cloud)?;
+        Ok(())
+    }
+
+    /// The processes of its functions, as they are now.
+    pub(crate) fn functions(&self) -> Result<Vec<Member>> {
+        let state = self.state()?;
+        let mut members = members::all(&state.nonce);
+        members.retain(|member| member.pid() != state.pid);
+        Ok(members)
+    }
+
+    fn state(&self) -> Result<State> {
+        let state = self.place.state()?;
+        state.with_context(|| format!("the stack `{}` has no state", self.place.name()))
     }
 }
 

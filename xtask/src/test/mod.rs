@@ -13,7 +13,7 @@ use crate::functions::{self, Build};
 use crate::stack::{self, Attached, Options};
 use crate::tools::{self, cargo};
 use crate::venv::Venv;
-use crate::{models, paths, process};
+use crate::{models, paths, process, soak};
 use report::Report;
 use settings::Settings;
 
@@ -53,12 +53,14 @@ fn with_stacks(assets: &Path, nextest: &[String], report: &mut Report) -> Result
         faults: true,
         auth: false,
         parameters: settings.parameters(),
+        ..Options::default()
     };
     let test = stack::attached("test", &test)?;
     let auth = Options {
         faults: false,
         auth: true,
         parameters: settings.auth_parameters(),
+        ..Options::default()
     };
     let auth = stack::attached("test-auth", &auth)?;
 
@@ -74,7 +76,12 @@ fn with_stacks(assets: &Path, nextest: &[String], report: &mut Report) -> Result
         pytest("localstack/tests/built", &variables, report)?;
         pytest("localstack/tests/auth", &variables, report)?;
     }
-    report.nextest(nextest_run(&[], nextest)?.envs(variables))
+    report.nextest(nextest_run(&[], nextest)?.envs(variables))?;
+    drop((test, auth));
+    if nextest.is_empty() {
+        report.soak(soak::run(&soak::Args::short()))?;
+    }
+    Ok(())
 }
 
 /// What the black-box tests need to know of the stacks.

@@ -74,6 +74,22 @@ impl Report {
         Ok(())
     }
 
+    /// Counts a soak, which has shown by itself what there was to see.
+    pub(super) fn soak(&mut self, result: Result<()>) -> Result<()> {
+        crate::interrupt::check()?;
+        let failed = u64::from(result.is_err());
+        if let Err(error) = result {
+            eprintln!("  {error:#}");
+            self.broken.push("soak");
+        }
+        self.add(Counts {
+            passed: 1 - failed,
+            failed,
+            skipped: 0,
+        });
+        Ok(())
+    }
+
     /// Prints the sum, as the last line, and fails if anything did.
     pub(super) fn conclude(&self) -> Result<()> {
         let Counts {

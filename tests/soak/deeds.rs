@@ -1,0 +1,65 @@
+//! What befalls the stack while the load runs.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use mesh_tests::Cloud;
+
+use crate::ledger::Ledger;
+use crate::plan::Plan;
+
+/// Runs the janitor every second, which stands for its minute.
+pub(crate) fn run_janitor(over: &AtomicBool) {
+    let cloud = Cloud::new();
+    while !over.load(Ordering::Relaxed) {
+        // It fails like anyone: what it left undone is due at its next run.
+        let _failed = cloud.try_run_janitor();
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Kills and pauses the functions' processes at random, and restarts the local cloud when a third and two thirds of the
+/// tasks are in.
+pub(crate) fn befall(plan: &Plan, ledger: &Ledger, over: &AtomicBool) {
+    let mut rng = Rng::with_seed(plan.seed ^ 0x5eed);
+    let third = plan.tasks.len() / 3;
+    let mut restarts = [third, 2 * third].into_iter().peekable();
+    let mut done = BTreeMap::<String, u32>::new();
+    let cloud = Cloud::new();
+    let mut next = Instant::now() + Duration::from_secs(2);
+    while !over.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(50));
+        let is_time = Instant::now() >= next;
+        let request = if restarts.next_if(|at| ledger.counts().tasks >= *at).is_some() {
+            "restart".to_owned()
+        } else if is_time && rng.u32(0..100) < 65 {
+            format!("kill {}", rng.u32(..))
+        } else if is_time {
+            format!("pause {} {}", rng.u32(..), rng.u32(4_500..7_000))
+        } else {
+            continue;
+        };
+        let Some(deed) = ask(&request) else { return };
+        if request == "restart" {
+            ledger.catch_up(&cloud);
+        }
+        *done.entry(deed).or_default() += 1;
+        next = Instant::now() + Duration::from_millis(rng.u64(1_000..4_000));
+    }
+    for (deed, times) in done {
+        println!("soak: {times} times: {deed}");
+    }
+}
+
+/// Asks whoever owns the stack for a deed and waits until it is done.
+fn ask(request: &str) -> Option<String> {
+    println!("do {request}");
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.is_ok_and(|bytes| bytes > 0)
+        .then(|| answer.trim().to_owned())
+}

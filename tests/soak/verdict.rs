@@ -1,0 +1,151 @@
+//! At the end every task must be where its plan says.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use mesh_tests::{Api, Cloud, eventually, setting};
+
+use crate::ledger::{Books, Ledger};
+use crate::load::Answer;
+use crate::plan::{End, Plan, Planned};
+use crate::rules::State;
+
+/// How many findings are shown with their task's whole history.
+const SHOWN: usize = 10;
+
+/// Holds everything against the plan, prints what was found, and says how many findings that is.
+pub(crate) fn of(plan: &Plan, answers: &HashMap<u32, Answer>, ledger: &Ledger, cloud: &Cloud) -> usize {
+    for queue in ["TEXT_QUEUE_URL", "IMAGE_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"] {
+        eventually(&format!("{queue} is empty"), || {
+            (cloud.messages(&setting(queue)) == 0).then_some(())
+        });
+    }
+    let items = eventually("the table answers", || cloud.items().ok());
+    let books = ledger.books();
+    let mut findings: Vec<(u32, String)> = books.violations.clone();
+    let mut standing = BTreeMap::<u32, Vec<State>>::new();
+    for state in items.iter().filter_map(State::of) {
+        standing.entry(state.number).or_default().push(state);
+    }
+    let mut ends = BTreeMap::<String, u32>::new();
+    let mut dead = BTreeSet::new();
+    for task in &plan.tasks {
+        let found = judge(task, answers.get(&task.number), standing.get(&task.number));
+        match found {
+            Ok(state) => {
+                *ends.entry(state.status.clone()).or_default() += 1;
+                if state.status == "failed" && task.end() == End::DeadLetter {
+                    dead.insert(state.id.clone());
+                }
+                let noted = books.tasks.get(&task.number).map(|account| &account.last);
+                if noted.is_none_or(|noted| noted.status != state.status) {
+                    findings.push((task.number, format!("the ledger ends otherwise: {noted:?}")));
+                }
+            }
+            Err(why) => findings.push((task.number, why)),
+        }
+    }
+    let listed = dead_letters(&Api::new());
+    if listed != dead {
+        let odd: Vec<_> = listed.symmetric_difference(&dead).collect();
+        findings.push((0, format!("the dead letters are not exactly the poison: {odd:?}")));
+    }
+    println!(
+        "soak: ends: {ends:?}; dead letters: {}; queues empty",
+        listed.len()
+    );
+    println!("soak: writes: {:?}", books.moves);
+    show(&findings, &books);
+    findings.len()
+}
+
+/// The task's one item, if it is as it should be.
+fn judge<'a>(
+    task: &Planned,
+    answer: Option<&Answer>,
+    standing: Option<&'a Vec<State>>,
+) -> Result<&'a State, String> {
+    let answer = answer.ok_or("it was never accepted")?;
+    let [state] = standing.map_or(&[][..], Vec::as_slice) else {
+        return Err(format!(
+            "accepted as {}, and the table holds {standing:?}",
+            answer.id
+        ));
+    };
+    if state.id != answer.id {
+        return Err(format!(
+            "accepted as {}, and the table holds {}",
+            answer.id, state.id
+        ));
+    }
+    if !state.is_final() {
+        return Err(format!("it is not final: {}", state.shown()));
+    }
+    let is_cancelled = state.status == "cancelled";
+    if answer.is_cancelled && !answer.is_revived {
+        return if is_cancelled {
+            Ok(state)
+        } else {
+            Err(format!("its cancel was confirmed, and it is {}", state.status))
+        };
+    }
+    if is_cancelled {
+        return if answer.may_be_cancelled {
+            Ok(state)
+        } else {
+            Err("nobody cancelled it".to_owned())
+        };
+    }
+    let error = state.error.as_deref().unwrap_or_default();
+    let fits = match task.end() {
+        End::Completed => state.status == "completed" && error.is_empty(),
+        End::Permanent(code) => {
+            state.status == "failed" && error.contains("permanent") && error.contains(code)
+        }
+        End::DeadLetter => {
+            state.status == "failed" && (error.contains("exhausted") || error.contains("timeout"))
+        }
+    };
+    if fits {
+        Ok(state)
+    } else {
+        Err(format!(
+            "it should be {:?}, and is {} {error}",
+            task.end(),
+            state.status
+        ))
+    }
+}
+
+/// The ids that the API lists.
+fn dead_letters(api: &Api) -> BTreeSet<String> {
+    let headers = [("x-service-token", api.token())];
+    let mut ids = BTreeSet::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/v1/dead-letters?limit=100{cursor}");
+        let page = eventually("the dead letters are listed", || {
+            api.try_send("GET", &path, &headers, None)
+                .ok()
+                .filter(|page| page.status == 200)
+        });
+        for letter in page.body["dead_letters"].as_array().into_iter().flatten() {
+            ids.insert(letter["id"].as_str().unwrap_or_default().to_owned());
+        }
+        match page.body["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return ids,
+        }
+    }
+}
+
+fn show(findings: &[(u32, String)], books: &Books) {
+    for (number, why) in findings.iter().take(SHOWN) {
+        println!("\nsoak: task {number}: {why}");
+        for line in books.tasks.get(number).map_or(&[][..], |account| &account.lines) {
+            println!("    {line}");
+        }
+    }
+    if findings.len() > SHOWN {
+        println!("\nsoak: and {} more", findings.len() - SHOWN);
+    }
+}
