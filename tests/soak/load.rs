@@ -14,7 +14,7 @@ use crate::plan::{Plan, Planned};
 
 const CLIENTS: usize = 6;
 /// So many tasks may be open before the clients hold back: else nothing is ever cancelled while it runs.
-const MOST_OPEN: usize = 400;
+const MOST_OPEN: usize = 600;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a client was told.

@@ -31,6 +31,8 @@ pub(crate) enum Wish {
     Throttled(u32),
     /// An answer that takes so many milliseconds longer.
     Slow(u32),
+    /// An answer after its first worker froze for so many milliseconds, until another had begun.
+    Stalled(u32),
     /// An answer about a large input, or a large one.
     Large,
     /// A run that panics.
@@ -103,6 +105,7 @@ impl Plan {
             Wish::Transient(failures) => (format!("transient:{failures}"), ATTEMPTS),
             Wish::Throttled(times) => (format!("throttle:{times}"), ATTEMPTS),
             Wish::Slow(milliseconds) => (format!("slow:{milliseconds}"), ATTEMPTS),
+            Wish::Stalled(milliseconds) => (format!("stall:{milliseconds}"), ATTEMPTS),
             Wish::Panic => ("panic".to_owned(), ATTEMPTS),
             Wish::Poison(attempts) => ("transient:99".to_owned(), attempts),
             Wish::Killer => ("abort".to_owned(), 2),
@@ -142,6 +145,7 @@ impl Planned {
             41..=55 => Wish::Broken,
             56..=75 => Wish::Large,
             76..=85 => Wish::Slow(rng.u32(300..2_500)),
+            216..=220 => Wish::Stalled(rng.u32(5_000..7_000)),
             86..=115 => Wish::Throttled(rng.u32(1..=2)),
             116..=215 => Wish::Transient(rng.u32(1..=3)),
             _ => Wish::Plain,
@@ -163,9 +167,12 @@ impl Planned {
             Wish::Panic => End::Permanent("panic"),
             Wish::Broken => End::Permanent("invalid_image"),
             Wish::Poison(_) | Wish::Killer | Wish::Overdue => End::DeadLetter,
-            Wish::Plain | Wish::Transient(_) | Wish::Throttled(_) | Wish::Slow(_) | Wish::Large => {
-                End::Completed
-            }
+            Wish::Plain
+            | Wish::Transient(_)
+            | Wish::Throttled(_)
+            | Wish::Slow(_)
+            | Wish::Stalled(_)
+            | Wish::Large => End::Completed,
         }
     }
 

@@ -215,6 +215,24 @@ mod serial {
     }
 
     #[test]
+    fn a_frozen_workers_task_is_given_to_another_and_its_late_finish_is_refused() {
+        let (api, cloud) = (Api::new(), Cloud::new());
+        let id = api.submit_image(&small_picture(), &[("fault", "stall:4800")]);
+        let task = tended(&api, &cloud, &id);
+        assert_eq!(
+            (&task["status"], &task["attempt"]),
+            (&json!("completed"), &json!(2)),
+            "{task}"
+        );
+        let outcomes = [&task["attempts"][0]["outcome"], &task["attempts"][1]["outcome"]];
+        assert_eq!(outcomes, ["lost", "completed"], "{task}");
+        eventually("the first worker's finish is refused", || {
+            logged(&["a stale worker's finish was refused", &id]).pop()
+        });
+        assert_eq!(api.show(&id), task, "and changes nothing");
+    }
+
+    #[test]
     fn a_backlog_is_not_taken_for_a_loss() {
         const TASKS: usize = 5_000;
         const RUN: usize = 100;

@@ -33,6 +33,10 @@ pub(crate) struct Asset {
 impl Manifest {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("{} is not as it should be", path.display()))
+        Self::parse(&text).with_context(|| format!("{} is not as it should be", path.display()))
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        Ok(toml::from_str(text)?)
     }
 }

@@ -32,8 +32,8 @@ const PARAMETERS: [(&str, &str); 8] = [
     ("RetryCapSeconds", "2"),
     ("LeaseSeconds", "3"),
     ("DueAfterSeconds", "3"),
-    ("TextConcurrency", "2"),
-    ("ImageConcurrency", "2"),
+    ("TextConcurrency", "6"),
+    ("ImageConcurrency", "3"),
 ];
 
 #[derive(Debug, clap::Args)]

@@ -24,7 +24,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
-use mesh_task::{Condition, Field, Write};
+use mesh_task::{Change, Condition, Field, Status, Write};
 
 const MOST_DELAY: Duration = Duration::from_secs(2);
 
@@ -202,7 +202,7 @@ pub(crate) fn as_broken(write: &Write) -> Write {
         LazyLock::new(|| std::env::var("AI_MESH_BROKEN").ok().filter(|_| are_awake()));
     let guards: &[Field] = match BROKEN.as_deref() {
         Some("fence") => &[Field::Fence],
-        Some("claim") => &[Field::Status, Field::LeaseUntil, Field::NextAttemptAt],
+        Some("claim") if is_claim(write) => &[Field::Status, Field::LeaseUntil, Field::NextAttemptAt],
         _ => &[],
     };
     let mut write = write.clone();
@@ -212,15 +212,26 @@ pub(crate) fn as_broken(write: &Write) -> Write {
     write
 }
 
+fn is_claim(write: &Write) -> bool {
+    write
+        .changes
+        .contains(&Change::Set(Field::Status, Status::Processing.as_str().into()))
+}
+
 /// The condition as if whatever it asks of these fields were so; none if it asks nothing else.
 fn without(condition: &Condition, fields: &[Field]) -> Option<Condition> {
     match condition {
         Condition::All(conditions) => {
-            let left: Vec<_> = conditions
+            let mut left: Vec<_> = conditions
                 .iter()
                 .filter_map(|condition| without(condition, fields))
                 .collect();
-            (!left.is_empty()).then_some(Condition::All(left))
+            match left.len() {
+                0 => None,
+                // DynamoDB takes no parentheses around a single condition that has its own.
+                1 => left.pop(),
+                _ => Some(Condition::All(left)),
+            }
         }
         Condition::Any(conditions) => {
             let left: Option<Vec<_>> = conditions

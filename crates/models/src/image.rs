@@ -90,7 +90,7 @@ pub fn sniff(file: &[u8]) -> Result<ImageKind, ImageError> {
 
 /// A decoded picture as stored, and how it must be turned to be upright. Always 8 bits a channel.
 #[derive(Debug)]
-pub(crate) struct Picture {
+pub struct Picture {
     stored: DynamicImage,
     orientation: Orientation,
 }
@@ -100,7 +100,7 @@ impl Picture {
     ///
     /// # Errors
     /// [`ImageError`], by the first of these that fails: bytes, type, sides and pixels, content.
-    pub(crate) fn decode(file: &[u8]) -> Result<Self, ImageError> {
+    pub fn decode(file: &[u8]) -> Result<Self, ImageError> {
         if file.len() > MAX_BYTES {
             return Err(ImageError::too_large(
                 format!("{} bytes", file.len()),
@@ -125,7 +125,8 @@ impl Picture {
     }
 
     /// Width and height once upright.
-    pub(crate) fn size(&self) -> (u32, u32) {
+    #[must_use]
+    pub fn size(&self) -> (u32, u32) {
         let (width, height) = (self.stored.width(), self.stored.height());
         if self.is_turned() {
             (height, width)
@@ -143,7 +144,8 @@ impl Picture {
     }
 
     /// The picture upright, scaled to this width and height, in RGB; what is transparent shows white.
-    pub(crate) fn upright(&self, width: u32, height: u32) -> image::RgbImage {
+    #[must_use]
+    pub fn upright(&self, width: u32, height: u32) -> image::RgbImage {
         let (width, height) = if self.is_turned() {
             (height, width)
         } else {

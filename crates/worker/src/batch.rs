@@ -131,6 +131,10 @@ impl<R: Runner> Worker<R> {
     /// Holds a running task for one more lease. An answer says that it is no longer this worker's: it was cancelled, or
     /// taken over after a pause.
     async fn renew(&self, task: &Task) -> Option<Answer> {
+        #[cfg(feature = "faults")]
+        if crate::faults::is_stalled(task) {
+            return None;
+        }
         let renew = task.renew(Timestamp::now() + self.lease);
         match self.table.write(&task.tenant, task.id, &renew).await {
             Ok(Landed::Yes(_)) => None,

@@ -7,6 +7,8 @@
 //! - `hang`: its run ends when it is stopped,
 //! - `deaf`: its run does not end even then,
 //! - `slow:MILLISECONDS`: its run takes as much longer, unless it is stopped,
+//! - `stall:MILLISECONDS`: its first run takes as much longer, and its lease is not renewed meanwhile, as if the process
+//!   were frozen; the second takes as much longer, and is renewed,
 //! - `throttle:N`: the first N runs are turned away as too many,
 //! - `busy:SECONDS`: its first run is turned away and told to come back after that time,
 //! - `faces:N`: it answers with that many faces,
@@ -57,6 +59,12 @@ impl<R: Runner> Runner for Faulty<R> {
     }
 }
 
+/// Whether the task's process plays dead while it runs.
+pub(crate) fn is_stalled(task: &Task) -> bool {
+    let stalls = |fault: &String| fault.starts_with("stall:");
+    mesh_cloud::faults::are_awake() && task.attempt == 1 && task.metadata.get("fault").is_some_and(stalls)
+}
+
 /// Writes a task's end with the calls failing that it asks for.
 pub(crate) async fn around<F: Future>(task: &Task, settling: F) -> F::Output {
     match task
@@ -104,6 +112,10 @@ fn strike(job: &Job, stop: &Stop) -> Option<Result<TaskResult, RunError>> {
             std::thread::park();
         },
         "slow" => wait(stop, Some(Duration::from_millis(number.into()))).then(|| Err(RunError::timeout())),
+        "stall" if attempt <= 2 => {
+            let longer = Duration::from_millis(number.into());
+            wait(stop, Some(longer)).then(|| Err(RunError::timeout()))
+        }
         "faces" => Some(Ok(faces(number as usize))),
         _ => None,
     }
