@@ -4,12 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mesh_tests::{Api, Cloud, PATIENCE, eventually, setting};
+use mesh_tests::{Api, Cloud, eventually, setting};
 
 use crate::ledger::{Books, Ledger};
 use crate::load::Answer;
 use crate::plan::{End, Plan, Planned};
 use crate::rules::State;
+
+/// What is not as it should be; of which task, if it is one's.
+type Finding = (Option<u32>, String);
+
+/// How long a queue may take to drain: a message of the dead-letter queue whose janitor was killed is hidden for 300 s.
+const DRAINED_WITHIN: Duration = Duration::from_secs(330);
 
 /// How many findings are shown with their task's whole history.
 const SHOWN: usize = 10;
@@ -18,10 +24,11 @@ const SHOWN: usize = 10;
 pub(crate) fn of(plan: &Plan, answers: &HashMap<u32, Answer>, ledger: &Ledger, cloud: &Cloud) -> usize {
     let items = eventually("the table answers", || cloud.items().ok());
     let books = ledger.books();
-    let mut findings: Vec<(u32, String)> = books.violations.clone();
+    let of_task = |(number, why): &(u32, String)| (Some(*number), why.clone());
+    let mut findings: Vec<Finding> = books.violations.iter().map(of_task).collect();
     let queues = ["TEXT_QUEUE_URL", "IMAGE_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"];
     for queue in queues.into_iter().filter(|queue| !drains(cloud, queue)) {
-        findings.push((0, format!("{queue} does not drain to empty")));
+        findings.push((None, format!("{queue} does not drain to empty")));
     }
     let mut standing = BTreeMap::<u32, Vec<State>>::new();
     for state in items.iter().filter_map(State::of) {
@@ -39,16 +46,19 @@ pub(crate) fn of(plan: &Plan, answers: &HashMap<u32, Answer>, ledger: &Ledger, c
                 }
                 let noted = books.tasks.get(&task.number).map(|account| &account.last);
                 if noted.is_none_or(|noted| noted.status != state.status) {
-                    findings.push((task.number, format!("the ledger ends otherwise: {noted:?}")));
+                    findings.push((Some(task.number), format!("the ledger ends otherwise: {noted:?}")));
                 }
             }
-            Err(why) => findings.push((task.number, why)),
+            Err(why) => findings.push((Some(task.number), why)),
         }
     }
     let listed = dead_letters(&Api::new());
     if listed != dead {
         let odd: Vec<_> = listed.symmetric_difference(&dead).collect();
-        findings.push((0, format!("the dead letters are not exactly the poison: {odd:?}")));
+        findings.push((
+            None,
+            format!("the dead letters are not exactly the poison: {odd:?}"),
+        ));
     }
     println!("soak: ends: {ends:?}; dead letters: {}", listed.len());
     println!("soak: writes: {:?}", books.moves);
@@ -58,7 +68,7 @@ pub(crate) fn of(plan: &Plan, answers: &HashMap<u32, Answer>, ledger: &Ledger, c
 
 /// Whether a queue is empty in the end: what was sent in vain is dropped, what is hidden for a while comes back.
 fn drains(cloud: &Cloud, queue: &str) -> bool {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + DRAINED_WITHIN;
     while cloud.messages(&setting(queue)) > 0 {
         if Instant::now() > deadline {
             return false;
@@ -148,8 +158,12 @@ fn dead_letters(api: &Api) -> BTreeSet<String> {
     }
 }
 
-fn show(findings: &[(u32, String)], books: &Books) {
+fn show(findings: &[Finding], books: &Books) {
     for (number, why) in findings.iter().take(SHOWN) {
+        let Some(number) = number else {
+            println!("\nsoak: {why}");
+            continue;
+        };
         println!("\nsoak: task {number}: {why}");
         for line in books.tasks.get(number).map_or(&[][..], |account| &account.lines) {
             println!("    {line}");

@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "building the soak",
         "soak-build",
     )?;
-    let mut stack = stack::attached("soak", &options)?;
+    let mut stack = stack::attached(&format!("soak-{}", args.seed), &options)?;
     let mut command = load(args, &stack)?;
     let mut load = Running::spawn(&mut command, Kind::Tool)?;
     let mut answers = load.child.stdin.take().context("the soak has no input")?;
