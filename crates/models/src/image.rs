@@ -117,7 +117,7 @@ impl Picture {
                 None => return Err(ImageError::invalid(kind, "its end is missing")),
                 Some(frames) => frames
                     .into_iter()
-                    .try_for_each(|(width, height)| check(width, height))?,
+                    .try_for_each(|(width, height)| check(kind, width, height))?,
             },
             _ => {}
         }
@@ -185,8 +185,14 @@ fn on_white(picture: DynamicImage) -> image::RgbImage {
     })
 }
 
-/// Refuses a picture over the limits of sides and pixels.
-fn check(width: u32, height: u32) -> Result<(), ImageError> {
+/// Refuses a picture without pixels, or over the limits of sides and pixels.
+fn check(kind: ImageKind, width: u32, height: u32) -> Result<(), ImageError> {
+    if width == 0 || height == 0 {
+        return Err(ImageError::invalid(
+            kind,
+            format!("it says to have {width} x {height} pixels"),
+        ));
+    }
     let size = || format!("{width} x {height} pixels");
     if width.max(height) > MAX_SIDE {
         return Err(ImageError::too_large(size(), format!("{MAX_SIDE} pixels a side")));
@@ -210,7 +216,7 @@ fn decode_png(file: &[u8]) -> Result<Picture, ImageError> {
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let (width, height) = decoder.read_header_info().map_err(png_error)?.size();
-    check(width, height)?;
+    check(ImageKind::Png, width, height)?;
 
     let mut reader = decoder.read_info().map_err(png_error)?;
     let bytes = reader
@@ -253,7 +259,7 @@ fn decode_other(file: &[u8], kind: ImageKind) -> Result<Picture, ImageError> {
     reader.no_limits();
     let mut decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();
-    check(width, height)?;
+    check(kind, width, height)?;
     if decoder.total_bytes() > MAX_DECODER_BYTES {
         return Err(over_memory());
     }

@@ -15,7 +15,10 @@ use crate::process::Running;
 pub(super) const VARIABLE: &str = "AI_MESH_STACK";
 
 /// How long the local cloud may take to end its functions and itself.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same where it saves first what it holds.
+pub(super) const PATIENCE_TO_SAVE: Duration = Duration::from_secs(90);
 
 /// How long its functions may outlive it: nobody is left to end them in order.
 const ORPHANS: Duration = Duration::from_secs(1);
@@ -30,9 +33,14 @@ pub(super) fn leads(pid: u32, nonce: &str) -> bool {
 
 /// Ends all processes with the nonce: the leader is asked first, since it ends the others in order; what is left then
 /// is killed. `cloud` is the leader's handle where it is our own child, which must be waited for.
-pub(super) fn end(leader: u32, nonce: &str, mut cloud: Option<&mut Running>) -> Result<()> {
+pub(super) fn end(
+    leader: u32,
+    nonce: &str,
+    mut cloud: Option<&mut Running>,
+    patience: Duration,
+) -> Result<()> {
     signal(leader, nonce, Signal::TERM);
-    let mut deadline = Instant::now() + PATIENCE;
+    let mut deadline = Instant::now() + patience;
     let mut killed = false;
     // A process has no environment for the moment of an exec, so only a second look tells that none is left.
     let mut none_left = false;
@@ -154,7 +162,7 @@ mod tests {
     fn a_stale_pid_of_another_process_is_left_alone() {
         let mut stranger = sleeper("another-nonce");
         assert!(!leads(stranger.id(), "my-nonce"));
-        end(stranger.id(), "my-nonce", None).unwrap();
+        end(stranger.id(), "my-nonce", None, PATIENCE).unwrap();
         assert!(stranger.try_wait().unwrap().is_none(), "the stranger was ended");
         stranger.kill().unwrap();
         stranger.wait().unwrap();
@@ -170,7 +178,7 @@ mod tests {
         }
         // Waits like the system's init would.
         let waiting = std::thread::spawn(move || child.wait());
-        end(u32::MAX, &nonce, None).unwrap();
+        end(u32::MAX, &nonce, None, PATIENCE).unwrap();
         assert!(!waiting.join().unwrap().unwrap().success());
     }
 }

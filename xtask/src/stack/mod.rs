@@ -109,7 +109,8 @@ impl Attached {
     /// Ends the local cloud with all that it runs, and starts it again with what it saved.
     pub(crate) fn restart(&mut self, options: &Options) -> Result<()> {
         let state = self.state()?;
-        members::end(state.pid, &state.nonce, Some(&mut self.cloud))?;
+        let patience = members::PATIENCE_TO_SAVE;
+        members::end(state.pid, &state.nonce, Some(&mut self.cloud), patience)?;
         let (state, cloud) = launch::start_again(&self.place, &deploy::venv()?, options, state)?;
         self.cloud = cloud;
         launch::wait_until_ready(&self.place, state, &mut self.cloud)?;
@@ -212,7 +213,7 @@ fn healthy(place: &Place) -> Result<Option<State>> {
 fn clear(place: &Place, cloud: Option<&mut Running>) -> Result<()> {
     if let Some(state) = place.state()? {
         let step = Step::start(&format!("stopping the stack `{}`", place.name()));
-        members::end(state.pid, &state.nonce, cloud)?;
+        members::end(state.pid, &state.nonce, cloud, members::PATIENCE)?;
         step.done("");
     }
     if place.env().exists() {

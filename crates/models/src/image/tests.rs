@@ -40,6 +40,17 @@ fn every_kind_is_told_by_its_content_and_decoded() {
     assert_eq!(quarters(&Picture::decode(LOSSY_WEBP).unwrap()), [RED; 4]);
 }
 
+/// Found by fuzzing: a GIF's screen may have no height though its frame has pixels.
+#[test]
+fn a_picture_without_pixels_is_refused() {
+    let mut file = encode(&corners(8, 6), ImageKind::Gif);
+    // The screen's height, two bytes in.
+    file[8..10].fill(0);
+    let error = refusal(&file);
+    assert_eq!(error.code(), "invalid_image", "{error}");
+    assert!(error.to_string().contains("8 x 0 pixels"), "{error}");
+}
+
 #[test]
 fn what_is_no_image_or_of_another_type_is_unsupported() {
     let files: [&[u8]; 8] = [
