@@ -22,7 +22,7 @@ pub(crate) fn run_janitor(over: &AtomicBool) {
     }
 }
 
-/// Kills and pauses the functions' processes at random, and restarts the local cloud when a third and two thirds of the
+/// Kills, pauses and starves the functions' processes at random, and restarts the local cloud when a third and two thirds of the
 /// tasks are in.
 pub(crate) fn befall(plan: &Plan, ledger: &Ledger, over: &AtomicBool) {
     let mut rng = Rng::with_seed(plan.seed ^ 0x5eed);
@@ -36,10 +36,12 @@ pub(crate) fn befall(plan: &Plan, ledger: &Ledger, over: &AtomicBool) {
         let is_time = Instant::now() >= next;
         let request = if restarts.next_if(|at| ledger.counts().tasks >= *at).is_some() {
             "restart".to_owned()
-        } else if is_time && rng.u32(0..100) < 65 {
-            format!("kill {}", rng.u32(..))
         } else if is_time {
-            format!("pause {} {}", rng.u32(..), rng.u32(4_500..7_000))
+            match rng.u32(0..100) {
+                0..60 => format!("kill {}", rng.u32(..)),
+                60..70 => format!("fill {}", rng.u32(..)),
+                _ => format!("pause {} {}", rng.u32(..), rng.u32(4_500..7_000)),
+            }
         } else {
             continue;
         };

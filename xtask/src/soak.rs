@@ -145,6 +145,10 @@ fn perform(request: &str, stack: &mut Attached, options: &Options) -> Result<Str
             member.signal(Signal::KILL);
             Ok("killed")
         }),
+        ["fill", roll] => strike(stack, roll, |member| {
+            member.refuse_files();
+            Ok("no room for files was left to")
+        }),
         ["pause", roll, milliseconds] => {
             let time = Duration::from_millis(milliseconds.parse()?);
             strike(stack, roll, |member| {

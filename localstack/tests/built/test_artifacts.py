@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.server
 import os
 import re
+import resource
 import shutil
 import subprocess
 import threading
@@ -22,6 +23,7 @@ from localstack import package
 LIBRARY = "lib/libonnxruntime.so"
 CONTENTS = {
     "ApiFunction": ["bootstrap"],
+    "JanitorFunction": ["bootstrap"],
     "ImageWorkerFunction": ["bootstrap", LIBRARY, "models/centerface/model.onnx"],
     "TextWorkerFunction": ["bootstrap", LIBRARY, "models/sentiment/model.ort", "models/sentiment/tokenizer.json"],
 }
@@ -73,7 +75,7 @@ def test_it_asks_for_no_newer_glibc_than_lambdas(built, function):
         assert max(wanted) <= GLIBC, f"{program} wants glibc {max(wanted)}"
 
 
-@pytest.mark.parametrize("function", ["ImageWorkerFunction", "TextWorkerFunction"])
+@pytest.mark.parametrize("function", CONTENTS)
 def test_faults_are_in_the_test_build_and_not_in_the_release(built, function):
     assert FAULT_SWITCH in (folder_of("AI_MESH_FAULT_ARTIFACTS") / function / "bootstrap").read_bytes()
     assert FAULT_SWITCH not in (built / function / "bootstrap").read_bytes()
@@ -108,8 +110,14 @@ class _RuntimeApiHandler(http.server.BaseHTTPRequestHandler):
         """The test says what matters."""
 
 
+def full_disks() -> None:
+    """Whoever writes to a file from here on is ended by a signal."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
 @pytest.mark.parametrize("function", CONTENTS)
-def test_it_starts_from_its_own_folder(built, function, running, tmp_path):
+@pytest.mark.parametrize("before", [None, full_disks])
+def test_it_starts_from_its_own_folder_and_writes_no_file(built, function, before, running, tmp_path):
     # Away from the repository, so that nothing of it can be found by chance.
     folder = Path(shutil.copytree(built / function, tmp_path / "task"))
     api = RuntimeApi()
@@ -128,20 +136,24 @@ def test_it_starts_from_its_own_folder(built, function, running, tmp_path):
         "LAMBDA_TASK_ROOT": str(folder),
         "PATH": os.environ["PATH"],
     }
-    log = tmp_path / "log"
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            [folder / "bootstrap"], cwd=folder, env=environment, stdout=sink, stderr=subprocess.STDOUT
-        )
+    process = subprocess.Popen(
+        [folder / "bootstrap"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=before,
+    )
     try:
         api.heard.wait(INIT_SECONDS)
-        said = log.read_text(errors="replace")
-        assert api.errors == [], said
-        assert api.paths[:1] == ["/2018-06-01/runtime/invocation/next"], f"it never asked for an event:\n{said}"
-        assert process.poll() is None, said
+        ended = process.poll()
     finally:
         process.kill()
-        process.wait()
+        said, _ = process.communicate()
         api.over.set()
         api.shutdown()
         api.server_close()
+    assert ended is None, f"it ended with {ended}:\n{said}"
+    assert api.errors == [], said
+    assert api.paths[:1] == ["/2018-06-01/runtime/invocation/next"], f"it never asked for an event:\n{said}"

@@ -7,7 +7,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, pidfd_open, pidfd_send_signal, prlimit};
 
 use crate::process::Running;
 
@@ -103,6 +103,20 @@ impl Member {
             || "a process that has ended".to_owned(),
             |name| String::from_utf8_lossy(name).into_owned(),
         )
+    }
+
+    /// Lets it write to no file any more, as if all disks were full.
+    pub(crate) fn refuse_files(&self) {
+        let none = Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        if carries(self.pid, &self.nonce)
+            && let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
+        {
+            // It may have ended by now: then it writes nothing either.
+            let _ = prlimit(Some(pid), Resource::Fsize, none);
+        }
     }
 
     /// Sends it a signal, if it is still what it was.
