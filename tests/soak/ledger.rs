@@ -110,7 +110,8 @@ impl Ledger {
         let mut books = self.books();
         for state in items.iter().filter_map(State::of) {
             let known = books.tasks.get(&state.number).map(|account| &account.last);
-            if known != Some(&state) {
+            // The stream goes on meanwhile, and may be ahead of what was scanned.
+            if known.is_none_or(|known| state.age() > known.age()) {
                 books.keep(state, "found after a restart");
             }
         }

@@ -57,6 +57,11 @@ impl State {
         matches!(self.status.as_str(), "completed" | "failed" | "cancelled")
     }
 
+    /// Greater for the later one of two states of a task.
+    pub(crate) fn age(&self) -> (i64, i64, i64, bool) {
+        (self.generation, self.fence, self.updated_at, self.is_final())
+    }
+
     /// In a line of a task's history.
     pub(crate) fn shown(&self) -> String {
         let outcomes: Vec<_> = self
