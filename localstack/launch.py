@@ -124,10 +124,11 @@ def serve() -> int:
         raise InternalsChanged(f"MiniStack {installed} is installed")
 
     import ministack.app
-    from ministack.core import lambda_runtime
+    from ministack.core import iam_actions, lambda_runtime
 
     shorten_log_wait(lambda_runtime)
     send_without_delay(lambda_runtime)
+    check_batches_as_aws_does(iam_actions)
 
     # MiniStack takes its own options from the command line.
     sys.argv = ["ministack"]
@@ -167,6 +168,19 @@ def send_without_delay(lambda_runtime) -> None:
         return handler
 
     lambda_runtime.ProvidedWorker._build_handler_class = build_without_delay
+
+
+def check_batches_as_aws_does(iam_actions) -> None:
+    """SQS's batch calls have no permission of their own on AWS: SendMessageBatch is allowed by sqs:SendMessage."""
+    extract = getattr(iam_actions, "extract_iam_action", None)
+    if extract is None:
+        raise InternalsChanged("iam_actions.extract_iam_action is gone")
+
+    def extract_single(service, *arguments, **keywords):
+        action = extract(service, *arguments, **keywords)
+        return action.removesuffix("Batch") if service == "sqs" and action else action
+
+    iam_actions.extract_iam_action = extract_single
 
 
 def end_environments(lambda_runtime) -> None:

@@ -137,7 +137,7 @@ fn a_result_too_large_for_the_item_is_an_object_behind_a_link() {
 fn a_result_too_large_for_anything_fails_for_good() {
     let api = Api::new();
     let file = mesh_tests::pictures::encode(&image::DynamicImage::new_rgb8(64, 64), image::ImageFormat::Png);
-    let id = api.submit_image(&file, &[("fault", "faces:100000")]);
+    let id = api.submit_image(&file, &[("fault", "faces:65000")]);
     api.failed(&id, "permanent", "result_too_large");
 }
 

@@ -49,9 +49,10 @@ fn with_stacks(assets: &Path, nextest: &[String], report: &mut Report) -> Result
     )?;
 
     let settings = Settings::read()?;
+    // What the policies forget, a test of the code finds.
     let test = Options {
         faults: true,
-        auth: false,
+        auth: true,
         parameters: settings.parameters(),
         ..Options::default()
     };
