@@ -148,6 +148,7 @@ fn settings(host: &Host, folder: &Path) -> Vec<(&'static str, String)> {
         ("RETENTION_DAYS", text("1")),
         ("MAX_ATTEMPTS", text("3")),
         ("MAX_RECEIVES", text("3")),
+        ("ORT_DISABLE_TELEMETRY", text("1")),
         ("RETRY_BASE_SECONDS", text("1")),
         ("RETRY_CAP_SECONDS", text("1")),
         ("LOG_LEVEL", text("error")),

@@ -12,7 +12,6 @@ import os
 import re
 import resource
 import shutil
-import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -112,14 +111,13 @@ class _RuntimeApiHandler(http.server.BaseHTTPRequestHandler):
 
 
 def full_disks() -> None:
-    """Every write to a file fails from here on: the program is not ended for it, but told, as when a disk is full."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    """Whoever writes to a file from here on is ended by a signal."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 @pytest.mark.parametrize("function", CONTENTS)
 @pytest.mark.parametrize("before", [None, full_disks])
-def test_it_starts_from_its_own_folder_with_or_without_room_for_files(built, function, before, running, tmp_path):
+def test_it_starts_from_its_own_folder_and_writes_no_file(built, function, before, running, tmp_path):
     # Away from the repository, so that nothing of it can be found by chance.
     folder = Path(shutil.copytree(built / function, tmp_path / "task"))
     api = RuntimeApi()
