@@ -14,7 +14,7 @@ mod table;
 
 pub use client::sdk_config;
 pub use error::CloudError;
-pub use payloads::{Payloads, ReadError};
-pub use queue::{MAX_DELAY, Queue};
+pub use payloads::{Payloads, Pinned, ReadError, SignedUpload};
+pub use queue::{MAX_DELAY, Queue, Queues};
 pub use setup::{SettingError, init_logging, patience, retry_policies, setting};
 pub use table::{Claim, Due, KeyRecord, Landed, Page, TaskTable};

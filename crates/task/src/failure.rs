@@ -17,6 +17,10 @@ pub mod code {
     pub const IMAGE_TOO_LARGE: &str = "image_too_large";
     /// The task's input made the code that runs it panic.
     pub const PANIC: &str = "panic";
+    /// The recording is of a type that is not taken, or can't be decoded.
+    pub const INVALID_AUDIO: &str = "invalid_audio";
+    /// What was uploaded is not what its task's type takes.
+    pub const INVALID_INPUT: &str = "invalid_input";
     /// The stored input is gone.
     pub const PAYLOAD_MISSING: &str = "payload_missing";
     /// The stored input is not the one that was submitted.
