@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! lib/libonnxruntime.so
-//! models/sentiment/model.ort  models/sentiment/tokenizer.json
+//! models/sentiment/model.ort
+//! models/minilm/model.ort  models/minilm/tokenizer.json   (the tokenizer of both text models)
 //! models/centerface/model.onnx
 //! ```
 //!
@@ -13,6 +14,7 @@
 //! not caught here, and leaves a model usable.
 #![deny(missing_docs)]
 
+mod encoder;
 mod error;
 mod faces;
 mod id;
