@@ -50,11 +50,7 @@ impl Encoder {
         std::thread::scope(|scope| {
             let tokenizer = scope.spawn(|| BertTokenizer::shared(assets.join(TOKENIZER), MAX_TOKENS));
             runtime::init(assets)?;
-            let model = Model::load(
-                assets.join(model),
-                &["input_ids", "attention_mask"],
-                &[output],
-            )?;
+            let model = Model::load(assets.join(model), &["input_ids", "attention_mask"], &[output])?;
             let tokenizer = tokenizer
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;

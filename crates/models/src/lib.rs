@@ -23,6 +23,7 @@ mod runtime;
 mod sentiment;
 #[cfg(test)]
 mod testing;
+mod text;
 mod tokenizer;
 
 pub use error::{LoadError, ModelError};
@@ -31,3 +32,6 @@ pub use id::ModelId;
 pub use image::ImageError;
 pub use runtime::{Interrupt, init};
 pub use sentiment::{Sentiment, SentimentLabel, SentimentModel};
+pub use text::{
+    DEFAULT_LABELS, DEFAULT_SENTENCES, EMBEDDING_WIDTH, Embedding, TextAnswer, TextModel, TextRequest,
+};

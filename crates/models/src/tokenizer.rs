@@ -225,10 +225,7 @@ mod tests {
         assert_eq!(inner, expected);
         let some = ours.windows(&text, 3).unwrap();
         assert_eq!(some.len(), 3);
-        assert_eq!(
-            (&some[0], &some[2]),
-            (&windows[0], &windows[windows.len() - 1])
-        );
+        assert_eq!((&some[0], &some[2]), (&windows[0], &windows[windows.len() - 1]));
         assert_eq!(ours.windows("", 16).unwrap(), [[101, 102]]);
     }
 
