@@ -6,7 +6,7 @@ mod classify;
 mod sentences;
 mod summarize;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -51,7 +51,8 @@ pub enum TextRequest<'a> {
         /// Whether several labels may fit, or none. Otherwise the scores are shares of 1.
         multi_label: bool,
     },
-    /// The sentences that sum up the text. Of one with over 1,000 sentences, 1,000 spread evenly over it are weighed.
+    /// The sentences that sum up the text, none of them twice. Of a text with over 1,000 sentences, 1,000 spread evenly
+    /// over it are weighed, by their first 64 tokens each.
     Summarize {
         /// The text.
         text: &'a str,
@@ -168,6 +169,8 @@ impl TextModel {
                 let mut places = Vec::new();
                 // A summary as long as the text needs no choice.
                 if count < sentences.len() {
+                    let mut seen = HashSet::new();
+                    sentences.retain(|sentence| seen.insert(sentence.clone()));
                     for sentence in &sentences {
                         interrupt.check()?;
                         places.push(texts.add(self.beginning(sentence)?));

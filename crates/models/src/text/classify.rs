@@ -20,11 +20,13 @@ pub const DEFAULT_LABELS: [&str; 12] = [
 /// How much a difference of cosines counts. Cosines of a text and the labels beside it lie within about 0.3.
 const SHARPNESS: f32 = 20.0;
 
-/// The logistic that makes a probability of a cosine: this steep, and a half at this cosine.
-const SLOPE: f32 = 20.0;
+/// The logistic that makes a probability of a cosine: this steep, and a half at this cosine. Fitted by
+/// `models/evaluate/tune_text.py`, labels that fit and those that don't weighing the same in all.
+const SLOPE: f32 = 18.0;
 const MIDDLE: f32 = 0.2;
 
-/// The sentence that stands for a label.
+/// The sentence that stands for a label. Of ten tried by `models/evaluate/tune_text.py` this one was right most often,
+/// 87 % of 200 against 84.5 % for the bare label.
 pub(super) fn hypothesis(label: &str) -> String {
     format!("This text is about {}.", label.trim())
 }

@@ -10,8 +10,10 @@ use crate::{Interrupt, ModelError};
 /// Sentences in a summary when the client does not say how many.
 pub const DEFAULT_SENTENCES: usize = 3;
 
-/// How much nearness to the middle counts; the rest is for difference from what was chosen.
-const RELEVANCE: f32 = 0.7;
+/// How much nearness to the middle counts; the rest is for difference from what was chosen. Sentences foreign to the
+/// text differ most: of those planted by `models/evaluate/summaries.py` (its tuning part) summaries of three sentences
+/// keep out 93 % at 0.5, 97 % at 0.7, 98 % at 0.75 and 100 % at 0.9, which no longer minds repetition.
+const RELEVANCE: f32 = 0.75;
 
 /// How many of so many sentences a summary has at the most.
 pub(super) fn count(sentences: usize, most: Option<usize>, ratio: Option<f32>) -> usize {
@@ -64,29 +66,35 @@ mod tests {
     use super::*;
     use crate::text::EMBEDDING_WIDTH;
 
-    /// A vector of length 1 in the plane, so many degrees from the first axis.
-    fn at(degrees: f32) -> Embedding {
+    /// A vector of length 1, so many degrees from the first axis towards another.
+    fn at((axis, degrees): (usize, f32)) -> Embedding {
         let mut embedding = [0.0; EMBEDDING_WIDTH];
-        (embedding[1], embedding[0]) = degrees.to_radians().sin_cos();
+        (embedding[axis], embedding[0]) = degrees.to_radians().sin_cos();
         embedding
     }
 
-    fn chosen(degrees: &[f32], count: usize) -> Vec<usize> {
-        let all: Vec<Embedding> = degrees.iter().map(|&degrees| at(degrees)).collect();
+    fn chosen(places: &[(usize, f32)], count: usize) -> Vec<usize> {
+        let all: Vec<Embedding> = places.iter().copied().map(at).collect();
         let all: Vec<&Embedding> = all.iter().collect();
         choose(&all, count, &Interrupt::new()).unwrap()
     }
 
     #[test]
-    fn the_middle_comes_first_and_repeats_come_last() {
-        assert_eq!(chosen(&[-40.0, -20.0, 0.0, 20.0, 40.0], 1), [2]);
-        // The second 0 says nothing new, 90 is far from all the others.
-        assert_eq!(chosen(&[0.0, 0.0, 30.0, -30.0, 90.0], 3), [0, 2, 3]);
+    fn the_middle_comes_first() {
+        let row = [-40.0, -20.0, 0.0, 20.0, 40.0].map(|degrees| (1, degrees));
+        assert_eq!(chosen(&row, 1), [2]);
+    }
+
+    #[test]
+    fn what_was_as_good_as_said_comes_last() {
+        // The second is nearly the first, and nearer to the middle than the other two.
+        let places = [(1, 40.0), (1, 42.0), (2, 45.0), (3, 45.0)];
+        assert_eq!(chosen(&places, 3), [0, 2, 3]);
     }
 
     #[test]
     fn no_more_are_chosen_than_there_are() {
-        assert_eq!(chosen(&[0.0, 10.0], 5), [0, 1]);
+        assert_eq!(chosen(&[(1, 0.0), (1, 10.0)], 5), [0, 1]);
         assert_eq!(chosen(&[], 5), [0; 0]);
     }
 

@@ -240,6 +240,8 @@ fn a_summary_keeps_to_the_subject_and_to_the_order() {
     assert_eq!(summarize(ARTICLE, None, Some(0.3)).len(), 2);
     assert_eq!(summarize(ARTICLE, None, None).len(), DEFAULT_SENTENCES);
     assert_eq!(summarize(ARTICLE, Some(100), None), all);
+    let repeated = format!("{ARTICLE} {ARTICLE}");
+    assert_eq!(summarize(&repeated, Some(all.len()), None), all);
     assert_eq!(summarize("Only this.", None, None), ["Only this."]);
     assert_eq!(summarize("", None, None), [""; 0]);
 }
