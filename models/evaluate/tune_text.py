@@ -12,17 +12,20 @@ import numpy as np
 import pipeline
 import zero_shot
 
+# What may stand for a label: one text, or the mean of several.
 HYPOTHESES = (
-    "{}",
-    "{}.",
-    "This text is about {}.",
-    "This is about {}.",
-    "This example is {}.",
-    "The topic is {}.",
-    "A text about {}.",
-    "It is about {}.",
-    "Something about {}",
-    "{}, and what belongs to it",
+    ("{}",),
+    ("This text is about {}.",),
+    ("This is about {}.",),
+    ("It is about {}.",),
+    ("This text expresses {}.",),
+    ("The topic is {}.",),
+    ("Someone talks about {}.",),
+    ("This is related to {}.",),
+    ("{}", "This text is about {}."),
+    ("{}", "This text is about {}.", "Someone talks about {}."),
+    ("{}", "This text is about {}.", "This text expresses {}."),
+    ("{}", "This text is about {}.", "It is about {}.", "This is about {}."),
 )
 SHARPNESS = (5, 10, 15, 20, 25, 30, 40)
 
@@ -33,13 +36,16 @@ class Embedder:
         found = pipeline.answers([{"kind": "embed", "texts": [text]} for text in unique], assets)
         self.embeddings = {text: answer["embeddings"][0] for text, answer in zip(unique, found, strict=True)}
 
-    def cosines(self, items: list[zero_shot.Item], hypothesis: str) -> list[dict[str, float]]:
+    def cosines(self, items: list[zero_shot.Item], hypotheses: tuple[str, ...]) -> list[dict[str, float]]:
         """Of each item's text and every label of its set."""
+
+        def stands_for(label: str) -> np.ndarray:
+            mean = np.mean([self.embeddings[hypothesis.format(label)] for hypothesis in hypotheses], axis=0)
+            return mean / np.linalg.norm(mean)
+
+        sets = {name: {label: stands_for(label) for label in labels} for name, labels in zero_shot.TUNING.items()}
         return [
-            {
-                label: float(np.dot(self.embeddings[item.text], self.embeddings[hypothesis.format(label)]))
-                for label in zero_shot.TUNING[item.set]
-            }
+            {label: float(np.dot(self.embeddings[item.text], at)) for label, at in sets[item.set].items()}
             for item in items
         ]
 
@@ -50,16 +56,18 @@ def main() -> None:
     options = parser.parse_args()
     single, double = zero_shot.single(zero_shot.TUNING), zero_shot.double(zero_shot.TUNING)
     labels = [label for of_set in zero_shot.TUNING.values() for label in of_set]
-    texts = [item.text for item in single + double] + [h.format(label) for h in HYPOTHESES for label in labels]
+    texts = [item.text for item in single + double] + [
+        h.format(label) for h in {h for several in HYPOTHESES for h in several} for label in labels
+    ]
     embedder = Embedder(options.assets, texts)
-    for hypothesis in HYPOTHESES:
-        found = embedder.cosines(single, hypothesis)
+    for hypotheses in HYPOTHESES:
+        found = embedder.cosines(single, hypotheses)
         right = [max(of, key=of.get) == item.labels[0] for of, item in zip(found, single, strict=True)]
         losses = {sharpness: loss(found, single, sharpness) for sharpness in SHARPNESS}
         best = min(losses, key=losses.get)
-        slope, middle, balanced = logistic(*pairs(found + embedder.cosines(double, hypothesis), single + double))
+        slope, middle, balanced = logistic(*pairs(found + embedder.cosines(double, hypotheses), single + double))
         print(
-            f"{hypothesis!r:30} right {100 * np.mean(right):5.1f} %, loss {losses[20]:.3f} at 20, "
+            f"{' + '.join(hypotheses)}: right {100 * np.mean(right):5.1f} %, loss {losses[20]:.3f} at 20, "
             f"{losses[best]:.3f} at {best}; logistic {slope:.1f} x (cosine - {middle:.3f}), balanced {100 * balanced:.1f} %"
         )
 

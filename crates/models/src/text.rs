@@ -32,6 +32,8 @@ const MAX_SENTENCES: usize = 1000;
 const MAX_SENTENCE_TOKENS: usize = 64;
 /// Labels whose embeddings are kept from run to run, 1.5 kB each: clients mostly ask for the same ones.
 const KEPT_LABELS: usize = 1000;
+/// In bytes; longer labels are embedded anew each time.
+const MAX_KEPT_LABEL: usize = 200;
 
 /// What is asked of a text.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,8 +81,8 @@ pub enum TextAnswer {
 #[derive(Debug)]
 pub struct TextModel {
     encoder: Encoder,
-    /// By the tokens of a label's hypothesis.
-    labels: Mutex<HashMap<Vec<i64>, Embedding>>,
+    /// The embeddings of labels that were asked for before.
+    labels: Mutex<HashMap<String, Embedding>>,
 }
 
 impl TextModel {
@@ -121,10 +123,9 @@ impl TextModel {
             plans.push(self.plan(request, &mut texts, interrupt)?);
         }
         let embeddings = self.embed(&texts.tokens, interrupt)?;
-        self.keep_labels(&plans, &texts, &embeddings);
         plans
             .into_iter()
-            .map(|plan| plan.answer(&texts, &embeddings, interrupt))
+            .map(|plan| self.answer(plan, &texts, &embeddings, interrupt))
             .collect()
     }
 
@@ -191,10 +192,16 @@ impl TextModel {
         labels
             .iter()
             .map(|label| {
-                let ids = self.encoder.tokenizer.ids(&classify::hypothesis(label))?;
-                Ok(match kept.get(&ids) {
-                    Some(embedding) => Label::Kept(Box::new(*embedding)),
-                    None => Label::New(texts.add(ids)),
+                if let Some(embedding) = kept.get(*label) {
+                    return Ok(Label::Known(Box::new(*embedding)));
+                }
+                let mut places = Vec::new();
+                for hypothesis in classify::hypotheses(label) {
+                    places.push(texts.add(self.encoder.tokenizer.ids(&hypothesis)?));
+                }
+                Ok(Label::New {
+                    name: (*label).to_owned(),
+                    places,
                 })
             })
             .collect()
@@ -215,22 +222,67 @@ impl TextModel {
         Ok(embeddings.to_vec())
     }
 
-    fn keep_labels(&self, plans: &[Plan], texts: &Texts, embeddings: &[Embedding]) {
-        let mut kept = lock(&self.labels);
-        for plan in plans {
-            let Plan::Classify { labels, .. } = plan else {
-                continue;
-            };
-            for label in labels {
-                if let Label::New(place) = label {
-                    // Beginning anew is cheap, and seldom: most clients keep to a few labels.
-                    if kept.len() >= KEPT_LABELS {
-                        kept.clear();
-                    }
-                    kept.insert(texts.tokens[*place].clone(), embeddings[*place]);
-                }
+    fn answer(
+        &self,
+        plan: Plan,
+        texts: &Texts,
+        embeddings: &[Embedding],
+        interrupt: &Interrupt,
+    ) -> Result<TextAnswer, ModelError> {
+        // A window counts by its tokens: the last one may be short.
+        let mean = |windows: &[usize]| match windows {
+            [window] => embeddings[*window],
+            _ => mean(windows.iter().map(|&window| {
+                let weight = texts.tokens[window].len() as f32;
+                (&embeddings[window], weight)
+            })),
+        };
+        Ok(match plan {
+            Plan::Embed(each) => TextAnswer::Embed(each.iter().map(|windows| mean(windows)).collect()),
+            Plan::Classify {
+                text,
+                labels,
+                multi_label,
+            } => {
+                let text = mean(&text);
+                let labels = labels.into_iter().map(|label| self.known(label, embeddings));
+                let cosines = labels.map(|label| cosine(&text, &label)).collect();
+                TextAnswer::Classify(classify::scores(cosines, multi_label))
             }
+            Plan::Summarize {
+                mut sentences,
+                places,
+                count,
+            } => {
+                if !places.is_empty() {
+                    let weighed: Vec<&Embedding> = places.iter().map(|&place| &embeddings[place]).collect();
+                    let chosen = summarize::choose(&weighed, count, interrupt)?;
+                    sentences = chosen
+                        .into_iter()
+                        .map(|index| std::mem::take(&mut sentences[index]))
+                        .collect();
+                }
+                TextAnswer::Summarize(sentences)
+            }
+        })
+    }
+
+    /// The embedding of a label, kept for later runs if it was new.
+    fn known(&self, label: Label, embeddings: &[Embedding]) -> Embedding {
+        let (name, places) = match label {
+            Label::Known(embedding) => return *embedding,
+            Label::New { name, places } => (name, places),
+        };
+        let embedding = mean(places.iter().map(|&place| (&embeddings[place], 1.0)));
+        if name.len() <= MAX_KEPT_LABEL {
+            let mut kept = lock(&self.labels);
+            // Beginning anew is cheap, and seldom: most clients keep to a few labels.
+            if kept.len() >= KEPT_LABELS {
+                kept.clear();
+            }
+            kept.insert(name, embedding);
         }
+        embedding
     }
 }
 
@@ -254,8 +306,8 @@ impl Texts {
 }
 
 enum Label {
-    Kept(Box<Embedding>),
-    New(usize),
+    Known(Box<Embedding>),
+    New { name: String, places: Vec<usize> },
 }
 
 /// A request with the places of what it needs among the texts that are run.
@@ -271,54 +323,6 @@ enum Plan {
         places: Vec<usize>,
         count: usize,
     },
-}
-
-impl Plan {
-    fn answer(
-        self,
-        texts: &Texts,
-        embeddings: &[Embedding],
-        interrupt: &Interrupt,
-    ) -> Result<TextAnswer, ModelError> {
-        // A window counts by its tokens: the last one may be short.
-        let mean = |windows: &[usize]| match windows {
-            [window] => embeddings[*window],
-            _ => mean(windows.iter().map(|&window| {
-                let weight = texts.tokens[window].len() as f32;
-                (&embeddings[window], weight)
-            })),
-        };
-        Ok(match self {
-            Self::Embed(each) => TextAnswer::Embed(each.iter().map(|windows| mean(windows)).collect()),
-            Self::Classify {
-                text,
-                labels,
-                multi_label,
-            } => {
-                let text = mean(&text);
-                let cosines = labels.iter().map(|label| match label {
-                    Label::Kept(embedding) => cosine(&text, embedding),
-                    Label::New(place) => cosine(&text, &embeddings[*place]),
-                });
-                TextAnswer::Classify(classify::scores(cosines.collect(), multi_label))
-            }
-            Self::Summarize {
-                mut sentences,
-                places,
-                count,
-            } => {
-                if !places.is_empty() {
-                    let weighed: Vec<&Embedding> = places.iter().map(|&place| &embeddings[place]).collect();
-                    let chosen = summarize::choose(&weighed, count, interrupt)?;
-                    sentences = chosen
-                        .into_iter()
-                        .map(|index| std::mem::take(&mut sentences[index]))
-                        .collect();
-                }
-                TextAnswer::Summarize(sentences)
-            }
-        })
-    }
 }
 
 /// Of embeddings of length 1.

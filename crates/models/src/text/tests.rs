@@ -191,8 +191,8 @@ fn plain_topics_are_told_apart() {
 
 #[test]
 fn of_several_labels_each_that_fits_is_likely() {
-    let text = "The striker tore a knee ligament in the match, and surgeons at the hospital operated on him at once.";
-    let labels = ["sports", "medicine", "cooking", "finance"];
+    let text = "Our striker won the match for us. Afterwards surgeons operated on her knee.";
+    let labels = ["football", "surgery", "cooking", "finance"];
     let scores = classify(text, &labels, true);
     assert!(scores[0] > 0.5 && scores[1] > 0.5, "{scores:?}");
     assert!(scores[2] < 0.5 && scores[3] < 0.5, "{scores:?}");
