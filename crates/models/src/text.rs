@@ -60,7 +60,7 @@ pub enum TextRequest<'a> {
         text: &'a str,
         /// Most sentences of the summary. With neither this nor a ratio, [`DEFAULT_SENTENCES`].
         max_sentences: Option<usize>,
-        /// Most sentences as a share of the text's, over 0 and up to 1; rounded up. With both, the lesser number counts.
+        /// Most sentences as a share of the text's, over 0 and up to 1, rounded up. With both, the lesser number counts.
         ratio: Option<f32>,
     },
 }
@@ -161,6 +161,8 @@ impl TextModel {
                 ratio,
             } => {
                 let mut sentences = sentences::sentences(text);
+                let mut seen = HashSet::new();
+                sentences.retain(|sentence| seen.insert(sentence.clone()));
                 let count = summarize::count(sentences.len(), *max_sentences, *ratio);
                 if sentences.len() > MAX_SENTENCES {
                     sentences = spread(sentences.len() - 1, MAX_SENTENCES)
@@ -170,8 +172,6 @@ impl TextModel {
                 let mut places = Vec::new();
                 // A summary as long as the text needs no choice.
                 if count < sentences.len() {
-                    let mut seen = HashSet::new();
-                    sentences.retain(|sentence| seen.insert(sentence.clone()));
                     for sentence in &sentences {
                         interrupt.check()?;
                         places.push(texts.add(self.beginning(sentence)?));

@@ -26,7 +26,7 @@ const SLOPE: f32 = 17.7;
 const MIDDLE: f32 = 0.208;
 
 /// What stands for a label: the mean of these two. On the 200 texts of `models/evaluate/tune_text.py` it is right for
-/// 89.0 %, the sentence alone for 87.0 %, the bare label for 84.5 %, others and longer mixtures for less.
+/// 89.0 %, the sentence alone for 87.0 %, the bare label for 84.5 %, others and longer mixtures for no more.
 pub(super) fn hypotheses(label: &str) -> [String; 2] {
     let label = label.trim();
     [label.to_owned(), format!("This text is about {label}.")]

@@ -2,7 +2,7 @@
 //!
 //! Unicode ends a sentence at every line break and after every full stop that a capital follows. Here instead
 //! - a line break ends one only at an empty line, before a list item, or after a line too short to have been wrapped;
-//! - a title ("Dr."), an initial ("J.") or a list's number does not end one; an acronym ("U.S.") or "Inc." does only
+//! - a title ("Dr."), "No." before a number, an initial ("J.") or a list's number does not end one; an acronym ("U.S.") or "Inc." does only
 //!   before a word that mostly begins a sentence;
 //! - what goes on for 1,000 bytes without an end is cut between words, so that text without punctuation has parts too.
 
@@ -13,17 +13,22 @@ const WRAPPED_FROM: usize = 50;
 /// Most bytes of a sentence; the longest that people write have about half.
 const MAX_BYTES: usize = 1000;
 
-/// Before a name or a number, never at a sentence's end.
-const BEFORE_NAMES: [&str; 30] = [
-    "mr", "mrs", "ms", "mx", "dr", "prof", "rev", "hon", "st", "gen", "col", "lt", "sgt", "capt", "cmdr",
-    "gov", "sen", "rep", "pres", "mt", "vs", "cf", "fig", "figs", "no", "nos", "vol", "approx", "e.g", "i.e",
+/// Before a name, never at a sentence's end.
+const BEFORE_NAMES: &[&str] = &[
+    "mr", "mrs", "ms", "mx", "dr", "prof", "rev", "hon", "gen", "col", "lt", "sgt", "capt", "cmdr", "gov",
+    "sen", "rep", "pres", "mt", "vs", "cf", "e.g", "i.e",
+];
+/// Before a number.
+const BEFORE_NUMBERS: &[&str] = &[
+    "approx", "ch", "fig", "figs", "no", "nos", "p", "pp", "vol", "jan", "feb", "apr", "aug", "sep", "sept",
+    "oct", "nov", "dec",
 ];
 /// Within a sentence or at its end: the next word tells.
-const WITHIN_OR_LAST: [&str; 13] = [
-    "inc", "ltd", "co", "corp", "llc", "jr", "sr", "al", "dept", "est", "univ", "bros", "ave",
+const WITHIN_OR_LAST: &[&str] = &[
+    "inc", "ltd", "co", "corp", "llc", "jr", "sr", "st", "al", "dept", "est", "univ", "bros", "ave",
 ];
 /// Words that seldom follow an acronym unless they begin a sentence.
-const BEGINNERS: [&str; 46] = [
+const BEGINNERS: &[&str] = &[
     "a", "after", "all", "an", "and", "as", "at", "because", "before", "but", "by", "during", "each", "even",
     "for", "from", "he", "her", "his", "how", "however", "i", "if", "in", "it", "its", "many", "most", "my",
     "now", "on", "our", "she", "since", "so", "that", "the", "their", "then", "there", "these", "they",
@@ -95,14 +100,18 @@ fn goes_on(before: &str, piece: &str) -> bool {
         return false;
     };
     let lower = word.to_lowercase();
-    if BEFORE_NAMES.contains(&&*lower) || is_first && word.chars().all(|c| c.is_ascii_digit()) {
+    let is_number = piece.starts_with(|c: char| c.is_ascii_digit());
+    if BEFORE_NAMES.contains(&&*lower)
+        || is_number && BEFORE_NUMBERS.contains(&&*lower)
+        || is_first && word.chars().all(|c| c.is_ascii_digit())
+    {
         return true;
     }
     // "J", "U.S", "Ph.D": letters in ones and twos with full stops between them.
-    let is_acronym = word.split('.').all(|part| {
-        part.chars().all(char::is_alphabetic)
-            && part.chars().count() <= if word.contains('.') { 2 } else { 1 }
-    });
+    let most = if word.contains('.') { 2 } else { 1 };
+    let is_acronym = word
+        .split('.')
+        .all(|part| part.chars().all(char::is_alphabetic) && (1..=most).contains(&part.chars().count()));
     if !is_acronym && !WITHIN_OR_LAST.contains(&&*lower) {
         return false;
     }
@@ -163,6 +172,14 @@ mod tests {
                 &["See Fig. 3 and No. 7.", "It rose at 5 p.m.", "They cheered!"],
             ),
             (
+                "The answer is no. So be it. Nine came.",
+                &["The answer is no.", "So be it.", "Nine came."],
+            ),
+            (
+                "Ok... Maybe not. Ha.. Fine.",
+                &["Ok...", "Maybe not.", "Ha..", "Fine."],
+            ),
+            (
                 "Really?! \"Yes.\" Well... maybe not. Go to example.com. Done.",
                 &[
                     "Really?!",
@@ -204,6 +221,15 @@ mod tests {
         assert_eq!(parts.join(" "), words.trim());
         let one = "é".repeat(5000);
         assert_eq!(sentences(&one).concat(), one);
+    }
+
+    #[test]
+    fn a_megabyte_without_sense_is_split_all_the_same() {
+        for pattern in ["Mr. ", "A. 1 ", ". ", "a.A", "\n", "x\n", "\"Oh!\" ", "! ", "1. "] {
+            let text = pattern.repeat(1_000_000 / pattern.len());
+            let longest = sentences(&text).iter().map(String::len).max();
+            assert!(longest.unwrap_or(0) <= MAX_BYTES, "{pattern:?}");
+        }
     }
 
     #[test]
