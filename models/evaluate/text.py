@@ -94,11 +94,11 @@ def markdown(figures: dict[str, float]) -> str:
     lines = [
         "## Texts",
         "",
-        "Sentiment, int8 beside fp32 for each kind of text: [its card](sentiment/README.md). Embeddings, int8 beside fp32: "
-        "`manifest.toml`.",
+        "Sentiment, int8 beside fp32 for each kind of text: [its card](sentiment/README.md). Embeddings, int8 beside "
+        "fp32: `manifest.toml`.",
         "",
-        f"**Zero-shot labels** ({figures['zero_shot.items']} texts of five label sets, `evaluate/zero_shot.py`; none holds "
-        "its label, each is framed by something off its subject). Single label, the first label right:",
+        f"**Zero-shot labels** ({figures['zero_shot.items']} texts of five label sets, `evaluate/zero_shot.py`; none "
+        "holds its label, each is framed by something off its subject). Single label, the first label right:",
         "",
         "| set | labels | texts | right | by chance |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -112,12 +112,12 @@ def markdown(figures: dict[str, float]) -> str:
     lines += [
         f"| all | | {figures['zero_shot.items']} | **{percent('zero_shot.accuracy')}** | |",
         "",
-        f"Several labels ({figures['multi_label.items']} texts, a third of them with two subjects): of the labels that fit, "
-        f"{percent('multi_label.recall')} score over a half; of those that don't, "
+        f"Several labels ({figures['multi_label.items']} texts, a third of them with two subjects): of the labels "
+        f"that fit, {percent('multi_label.recall')} score over a half; of those that don't, "
         f"{percent('multi_label.specificity')} under it.",
         "",
-        f"**Summaries** ({figures['summary.documents']} documents of nine sentences on one subject and three planted ones "
-        "from others, `evaluate/summaries.py`):",
+        f"**Summaries** ({figures['summary.documents']} documents of nine sentences on one subject and three planted "
+        "ones from others, `evaluate/summaries.py`):",
         "",
         "| sentences in the summary | planted ones kept out | summaries with none | if it were the first sentences |",
         "| ---: | ---: | ---: | ---: |",

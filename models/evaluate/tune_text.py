@@ -68,7 +68,8 @@ def main() -> None:
         slope, middle, balanced = logistic(*pairs(found + embedder.cosines(double, hypotheses), single + double))
         print(
             f"{' + '.join(hypotheses)}: right {100 * np.mean(right):5.1f} %, loss {losses[20]:.3f} at 20, "
-            f"{losses[best]:.3f} at {best}; logistic {slope:.1f} x (cosine - {middle:.3f}), balanced {100 * balanced:.1f} %"
+            f"{losses[best]:.3f} at {best}; logistic {slope:.1f} x (cosine - {middle:.3f}), "
+            f"balanced {100 * balanced:.1f} %"
         )
 
 
