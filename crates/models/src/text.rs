@@ -24,8 +24,9 @@ pub const EMBEDDING_WIDTH: usize = 384;
 /// A text's place in the space of meanings: a vector of length 1, so that the product of two is their cosine.
 pub type Embedding = [f32; EMBEDDING_WIDTH];
 
-/// Most windows of 256 tokens that are read of one text, some 3,000 words. A window takes about 25 ms.
-const MAX_WINDOWS: usize = 16;
+/// Most windows of 256 tokens that are read of one text, some 1,500 words. A window takes about 25 ms, so that 64 long
+/// texts take some 13 seconds.
+const MAX_WINDOWS: usize = 8;
 /// Most sentences of a text that may enter its summary, and the tokens that are read of each: most sentences have 15 to
 /// 40. So the longest text takes seconds, not minutes.
 const MAX_SENTENCES: usize = 1000;
@@ -39,7 +40,7 @@ const MAX_KEPT_LABEL: usize = 200;
 #[derive(Clone, Debug, PartialEq)]
 pub enum TextRequest<'a> {
     /// The embedding of each text. Of one with over 256 tokens (some 200 words) it is the mean of its windows', each of
-    /// 256 tokens; of one with over 16 windows (some 3,000 words), of 16 spread evenly over it.
+    /// 256 tokens; of one with over 8 windows (some 1,500 words), of 8 spread evenly over it.
     Embed {
         /// The texts.
         texts: Vec<&'a str>,
@@ -54,7 +55,7 @@ pub enum TextRequest<'a> {
         multi_label: bool,
     },
     /// The sentences that sum up the text, none of them twice. Of a text with over 1,000 sentences, 1,000 spread evenly
-    /// over it are weighed, by their first 64 tokens each.
+    /// over it are weighed, by their first 64 tokens each; the summary has no more.
     Summarize {
         /// The text.
         text: &'a str,
