@@ -19,14 +19,14 @@ BATCHES = (1, 8, 32)
 
 class Sentiment:
     def __init__(self, assets: Path) -> None:
-        folder = assets / "models/sentiment"
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer = Tokenizer.from_file(str(assets / "models/minilm/tokenizer.json"))
         # The file's own padding would fill every text up to a fixed length.
         self.tokenizer.enable_padding()
         self.tokenizer.enable_truncation(256)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(str(folder / "model.ort"), options, ["CPUExecutionProvider"])
+        model = assets / "models/sentiment/model.ort"
+        self.session = onnxruntime.InferenceSession(str(model), options, ["CPUExecutionProvider"])
 
     def logits(self, texts: list[str]) -> numpy.ndarray:
         encodings = self.tokenizer.encode_batch_fast(texts)

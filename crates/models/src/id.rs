@@ -25,11 +25,12 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::{FaceDetector, SentimentModel};
+    use crate::{FaceDetector, SentimentModel, TextModel};
 
     /// Every model, and the asset that it is. A new model gets a line here.
-    const MODELS: [(ModelId, &str); 2] = [
+    const MODELS: [(ModelId, &str); 3] = [
         (SentimentModel::ID, "models/sentiment/model.ort"),
+        (TextModel::ID, "models/minilm/model.ort"),
         (FaceDetector::ID, "models/centerface/model.onnx"),
     ];
 

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! lib/libonnxruntime.so
-//! models/sentiment/model.ort  models/sentiment/tokenizer.json
+//! models/sentiment/model.ort
+//! models/minilm/model.ort  models/minilm/tokenizer.json   (the tokenizer of both text models)
 //! models/centerface/model.onnx
 //! ```
 //!
@@ -13,6 +14,7 @@
 //! not caught here, and leaves a model usable.
 #![deny(missing_docs)]
 
+mod encoder;
 mod error;
 mod faces;
 mod id;
@@ -21,6 +23,7 @@ mod runtime;
 mod sentiment;
 #[cfg(test)]
 mod testing;
+mod text;
 mod tokenizer;
 
 pub use error::{LoadError, ModelError};
@@ -29,3 +32,6 @@ pub use id::ModelId;
 pub use image::ImageError;
 pub use runtime::{Interrupt, init};
 pub use sentiment::{Sentiment, SentimentLabel, SentimentModel};
+pub use text::{
+    DEFAULT_LABELS, DEFAULT_SENTENCES, EMBEDDING_WIDTH, Embedding, TextAnswer, TextModel, TextRequest,
+};

@@ -49,7 +49,7 @@ pub fn init(assets: &Path) -> Result<(), LoadError> {
 }
 
 /// Takes a lock whose data is whole even if another thread panicked while it held it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -5,6 +5,7 @@
 //! refused. Special tokens written out in a text ("[SEP]") are plain text: no sender can steer the model with them.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Weak};
 
 use serde::Deserialize;
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
@@ -12,12 +13,18 @@ use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::bert::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{Model as _, TokenizerBuilder, TokenizerImpl, TruncationParams};
+use tokenizers::{Encoding, Model as _, TokenizerBuilder, TokenizerImpl, TruncationParams};
 
+use crate::runtime::lock;
 use crate::{LoadError, ModelError};
 
 /// Text beyond this is not even tokenized: 256 tokens of ordinary text take 1 to 2 KiB.
 const MAX_BYTES: usize = 64 * 1024;
+/// Of a longer text that is read as a whole, each window is cut from so much: twice what 256 tokens mostly take.
+const WINDOW_BYTES: usize = 4 * 1024;
+
+/// The tokenizer that was loaded last, for as long as a model holds it: reading it takes as long as creating a session.
+static SHARED: Mutex<Option<(PathBuf, Weak<BertTokenizer>)>> = Mutex::new(None);
 
 type Bert = TokenizerImpl<WordPiece, BertNormalizer, BertPreTokenizer, BertProcessing, WordPieceDecoder>;
 
@@ -38,6 +45,20 @@ struct Definition {
 }
 
 impl BertTokenizer {
+    /// The tokenizer of this file, read unless a model of this process holds it: all have the same `max_tokens`.
+    pub(crate) fn shared(path: PathBuf, max_tokens: usize) -> Result<Arc<Self>, LoadError> {
+        let mut shared = lock(&SHARED);
+        if let Some((known, tokenizer)) = &*shared
+            && *known == path
+            && let Some(tokenizer) = tokenizer.upgrade()
+        {
+            return Ok(tokenizer);
+        }
+        let tokenizer = Arc::new(Self::load(path.clone(), max_tokens)?);
+        *shared = Some((path, Arc::downgrade(&tokenizer)));
+        Ok(tokenizer)
+    }
+
     /// Reads the definition. Texts are cut off at the right to `max_tokens`, [CLS] and [SEP] included.
     pub(crate) fn load(path: PathBuf, max_tokens: usize) -> Result<Self, LoadError> {
         let json = std::fs::read(&path).map_err(|source| LoadError::Read {
@@ -53,11 +74,44 @@ impl BertTokenizer {
     /// The token ids of a text, 2 to `max_tokens` of them.
     pub(crate) fn ids(&self, text: &str) -> Result<Vec<i64>, ModelError> {
         let text = text.trim_start();
-        let text = &text[..text.floor_char_boundary(MAX_BYTES)];
-        let encoding = self.inner.encode_fast(text, true);
-        let encoding = encoding.map_err(|error| ModelError::Inference(error.to_string()))?;
-        Ok(encoding.get_ids().iter().map(|&id| i64::from(id)).collect())
+        Ok(ids(&self.encode(&text[..text.floor_char_boundary(MAX_BYTES)])?))
     }
+
+    /// The token ids of a whole text, in windows of up to `max_tokens`. Of a text that needs more than `most` windows
+    /// come so many, spread evenly over it from its beginning to its end.
+    pub(crate) fn windows(&self, text: &str, most: usize) -> Result<Vec<Vec<i64>>, ModelError> {
+        let text = text.trim();
+        if text.len() > MAX_BYTES {
+            return spread(text.len() - WINDOW_BYTES, most)
+                .map(|start| {
+                    let part = &text[text.floor_char_boundary(start)..];
+                    Ok(ids(&self.encode(&part[..part.floor_char_boundary(WINDOW_BYTES)])?))
+                })
+                .collect();
+        }
+        let first = self.encode(text)?;
+        let windows: Vec<&Encoding> = std::iter::once(&first).chain(first.get_overflowing()).collect();
+        if windows.len() <= most {
+            return Ok(windows.into_iter().map(ids).collect());
+        }
+        Ok(spread(windows.len() - 1, most)
+            .map(|index| ids(windows[index]))
+            .collect())
+    }
+
+    fn encode(&self, text: &str) -> Result<Encoding, ModelError> {
+        let encoding = self.inner.encode_fast(text, true);
+        encoding.map_err(|error| ModelError::Inference(error.to_string()))
+    }
+}
+
+/// So many places from 0 to `last`, at even distances.
+pub(crate) fn spread(last: usize, count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |place| last * place / (count - 1).max(1))
+}
+
+fn ids(encoding: &Encoding) -> Vec<i64> {
+    encoding.get_ids().iter().map(|&id| i64::from(id)).collect()
 }
 
 fn build(json: &[u8], max_tokens: usize) -> tokenizers::Result<BertTokenizer> {
@@ -99,12 +153,12 @@ mod tests {
     const LIMIT: usize = 256;
 
     fn tokenizer() -> BertTokenizer {
-        BertTokenizer::load(assets().join("models/sentiment/tokenizer.json"), LIMIT).unwrap()
+        BertTokenizer::load(assets().join("models/minilm/tokenizer.json"), LIMIT).unwrap()
     }
 
     #[test]
     fn gives_the_ids_of_the_library_s_own_reader() {
-        let mut whole = Tokenizer::from_file(assets().join("models/sentiment/tokenizer.json")).unwrap();
+        let mut whole = Tokenizer::from_file(assets().join("models/minilm/tokenizer.json")).unwrap();
         whole.with_padding(None);
         whole.set_encode_special_tokens(true);
         whole
@@ -153,6 +207,44 @@ mod tests {
         let text = "é".repeat(3_000_000);
         assert_eq!(tokenizer().ids(&text).unwrap().len(), 3);
         assert_eq!(tokenizer().ids(&"word ".repeat(1_000_000)).unwrap().len(), LIMIT);
+    }
+
+    #[test]
+    fn windows_hold_a_text_s_tokens_in_their_order() {
+        let ours = tokenizer();
+        let text: String = (0..700).map(|n| format!("number {n} ")).collect();
+        let windows = ours.windows(&text, 16).unwrap();
+        assert!(windows.len() > 5 && windows.iter().all(|window| window.len() <= LIMIT));
+        let inner: Vec<i64> = windows.iter().flat_map(|w| w[1..w.len() - 1].to_vec()).collect();
+        let expected: Vec<i64> = (0..700)
+            .flat_map(|n| {
+                let ids = ours.ids(&format!("number {n}")).unwrap();
+                ids[1..ids.len() - 1].to_vec()
+            })
+            .collect();
+        assert_eq!(inner, expected);
+        let some = ours.windows(&text, 3).unwrap();
+        assert_eq!(some.len(), 3);
+        assert_eq!((&some[0], &some[2]), (&windows[0], &windows[windows.len() - 1]));
+        assert_eq!(ours.windows("", 16).unwrap(), [[101, 102]]);
+    }
+
+    #[test]
+    fn windows_of_a_huge_text_reach_from_its_beginning_to_its_end() {
+        let text = format!("alpha {}omega", "é ".repeat(400_000));
+        let ours = tokenizer();
+        let windows = ours.windows(&text, 16).unwrap();
+        assert_eq!(windows.len(), 16);
+        assert_eq!(windows[0][1], ours.ids("alpha").unwrap()[1]);
+        assert!(windows.iter().all(|window| window.len() == LIMIT));
+    }
+
+    #[test]
+    fn a_tokenizer_is_shared_while_it_is_held() {
+        let path = assets().join("models/minilm/tokenizer.json");
+        let first = BertTokenizer::shared(path.clone(), LIMIT).unwrap();
+        let second = BertTokenizer::shared(path, LIMIT).unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
     }
 
     #[test]

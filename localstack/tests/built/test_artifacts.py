@@ -25,7 +25,13 @@ CONTENTS = {
     "ApiFunction": ["bootstrap"],
     "JanitorFunction": ["bootstrap"],
     "ImageWorkerFunction": ["bootstrap", LIBRARY, "models/centerface/model.onnx"],
-    "TextWorkerFunction": ["bootstrap", LIBRARY, "models/sentiment/model.ort", "models/sentiment/tokenizer.json"],
+    "TextWorkerFunction": [
+        "bootstrap",
+        LIBRARY,
+        "models/minilm/model.ort",
+        "models/minilm/tokenizer.json",
+        "models/sentiment/model.ort",
+    ],
 }
 
 # Well under Lambda's 250 MB, since a larger package is a slower cold start.

@@ -2,6 +2,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::encoder::TOKENIZER;
+use crate::runtime::Model;
 use crate::testing::assets;
 
 static MODEL: LazyLock<SentimentModel> = LazyLock::new(|| SentimentModel::load(&assets()).unwrap());
@@ -120,20 +122,6 @@ fn a_sentiment_is_written_as_the_api_promises() {
     })
     .unwrap();
     assert_eq!(json, r#"{"label":"POSITIVE","score":0.5}"#);
-}
-
-#[test]
-fn batches_hold_every_text_once_and_little_padding() {
-    let tokens: Vec<Vec<i64>> = (0..500_usize).map(|n| vec![1; 2 + n * n % 255]).collect();
-    let batches = batches(&tokens);
-    let mut all: Vec<usize> = batches.iter().flatten().copied().collect();
-    all.sort_unstable();
-    assert!(all.into_iter().eq(0..500));
-    let size = |batch: &Vec<usize>| batch.len() * tokens[batch[0]].len();
-    assert!(batches.iter().all(|batch| size(batch) <= MAX_BATCH_TOKENS));
-    let needed: usize = tokens.iter().map(Vec::len).sum();
-    let run: usize = batches.iter().map(size).sum();
-    assert!(run < needed * 5 / 4, "{run} tokens run for {needed}");
 }
 
 #[test]
