@@ -23,6 +23,7 @@ def apply(deployed: Deployed) -> None:
         _table(deployed, logical_id)
     for logical_id in deployed.of_type("AWS::S3::Bucket"):
         _lifecycle(deployed, logical_id)
+        _cors(deployed, logical_id)
     for logical_id in deployed.of_type("AWS::Serverless::Function"):
         _reserved_concurrency(deployed, logical_id)
         _concurrency_of_queues(deployed, logical_id)
@@ -55,6 +56,16 @@ def _lifecycle(deployed: Deployed, logical_id: str) -> None:
         client("s3").put_bucket_lifecycle_configuration(
             Bucket=deployed.ids[logical_id], LifecycleConfiguration={"Rules": rules}
         )
+
+
+def _cors(deployed: Deployed, logical_id: str) -> None:
+    words = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds"}
+    rules = [
+        {words.get(name, name): value for name, value in rule.items()}
+        for rule in deployed.properties(logical_id).get("CorsConfiguration", {}).get("CorsRules", [])
+    ]
+    if rules:
+        client("s3").put_bucket_cors(Bucket=deployed.ids[logical_id], CORSConfiguration={"CORSRules": rules})
 
 
 def _reserved_concurrency(deployed: Deployed, logical_id: str) -> None:

@@ -114,9 +114,17 @@ def bucket(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     actual["OwnershipControls"] = _bucket_setting(name, "get_bucket_ownership_controls").get("OwnershipControls", {})
     access = _bucket_setting(name, "get_public_access_block")
     actual["PublicAccessBlockConfiguration"] = access.get("PublicAccessBlockConfiguration", {})
+    cors = _bucket_setting(name, "get_bucket_cors").get("CORSRules", [])
+    actual["CorsConfiguration"] = {"CorsRules": [_cors_rule(rule) for rule in cors]}
     lifecycle = _bucket_setting(name, "get_bucket_lifecycle_configuration")
     actual["LifecycleConfiguration"] = {"Rules": [_lifecycle_rule(rule) for rule in lifecycle.get("Rules", [])]}
     return actual
+
+
+def _cors_rule(rule: dict[str, Any]) -> dict[str, Any]:
+    """The same in CloudFormation's words, which differ in two."""
+    words = {"ExposeHeaders": "ExposedHeaders", "MaxAgeSeconds": "MaxAge"}
+    return {words.get(name, name): value for name, value in rule.items()}
 
 
 def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:

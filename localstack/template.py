@@ -142,6 +142,8 @@ class Resolver:
         if name == "Fn::Equals":
             left, right = map(self.value, argument)
             return str(left) == str(right)
+        if name == "Fn::Not":
+            return not self.value(argument[0])
         raise Failure(f"localstack/template.py doesn't know {name}: teach it, so that what it sets can be checked")
 
     def _variable(self, match: re.Match) -> str:

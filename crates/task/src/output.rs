@@ -160,8 +160,8 @@ pub struct Line {
 pub struct Transcript {
     /// All of it.
     pub text: String,
-    /// The language, by its ISO 639-1 code.
-    pub language: String,
+    /// The language, by its ISO 639-1 code; none where nobody speaks.
+    pub language: Option<String>,
     /// Its parts, in order; none where nobody speaks.
     pub segments: Vec<Segment>,
 }

@@ -9,6 +9,8 @@ mod batch;
 mod faults;
 mod input;
 mod invocation;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod ring;
 mod run;
 mod settle;

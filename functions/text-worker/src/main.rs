@@ -1,12 +1,13 @@
-//! Runs what is asked of texts.
+//! Runs what is asked of texts by models of ours.
+
+mod texts;
 
 use std::time::{Duration, Instant};
 
 use lambda_runtime::Error;
-use mesh_models::{Interrupt, LoadError, ModelError, SentimentModel};
-use mesh_task::{
-    Content, ModelName, Parameters, RunError, RunOutput, Sentiment, SentimentLabel, TaskResult, code,
-};
+use mesh_models::{Interrupt, LoadError, SentimentModel, TextModel};
+use mesh_task::{Content, Parameters, RunError, RunOutput};
+use mesh_worker::onnx::{self, Lazy};
 use mesh_worker::{Job, Runner, Stop};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,84 +17,87 @@ async fn main() -> Result<(), Error> {
 
 struct TextRunner {
     sentiment: SentimentModel,
+    /// Loaded when a task first asks for it: where only sentiment is asked for, no cold start pays for it.
+    text: Lazy<TextModel>,
 }
+
+type Outcome = Result<RunOutput, RunError>;
 
 impl TextRunner {
     fn load() -> Result<Self, LoadError> {
         Ok(Self {
             sentiment: SentimentModel::load(&mesh_worker::assets())?,
+            text: Lazy::default(),
         })
+    }
+
+    /// All of them in one pass of the sentiment model.
+    fn run_sentiment(&self, texts: &[&str], interrupt: &Interrupt) -> Vec<Outcome> {
+        let begun = Instant::now();
+        let sentiments = match self.sentiment.classify(texts, interrupt) {
+            Ok(sentiments) => sentiments,
+            Err(error) => return vec![Err(onnx::run_error(&error)); texts.len()],
+        };
+        let inference = begun.elapsed();
+        let output = |sentiment| {
+            let result = texts::sentiment(sentiment);
+            Ok(onnx::output(result, SentimentModel::ID, Duration::ZERO, inference))
+        };
+        sentiments.into_iter().map(output).collect()
+    }
+
+    /// All of them, of whatever type, in one pass of the embedder.
+    fn run_text(&self, jobs: &[&Job], interrupt: &Interrupt) -> Vec<Outcome> {
+        if jobs.is_empty() {
+            return Vec::new();
+        }
+        let loaded = self.text.get(|| TextModel::load(&mesh_worker::assets()));
+        let (model, load) = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => return vec![Err(error); jobs.len()],
+        };
+        let begun = Instant::now();
+        let requests: Vec<_> = jobs.iter().filter_map(|job| texts::request(job)).collect();
+        let answers = match model.run(&requests, interrupt) {
+            Ok(answers) => answers,
+            Err(error) => return vec![Err(onnx::run_error(&error)); jobs.len()],
+        };
+        let inference = begun.elapsed();
+        let output = |(request, answer)| {
+            let result = texts::result(request, answer);
+            Ok(onnx::output(result, TextModel::ID, load, inference))
+        };
+        requests.iter().zip(answers).map(output).collect()
     }
 }
 
 impl Runner for TextRunner {
     const READS_OBJECTS: bool = false;
 
-    /// All texts of the batch go through the model together.
-    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<RunOutput, RunError>> {
-        let interrupt = Interrupt::new();
-        stop.on_trigger({
-            let interrupt = interrupt.clone();
-            move || interrupt.trigger()
-        });
-        let texts: Vec<_> = jobs.iter().filter_map(text).collect();
-        let begun = Instant::now();
-        let mut sentiments = match self.sentiment.classify(&texts, &interrupt) {
-            Ok(sentiments) => sentiments.into_iter(),
-            Err(error) => return vec![Err(run_error(&error)); jobs.len()],
-        };
-        let inference = begun.elapsed();
-        let outcome = |job| match text(job) {
-            Some(_) => sentiments
-                .next()
-                .map(|sentiment| output(sentiment, inference))
-                .ok_or_else(|| failed(&"an answer is missing")),
-            None => Err(RunError::wrong_worker(job.task.task_type)),
+    /// A batch of mixed types is one pass of each model that it needs.
+    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Outcome> {
+        let interrupt = onnx::interrupt_on(stop);
+        let sentiments: Vec<_> = jobs.iter().filter_map(sentiment_text).collect();
+        let others: Vec<_> = jobs.iter().filter(|job| texts::request(job).is_some()).collect();
+        let mut sentiments = self.run_sentiment(&sentiments, &interrupt).into_iter();
+        let mut texts = self.run_text(&others, &interrupt).into_iter();
+        let outcome = |job: &Job| {
+            let ran = if sentiment_text(job).is_some() {
+                sentiments.next()
+            } else if texts::request(job).is_some() {
+                texts.next()
+            } else {
+                return Err(RunError::wrong_worker(job.task.task_type));
+            };
+            ran.unwrap_or_else(|| Err(onnx::failed(&"an answer is missing")))
         };
         jobs.iter().map(outcome).collect()
     }
 }
 
-fn text(job: &Job) -> Option<&str> {
+fn sentiment_text(job: &Job) -> Option<&str> {
     match (&job.input.parameters, &job.input.content) {
         (Parameters::Sentiment, Content::Text(text)) => Some(text),
         _ => None,
     }
-}
-
-fn output(sentiment: mesh_models::Sentiment, inference: Duration) -> RunOutput {
-    let label = match sentiment.label {
-        mesh_models::SentimentLabel::Positive => SentimentLabel::Positive,
-        mesh_models::SentimentLabel::Negative => SentimentLabel::Negative,
-        mesh_models::SentimentLabel::Neutral => SentimentLabel::Neutral,
-    };
-    RunOutput {
-        result: TaskResult::Sentiment(Sentiment {
-            label,
-            score: sentiment.score,
-        }),
-        model: ModelName {
-            name: SentimentModel::ID.name.to_owned(),
-            version: SentimentModel::ID.version.to_owned(),
-        },
-        load: Duration::ZERO,
-        inference,
-        usage: None,
-    }
-}
-
-fn run_error(error: &ModelError) -> RunError {
-    match error {
-        ModelError::Interrupted => RunError::timeout(),
-        error => failed(error),
-    }
-}
-
-/// What the model met is for the log, not for the sender.
-fn failed(error: &dyn std::fmt::Display) -> RunError {
-    tracing::error!(%error, "the model failed");
-    RunError::transient(
-        code::INFERENCE_FAILED,
-        "the model failed; the worker's log says how",
-    )
 }

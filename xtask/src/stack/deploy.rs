@@ -17,11 +17,13 @@ const REGION: &str = "us-east-1";
 const CREDENTIALS: &str = "test";
 
 /// Which of the stack's outputs goes into stack.env under which name.
-const OUTPUTS: [(&str, &str); 6] = [
+const OUTPUTS: [(&str, &str); 8] = [
     ("TASKS_TABLE", "TasksTable"),
     ("PAYLOAD_BUCKET", "PayloadBucket"),
     ("TEXT_QUEUE_URL", "TextQueueUrl"),
     ("IMAGE_QUEUE_URL", "ImageQueueUrl"),
+    ("AUDIO_QUEUE_URL", "AudioQueueUrl"),
+    ("LANGUAGE_QUEUE_URL", "LanguageQueueUrl"),
     ("DEAD_LETTER_QUEUE_URL", "DeadLetterQueueUrl"),
     ("JANITOR_FUNCTION", "JanitorFunction"),
 ];

@@ -1,0 +1,96 @@
+//! What a task asks of the text models in their words, and their answers in the task's.
+
+use mesh_models::{DEFAULT_LABELS, TextAnswer, TextRequest};
+use mesh_task::{
+    Classification, Content, DEFAULT_SUMMARY_SENTENCES, Embeddings, Engine, LabelScore, Parameters, Sentiment,
+    SentimentLabel, Summary, TaskResult,
+};
+use mesh_worker::Job;
+
+/// What a job asks of the embedder, if it does.
+pub(crate) fn request(job: &Job) -> Option<TextRequest<'_>> {
+    match (&job.input.parameters, &job.input.content) {
+        (Parameters::Embed, Content::Texts(texts)) => Some(TextRequest::Embed {
+            texts: texts.iter().map(String::as_str).collect(),
+        }),
+        (Parameters::Classify(classify), Content::Text(text)) if classify.engine == Engine::Onnx => {
+            let labels = match &classify.labels {
+                Some(labels) => labels.iter().map(String::as_str).collect(),
+                None => DEFAULT_LABELS.to_vec(),
+            };
+            Some(TextRequest::Classify {
+                text,
+                labels,
+                multi_label: classify.multi_label,
+            })
+        }
+        (Parameters::Summarize(summarize), Content::Text(text)) if summarize.engine == Engine::Onnx => {
+            let whole = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+            let count = match summarize.ratio {
+                None => Some(summarize.max_sentences.unwrap_or(DEFAULT_SUMMARY_SENTENCES)),
+                Some(_) => None,
+            };
+            #[expect(clippy::cast_possible_truncation, reason = "a share of sentences, 0 to 1")]
+            let ratio = summarize.ratio.map(|ratio| ratio as f32);
+            Some(TextRequest::Summarize {
+                text,
+                max_sentences: count.map(whole),
+                ratio,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The embedder's answer to a request.
+pub(crate) fn result(request: &TextRequest<'_>, answer: TextAnswer) -> TaskResult {
+    match answer {
+        TextAnswer::Embed(embeddings) => TaskResult::Embeddings(Embeddings {
+            embeddings: embeddings
+                .into_iter()
+                .map(|embedding| embedding.to_vec())
+                .collect(),
+        }),
+        TextAnswer::Summarize(sentences) => TaskResult::Summary(Summary {
+            summary: sentences.join(" "),
+            sentences,
+        }),
+        TextAnswer::Classify(scores) => {
+            let labels = match request {
+                TextRequest::Classify { labels, .. } => &labels[..],
+                TextRequest::Embed { .. } | TextRequest::Summarize { .. } => &[],
+            };
+            classification(labels, &scores)
+        }
+    }
+}
+
+fn classification(labels: &[&str], scores: &[f32]) -> TaskResult {
+    let mut scores: Vec<_> = labels
+        .iter()
+        .zip(scores)
+        .map(|(&label, &score)| LabelScore {
+            label: label.to_owned(),
+            score,
+        })
+        .collect();
+    scores.sort_by(|one, other| other.score.total_cmp(&one.score));
+    let (label, score) = scores
+        .first()
+        .map(|best| (best.label.clone(), best.score))
+        .unwrap_or_default();
+    TaskResult::Classification(Classification { label, score, scores })
+}
+
+/// The sentiment model's answer.
+pub(crate) fn sentiment(sentiment: mesh_models::Sentiment) -> TaskResult {
+    let label = match sentiment.label {
+        mesh_models::SentimentLabel::Positive => SentimentLabel::Positive,
+        mesh_models::SentimentLabel::Negative => SentimentLabel::Negative,
+        mesh_models::SentimentLabel::Neutral => SentimentLabel::Neutral,
+    };
+    TaskResult::Sentiment(Sentiment {
+        label,
+        score: sentiment.score,
+    })
+}
