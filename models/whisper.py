@@ -1,0 +1,240 @@
+"""Whisper (Radford et al., 2022, https://arxiv.org/abs/2212.04356) as two ONNX graphs, out of CTranslate2's weights.
+
+encoder: hears up to 30 seconds, and prepares the decoder's attention to them, so that no step does it again.
+
+    mel            float32 [1, 80, frames]                 log-mel spectrum, 10 ms a frame; even, at most 3,000
+    cross_key_N    float32 [1, heads, 64, frames / 2]      of decoder layer N; lies as the product with a query reads it
+    cross_value_N  float32 [1, heads, frames / 2, 64]
+
+decoder: continues a text by one token. What it knows of the tokens so far comes in as `past` and goes out as `present`.
+
+    tokens         int64 [1, new]
+    past_key_N, past_value_N        float32 [1, heads, past, 64], past = 0 at first
+    cross_key_N, cross_value_N      the encoder's
+    logits         float32 [1, vocabulary]                 for what follows the last token
+    present_key_N, present_value_N  float32 [1, heads, past + new, 64]
+
+Matrices are stored in int8, each output channel with its own scale, and activations are rounded to 8 bits as they
+come: what onnxruntime's quantize_dynamic does, but written here, so that the build needs numpy and onnx alone and the
+embedding, which is also the last matrix, is stored once. The two convolutions stay in float32.
+"""
+
+import json
+import struct
+from typing import NamedTuple
+
+import ct2
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 21
+# ONNX Runtime's own operators.
+CONTRIB = "com.microsoft"
+# The last IR version that version 21 of the operators came with.
+IR_VERSION = 10
+HEAD = 64
+MELS = 80
+EPSILON = 1e-5
+
+
+class Names(NamedTuple):
+    """What goes in and comes out, layer by layer."""
+
+    cross: list[str]
+    past: list[str]
+    present: list[str]
+
+    @classmethod
+    def of(cls, layers: int) -> "Names":
+        pairs = [(kind, layer) for layer in range(layers) for kind in ("key", "value")]
+        return cls(*([f"{where}_{kind}_{layer}" for kind, layer in pairs] for where in ("cross", "past", "present")))
+
+
+class Graph:
+    """Collects nodes and weights; every method adds an operation and returns its output's name."""
+
+    def __init__(self, weights: dict[str, np.ndarray]):
+        self.weights = weights
+        self.nodes = []
+        self.initializers = {}
+
+    def node(self, operator: str, *inputs: str, outputs: list[str] | None = None, domain: str = "", **attributes):
+        outputs = outputs or [f"{operator.lower()}_{len(self.nodes)}"]
+        self.nodes.append(helper.make_node(operator, inputs, outputs, domain=domain, **attributes))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def constant(self, name: str, value: np.ndarray) -> str:
+        self.initializers.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def ints(self, *values: int) -> str:
+        return self.constant(f"ints_{'_'.join(map(str, values))}", np.array(values, np.int64))
+
+    def int(self, value: int) -> str:
+        return self.constant(f"int_{value}", np.array(value, np.int64))
+
+    def weight(self, name: str) -> str:
+        return self.constant(name, self.weights[name].astype(np.float32))
+
+    def norm(self, x: str, name: str) -> str:
+        scale, bias = self.weight(f"{name}/gamma"), self.weight(f"{name}/beta")
+        return self.node("LayerNormalization", x, scale, bias, axis=-1, epsilon=EPSILON)
+
+    def linear(self, x: str, name: str, matrix: np.ndarray, bias: np.ndarray | None = None) -> str:
+        """x times the matrix [out, in]."""
+        rounded, scales = quantized(matrix)
+        packed = self.constant(f"{name}/int8", rounded.T)
+        scales = self.constant(f"{name}/scales", scales)
+        x8, x_scale, x_zero = self.node(
+            "DynamicQuantizeLinear", x, outputs=[f"{name}/x{len(self.nodes)}{part}" for part in ("", "_scale", "_zero")]
+        )
+        product = self.node("MatMulInteger", x8, packed, x_zero)
+        scale = self.node("Mul", x_scale, scales)
+        y = self.node("Mul", self.node("Cast", product, to=TensorProto.FLOAT), scale)
+        return y if bias is None else self.node("Add", y, self.constant(f"{name}/bias", bias.astype(np.float32)))
+
+    def layer(self, x: str, name: str) -> str:
+        return self.linear(x, name, self.weights[f"{name}/weight"], self.weights[f"{name}/bias"])
+
+    def feed_forward(self, x: str, name: str) -> str:
+        y = self.layer(self.norm(x, f"{name}/layer_norm"), f"{name}/linear_0")
+        return self.node("Add", x, self.layer(self.node("Gelu", y), f"{name}/linear_1"))
+
+    def query_key_value(self, x: str, name: str) -> list[str]:
+        """[1, positions, width] each; the division of the product by the root of the head's size is in the query's."""
+        width = self.weights[f"{name}/weight"].shape[1]
+        matrix, bias = (self.weights[f"{name}/{part}"].astype(np.float32) for part in ("weight", "bias"))
+        matrix[:width] /= HEAD**0.5
+        bias[:width] /= HEAD**0.5
+        y = self.linear(x, name, matrix, bias)
+        return self.node(
+            "Split", y, axis=-1, outputs=[f"{name}/{part}" for part in ("q", "k", "v")][: len(matrix) // width],
+            num_outputs=len(matrix) // width,
+        ) if len(matrix) > width else [y]
+
+    def heads(self, x: str, order: tuple[int, ...] = (0, 2, 1, 3)) -> str:
+        """[1, positions, width] to [1, heads, positions, 64]."""
+        return self.node("Transpose", self.node("Reshape", x, self.ints(0, 0, -1, HEAD)), perm=order)
+
+    def joined(self, x: str) -> str:
+        return self.node("Reshape", self.node("Transpose", x, perm=(0, 2, 1, 3)), self.ints(0, 0, -1))
+
+    def model(self, name: str, inputs: dict[str, tuple], outputs: dict[str, tuple]) -> onnx.ModelProto:
+        def values(shapes: dict[str, tuple]):
+            kind = lambda name: TensorProto.INT64 if name == "tokens" else TensorProto.FLOAT  # noqa: E731
+            return [helper.make_tensor_value_info(name, kind(name), shape) for name, shape in shapes.items()]
+
+        graph = helper.make_graph(
+            self.nodes, name, values(inputs), values(outputs), list(self.initializers.values())
+        )
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="ai-mesh")
+        onnx.checker.check_model(model)
+        return model
+
+
+def quantized(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[out, in] in int8, and the scale of each output."""
+    matrix = matrix.astype(np.float32)
+    scales = np.abs(matrix).max(axis=1) / np.float32(127)
+    scales[scales == 0] = 1
+    return np.rint(matrix / scales[:, None]).astype(np.int8), scales
+
+
+def layers(weights: dict[str, np.ndarray], part: str) -> int:
+    return len({name.split("/")[1] for name in weights if name.startswith(f"{part}/layer_") and "norm" not in name.split("/")[1]})
+
+
+def encoder(weights: dict[str, np.ndarray]) -> onnx.ModelProto:
+    graph = Graph(weights)
+    heads = int(weights["encoder/num_heads"])
+    x = "mel"
+    for name, stride in (("encoder/conv1", 1), ("encoder/conv2", 2)):
+        x = graph.node(
+            "Conv", x, graph.weight(f"{name}/weight"), graph.weight(f"{name}/bias"),
+            kernel_shape=[3], pads=[1, 1], strides=[stride],
+        )
+        x = graph.node("Gelu", x)
+    x = graph.node("Transpose", x, perm=(0, 2, 1))
+    length = graph.node("Shape", x, start=1, end=2)
+    places = graph.weight("encoder/position_encodings/encodings")
+    x = graph.node("Add", x, graph.node("Slice", places, graph.ints(0), length, graph.ints(0)))
+    for layer in range(layers(weights, "encoder")):
+        name = f"encoder/layer_{layer}"
+        y = graph.norm(x, f"{name}/self_attention/layer_norm")
+        q, k, v = graph.query_key_value(y, f"{name}/self_attention/linear_0")
+        y = graph.node("MultiHeadAttention", q, k, v, domain=CONTRIB, num_heads=heads, scale=1.0)
+        x = graph.node("Add", x, graph.layer(y, f"{name}/self_attention/linear_1"))
+        x = graph.feed_forward(x, f"{name}/ffn")
+    x = graph.norm(x, "encoder/layer_norm")
+    count = layers(weights, "decoder")
+    shapes = {}
+    for layer in range(count):
+        name = f"decoder/layer_{layer}/attention/linear_1"
+        y = graph.layer(x, name)
+        k, v = graph.node("Split", y, axis=-1, outputs=[f"{name}/k", f"{name}/v"], num_outputs=2)
+        for kind, source, order, shape in (
+            ("key", k, (0, 2, 3, 1), (1, heads, HEAD, "positions")),
+            ("value", v, (0, 2, 1, 3), (1, heads, "positions", HEAD)),
+        ):
+            output = f"cross_{kind}_{layer}"
+            graph.node("Transpose", graph.node("Reshape", source, graph.ints(0, 0, -1, HEAD)), perm=order, outputs=[output])
+            shapes[output] = shape
+    return graph.model("whisper-encoder", {"mel": (1, MELS, "frames")}, shapes)
+
+
+def decoder(weights: dict[str, np.ndarray]) -> onnx.ModelProto:
+    graph = Graph(weights)
+    heads = int(weights["decoder/num_heads"])
+    count = layers(weights, "decoder")
+    rounded, scales = quantized(weights["decoder/embeddings/weight"])
+    # [width, vocabulary]: the last matrix, whose columns are the tokens' embeddings too.
+    table = graph.constant("decoder/projection/int8", rounded.T)
+    scale = graph.constant("decoder/projection/scales", scales)
+
+    new = graph.node("Shape", "tokens", start=1, end=2)
+    past = graph.node("Shape", "past_key_0", start=2, end=3)
+    total = graph.node("Add", past, new)
+    ids = graph.node("Squeeze", "tokens", graph.ints(0))
+    columns = graph.node("Cast", graph.node("Gather", table, ids, axis=1), to=TensorProto.FLOAT)
+    x = graph.node("Transpose", graph.node("Mul", columns, graph.node("Gather", scale, ids)), perm=(1, 0))
+    places = graph.weight("decoder/position_encodings/encodings")
+    x = graph.node("Add", x, graph.node("Slice", places, past, total, graph.ints(0)))
+    x = graph.node("Unsqueeze", x, graph.ints(0))
+    # What a token may not look at: those after it.
+    square = graph.node("ConstantOfShape", graph.node("Concat", new, total, axis=0),
+                        value=helper.make_tensor("far", TensorProto.FLOAT, [1], [-1e9]))
+    after = graph.node("Add", graph.node("Squeeze", past), graph.int(1))
+    mask = graph.node("Trilu", square, after, upper=1)
+
+    for layer in range(count):
+        name = f"decoder/layer_{layer}"
+        y = graph.norm(x, f"{name}/self_attention/layer_norm")
+        q, k, v = (graph.heads(part) for part in graph.query_key_value(y, f"{name}/self_attention/linear_0"))
+        k = graph.node("Concat", f"past_key_{layer}", k, axis=2, outputs=[f"present_key_{layer}"])
+        v = graph.node("Concat", f"past_value_{layer}", v, axis=2, outputs=[f"present_value_{layer}"])
+        scores = graph.node("MatMul", q, graph.node("Transpose", k, perm=(0, 1, 3, 2)))
+        scores = graph.node("Softmax", graph.node("Add", scores, mask), axis=-1)
+        y = graph.layer(graph.joined(graph.node("MatMul", scores, v)), f"{name}/self_attention/linear_1")
+        x = graph.node("Add", x, y)
+        y = graph.norm(x, f"{name}/attention/layer_norm")
+        [q] = graph.query_key_value(y, f"{name}/attention/linear_0")
+        scores = graph.node("Softmax", graph.node("MatMul", graph.heads(q), f"cross_key_{layer}"), axis=-1)
+        y = graph.node("MatMul", scores, f"cross_value_{layer}")
+        x = graph.node("Add", x, graph.layer(graph.joined(y), f"{name}/attention/linear_2"))
+        x = graph.feed_forward(x, f"{name}/ffn")
+    x = graph.node("Slice", x, graph.ints(-1), graph.ints(2**31 - 1), graph.ints(1))
+    x = graph.norm(graph.node("Squeeze", x, graph.ints(1)), "decoder/layer_norm")
+    x8, x_scale, x_zero = graph.node("DynamicQuantizeLinear", x, outputs=["last", "last_scale", "last_zero"])
+    product = graph.node("Cast", graph.node("MatMulInteger", x8, table, x_zero), to=TensorProto.FLOAT)
+    graph.node("Mul", product, graph.node("Mul", x_scale, scale), outputs=["logits"])
+
+    inputs, outputs = {"tokens": (1, "new")}, {"logits": (1, len(scales))}
+    names = Names.of(count)
+    inputs |= {name: (1, heads, "past", HEAD) for name in names.past}
+    inputs |= {
+        name: (1, heads, HEAD, "positions") if "key" in name else (1, heads, "positions", HEAD) for name in names.cross
+    }
+    outputs |= {name: (1, heads, "total", HEAD) for name in names.present}
+    return graph.model("whisper-decoder", inputs, outputs)
