@@ -7,6 +7,7 @@
 //! lib/libonnxruntime.so
 //! models/sentiment/model.ort  models/sentiment/tokenizer.json
 //! models/centerface/model.onnx
+//! models/whisper/{base,tiny.en}/{encoder.ort,decoder.ort,vocabulary.json}
 //! ```
 //!
 //! Calls block for as long as the model computes, on one thread; an [`Interrupt`] ends them from outside. A panic is
@@ -19,13 +20,15 @@ mod id;
 pub mod image;
 mod runtime;
 mod sentiment;
+pub mod speech;
 #[cfg(test)]
 mod testing;
 mod tokenizer;
 
-pub use error::{LoadError, ModelError};
+pub use error::{InputError, LoadError, ModelError};
 pub use faces::{Face, FaceDetector, Point, Rect};
 pub use id::ModelId;
 pub use image::ImageError;
 pub use runtime::{Interrupt, init};
 pub use sentiment::{Sentiment, SentimentLabel, SentimentModel};
+pub use speech::{AudioError, Segment, SpeechModel, SpeechVariant, Transcript};
