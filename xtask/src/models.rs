@@ -18,7 +18,7 @@ use crate::progress::Step;
 use crate::venv::Venv;
 
 /// Folders of models/ that the assets don't depend on.
-const ASIDE: [&str; 3] = ["train", "tests", "__pycache__"];
+const ASIDE: [&str; 4] = ["evaluate", "train", "tests", "__pycache__"];
 
 /// What to do about an asset that is not as pinned.
 const ADVICE: &str = "If a sha256 differs because you changed how the asset is built, or the versions in \

@@ -25,12 +25,14 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::{FaceDetector, SentimentModel};
+    use crate::{FaceDetector, SentimentModel, SpeechVariant};
 
     /// Every model, and the asset that it is. A new model gets a line here.
-    const MODELS: [(ModelId, &str); 2] = [
+    const MODELS: [(ModelId, &str); 4] = [
         (SentimentModel::ID, "models/sentiment/model.ort"),
         (FaceDetector::ID, "models/centerface/model.onnx"),
+        (SpeechVariant::Base.id(), "models/whisper/base/decoder.ort"),
+        (SpeechVariant::TinyEn.id(), "models/whisper/tiny.en/decoder.ort"),
     ];
 
     #[derive(Deserialize)]

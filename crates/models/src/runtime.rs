@@ -89,6 +89,12 @@ impl Interrupt {
         lock(&self.state).triggered
     }
 
+    /// Whether a run is under way.
+    #[cfg(test)]
+    pub(crate) fn is_running(&self) -> bool {
+        !lock(&self.state).running.is_empty()
+    }
+
     /// [`ModelError::Interrupted`] once triggered: for the stretches of work that ONNX Runtime does not do.
     pub(crate) fn check(&self) -> Result<(), ModelError> {
         if self.is_triggered() {

@@ -64,11 +64,11 @@ impl SpeechVariant {
         match self {
             Self::Base => ModelId {
                 name: "whisper-base",
-                version: "3ce536899d35",
+                version: "14d557b08eea",
             },
             Self::TinyEn => ModelId {
                 name: "whisper-tiny.en",
-                version: "b8a6b12329d1",
+                version: "53074735e447",
             },
         }
     }

@@ -205,12 +205,21 @@ impl Mixer {
             .sample_rate
             .ok_or_else(|| AudioError::invalid(kind, "it states no sample rate"))?;
         if rate > *RATES.end() {
-            return Err(too_large(format!("{rate} samples a second"), RATES.end().to_string()));
+            return Err(too_large(
+                format!("{rate} samples a second"),
+                RATES.end().to_string(),
+            ));
         }
         if rate < *RATES.start() {
-            return Err(AudioError::invalid(kind, format!("it says to have {rate} samples a second")));
+            return Err(AudioError::invalid(
+                kind,
+                format!("it says to have {rate} samples a second"),
+            ));
         }
-        let channels = parameters.channels.as_ref().map_or(1, |channels| channels.count());
+        let channels = parameters
+            .channels
+            .as_ref()
+            .map_or(1, |channels| channels.count());
         let mixer = Self {
             kind,
             rate,
@@ -230,7 +239,10 @@ impl Mixer {
     /// Refuses what no one would send, and what changes on the way (only a damaged or a forged file does).
     fn check(&self, rate: u32, channels: usize) -> Result<(), AudioError> {
         if channels > MAX_CHANNELS {
-            return Err(too_large(format!("{channels} channels"), MAX_CHANNELS.to_string()));
+            return Err(too_large(
+                format!("{channels} channels"),
+                MAX_CHANNELS.to_string(),
+            ));
         }
         if rate != self.rate || channels != self.channels || channels == 0 {
             return Err(AudioError::invalid(
@@ -256,7 +268,11 @@ impl Mixer {
         let frames = self.interleaved.chunks_exact(self.channels);
         self.mono.extend(frames.map(|frame| {
             let mean = frame.iter().sum::<f32>() * share;
-            if mean.is_finite() { mean.clamp(-1.0, 1.0) } else { 0.0 }
+            if mean.is_finite() {
+                mean.clamp(-1.0, 1.0)
+            } else {
+                0.0
+            }
         }));
         self.resampler.push(&self.mono, &mut self.samples);
         Ok(())
@@ -272,5 +288,4 @@ impl Mixer {
 }
 
 #[cfg(test)]
-#[path = "audio_tests.rs"]
 mod tests;

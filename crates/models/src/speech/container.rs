@@ -20,7 +20,9 @@ pub fn sniff(file: &[u8]) -> Result<AudioKind, AudioError> {
         [0xff, second, third, ..] if is_mp3(*second, *third) => return Ok(AudioKind::Mp3),
         [] => "an empty file",
         [0xff, second, ..] if second & 0xf6 == 0xf0 => "a sound of type AAC",
-        [b'R', b'I', b'F', b'X' | b'F', ..] | [b'R', b'F', b'6', b'4', ..] => "a RIFF file of this uncommon kind",
+        [b'R', b'I', b'F', b'X' | b'F', ..] | [b'R', b'F', b'6', b'4', ..] => {
+            "a RIFF file of this uncommon kind"
+        }
         [b'F', b'O', b'R', b'M', ..] => "an AIFF file",
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => "an MP4 or M4A file",
         [0x1a, 0x45, 0xdf, 0xa3, ..] => "a WebM or Matroska file",

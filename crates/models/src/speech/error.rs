@@ -23,13 +23,17 @@ pub enum AudioError {
         reason: String,
     },
     /// It plays for too long; found from its head if that tells, else while it is decoded.
-    #[error("the sound lasts longer than the {limit} minutes that are taken: cut it into parts and send each")]
+    #[error(
+        "the sound lasts longer than the {limit} minutes that are taken: cut it into parts and send each"
+    )]
     TooLong {
         /// The most minutes that are taken.
         limit: u32,
     },
     /// Over one of the other limits; found before anything is decoded.
-    #[error("the sound has {size}, more than the {limit} that are taken: convert it to mono at 16 kHz and send it again")]
+    #[error(
+        "the sound has {size}, more than the {limit} that are taken: convert it to mono at 16 kHz and send it again"
+    )]
     TooLarge {
         /// What it has, with the unit.
         size: String,

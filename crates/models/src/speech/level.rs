@@ -30,7 +30,12 @@ impl Levels {
     pub(super) fn next_sound(&self, from: f32, length: f32) -> Option<Range<f32>> {
         let mut from = from;
         loop {
-            let start = block(from) + self.0.get(block(from)..)?.iter().position(|&level| level > SILENCE)?;
+            let start = block(from)
+                + self
+                    .0
+                    .get(block(from)..)?
+                    .iter()
+                    .position(|&level| level > SILENCE)?;
             let end = (start + block(length)).min(self.0.len());
             if !is_steady(&self.0[start..end]) {
                 return Some(start as f32 / BLOCKS_PER_SECOND..end as f32 / BLOCKS_PER_SECOND);
@@ -111,7 +116,10 @@ mod tests {
             let hum = tone(44, 50.0, hum);
             sound.iter().zip(hum).map(|(a, b)| a + b).collect()
         };
-        assert_eq!(Levels::of(&syllables(0.0)).next_sound(0.0, 30.0), Some(40.0..44.0));
+        assert_eq!(
+            Levels::of(&syllables(0.0)).next_sound(0.0, 30.0),
+            Some(40.0..44.0)
+        );
         let found = Levels::of(&syllables(0.01)).next_sound(0.0, 30.0).unwrap();
         assert!(found.start <= 40.0 && found.end == 44.0, "{found:?}");
     }

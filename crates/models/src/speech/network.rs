@@ -84,7 +84,12 @@ impl Network {
         let tokens = Tensor::from_array(([1, tokens.len()], tokens)).map_err(runtime::failed)?;
         let mut inputs = vec![("tokens", tokens.into())];
         for (names, values) in [(&self.past, &memory.0), (&self.cross, &heard.0)] {
-            inputs.extend(names.iter().map(String::as_str).zip(values.iter().map(Into::into)));
+            inputs.extend(
+                names
+                    .iter()
+                    .map(String::as_str)
+                    .zip(values.iter().map(Into::into)),
+            );
         }
         let (logits, present) = self.decoder.run(inputs, interrupt, |outputs| {
             let (_, logits) = outputs["logits"].try_extract_tensor::<f32>()?;

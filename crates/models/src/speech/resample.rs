@@ -154,7 +154,9 @@ mod tests {
     fn what_16_khz_can_not_carry_is_gone() {
         for hertz in [8_800.0, 12_000.0, 17_000.0] {
             let output = resampled(48_000, &tone(48_000, hertz), 777);
-            let most = output[500..15_500].iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            let most = output[500..15_500]
+                .iter()
+                .fold(0.0_f32, |most, x| most.max(x.abs()));
             assert!(most < 0.001, "{hertz} Hz leaves {most}");
         }
     }

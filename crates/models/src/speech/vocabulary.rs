@@ -76,7 +76,10 @@ impl Vocabulary {
     /// The tokens' text; what is not text is left out, and what is no UTF-8 (a character cut in two) replaced.
     pub(super) fn text(&self, tokens: &[usize]) -> String {
         let characters = tokens.iter().filter_map(|&token| self.text.get(token));
-        let bytes: Vec<u8> = characters.flat_map(|text| text.chars()).filter_map(byte).collect();
+        let bytes: Vec<u8> = characters
+            .flat_map(|text| text.chars())
+            .filter_map(byte)
+            .collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
@@ -101,14 +104,23 @@ mod tests {
     use crate::testing::assets;
 
     fn load(variant: &str) -> Vocabulary {
-        Vocabulary::load(assets().join("models/whisper").join(variant).join("vocabulary.json")).unwrap()
+        Vocabulary::load(
+            assets()
+                .join("models/whisper")
+                .join(variant)
+                .join("vocabulary.json"),
+        )
+        .unwrap()
     }
 
     #[test]
     fn every_byte_has_its_character() {
         let bytes: HashSet<u8> = (0..=400).filter_map(char::from_u32).filter_map(byte).collect();
         assert_eq!(bytes.len(), 256);
-        assert_eq!(['Ġ', 'Ċ', 'a', 'é'].map(byte), [b' ', b'\n', b'a', 0xe9].map(Some));
+        assert_eq!(
+            ['Ġ', 'Ċ', 'a', 'é'].map(byte),
+            [b' ', b'\n', b'a', 0xe9].map(Some)
+        );
     }
 
     #[test]

@@ -49,7 +49,9 @@ pub(super) fn decode(samples: &[f32], mel: &Mel, decoder: &Decoder<'_>) -> Resul
         decoder.interrupt.check()?;
         let first = ((sound.start - LEAD).max(from) * FRAMES_PER_SECOND) as usize;
         let start = first as f32 / FRAMES_PER_SECOND;
-        let heard = decoder.network.hear(&mel.window(samples, first, FRAMES), decoder.interrupt)?;
+        let heard = decoder
+            .network
+            .hear(&mel.window(samples, first, FRAMES), decoder.interrupt)?;
         if speech.language.is_none() {
             speech.language = decoder.language(&heard)?;
         }
@@ -106,17 +108,7 @@ fn pieces(decoded: &Decoded, length: f32, vocabulary: &Vocabulary) -> (Vec<Piece
         .collect();
     let ends_whole = tokens.len() >= 2 && is_timestamp(tokens.len() - 1) && !is_timestamp(tokens.len() - 2);
     if cuts.is_empty() {
-        let last = tokens.iter().rev().find(|&&token| vocabulary.is_timestamp(token));
-        let end = last.map_or(0.0, |&last| vocabulary.seconds(last));
-        let whole = Piece {
-            start: 0.0,
-            end: if end > 0.0 { end } else { length },
-            tokens: tokens.clone(),
-        };
-        let start = tokens.first().filter(|&&token| vocabulary.is_timestamp(token));
-        let start = start.map_or(0.0, |&start| vocabulary.seconds(start));
-        let start = if start < whole.end { start } else { 0.0 };
-        return (vec![Piece { start, ..whole }], length);
+        return (vec![whole(tokens, length, vocabulary)], length);
     }
     if ends_whole {
         cuts.push(tokens.len());
@@ -125,7 +117,13 @@ fn pieces(decoded: &Decoded, length: f32, vocabulary: &Vocabulary) -> (Vec<Piece
     let mut from = 0;
     for cut in cuts {
         let tokens = &tokens[from..cut];
-        let seconds = |token: usize| if vocabulary.is_timestamp(token) { vocabulary.seconds(token) } else { 0.0 };
+        let seconds = |token: usize| {
+            if vocabulary.is_timestamp(token) {
+                vocabulary.seconds(token)
+            } else {
+                0.0
+            }
+        };
         pieces.push(Piece {
             start: seconds(tokens[0]),
             end: seconds(tokens[tokens.len() - 1]),
@@ -137,6 +135,20 @@ fn pieces(decoded: &Decoded, length: f32, vocabulary: &Vocabulary) -> (Vec<Piece
     (pieces, if ends_whole { length } else { last })
 }
 
+/// A window without a pair of timestamps: one segment, which may lack its end.
+fn whole(tokens: &[usize], length: f32, vocabulary: &Vocabulary) -> Piece {
+    let time = |token: Option<&usize>| {
+        let token = token.filter(|&&token| vocabulary.is_timestamp(token))?;
+        Some(vocabulary.seconds(*token))
+    };
+    let start = time(tokens.first()).unwrap_or(0.0);
+    let end = time(tokens.last()).unwrap_or(length);
+    Piece {
+        start: if start < end { start } else { 0.0 },
+        end,
+        tokens: tokens.to_vec(),
+    }
+}
+
 #[cfg(test)]
-#[path = "window_tests.rs"]
 mod tests;
