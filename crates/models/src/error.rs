@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::image::ImageError;
+use crate::speech::AudioError;
 
 /// A model could not be made ready: the deployment is incomplete or its parts do not fit each other.
 ///
@@ -48,11 +49,45 @@ pub enum LoadError {
 pub enum ModelError {
     /// The input can't be taken. The same input fails the same way every time; the text is meant for the sender.
     #[error(transparent)]
-    Input(#[from] ImageError),
+    Input(#[from] InputError),
     /// The [`Interrupt`](crate::Interrupt) ended the run. The model can be used again at once.
     #[error("interrupted before there was an answer")]
     Interrupted,
     /// The run itself failed; the text is for a log, not for the sender. Trying again may help (memory).
     #[error("inference failed: {0}")]
     Inference(String),
+}
+
+/// An input that can't be taken, however often it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// An image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A sound.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+}
+
+impl InputError {
+    /// The code of this kind of error, part of the API's contract; see [`ImageError::code`] and [`AudioError::code`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Image(error) => error.code(),
+            Self::Audio(error) => error.code(),
+        }
+    }
+}
+
+impl From<ImageError> for ModelError {
+    fn from(error: ImageError) -> Self {
+        Self::Input(error.into())
+    }
+}
+
+impl From<AudioError> for ModelError {
+    fn from(error: AudioError) -> Self {
+        Self::Input(error.into())
+    }
 }

@@ -25,13 +25,15 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::{FaceDetector, SentimentModel, TextModel};
+    use crate::{FaceDetector, SentimentModel, SpeechVariant, TextModel};
 
     /// Every model, and the asset that it is. A new model gets a line here.
-    const MODELS: [(ModelId, &str); 3] = [
+    const MODELS: [(ModelId, &str); 5] = [
         (SentimentModel::ID, "models/sentiment/model.ort"),
         (TextModel::ID, "models/minilm/model.ort"),
         (FaceDetector::ID, "models/centerface/model.onnx"),
+        (SpeechVariant::Base.id(), "models/whisper/base/decoder.ort"),
+        (SpeechVariant::TinyEn.id(), "models/whisper/tiny.en/decoder.ort"),
     ];
 
     #[derive(Deserialize)]

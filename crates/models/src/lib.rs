@@ -8,6 +8,7 @@
 //! models/sentiment/model.ort
 //! models/minilm/model.ort  models/minilm/tokenizer.json   (the tokenizer of both text models)
 //! models/centerface/model.onnx
+//! models/whisper/{base,tiny.en}/{encoder.ort,decoder.ort,vocabulary.json}
 //! ```
 //!
 //! Calls block for as long as the model computes, on one thread; an [`Interrupt`] ends them from outside. A panic is
@@ -21,17 +22,19 @@ mod id;
 pub mod image;
 mod runtime;
 mod sentiment;
+pub mod speech;
 #[cfg(test)]
 mod testing;
 mod text;
 mod tokenizer;
 
-pub use error::{LoadError, ModelError};
+pub use error::{InputError, LoadError, ModelError};
 pub use faces::{Face, FaceDetector, Point, Rect};
 pub use id::ModelId;
 pub use image::ImageError;
 pub use runtime::{Interrupt, init};
 pub use sentiment::{Sentiment, SentimentLabel, SentimentModel};
+pub use speech::{AudioError, Segment, SpeechModel, SpeechVariant, Transcript};
 pub use text::{
     DEFAULT_LABELS, DEFAULT_SENTENCES, EMBEDDING_WIDTH, Embedding, TextAnswer, TextModel, TextRequest,
 };

@@ -89,6 +89,12 @@ impl Interrupt {
         lock(&self.state).triggered
     }
 
+    /// Whether a run is under way.
+    #[cfg(test)]
+    pub(crate) fn is_running(&self) -> bool {
+        !lock(&self.state).running.is_empty()
+    }
+
     /// [`ModelError::Interrupted`] once triggered: for the stretches of work that ONNX Runtime does not do.
     pub(crate) fn check(&self) -> Result<(), ModelError> {
         if self.is_triggered() {
@@ -175,19 +181,20 @@ impl Model {
         })
     }
 
-    /// Runs once and hands the outputs to `read`, which copies out what it wants of them.
+    /// Runs once and hands the outputs to `read`, which takes or copies out what it wants of them. What it takes must
+    /// not outlive the model.
     pub(crate) fn run<'v, T>(
         &self,
-        inputs: Vec<(&'static str, SessionInputValue<'v>)>,
+        inputs: Vec<(&'v str, SessionInputValue<'v>)>,
         interrupt: &Interrupt,
-        read: impl FnOnce(&SessionOutputs<'_>) -> ort::Result<T>,
+        read: impl FnOnce(&mut SessionOutputs<'_>) -> ort::Result<T>,
     ) -> Result<T, ModelError> {
         let mut session = lock(&self.session);
         let running = interrupt.enter()?;
         let result = session.with_dependent_mut(|_, session| {
             session
                 .run_with_options(inputs, &running.options)
-                .and_then(|outputs| read(&outputs))
+                .and_then(|mut outputs| read(&mut outputs))
         });
         // A terminated run reports a general failure: only the interrupt itself knows that it was meant.
         result.map_err(|error| {

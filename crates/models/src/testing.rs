@@ -195,3 +195,48 @@ pub(crate) fn huge_files() -> Vec<(&'static str, Vec<u8>)> {
         ("PNG over 50 megapixels", hollow_png(8_000, 7_000)),
     ]
 }
+
+/// A sound file beside the tests: "Ever tried, ever failed", out of beckett.wav.
+pub(crate) fn clip(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/speech/testdata");
+    std::fs::read(PathBuf::from(folder).join(name)).unwrap()
+}
+
+/// The format tag of integer samples.
+pub(crate) const PCM: u16 = 1;
+
+/// A WAV file of this content.
+pub(crate) fn riff(format: u16, bits: u16, rate: u32, channels: u16, data: &[u8]) -> Vec<u8> {
+    let align = channels * bits.div_ceil(8);
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + data.len() as u32).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0");
+    file.extend([format, channels].map(u16::to_le_bytes).concat());
+    file.extend([rate, rate * u32::from(align)].map(u32::to_le_bytes).concat());
+    file.extend([align, bits].map(u16::to_le_bytes).concat());
+    file.extend(b"data");
+    file.extend((data.len() as u32).to_le_bytes());
+    file.extend(data);
+    file
+}
+
+/// A WAV file that has these samples in every channel.
+pub(crate) fn wav_of(format: u16, bits: u16, rate: u32, channels: u16, samples: &[f32]) -> Vec<u8> {
+    let mut data = Vec::new();
+    for sample in samples {
+        let scaled = (f64::from(*sample) * f64::from(1_u32 << (bits - 1))) as i32;
+        let bytes = scaled.to_le_bytes();
+        for _ in 0..channels {
+            match bits {
+                8 => data.push((scaled + 128) as u8),
+                _ => data.extend(&bytes[..usize::from(bits / 8)]),
+            }
+        }
+    }
+    riff(format, bits, rate, channels, &data)
+}
+
+/// A WAV file of 16 bits and one channel.
+pub(crate) fn wav(rate: u32, samples: &[f32]) -> Vec<u8> {
+    wav_of(PCM, 16, rate, 1, samples)
+}

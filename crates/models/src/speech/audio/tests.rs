@@ -1,0 +1,217 @@
+use super::*;
+use crate::testing::{PCM, clip, wav, wav_of};
+
+fn samples(file: &[u8]) -> Vec<f32> {
+    decode(file, &Interrupt::new()).unwrap()
+}
+
+fn refused(file: &[u8]) -> AudioError {
+    match decode(file, &Interrupt::new()) {
+        Err(ModelError::Input(crate::InputError::Audio(error))) => error,
+        Err(error) => panic!("{error}"),
+        Ok(samples) => panic!("{} samples", samples.len()),
+    }
+}
+
+/// A second of 400 Hz at half of full scale.
+fn tone(rate: u32) -> Vec<f32> {
+    (0..rate)
+        .map(|i| 0.5 * (std::f32::consts::TAU * 400.0 * i as f32 / rate as f32).sin())
+        .collect()
+}
+
+fn loudness(samples: &[f32]) -> Vec<f32> {
+    let power = |block: &[f32]| block.iter().map(|x| x * x).sum::<f32>() / block.len() as f32;
+    samples.chunks(1_600).map(|block| power(block).sqrt()).collect()
+}
+
+#[test]
+fn the_same_speech_comes_out_of_every_type() {
+    let reference = loudness(&samples(&clip("tried.flac")));
+    for name in ["tried.mp3", "tried.ogg"] {
+        let decoded = samples(&clip(name));
+        assert!(
+            decoded.len().abs_diff(41_600) < 1_600,
+            "{name}: {}",
+            decoded.len()
+        );
+        for (block, (found, expected)) in loudness(&decoded).iter().zip(&reference).enumerate() {
+            assert!(
+                (found - expected).abs() < 0.03,
+                "{name}, block {block}: {found}, not {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_width_of_sample_gives_the_same_tone() {
+    let expected = tone(RATE);
+    for (bits, precision) in [(8, 0.02), (16, 0.002), (24, 0.002), (32, 0.002)] {
+        for (rate, channels) in [(16_000, 1), (48_000, 2), (8_000, 1), (44_100, 6)] {
+            let found = samples(&wav_of(PCM, bits, rate, channels, &tone(rate)));
+            assert!(found.len().abs_diff(expected.len()) <= 1, "{}", found.len());
+            for i in 500..15_500 {
+                let error = (found[i] - expected[i]).abs();
+                assert!(
+                    error < precision,
+                    "{bits} bits, {rate} Hz, {channels} channels, sample {i}: off by {error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn channels_are_averaged() {
+    let left_alone: Vec<u8> = (0..16_000)
+        .flat_map(|_| [8_192_i16.to_le_bytes(), 0_i16.to_le_bytes()].concat())
+        .collect();
+    let file = crate::testing::riff(PCM, 16, 16_000, 2, &left_alone);
+    assert!(samples(&file).iter().all(|x| (x - 0.125).abs() < 1e-4));
+}
+
+#[test]
+fn numbers_that_are_no_loudness_are_silence() {
+    const FLOAT: u16 = 3;
+    let mut values = vec![f32::NAN; 1_000];
+    values.extend([f32::INFINITY, 1e30, -1e30]);
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let found = samples(&crate::testing::riff(FLOAT, 32, 16_000, 1, &bytes));
+    assert_eq!(found[..1_001], vec![0.0; 1_001]);
+    assert_eq!(found[1_001..], [1.0, -1.0]);
+}
+
+#[test]
+fn the_type_is_told_by_the_content() {
+    for (name, kind) in [
+        ("tried.flac", AudioKind::Flac),
+        ("tried.mp3", AudioKind::Mp3),
+        ("tried.ogg", AudioKind::Ogg),
+    ] {
+        assert_eq!(sniff(&clip(name)), Ok(kind));
+    }
+    let tag = [&b"ID3\x04\0\0\0\0\x01\x05"[..], &[7; 0x85]].concat();
+    assert_eq!(sniff(&[&tag, &*clip("tried.mp3")].concat()), Ok(AudioKind::Mp3));
+    assert_eq!(
+        samples(&[&tag, &*clip("tried.mp3")].concat()),
+        samples(&clip("tried.mp3"))
+    );
+}
+
+#[test]
+fn what_is_not_decoded_is_named_with_what_to_send() {
+    let page = |codec: &[u8]| [b"OggS\0\x02".as_slice(), &[0; 20], &[1, 19], codec, &[0; 11]].concat();
+    for (file, found) in [
+        (vec![], "an empty file"),
+        (b"What a lovely day!".to_vec(), "this file (its first bytes"),
+        (page(b"OpusHead"), "Opus"),
+        (page(b"\x7fFLAC"), "without Vorbis"),
+        (b"\0\0\0\x20ftypM4A isom".to_vec(), "M4A"),
+        (vec![0xff, 0xf1, 0x50, 0x80, 0, 0], "AAC"),
+        (b"\x1a\x45\xdf\xa3\x9f\x42".to_vec(), "WebM"),
+        (b"ID3\x04\0\0\x7f\x7f\x7f\x7f".to_vec(), "an empty file"),
+        (b"RIFF\x10\0\0\0AVI LIST".to_vec(), "uncommon"),
+        (crate::testing::riff(0x55, 16, 16_000, 1, &[0; 64]), "uncommon"),
+    ] {
+        let error = refused(&file);
+        assert_eq!(error.code(), "unsupported_audio_type", "{error}");
+        assert!(error.to_string().contains(found), "{found}: {error}");
+        assert!(
+            error.to_string().contains("send a WAV, FLAC, MP3 or Ogg Vorbis"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_file_cut_short_or_damaged_is_refused() {
+    let files = [("FLAC", clip("tried.flac")), ("WAV", wav(16_000, &tone(16_000)))];
+    for (kind, file) in files {
+        for length in [5 * file.len() / 100, file.len() / 2, 9 * file.len() / 10] {
+            let error = refused(&file[..length]);
+            assert_eq!(error.code(), "invalid_audio", "{kind}, {length} bytes: {error}");
+            assert!(error.to_string().contains(kind), "{error}");
+        }
+    }
+    let mut file = clip("tried.flac");
+    let half = file.len() / 2;
+    file[half..].fill(0x55);
+    assert_eq!(refused(&file).code(), "invalid_audio");
+}
+
+#[test]
+fn of_an_mp3_cut_short_the_rest_is_taken_since_it_states_no_length() {
+    let file = clip("tried.mp3");
+    let rest = samples(&file[..file.len() / 2]);
+    assert!(rest.len().abs_diff(20_800) < 1_600, "{}", rest.len());
+}
+
+#[test]
+fn a_sound_of_no_samples_is_refused_and_of_one_is_taken() {
+    let error = refused(&wav(16_000, &[]));
+    assert_eq!(error.code(), "invalid_audio");
+    assert!(error.to_string().contains("no samples"), "{error}");
+    assert_eq!(samples(&wav(16_000, &[0.5])).len(), 1);
+    assert!(samples(&wav(8_000, &[0.5])).len() <= 2);
+}
+
+#[test]
+fn limits_hold_and_say_what_to_do() {
+    let silence = |bytes: usize| vec![128; bytes];
+    let long = crate::testing::riff(PCM, 8, 8_000, 1, &silence(31 * 60 * 8_000));
+    let error = refused(&long);
+    assert_eq!(error.code(), "audio_too_long");
+    assert!(error.to_string().contains("30 minutes"), "{error}");
+
+    // A recorder that could not know the length says the most there is: then the samples are counted.
+    let mut endless = long;
+    endless[4..8].fill(0xff);
+    endless[40..44].fill(0xff);
+    assert_eq!(refused(&endless).code(), "audio_too_long");
+    let samples = decode_at_most(&endless, 32, &Interrupt::new());
+    assert!(
+        matches!(&samples, Err(ModelError::Input(error)) if error.code() == "invalid_audio")
+            || samples.is_ok()
+    );
+
+    for (rate, channels, code) in [
+        (16_000, 9, "audio_too_large"),
+        (400_000, 1, "audio_too_large"),
+        (1_000, 1, "invalid_audio"),
+    ] {
+        let error = refused(&wav_of(PCM, 16, rate, channels, &tone(1_000)));
+        assert_eq!(error.code(), code, "{rate} Hz, {channels} channels: {error}");
+    }
+    let error = refused(&vec![0; MAX_BYTES + 1]);
+    assert_eq!(error.code(), "audio_too_large");
+    assert!(error.to_string().contains("50 MiB"), "{error}");
+}
+
+#[test]
+fn decoding_ends_when_interrupted() {
+    let interrupt = Interrupt::new();
+    interrupt.trigger();
+    let result = decode(&wav(16_000, &tone(16_000)), &interrupt);
+    assert!(matches!(result, Err(ModelError::Interrupted)));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(200))]
+
+    #[test]
+    fn a_damaged_file_is_decoded_or_refused(kind in 0..4_usize, place in 0.0..1.0_f64, bytes in proptest::collection::vec(proptest::num::u8::ANY, 1..20)) {
+        let mut file = match kind {
+            0 => clip("tried.flac"),
+            1 => clip("tried.mp3"),
+            2 => clip("tried.ogg"),
+            _ => wav(16_000, &tone(16_000)),
+        };
+        let start = (place * place * place * (file.len() - bytes.len()) as f64) as usize;
+        file[start..start + bytes.len()].copy_from_slice(&bytes);
+        match decode(&file, &Interrupt::new()) {
+            Ok(samples) => assert!(samples.iter().all(|x| x.abs() <= 1.5)),
+            Err(error) => assert!(matches!(error, ModelError::Input(_)), "{error}"),
+        }
+    }
+}
