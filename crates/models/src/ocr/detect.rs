@@ -1,0 +1,209 @@
+//! Finds where text is, with PP-OCR's differentiable binarization network (Liao et al., "Real-time Scene Text Detection
+//! with Differentiable Binarization", 2020, <https://arxiv.org/abs/1911.08947>). It gives each pixel a probability of being
+//! of a line's core, which is thinner than the line: what is found is grown back.
+
+use std::path::Path;
+
+use ndarray::{Array4, ArrayView2, Axis, Ix4};
+use ort::value::TensorRef;
+
+use super::quad::Quad;
+use super::sheet::Sheet;
+use crate::geometry::Point;
+use crate::runtime::{self, Interrupt, Model};
+use crate::{LoadError, ModelError};
+
+const MODEL: &str = "models/ocr/det.onnx";
+
+/// Most pixels of what the network sees. Time and memory grow with them.
+const MAX_PIXELS: f32 = 1_400_000.0;
+/// Pictures with fewer pixels are scaled up, though to no more than twice their sides.
+const LEAST_PIXELS: f32 = 400_000.0;
+const MAX_ENLARGEMENT: f32 = 2.0;
+/// The network halves its input five times.
+const SIDE_MULTIPLE: u32 = 32;
+/// Border around the picture, in pixels: text that touches the edge is found better.
+const MARGIN: u32 = 16;
+/// A pixel counts as text from here on; the authors' value.
+const MIN_PROBABILITY: f32 = 0.3;
+/// A region whose pixels are less sure than this on average is none.
+const MIN_SCORE: f32 = 0.5;
+/// A core is grown by its area over its perimeter times this.
+const GROWTH: f32 = 1.6;
+/// A thinner core, in pixels, is a speck.
+const MIN_SIDE: f32 = 3.0;
+/// Most regions of a page; an A4 page of small print has 120 lines.
+const MAX_REGIONS: usize = 1_000;
+
+#[derive(Debug)]
+pub(super) struct Detector {
+    model: Model,
+}
+
+impl Detector {
+    pub(super) fn load(assets: &Path) -> Result<Self, LoadError> {
+        Ok(Self {
+            model: Model::load(assets.join(MODEL), &["image"], &["text"])?,
+        })
+    }
+
+    /// The lines, or parts of lines, of a sheet, in its pixels, as if all text were upright.
+    pub(super) fn regions(&self, sheet: &Sheet, interrupt: &Interrupt) -> Result<Vec<Quad>, ModelError> {
+        let view = View::of(sheet.size());
+        let mut input = Array4::zeros((1, 3, view.height as usize, view.width as usize));
+        sheet.paint(&view.shown(), input.index_axis_mut(Axis(0), 0));
+        interrupt.check()?;
+        let tensor = TensorRef::from_array_view(&input).map_err(runtime::failed)?;
+        let quads = self
+            .model
+            .run(vec![("image", tensor.into())], interrupt, |outputs| {
+                let map = outputs["text"].try_extract_array::<f32>()?;
+                let map = map
+                    .into_dimensionality::<Ix4>()
+                    .map_err(|error| ort::Error::new(format!("output text: {error}")))?;
+                if map.dim() != (1, 1, view.height as usize, view.width as usize) {
+                    return Err(ort::Error::new(format!(
+                        "the output text has the shape {:?}",
+                        map.shape()
+                    )));
+                }
+                Ok(regions(map.slice(ndarray::s![0, 0, .., ..])))
+            })?;
+        Ok(quads.iter().map(|quad| quad.map(|point| view.place(point))).collect())
+    }
+}
+
+/// How a sheet is shown to the network.
+struct View {
+    /// Pixels of the input for one of the sheet.
+    factor: f32,
+    /// Of the input.
+    width: u32,
+    height: u32,
+}
+
+impl View {
+    fn of((width, height): (u32, u32)) -> Self {
+        let pixels = width as f32 * height as f32;
+        let factor = if pixels > MAX_PIXELS {
+            (MAX_PIXELS / pixels).sqrt()
+        } else {
+            (LEAST_PIXELS / pixels).sqrt().clamp(1.0, MAX_ENLARGEMENT)
+        };
+        let side = |side: u32| {
+            let scaled = (side as f32 * factor).ceil() as u32;
+            (scaled + 2 * MARGIN).next_multiple_of(SIDE_MULTIPLE)
+        };
+        Self {
+            factor,
+            width: side(width),
+            height: side(height),
+        }
+    }
+
+    /// What the input shows, in the sheet's pixels: the sheet and beyond.
+    fn shown(&self) -> Quad {
+        let (right, bottom) = (self.width as f32, self.height as f32);
+        let corners = [(0.0, 0.0), (right, 0.0), (right, bottom), (0.0, bottom)];
+        Quad(corners.map(|(x, y)| self.place(Point { x, y })))
+    }
+
+    fn place(&self, point: Point) -> Point {
+        Point {
+            x: (point.x - MARGIN as f32) / self.factor,
+            y: (point.y - MARGIN as f32) / self.factor,
+        }
+    }
+}
+
+fn regions(map: ArrayView2<'_, f32>) -> Vec<Quad> {
+    let mut cores = cores(&map);
+    cores.sort_by_key(|core| std::cmp::Reverse(core.pixels));
+    cores.truncate(MAX_REGIONS);
+    cores
+        .into_iter()
+        .filter_map(|core| {
+            let quad = Quad::around(&core.outline)?;
+            let (width, height) = (quad.width(), quad.height());
+            if width.min(height) < MIN_SIDE || mean(&map, &quad) < MIN_SCORE {
+                return None;
+            }
+            Some(quad.grown(width * height * GROWTH / (2.0 * (width + height))))
+        })
+        .collect()
+}
+
+/// Pixels that touch each other and are each likely to be text.
+struct Core {
+    pixels: usize,
+    /// Points whose convex hull is that of the pixels.
+    outline: Vec<Point>,
+}
+
+fn cores(map: &ArrayView2<'_, f32>) -> Vec<Core> {
+    let (height, width) = map.dim();
+    let mut left = map.mapv(|probability| probability > MIN_PROBABILITY);
+    let mut cores = Vec::new();
+    let mut stack = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            if !std::mem::take(&mut left[(y, x)]) {
+                continue;
+            }
+            // The first and last pixel of each row; no row lies above the first one met.
+            let mut rows = vec![(x, x)];
+            let mut pixels = 0;
+            stack.push((y, x));
+            while let Some((row, column)) = stack.pop() {
+                pixels += 1;
+                if row - y >= rows.len() {
+                    rows.resize(row - y + 1, (column, column));
+                }
+                let (first, last) = &mut rows[row - y];
+                (*first, *last) = ((*first).min(column), (*last).max(column));
+                for row in row.saturating_sub(1)..height.min(row + 2) {
+                    for column in column.saturating_sub(1)..width.min(column + 2) {
+                        if std::mem::take(&mut left[(row, column)]) {
+                            stack.push((row, column));
+                        }
+                    }
+                }
+            }
+            cores.push(Core {
+                pixels,
+                outline: outline(y, &rows),
+            });
+        }
+    }
+    cores
+}
+
+fn outline(top: usize, rows: &[(usize, usize)]) -> Vec<Point> {
+    rows.iter()
+        .enumerate()
+        .flat_map(|(row, &(first, last))| {
+            let (left, right) = (first as f32, last as f32 + 1.0);
+            let (upper, lower) = ((top + row) as f32, (top + row) as f32 + 1.0);
+            [(left, upper), (right, upper), (left, lower), (right, lower)].map(|(x, y)| Point { x, y })
+        })
+        .collect()
+}
+
+/// The mean probability of the pixels whose middle lies in the quad.
+fn mean(map: &ArrayView2<'_, f32>, quad: &Quad) -> f32 {
+    let (height, width) = map.dim();
+    let columns = (quad.width().ceil() as usize).clamp(1, width);
+    let rows = (quad.height().ceil() as usize).clamp(1, height);
+    let mut sum = 0.0;
+    for row in 0..rows {
+        for column in 0..columns {
+            let point = quad.at(
+                (column as f32 + 0.5) / columns as f32,
+                (row as f32 + 0.5) / rows as f32,
+            );
+            let (x, y) = (point.x.max(0.0) as usize, point.y.max(0.0) as usize);
+            sum += map[(y.min(height - 1), x.min(width - 1))];
+        }
+    }
+    sum / (rows * columns) as f32
+}

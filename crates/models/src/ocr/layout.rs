@@ -1,0 +1,194 @@
+//! The order in which a page is read: its columns from left to right, in each its lines from top to bottom.
+
+use super::quad::{Axes, Quad};
+use super::recognize::Reading;
+use crate::geometry::Point;
+
+/// Fragments of a line nearer to each other than this, in line heights, are one line.
+const MAX_GAP: f32 = 1.5;
+/// A gutter between columns is wider than this, in line heights.
+const MIN_GUTTER: f32 = 0.7;
+/// Half of a column's lines are at least this long, in line heights. Shorter ones are a table's cells, whose rows are
+/// read across.
+const MIN_COLUMN: f32 = 7.0;
+/// A column has at least so many lines.
+const MIN_LINES: usize = 3;
+/// Up to this part of the lines may cross a gutter: headings, and what stands above and below the columns.
+const MAX_CROSSING: f32 = 0.25;
+
+/// A line of the page, read.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub(super) quad: Quad,
+    pub(super) reading: Reading,
+}
+
+/// A line in the page's own directions: those of its text.
+struct Block {
+    left: f32,
+    right: f32,
+    top: f32,
+    bottom: f32,
+    line: Placed,
+}
+
+impl Block {
+    fn height(&self) -> f32 {
+        self.bottom - self.top
+    }
+
+    fn width(&self) -> f32 {
+        self.right - self.left
+    }
+
+    fn middle(&self) -> f32 {
+        (self.top + self.bottom) / 2.0
+    }
+}
+
+/// Puts lines into the order of reading, and joins the fragments of a line.
+pub(super) fn arrange(lines: Vec<Placed>) -> Vec<Placed> {
+    let Some(axes) = direction(&lines) else {
+        return lines;
+    };
+    let blocks = lines.into_iter().map(|line| {
+        let extent = axes.extent(&line.quad.0);
+        Block {
+            left: extent.along.0,
+            right: extent.along.1,
+            top: extent.across.0,
+            bottom: extent.across.1,
+            line,
+        }
+    });
+    let mut arranged = Vec::new();
+    order(blocks.collect(), &mut arranged);
+    arranged
+}
+
+/// The way the page's text runs: the mean of its lines, the long ones counting for more.
+fn direction(lines: &[Placed]) -> Option<Axes> {
+    let sum = lines.iter().fold(Point { x: 0.0, y: 0.0 }, |sum, line| {
+        let direction = line.quad.direction();
+        Point {
+            x: sum.x + direction.x,
+            y: sum.y + direction.y,
+        }
+    });
+    Axes::of(sum)
+}
+
+fn order(blocks: Vec<Block>, arranged: &mut Vec<Placed>) {
+    let Some(gutter) = gutter(&blocks) else {
+        rows(blocks, arranged);
+        return;
+    };
+    let (mut crossing, beside): (Vec<_>, Vec<_>) = blocks
+        .into_iter()
+        .partition(|block| block.left < gutter && block.right > gutter);
+    crossing.sort_by(|a, b| a.middle().total_cmp(&b.middle()));
+    let mut beside: Vec<_> = beside.into_iter().map(Some).collect();
+    let bounds: Vec<_> = crossing.iter().map(Block::middle).chain([f32::INFINITY]).collect();
+    let mut crossing = crossing.into_iter();
+    for bound in bounds {
+        let mut above = |is_left: bool| -> Vec<Block> {
+            let taken = beside.iter_mut().filter_map(|block| {
+                block.take_if(|block| block.middle() < bound && (block.right <= gutter) == is_left)
+            });
+            taken.collect()
+        };
+        let (left, right) = (above(true), above(false));
+        order(left, arranged);
+        order(right, arranged);
+        rows(crossing.next().into_iter().collect(), arranged);
+    }
+}
+
+/// Where a gutter between columns runs, if there are columns: where the fewest lines cross it.
+fn gutter(blocks: &[Block]) -> Option<f32> {
+    if blocks.len() < 2 * MIN_LINES {
+        return None;
+    }
+    let height = median(blocks.iter().map(Block::height));
+    let candidates = blocks.iter().map(|block| block.right + MIN_GUTTER * height / 2.0);
+    let best = candidates.filter_map(|at| {
+        let (mut left, mut right, mut crossing) = (Vec::new(), Vec::new(), 0);
+        for block in blocks {
+            if block.right <= at {
+                left.push(block);
+            } else if block.left >= at {
+                right.push(block);
+            } else {
+                crossing += 1;
+            }
+        }
+        let start = right.iter().map(|block| block.left).fold(f32::INFINITY, f32::min);
+        let end = left.iter().map(|block| block.right).fold(f32::NEG_INFINITY, f32::max);
+        let is_column = |side: &[&Block]| {
+            side.len() >= MIN_LINES
+                && median(side.iter().map(|block| block.width())) >= MIN_COLUMN * height
+        };
+        let is_gutter = is_column(&left)
+            && is_column(&right)
+            && crossing as f32 <= MAX_CROSSING * blocks.len() as f32
+            && start - end >= MIN_GUTTER * height;
+        is_gutter.then_some((crossing, end - start, (start + end) / 2.0))
+    });
+    let best = best.min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    best.map(|(_, _, at)| at)
+}
+
+fn median(values: impl Iterator<Item = f32>) -> f32 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f32::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// Row by row, each from left to right.
+fn rows(mut blocks: Vec<Block>, arranged: &mut Vec<Placed>) {
+    blocks.sort_by(|a, b| a.middle().total_cmp(&b.middle()));
+    let mut rows: Vec<Vec<Block>> = Vec::new();
+    for block in blocks {
+        match rows.last_mut() {
+            Some(row) if continues(row, &block) => row.push(block),
+            _ => rows.push(vec![block]),
+        }
+    }
+    for mut row in rows {
+        row.sort_by(|a, b| a.left.total_cmp(&b.left));
+        let mut row = row.into_iter();
+        let mut last = row.next();
+        for block in row {
+            match &mut last {
+                Some(last) if block.left - last.right < MAX_GAP * last.height().min(block.height()) => {
+                    join(last, block);
+                }
+                _ => arranged.extend(last.replace(block).map(|block| block.line)),
+            }
+        }
+        arranged.extend(last.map(|block| block.line));
+    }
+}
+
+/// Whether a block stands beside the last one of a row, not under it.
+fn continues(row: &[Block], block: &Block) -> bool {
+    row.last().is_some_and(|last| {
+        block.middle() - last.middle() < last.height().min(block.height()) / 2.0
+    })
+}
+
+fn join(block: &mut Block, next: Block) {
+    let (line, other) = (&mut block.line, next.line);
+    let weight = |reading: &Reading| reading.text.chars().count() as f32;
+    let (own, others) = (weight(&line.reading), weight(&other.reading));
+    line.reading.score =
+        (line.reading.score * own + other.reading.score * others) / (own + others).max(1.0);
+    line.reading.text = format!("{} {}", line.reading.text, other.reading.text);
+    if let Some(axes) = Axes::of(line.quad.direction()) {
+        let points = [line.quad.0, other.quad.0].concat();
+        line.quad = Quad(axes.corners(axes.extent(&points)));
+    }
+    block.right = block.right.max(next.right);
+    block.top = block.top.min(next.top);
+    block.bottom = block.bottom.max(next.bottom);
+}
