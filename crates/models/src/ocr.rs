@@ -33,6 +33,9 @@ use crate::{LoadError, ModelError};
 
 /// A line that is less sure than this is left out: what is no text reads as a few characters of a low score.
 const MIN_SCORE: f32 = 0.5;
+/// Things are taken for one character or two: these must be surer.
+const MIN_SHORT_SCORE: f32 = 0.8;
+const SHORT: usize = 3;
 /// A region this much longer than it is high, or the other way round, tells by its shape which way its text runs.
 const CLEAR_SHAPE: f32 = 1.5;
 /// Upright or upside down: from here on a page's classifier is believed without a second look at its longest lines.
@@ -150,7 +153,7 @@ impl OcrModel {
         }
         let placed = quads.into_iter().zip(readings);
         Ok(placed
-            .filter(|(_, reading)| reading.score >= MIN_SCORE && !reading.text.trim().is_empty())
+            .filter(|(_, reading)| is_text(reading))
             .map(|(quad, reading)| Placed { quad, reading })
             .collect())
     }
@@ -179,6 +182,11 @@ impl OcrModel {
         let turned = sum(self.recognizer.read(sheet, &turned, interrupt)?);
         Ok(turned > upright)
     }
+}
+
+fn is_text(reading: &Reading) -> bool {
+    let characters = reading.text.chars().count();
+    characters > 0 && reading.score >= if characters < SHORT { MIN_SHORT_SCORE } else { MIN_SCORE }
 }
 
 /// Turns regions so that their text runs along them: a long one by its own shape, a short one as most of the page.

@@ -27,9 +27,10 @@ const MARGIN: u32 = 16;
 /// A pixel counts as text from here on; the authors' value.
 const MIN_PROBABILITY: f32 = 0.3;
 /// A region whose pixels are less sure than this on average is none.
-const MIN_SCORE: f32 = 0.5;
-/// A core is grown by its area over its perimeter times this.
-const GROWTH: f32 = 1.6;
+const MIN_SCORE: f32 = 0.55;
+/// A core is grown by its area over its perimeter times this, along the line and across it. Across, the authors' value
+/// would be 1.6 too; with a little more air around it a line is read with fewer errors, in less time.
+const GROWTH: (f32, f32) = (1.6, 2.0);
 /// A thinner core, in pixels, is a speck.
 const MIN_SIDE: f32 = 3.0;
 /// Most regions of a page; an A4 page of small print has 120 lines.
@@ -125,10 +126,15 @@ fn regions(map: ArrayView2<'_, f32>) -> Vec<Quad> {
         .filter_map(|core| {
             let quad = Quad::around(&core.outline)?;
             let (width, height) = (quad.width(), quad.height());
-            if width.min(height) < MIN_SIDE || mean(&map, &quad) < MIN_SCORE {
+            if width.min(height) < MIN_SIDE || core.score() < MIN_SCORE {
                 return None;
             }
-            Some(quad.grown(width * height * GROWTH / (2.0 * (width + height))))
+            let unit = width * height / (2.0 * (width + height));
+            Some(if width >= height {
+                quad.grown(GROWTH.0 * unit, GROWTH.1 * unit)
+            } else {
+                quad.grown(GROWTH.1 * unit, GROWTH.0 * unit)
+            })
         })
         .collect()
 }
@@ -136,8 +142,16 @@ fn regions(map: ArrayView2<'_, f32>) -> Vec<Quad> {
 /// Pixels that touch each other and are each likely to be text.
 struct Core {
     pixels: usize,
+    probabilities: f32,
     /// Points whose convex hull is that of the pixels.
     outline: Vec<Point>,
+}
+
+impl Core {
+    /// Over its own pixels, not over the rectangle around it, which a bent line leaves half empty.
+    fn score(&self) -> f32 {
+        self.probabilities / self.pixels as f32
+    }
 }
 
 fn cores(map: &ArrayView2<'_, f32>) -> Vec<Core> {
@@ -152,10 +166,11 @@ fn cores(map: &ArrayView2<'_, f32>) -> Vec<Core> {
             }
             // The first and last pixel of each row; no row lies above the first one met.
             let mut rows = vec![(x, x)];
-            let mut pixels = 0;
+            let (mut pixels, mut probabilities) = (0, 0.0);
             stack.push((y, x));
             while let Some((row, column)) = stack.pop() {
                 pixels += 1;
+                probabilities += map[(row, column)];
                 if row - y >= rows.len() {
                     rows.resize(row - y + 1, (column, column));
                 }
@@ -171,6 +186,7 @@ fn cores(map: &ArrayView2<'_, f32>) -> Vec<Core> {
             }
             cores.push(Core {
                 pixels,
+                probabilities,
                 outline: outline(y, &rows),
             });
         }
@@ -187,23 +203,4 @@ fn outline(top: usize, rows: &[(usize, usize)]) -> Vec<Point> {
             [(left, upper), (right, upper), (left, lower), (right, lower)].map(|(x, y)| Point { x, y })
         })
         .collect()
-}
-
-/// The mean probability of the pixels whose middle lies in the quad.
-fn mean(map: &ArrayView2<'_, f32>, quad: &Quad) -> f32 {
-    let (height, width) = map.dim();
-    let columns = (quad.width().ceil() as usize).clamp(1, width);
-    let rows = (quad.height().ceil() as usize).clamp(1, height);
-    let mut sum = 0.0;
-    for row in 0..rows {
-        for column in 0..columns {
-            let point = quad.at(
-                (column as f32 + 0.5) / columns as f32,
-                (row as f32 + 0.5) / rows as f32,
-            );
-            let (x, y) = (point.x.max(0.0) as usize, point.y.max(0.0) as usize);
-            sum += map[(y.min(height - 1), x.min(width - 1))];
-        }
-    }
-    sum / (rows * columns) as f32
 }

@@ -47,9 +47,9 @@ impl Quad {
         self
     }
 
-    /// Larger by this much on all sides.
-    pub(super) fn grown(&self, by: f32) -> Self {
-        let (across, down) = (by / self.width(), by / self.height());
+    /// Larger by so much on the left and right, and above and below.
+    pub(super) fn grown(&self, beside: f32, above: f32) -> Self {
+        let (across, down) = (beside / self.width(), above / self.height());
         Self([
             self.at(-across, -down),
             self.at(1.0 + across, -down),
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn growing_and_turning_keep_the_order_of_corners() {
         let quad = Quad([point(0.0, 0.0), point(4.0, 0.0), point(4.0, 2.0), point(0.0, 2.0)]);
-        assert_near(quad.grown(1.0), [(-1.0, -1.0), (5.0, -1.0), (5.0, 3.0), (-1.0, 3.0)]);
+        assert_near(quad.grown(1.0, 0.5), [(-1.0, -0.5), (5.0, -0.5), (5.0, 2.5), (-1.0, 2.5)]);
         // Text that runs down has its upper left corner at the upper right of the rectangle.
         assert_near(quad.turned(1), [(4.0, 0.0), (4.0, 2.0), (0.0, 2.0), (0.0, 0.0)]);
         assert_near(quad.part(0.5, 1.0), [(2.0, 0.0), (4.0, 0.0), (4.0, 2.0), (2.0, 2.0)]);

@@ -30,7 +30,7 @@ const MAX_PIECES: usize = 64;
 
 /// Two characters have a space between them if it was this likely at any step from one to the other. Of 2,239 pairs in
 /// lines of 9 fonts, as they are, blurred and noisy, the threshold is wrong about 0.2 %.
-const MIN_SPACE: f32 = 0.06;
+const MIN_SPACE: f32 = 0.08;
 
 /// What a line says.
 #[derive(Clone, Debug, Default, PartialEq)]
