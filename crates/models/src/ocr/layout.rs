@@ -179,11 +179,7 @@ fn continues(row: &[Block], block: &Block) -> bool {
 
 fn join(block: &mut Block, next: Block) {
     let (line, other) = (&mut block.line, next.line);
-    let weight = |reading: &Reading| reading.text.chars().count() as f32;
-    let (own, others) = (weight(&line.reading), weight(&other.reading));
-    line.reading.score =
-        (line.reading.score * own + other.reading.score * others) / (own + others).max(1.0);
-    line.reading.text = format!("{} {}", line.reading.text, other.reading.text);
+    line.reading.append(&other.reading);
     if let Some(axes) = Axes::of(line.quad.direction()) {
         let points = [line.quad.0, other.quad.0].concat();
         line.quad = Quad(axes.corners(axes.extent(&points)));

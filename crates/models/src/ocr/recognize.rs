@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array4, ArrayView2, ArrayViewD, Axis, Ix3, s};
+use ndarray::{Array3, Array4, ArrayView2, ArrayViewD, Axis, Ix3, s};
 use ort::value::TensorRef;
 
 use super::quad::Quad;
@@ -23,6 +23,9 @@ const WIDTH_STEP: usize = 32;
 const LEAST_WIDTH: usize = 64;
 /// A longer line is read in pieces: time and memory of the network's attention grow with the square.
 const MAX_WIDTH: usize = 1_920;
+/// How far around the end of a piece a place for the cut is looked for, and how wide a space is at the least, in pixels.
+const CUT_SEARCH: usize = 480;
+const SPACE_WIDTH: usize = 8;
 /// Most pixels along the lines of one run.
 const MAX_BATCH_WIDTH: usize = 960;
 /// Most pieces of a line; what is longer still is squeezed.
@@ -38,6 +41,19 @@ pub(super) struct Reading {
     pub(super) text: String,
     /// The mean of its characters' probabilities; 0 without any.
     pub(super) score: f32,
+}
+
+impl Reading {
+    /// Adds what stands to its right.
+    pub(super) fn append(&mut self, next: &Self) {
+        let length = |reading: &Self| reading.text.chars().count() as f32;
+        let (own, others) = (length(self), length(next));
+        if own * others > 0.0 {
+            self.text.push(' ');
+        }
+        self.text.push_str(&next.text);
+        self.score = (self.score * own + next.score * others) / (own + others).max(1.0);
+    }
 }
 
 #[derive(Debug)]
@@ -61,11 +77,23 @@ impl Recognizer {
         lines: &[Quad],
         interrupt: &Interrupt,
     ) -> Result<Vec<Reading>, ModelError> {
-        let mut readings = vec![Reading::default(); lines.len()];
-        for batch in batches(lines) {
-            for (&line, reading) in batch.lines.iter().zip(self.run(sheet, lines, &batch, interrupt)?) {
-                readings[line] = reading;
+        let (mut owners, mut pieces) = (Vec::new(), Vec::new());
+        for (line, quad) in lines.iter().enumerate() {
+            for piece in cut(sheet, quad) {
+                owners.push(line);
+                pieces.push(piece);
             }
+        }
+        let mut read = vec![Reading::default(); pieces.len()];
+        for batch in batches(&pieces) {
+            interrupt.check()?;
+            for (&piece, reading) in batch.lines.iter().zip(self.run(sheet, &pieces, &batch, interrupt)?) {
+                read[piece] = reading;
+            }
+        }
+        let mut readings = vec![Reading::default(); lines.len()];
+        for (line, reading) in owners.into_iter().zip(read) {
+            readings[line].append(&reading);
         }
         Ok(readings)
     }
@@ -145,6 +173,43 @@ fn likeliest<'a>(probabilities: impl Iterator<Item = &'a f32>) -> (usize, f32) {
 fn characters(path: PathBuf) -> Result<Vec<String>, LoadError> {
     let file = std::fs::read_to_string(&path).map_err(|source| LoadError::Read { path, source })?;
     Ok(file.lines().chain([" "]).map(str::to_owned).collect())
+}
+
+/// Cuts a line that is too long into pieces of like length, each cut at the quietest place near it: there, if anywhere,
+/// is a space.
+fn cut(sheet: &Sheet, line: &Quad) -> Vec<Quad> {
+    let whole = HEIGHT as f32 * line.width() / line.height();
+    let pieces = (whole / MAX_WIDTH as f32).ceil().min(MAX_PIECES as f32);
+    if pieces <= 1.0 {
+        return vec![*line];
+    }
+    let mut cuts = vec![0.0];
+    for cut in 1..pieces as usize {
+        let around = cut as f32 / pieces;
+        cuts.push(around + quietest(sheet, line, around, whole) / whole);
+    }
+    cuts.push(1.0);
+    cuts.windows(2).map(|ends| line.part(ends[0], ends[1])).collect()
+}
+
+/// How far from a place, in the network's pixels, a stretch as wide as a space differs least in itself.
+fn quietest(sheet: &Sheet, line: &Quad, around: f32, whole: f32) -> f32 {
+    let half = CUT_SEARCH as f32 / 2.0;
+    let stretch = line.part(around - half / whole, around + half / whole);
+    let mut image = Array3::zeros((3, HEIGHT, CUT_SEARCH));
+    sheet.paint(&stretch, image.view_mut());
+    let contrast: Vec<f32> = image
+        .axis_iter(Axis(2))
+        .map(|column| {
+            let (least, most) = column
+                .iter()
+                .fold((1.0_f32, -1.0_f32), |(least, most), &v| (least.min(v), most.max(v)));
+            most - least
+        })
+        .collect();
+    let sums = contrast.windows(SPACE_WIDTH).map(|window| window.iter().sum::<f32>());
+    let best = sums.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
+    best.map_or(0.0, |(start, _)| (start + SPACE_WIDTH / 2) as f32 - half)
 }
 
 /// Lines that run together, as indices, all painted this wide.
