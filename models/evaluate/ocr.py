@@ -183,6 +183,20 @@ def pages() -> list[Page]:
     return made
 
 
+def samples(folder: Path) -> None:
+    """The two small pages that the tests of crates/models read, in 16 shades of gray."""
+    face, title = font("DejaVu Sans", 20), font("DejaVu Serif", 32)
+    lines = Image.new("L", (560, 240), 255)
+    column(ImageDraw.Draw(lines), wrap(" ".join(SENTENCES[1:5]), face, 500)[:6], face, 20, 30, 30, 0)
+    columns = Image.new("L", (760, 330), 255)
+    draw = ImageDraw.Draw(columns)
+    draw.text((30, 24), "Notes from a quiet harbour town", font=title, fill=0)
+    for x, start in ((30, 0), (400, 22)):
+        column(draw, wrap(" ".join(SENTENCES[start : start + 5]), face, 320)[:7], face, 20, x, 100, 0)
+    for name, picture in (("lines", lines), ("columns", columns)):
+        picture.quantize(16).save(folder / f"{name}.png", optimize=True)
+
+
 def distance(found, expected) -> int:
     """Levenshtein's, a row at a time."""
     codes = {item: i for i, item in enumerate({*found, *expected})}
@@ -280,10 +294,16 @@ def percent(part: int, whole: int) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reader", type=Path, required=True)
-    parser.add_argument("--assets", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--reader", type=Path)
+    parser.add_argument("--assets", type=Path)
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--samples", type=Path, help="only draw the pages for the tests, into this folder")
     options = parser.parse_args()
+    if options.samples:
+        samples(options.samples)
+        return 0
+    if not (options.reader and options.assets and options.work):
+        parser.error("--reader, --assets and --work are needed to measure")
     print(section(options.reader, options.assets, options.work))
     return 0
 

@@ -17,4 +17,3 @@ impl fmt::Display for ModelId {
         write!(f, "{}@{}", self.name, self.version)
     }
 }
-

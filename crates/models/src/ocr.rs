@@ -13,6 +13,8 @@ mod layout;
 mod quad;
 mod recognize;
 mod sheet;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::path::Path;
@@ -140,7 +142,11 @@ impl OcrModel {
 
         let doubtful: Vec<_> = (0..quads.len())
             .filter(|&line| {
-                let against = if page_is_turned { 1.0 - turned[line] } else { turned[line] };
+                let against = if page_is_turned {
+                    1.0 - turned[line]
+                } else {
+                    turned[line]
+                };
                 against > CLEAR_LINE
             })
             .collect();
@@ -168,7 +174,11 @@ impl OcrModel {
         interrupt: &Interrupt,
     ) -> Result<bool, ModelError> {
         let all: f32 = quads.iter().map(Quad::width).sum();
-        let votes: f32 = quads.iter().zip(turned).map(|(quad, turned)| quad.width() * turned).sum();
+        let votes: f32 = quads
+            .iter()
+            .zip(turned)
+            .map(|(quad, turned)| quad.width() * turned)
+            .sum();
         let share = votes / all.max(f32::MIN_POSITIVE);
         if share.max(1.0 - share) >= CLEAR_PAGE {
             return Ok(share > 0.5);
@@ -186,7 +196,13 @@ impl OcrModel {
 
 fn is_text(reading: &Reading) -> bool {
     let characters = reading.text.chars().count();
-    characters > 0 && reading.score >= if characters < SHORT { MIN_SHORT_SCORE } else { MIN_SCORE }
+    characters > 0
+        && reading.score
+            >= if characters < SHORT {
+                MIN_SHORT_SCORE
+            } else {
+                MIN_SCORE
+            }
 }
 
 /// Turns regions so that their text runs along them: a long one by its own shape, a short one as most of the page.

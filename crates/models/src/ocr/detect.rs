@@ -70,7 +70,10 @@ impl Detector {
                 }
                 Ok(regions(map.slice(ndarray::s![0, 0, .., ..])))
             })?;
-        Ok(quads.iter().map(|quad| quad.map(|point| view.place(point))).collect())
+        Ok(quads
+            .iter()
+            .map(|quad| quad.map(|point| view.place(point)))
+            .collect())
     }
 }
 
@@ -203,4 +206,80 @@ fn outline(top: usize, rows: &[(usize, usize)]) -> Vec<Point> {
             [(left, upper), (right, upper), (left, lower), (right, lower)].map(|(x, y)| Point { x, y })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    /// A map with these rectangles (left, top, width, height) at 0.9.
+    fn map(rectangles: &[(usize, usize, usize, usize)]) -> Array2<f32> {
+        let mut map = Array2::zeros((64, 128));
+        for &(left, top, width, height) in rectangles {
+            map.slice_mut(ndarray::s![top..top + height, left..left + width])
+                .fill(0.9);
+        }
+        map
+    }
+
+    #[test]
+    fn a_core_is_grown_back_to_its_line() {
+        let regions = regions(map(&[(20, 20, 60, 6)]).view());
+        let [line] = regions.as_slice() else {
+            panic!("{regions:?}")
+        };
+        // Area over perimeter is 360 / 132: 1.6 times that at the ends, 2 times above and below.
+        let (ends, above) = (1.6 * 360.0 / 132.0, 2.0 * 360.0 / 132.0);
+        assert!((line.width() - (60.0 + 2.0 * ends)).abs() < 1e-3, "{line:?}");
+        assert!((line.height() - (6.0 + 2.0 * above)).abs() < 1e-3, "{line:?}");
+        assert!((line.0[0].x - (20.0 - ends)).abs() < 1e-3 && (line.0[0].y - (20.0 - above)).abs() < 1e-3);
+    }
+
+    #[test]
+    fn what_touches_is_one_and_specks_are_none() {
+        // Two that touch at a corner, one apart, one too thin.
+        let found = regions(map(&[(0, 0, 20, 5), (20, 5, 20, 5), (60, 0, 40, 8), (0, 30, 40, 2)]).view());
+        assert_eq!(found.len(), 2, "{found:?}");
+    }
+
+    #[test]
+    fn a_region_that_is_unsure_is_none() {
+        let faint = map(&[(20, 20, 60, 6)]).mapv(|probability| probability * 0.5);
+        assert_eq!(regions(faint.view()), []);
+    }
+
+    #[test]
+    fn a_map_that_lights_up_everywhere_has_few_regions() {
+        assert_eq!(regions(Array2::ones((64, 128)).view()).len(), 1);
+        let dots = Array2::from_shape_fn((640, 640), |(y, x)| f32::from(u8::from(y % 6 < 4 && x % 6 < 4)));
+        assert!(regions(dots.view()).len() <= MAX_REGIONS);
+    }
+
+    #[test]
+    fn a_view_keeps_within_what_the_network_takes() {
+        for size in [
+            (1, 1),
+            (4_000, 3_000),
+            (16_384, 1),
+            (1, 16_384),
+            (16_384, 732),
+            (640, 480),
+        ] {
+            let view = View::of(size);
+            assert!(
+                view.width.is_multiple_of(32) && view.height.is_multiple_of(32),
+                "{size:?}"
+            );
+            assert!(
+                view.width * view.height < 2_500_000,
+                "{size:?}: {} x {}",
+                view.width,
+                view.height
+            );
+            let corner = view.place(Point { x: 16.0, y: 16.0 });
+            assert!(corner.x.abs() < 1e-3 && corner.y.abs() < 1e-3);
+        }
+    }
 }

@@ -88,7 +88,11 @@ fn order(blocks: Vec<Block>, arranged: &mut Vec<Placed>) {
         .partition(|block| block.left < gutter && block.right > gutter);
     crossing.sort_by(|a, b| a.middle().total_cmp(&b.middle()));
     let mut beside: Vec<_> = beside.into_iter().map(Some).collect();
-    let bounds: Vec<_> = crossing.iter().map(Block::middle).chain([f32::INFINITY]).collect();
+    let bounds: Vec<_> = crossing
+        .iter()
+        .map(Block::middle)
+        .chain([f32::INFINITY])
+        .collect();
     let mut crossing = crossing.into_iter();
     for bound in bounds {
         let mut above = |is_left: bool| -> Vec<Block> {
@@ -123,10 +127,12 @@ fn gutter(blocks: &[Block]) -> Option<f32> {
             }
         }
         let start = right.iter().map(|block| block.left).fold(f32::INFINITY, f32::min);
-        let end = left.iter().map(|block| block.right).fold(f32::NEG_INFINITY, f32::max);
+        let end = left
+            .iter()
+            .map(|block| block.right)
+            .fold(f32::NEG_INFINITY, f32::max);
         let is_column = |side: &[&Block]| {
-            side.len() >= MIN_LINES
-                && median(side.iter().map(|block| block.width())) >= MIN_COLUMN * height
+            side.len() >= MIN_LINES && median(side.iter().map(|block| block.width())) >= MIN_COLUMN * height
         };
         let is_gutter = is_column(&left)
             && is_column(&right)
@@ -172,9 +178,8 @@ fn rows(mut blocks: Vec<Block>, arranged: &mut Vec<Placed>) {
 
 /// Whether a block stands beside the last one of a row, not under it.
 fn continues(row: &[Block], block: &Block) -> bool {
-    row.last().is_some_and(|last| {
-        block.middle() - last.middle() < last.height().min(block.height()) / 2.0
-    })
+    row.last()
+        .is_some_and(|last| block.middle() - last.middle() < last.height().min(block.height()) / 2.0)
 }
 
 fn join(block: &mut Block, next: Block) {
@@ -187,4 +192,98 @@ fn join(block: &mut Block, next: Block) {
     block.right = block.right.max(next.right);
     block.top = block.top.min(next.top);
     block.bottom = block.bottom.max(next.bottom);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line 10 high.
+    fn line(text: &str, x: f32, y: f32, width: f32) -> Placed {
+        let corners = [(x, y), (x + width, y), (x + width, y + 10.0), (x, y + 10.0)];
+        Placed {
+            quad: Quad(corners.map(|(x, y)| Point { x, y })),
+            reading: Reading {
+                text: text.to_owned(),
+                score: 1.0,
+            },
+        }
+    }
+
+    fn arranged(lines: &[Placed]) -> String {
+        let lines = arrange(lines.to_vec());
+        let texts: Vec<_> = lines.iter().map(|line| line.reading.text.as_str()).collect();
+        texts.join("|")
+    }
+
+    /// Two columns whose lines don't stand side by side, between a heading and a footer.
+    fn columns() -> Vec<Placed> {
+        let mut lines = vec![
+            line("footer", 60.0, 90.0, 150.0),
+            line("heading", 0.0, 0.0, 230.0),
+        ];
+        for (row, name) in ["1", "2", "3"].into_iter().enumerate() {
+            lines.push(line(&format!("r{name}"), 140.0, 26.0 + 15.0 * row as f32, 100.0));
+            lines.push(line(&format!("l{name}"), 10.0, 20.0 + 15.0 * row as f32, 100.0));
+        }
+        lines
+    }
+
+    #[test]
+    fn columns_are_read_one_after_the_other() {
+        assert_eq!(arranged(&columns()), "heading|l1|l2|l3|r1|r2|r3|footer");
+    }
+
+    #[test]
+    fn the_order_goes_with_the_text_whichever_way_it_runs() {
+        for quarters in 1..4 {
+            let turned: Vec<_> = columns()
+                .into_iter()
+                .map(|mut line| {
+                    for _ in 0..quarters {
+                        line.quad = line.quad.map(|Point { x, y }| Point { x: -y, y: x });
+                    }
+                    line
+                })
+                .collect();
+            assert_eq!(arranged(&turned), "heading|l1|l2|l3|r1|r2|r3|footer");
+        }
+    }
+
+    #[test]
+    fn a_table_is_read_row_by_row() {
+        let mut lines = Vec::new();
+        for (row, name) in ["1", "2", "3"].into_iter().enumerate() {
+            lines.push(line(
+                &format!("right{name}"),
+                200.0,
+                15.0 * row as f32 + 1.0,
+                40.0,
+            ));
+            lines.push(line(&format!("left{name}"), 0.0, 15.0 * row as f32, 50.0));
+        }
+        assert_eq!(arranged(&lines), "left1|right1|left2|right2|left3|right3");
+    }
+
+    #[test]
+    fn fragments_of_a_line_are_joined() {
+        let lines = arrange(vec![
+            line("far", 200.0, 0.0, 50.0),
+            line("world", 55.0, 1.0, 50.0),
+            line("hello", 0.0, 0.0, 50.0),
+        ]);
+        let [joined, far] = lines.as_slice() else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(
+            (joined.reading.text.as_str(), far.reading.text.as_str()),
+            ("hello world", "far")
+        );
+        assert!((joined.quad.width() - 105.0).abs() < 1e-3 && (joined.quad.height() - 11.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn nothing_stays_nothing() {
+        assert_eq!(arranged(&[]), "");
+    }
 }

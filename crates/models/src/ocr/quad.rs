@@ -115,10 +115,16 @@ impl Axes {
             y: b.y - a.y,
         })?;
         if axes.x.abs() < axes.y.abs() {
-            axes = Self { x: -axes.y, y: axes.x };
+            axes = Self {
+                x: -axes.y,
+                y: axes.x,
+            };
         }
         if axes.x < 0.0 {
-            axes = Self { x: -axes.x, y: -axes.y };
+            axes = Self {
+                x: -axes.x,
+                y: -axes.y,
+            };
         }
         Some(axes)
     }
@@ -194,13 +200,22 @@ mod tests {
 
     fn assert_near(found: Quad, expected: [(f32, f32); 4]) {
         for (found, (x, y)) in found.0.iter().zip(expected) {
-            assert!((found.x - x).abs() < 1e-3 && (found.y - y).abs() < 1e-3, "{found:?}");
+            assert!(
+                (found.x - x).abs() < 1e-3 && (found.y - y).abs() < 1e-3,
+                "{found:?}"
+            );
         }
     }
 
     #[test]
     fn the_least_rectangle_around_points_starts_at_the_upper_left() {
-        let upright = [point(4.0, 1.0), point(0.0, 3.0), point(0.0, 1.0), point(4.0, 3.0), point(2.0, 2.0)];
+        let upright = [
+            point(4.0, 1.0),
+            point(0.0, 3.0),
+            point(0.0, 1.0),
+            point(4.0, 3.0),
+            point(2.0, 2.0),
+        ];
         let quad = Quad::around(&upright).unwrap();
         assert_near(quad, [(0.0, 1.0), (4.0, 1.0), (4.0, 3.0), (0.0, 3.0)]);
         assert!((quad.width() - 4.0).abs() < 1e-4 && (quad.height() - 2.0).abs() < 1e-4);
@@ -218,15 +233,24 @@ mod tests {
     fn points_without_an_area_have_no_rectangle() {
         assert_eq!(Quad::around(&[]), None);
         assert_eq!(Quad::around(&[point(1.0, 1.0); 3]), None);
-        assert_eq!(Quad::around(&[point(0.0, 0.0), point(1.0, 1.0), point(2.0, 2.0)]), None);
+        assert_eq!(
+            Quad::around(&[point(0.0, 0.0), point(1.0, 1.0), point(2.0, 2.0)]),
+            None
+        );
     }
 
     #[test]
     fn growing_and_turning_keep_the_order_of_corners() {
         let quad = Quad([point(0.0, 0.0), point(4.0, 0.0), point(4.0, 2.0), point(0.0, 2.0)]);
-        assert_near(quad.grown(1.0, 0.5), [(-1.0, -0.5), (5.0, -0.5), (5.0, 2.5), (-1.0, 2.5)]);
+        assert_near(
+            quad.grown(1.0, 0.5),
+            [(-1.0, -0.5), (5.0, -0.5), (5.0, 2.5), (-1.0, 2.5)],
+        );
         // Text that runs down has its upper left corner at the upper right of the rectangle.
         assert_near(quad.turned(1), [(4.0, 0.0), (4.0, 2.0), (0.0, 2.0), (0.0, 0.0)]);
-        assert_near(quad.part(0.5, 1.0), [(2.0, 0.0), (4.0, 0.0), (4.0, 2.0), (2.0, 2.0)]);
+        assert_near(
+            quad.part(0.5, 1.0),
+            [(2.0, 0.0), (4.0, 0.0), (4.0, 2.0), (2.0, 2.0)],
+        );
     }
 }

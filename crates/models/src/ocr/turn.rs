@@ -46,18 +46,19 @@ impl TurnClassifier {
                 sheet.paint(line, image.slice_mut(s![.., .., ..width]));
             }
             let tensor = TensorRef::from_array_view(&input).map_err(runtime::failed)?;
-            self.model.run(vec![("image", tensor.into())], interrupt, |outputs| {
-                let (_, probabilities) = outputs["turned"].try_extract_tensor::<f32>()?;
-                if probabilities.len() != 2 * batch.len() {
-                    return Err(ort::Error::new(format!(
-                        "{} probabilities for {} lines",
-                        probabilities.len(),
-                        batch.len()
-                    )));
-                }
-                turned.extend(probabilities.chunks_exact(2).map(|pair| pair[1]));
-                Ok(())
-            })?;
+            self.model
+                .run(vec![("image", tensor.into())], interrupt, |outputs| {
+                    let (_, probabilities) = outputs["turned"].try_extract_tensor::<f32>()?;
+                    if probabilities.len() != 2 * batch.len() {
+                        return Err(ort::Error::new(format!(
+                            "{} probabilities for {} lines",
+                            probabilities.len(),
+                            batch.len()
+                        )));
+                    }
+                    turned.extend(probabilities.chunks_exact(2).map(|pair| pair[1]));
+                    Ok(())
+                })?;
         }
         Ok(turned)
     }
