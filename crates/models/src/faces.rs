@@ -16,6 +16,7 @@ use ort::session::SessionOutputs;
 use ort::value::TensorRef;
 use serde::{Deserialize, Serialize};
 
+use crate::geometry::{Point, Rect};
 use crate::image::Picture;
 use crate::runtime::{self, Interrupt, Model};
 use crate::{LoadError, ModelError, ModelId};
@@ -38,55 +39,6 @@ const MIN_SCORE: f32 = 0.5;
 const MAX_OVERLAP: f32 = 0.3;
 /// Most cells that are looked at, the surest ones: a picture made to light up everywhere must not cost minutes.
 const MAX_CANDIDATES: usize = 2_000;
-
-/// A rectangle in pixels of the upright picture, within it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Rect {
-    /// From the left edge to the rectangle's left.
-    pub x: f32,
-    /// From the upper edge to the rectangle's top.
-    pub y: f32,
-    /// Width.
-    pub width: f32,
-    /// Height.
-    pub height: f32,
-}
-
-impl Rect {
-    /// The shared area over the area of both together, 0 to 1.
-    fn overlap(&self, other: &Self) -> f32 {
-        let shared = |start: f32, length: f32, other_start: f32, other_length: f32| {
-            ((start + length).min(other_start + other_length) - start.max(other_start)).max(0.0)
-        };
-        let both = shared(self.x, self.width, other.x, other.width)
-            * shared(self.y, self.height, other.y, other.height);
-        both / (self.width * self.height + other.width * other.height - both)
-    }
-
-    /// The part of it within a picture of this size; None if there is none.
-    fn within(self, width: f32, height: f32) -> Option<Self> {
-        let (x, y) = (self.x.max(0.0), self.y.max(0.0));
-        let (right, bottom) = (
-            (self.x + self.width).min(width),
-            (self.y + self.height).min(height),
-        );
-        (right > x && bottom > y).then_some(Self {
-            x,
-            y,
-            width: right - x,
-            height: bottom - y,
-        })
-    }
-}
-
-/// A point in pixels of the upright picture.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Point {
-    /// From the left edge.
-    pub x: f32,
-    /// From the upper edge.
-    pub y: f32,
-}
 
 /// A face that was found. "Upright" is as EXIF says the picture is to be shown; all pixels are those of the original.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -25,13 +25,14 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::{FaceDetector, SentimentModel, SpeechVariant, TextModel};
+    use crate::{FaceDetector, OcrModel, SentimentModel, SpeechVariant, TextModel};
 
     /// Every model, and the asset that it is. A new model gets a line here.
-    const MODELS: [(ModelId, &str); 5] = [
+    const MODELS: [(ModelId, &str); 6] = [
         (SentimentModel::ID, "models/sentiment/model.ort"),
         (TextModel::ID, "models/minilm/model.ort"),
         (FaceDetector::ID, "models/centerface/model.onnx"),
+        (OcrModel::ID, "models/ocr/rec.onnx"),
         (SpeechVariant::Base.id(), "models/whisper/base/decoder.ort"),
         (SpeechVariant::TinyEn.id(), "models/whisper/tiny.en/decoder.ort"),
     ];

@@ -158,6 +158,27 @@ impl Picture {
     }
 }
 
+impl Picture {
+    /// [`upright`](Self::upright) for a size that is the picture's own or a little under it: takes as little memory as
+    /// that can.
+    #[must_use]
+    pub fn into_upright(self, width: u32, height: u32) -> image::RgbImage {
+        let (width, height) = if self.is_turned() {
+            (height, width)
+        } else {
+            (width, height)
+        };
+        let scaled = if (self.stored.width(), self.stored.height()) == (width, height) {
+            self.stored
+        } else {
+            self.stored.thumbnail_exact(width, height)
+        };
+        let mut upright = DynamicImage::ImageRgb8(on_white(scaled));
+        upright.apply_orientation(self.orientation);
+        upright.into_rgb8()
+    }
+}
+
 /// Scales smoothly: a cheap average first where there is much to leave out, then the triangle filter.
 fn scale(stored: &DynamicImage, width: u32, height: u32) -> DynamicImage {
     if (stored.width(), stored.height()) == (width, height) {

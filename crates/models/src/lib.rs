@@ -9,6 +9,7 @@
 //! models/minilm/model.ort  models/minilm/tokenizer.json   (the tokenizer of both text models)
 //! models/centerface/model.onnx
 //! models/whisper/{base,tiny.en}/{encoder.ort,decoder.ort,vocabulary.json}
+//! models/ocr/det.onnx  models/ocr/cls.onnx  models/ocr/rec.onnx  models/ocr/characters.txt
 //! ```
 //!
 //! Calls block for as long as the model computes, on one thread; an [`Interrupt`] ends them from outside. A panic is
@@ -18,8 +19,10 @@
 mod encoder;
 mod error;
 mod faces;
+mod geometry;
 mod id;
 pub mod image;
+mod ocr;
 mod runtime;
 mod sentiment;
 pub mod speech;
@@ -29,9 +32,11 @@ mod text;
 mod tokenizer;
 
 pub use error::{InputError, LoadError, ModelError};
-pub use faces::{Face, FaceDetector, Point, Rect};
+pub use faces::{Face, FaceDetector};
+pub use geometry::{Point, Rect};
 pub use id::ModelId;
 pub use image::ImageError;
+pub use ocr::{Line, OcrModel, Page};
 pub use runtime::{Interrupt, init};
 pub use sentiment::{Sentiment, SentimentLabel, SentimentModel};
 pub use speech::{AudioError, Segment, SpeechModel, SpeechVariant, Transcript};
