@@ -71,8 +71,13 @@ pub enum BedrockError {
         retry_after: Option<String>,
     },
     /// It refused this caller, this model or this conversation: the same call would be refused again.
-    #[error(transparent)]
-    Refused(CloudError),
+    #[error("{error}")]
+    Refused {
+        /// The call.
+        error: CloudError,
+        /// The HTTP status.
+        status: u16,
+    },
     /// It took too long.
     #[error(transparent)]
     TimedOut(CloudError),
@@ -166,21 +171,22 @@ impl Bedrock {
 
 fn failure(error: SdkError<ConverseError>) -> BedrockError {
     let response = error.raw_response();
-    let status = response.map(|response| response.status().as_u16());
+    let status = response.map_or(0, |response| response.status().as_u16());
     let retry_after = response
         .and_then(|response| response.headers().get("retry-after"))
         .map(str::to_owned);
     let timed_out = matches!(&error, SdkError::TimeoutError(_));
     let error = CloudError::of("Converse")(error);
-    match error.code.as_deref() {
+    match (error.code.as_deref(), status) {
         _ if timed_out => BedrockError::TimedOut(error),
-        Some("ModelTimeoutException") => BedrockError::TimedOut(error),
+        (Some("ModelTimeoutException"), _) => BedrockError::TimedOut(error),
         // A model that is not loaded yet is answered with 429 too, and one that failed with 424: neither says anything of
         // this caller.
-        Some("ModelNotReadyException" | "ModelErrorException") => BedrockError::Unavailable(error),
-        Some("ServiceQuotaExceededException") => BedrockError::Throttled { error, retry_after },
-        _ if status == Some(429) || error.is_throttling() => BedrockError::Throttled { error, retry_after },
-        _ if status.is_some_and(|status| (400..500).contains(&status)) => BedrockError::Refused(error),
+        (Some("ModelNotReadyException" | "ModelErrorException"), _) => BedrockError::Unavailable(error),
+        (Some("ThrottlingException" | "ServiceQuotaExceededException"), _) | (_, 429) => {
+            BedrockError::Throttled { error, retry_after }
+        }
+        (_, 400..=499) => BedrockError::Refused { error, status },
         _ => BedrockError::Unavailable(error),
     }
 }
