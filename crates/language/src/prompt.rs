@@ -69,10 +69,10 @@ impl Prompt {
     }
 }
 
-/// 128 random bits: a text can't hold them but by foreknowledge, which is looked for all the same.
+/// 64 random bits: a text can't hold them but by foreknowledge, which is looked for all the same.
 fn mark(text: &str) -> Result<String, LanguageError> {
     loop {
-        let mut bytes = [0; 16];
+        let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).map_err(|error| ProviderError::Unavailable {
             why: format!("the system has no randomness ({error})"),
             retry_after: None,
