@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use mesh_task::{Payload, Task, TaskDraft, TaskId, TaskType, Tenant};
+use mesh_task::{Modality, Payload, Size, Task, TaskDraft, TaskId, TaskType, Tenant};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -29,7 +29,7 @@ pub(crate) async fn report(args: &Args) -> Result<()> {
     let (mut api, mut texts, mut images, mut python) = (vec![], vec![], vec![], vec![]);
     for _ in 0..=RUNS {
         api.push(function(&args.artifacts.join("ApiFunction"), None).await?);
-        let task = task(TaskType::Sentiment, text.clone());
+        let task = task(TaskType::Sentiment, Modality::Text, text.clone());
         texts.push(
             function(
                 &args.artifacts.join("TextWorkerFunction"),
@@ -37,7 +37,7 @@ pub(crate) async fn report(args: &Args) -> Result<()> {
             )
             .await?,
         );
-        let task = self::task(TaskType::FaceDetection, object_payload(&image));
+        let task = self::task(TaskType::FaceDetection, Modality::Image, object_payload(&image));
         images.push(
             function(
                 &args.artifacts.join("ImageWorkerFunction"),
@@ -72,12 +72,14 @@ fn summary(runs: &[Cold]) -> Cold {
     }
 }
 
-fn task(task_type: TaskType, payload: Payload) -> Task {
+fn task(task_type: TaskType, modality: Modality, payload: Payload) -> Task {
     let now = jiff::Timestamp::now();
     let draft = TaskDraft {
         id: TaskId::generate(),
         tenant: Tenant::first(),
         task_type,
+        modality,
+        size: Size::Small,
         payload,
         metadata: [].into(),
         max_attempts: 3,
@@ -143,7 +145,9 @@ fn settings(host: &Host, folder: &Path) -> Vec<(&'static str, String)> {
         ("PAYLOAD_BUCKET", text("bench")),
         ("QUEUE_URL", queue.clone()),
         ("TEXT_QUEUE_URL", queue.clone()),
-        ("IMAGE_QUEUE_URL", queue),
+        ("IMAGE_QUEUE_URL", queue.clone()),
+        ("AUDIO_QUEUE_URL", queue.clone()),
+        ("LANGUAGE_QUEUE_URL", queue),
         ("TOKEN_SHA256", "0".repeat(64)),
         ("RETENTION_DAYS", text("1")),
         ("MAX_ATTEMPTS", text("3")),

@@ -131,13 +131,16 @@ fn claimed(task: &Task) -> Value {
 
 /// Points the task at the object that [`Host`] serves.
 pub(crate) fn object_payload(object: &[u8]) -> Payload {
-    Payload::Object(ObjectRef {
-        key: "bench".to_owned(),
-        etag: "\"bench\"".to_owned(),
-        sha256: hex::encode(Sha256::digest(object)),
-        bytes: object.len() as u64,
-        content_type: "image/png".to_owned(),
-    })
+    Payload::Object {
+        object: ObjectRef {
+            key: "bench".to_owned(),
+            etag: "\"bench\"".to_owned(),
+            sha256: hex::encode(Sha256::digest(object)),
+            bytes: object.len() as u64,
+            content_type: "image/png".to_owned(),
+        },
+        parameters: serde_json::Map::new(),
+    }
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mesh_task::{Input, NewTask, StoredInput};
+use mesh_task::{Input, NewTask, StoredInput, Submitted};
 use serde_json::Value;
 
 fuzz_target!(|body: &[u8]| {
@@ -15,10 +15,16 @@ fuzz_target!(|body: &[u8]| {
         Err(refusal) => assert!(!refusal.message.is_empty()),
         Ok(new) => {
             let task_type = new.task_type;
-            let input = new.input.clone();
-            let read = match new.input.into_stored() {
-                StoredInput::Inline(value) => Input::parse(task_type, value),
-                StoredInput::Object { body, .. } => Input::from_object(task_type, body),
+            let Submitted::Whole(input) = new.input else {
+                return;
+            };
+            let read = match input.clone().into_stored() {
+                StoredInput::Inline(value) => Input::from_inline(task_type, value),
+                StoredInput::Object {
+                    body,
+                    content_type,
+                    parameters,
+                } => Input::from_object(task_type, parameters, content_type, body),
             };
             assert_eq!(read.ok(), Some(input));
         }

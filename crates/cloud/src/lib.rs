@@ -21,8 +21,8 @@ mod table;
 pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed};
 pub use client::sdk_config;
 pub use error::CloudError;
-pub use payloads::{Payloads, ReadError};
-pub use queue::{MAX_DELAY, Queue};
+pub use payloads::{Payloads, Pinned, ReadError, SignedUpload};
+pub use queue::{MAX_DELAY, Queue, Queues};
 #[cfg(feature = "secrets")]
 pub use secret::{Secret, secret};
 pub use setup::{SettingError, init_logging, patience, retry_policies, setting};

@@ -1,14 +1,20 @@
 //! The bucket for what is too large for a task's item.
 
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Debug;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
-use mesh_task::{ObjectRef, Task, TaskId, Tenant};
+use aws_sdk_s3::types::ChecksumMode;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use mesh_task::{NewUpload, ObjectRef, Task, TaskId, Tenant};
 use sha2::{Digest, Sha256};
 
 use crate::CloudError;
@@ -20,6 +26,28 @@ pub struct Payloads {
     /// Made at first use: an S3 client costs tens of milliseconds, and a small text never needs one.
     client: OnceLock<Client>,
     bucket: String,
+}
+
+/// How much of an upload is looked at when a task names it: the size of a picture stands within, behind the thumbnail
+/// that a camera puts before it, and so do the first 200 words of a text.
+const HEAD_BYTES: usize = 65_536;
+
+/// A request that uploads one content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedUpload {
+    /// Where to PUT it.
+    pub url: String,
+    /// The headers that are signed, and so must be sent as they are.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// An object that a client uploaded.
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    /// The object.
+    pub object: ObjectRef,
+    /// Its beginning.
+    pub head: Vec<u8>,
 }
 
 /// Why a payload could not be read.
@@ -92,6 +120,77 @@ impl Payloads {
         Ok(signed.uri().to_owned())
     }
 
+    /// Signs a PUT that takes exactly the announced content, by its length and its SHA-256, and only while nothing is
+    /// there: what was uploaded stays as it is.
+    ///
+    /// # Errors
+    /// When it can't be signed.
+    pub async fn sign_upload(
+        &self,
+        key: &str,
+        upload: &NewUpload,
+        expires_in: Duration,
+    ) -> Result<SignedUpload, CloudError> {
+        let expiry = PresigningConfig::expires_in(expires_in)
+            .map_err(|error| CloudError::setup("PutObject", error))?;
+        let put = self
+            .client()
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(&upload.content_type)
+            .content_length(i64::try_from(upload.length).unwrap_or(i64::MAX))
+            .checksum_sha256(BASE64.encode(upload.sha256))
+            .if_none_match("*");
+        let signed = put.presigned(expiry).await.map_err(CloudError::of("PutObject"))?;
+        let headers = signed
+            .headers()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(SignedUpload {
+            headers: headers.collect(),
+            url: signed.uri().to_owned(),
+        })
+    }
+
+    /// Pins the object that a client uploaded to this key.
+    ///
+    /// # Errors
+    /// [`ReadError::Missing`] when nothing is there, [`ReadError::Changed`] when it is not what [`Self::sign_upload`]
+    /// lets through; [`ReadError::Cloud`] may pass.
+    pub async fn pin(&self, key: String) -> Result<Pinned, ReadError> {
+        let head = self.client().head_object().bucket(&self.bucket).key(&key);
+        let found = match head.checksum_mode(ChecksumMode::Enabled).send().await {
+            Ok(found) => found,
+            Err(error) => return Err(refused("HeadObject", error)),
+        };
+        let sha256 = found.checksum_sha256().and_then(|sum| BASE64.decode(sum).ok());
+        let object = ObjectRef {
+            etag: found.e_tag.unwrap_or_default(),
+            sha256: hex::encode(sha256.ok_or(ReadError::Changed)?),
+            bytes: found
+                .content_length
+                .and_then(|bytes| bytes.try_into().ok())
+                .unwrap_or(0),
+            content_type: found.content_type.unwrap_or_default(),
+            key,
+        };
+        let get = self
+            .client()
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&object.key)
+            .if_match(&object.etag)
+            .range(format!("bytes=0-{}", HEAD_BYTES - 1));
+        let got = match get.send().await {
+            Ok(got) => got,
+            Err(error) => return Err(refused("GetObject", error)),
+        };
+        Ok(Pinned {
+            object,
+            head: collected(got.body).await?,
+        })
+    }
+
     async fn put(&self, key: String, body: Vec<u8>, content_type: &str) -> Result<ObjectRef, CloudError> {
         let sha256 = hex::encode(Sha256::digest(&body));
         let bytes = body.len() as u64;
@@ -129,23 +228,12 @@ impl Payloads {
             .if_match(&object.etag);
         let got = match get.send().await {
             Ok(got) => got,
-            Err(error) => {
-                return Err(match error.code() {
-                    Some("NoSuchKey" | "NotFound") => ReadError::Missing,
-                    Some("PreconditionFailed") => ReadError::Changed,
-                    _ => CloudError::of("GetObject")(error).into(),
-                });
-            }
+            Err(error) => return Err(refused("GetObject", error)),
         };
-        let body = got
-            .body
-            .collect()
-            .await
-            .map_err(|error| CloudError::setup("GetObject", error))?
-            .into_bytes();
+        let body = collected(got.body).await?;
         // An object of the same ETag can still differ: for multipart uploads an ETag is no digest.
         if hex::encode(Sha256::digest(&body)) == object.sha256 {
-            Ok(body.into())
+            Ok(body)
         } else {
             Err(ReadError::Changed)
         }
@@ -162,4 +250,24 @@ impl Payloads {
             }
         }
     }
+}
+
+fn refused<E, R>(operation: &'static str, error: SdkError<E, R>) -> ReadError
+where
+    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+    R: Debug + Send + Sync + 'static,
+{
+    match error.code() {
+        Some("NoSuchKey" | "NotFound") => ReadError::Missing,
+        Some("PreconditionFailed") => ReadError::Changed,
+        _ => CloudError::of(operation)(error).into(),
+    }
+}
+
+async fn collected(body: ByteStream) -> Result<Vec<u8>, CloudError> {
+    let body = body.collect().await;
+    Ok(body
+        .map_err(|error| CloudError::setup("GetObject", error))?
+        .into_bytes()
+        .into())
 }

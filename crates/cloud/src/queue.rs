@@ -5,15 +5,51 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
-use mesh_task::Message;
+use mesh_task::{Message, Modality};
 
-use crate::CloudError;
+use crate::{CloudError, SettingError, setting};
 
 /// The longest time SQS delays a new message or is asked here to hide a received one.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
 /// The most messages that one SendMessageBatch takes.
 const SEND_BATCH: usize = 10;
+
+/// The queue of each worker.
+#[derive(Debug, Clone)]
+pub struct Queues {
+    text: Queue,
+    image: Queue,
+    audio: Queue,
+    language: Queue,
+}
+
+impl Queues {
+    /// Those that the template names.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn from_settings(config: &SdkConfig) -> Result<Self, SettingError> {
+        let queue = |name| setting(name).map(|url| Queue::new(config, url));
+        Ok(Self {
+            text: queue("TEXT_QUEUE_URL")?,
+            image: queue("IMAGE_QUEUE_URL")?,
+            audio: queue("AUDIO_QUEUE_URL")?,
+            language: queue("LANGUAGE_QUEUE_URL")?,
+        })
+    }
+
+    /// That of the worker which runs such tasks.
+    #[must_use]
+    pub const fn of(&self, modality: Modality) -> &Queue {
+        match modality {
+            Modality::Text => &self.text,
+            Modality::Image => &self.image,
+            Modality::Audio => &self.audio,
+            Modality::Language => &self.language,
+        }
+    }
+}
 
 /// One SQS queue.
 #[derive(Debug, Clone)]

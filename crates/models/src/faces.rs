@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::Picture;
 use crate::runtime::{self, Interrupt, Model};
-use crate::{LoadError, ModelError};
+use crate::{LoadError, ModelError, ModelId};
 
 const MODEL: &str = "models/centerface/model.onnx";
 
@@ -108,6 +108,12 @@ pub struct FaceDetector {
 }
 
 impl FaceDetector {
+    /// Changes with `models/manifest.toml`.
+    pub const ID: ModelId = ModelId {
+        name: "centerface",
+        version: "72db11b63476",
+    };
+
     /// Loads `models/centerface/` under `assets`.
     ///
     /// # Errors

@@ -15,6 +15,7 @@
 
 mod error;
 mod faces;
+mod id;
 pub mod image;
 mod runtime;
 mod sentiment;
@@ -24,6 +25,7 @@ mod tokenizer;
 
 pub use error::{LoadError, ModelError};
 pub use faces::{Face, FaceDetector, Point, Rect};
+pub use id::ModelId;
 pub use image::ImageError;
 pub use runtime::{Interrupt, init};
 pub use sentiment::{Sentiment, SentimentLabel, SentimentModel};

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtime::{self, Interrupt, Model};
 use crate::tokenizer::BertTokenizer;
-use crate::{LoadError, ModelError};
+use crate::{LoadError, ModelError, ModelId};
 
 const MODEL: &str = "models/sentiment/model.ort";
 const TOKENIZER: &str = "models/sentiment/tokenizer.json";
@@ -85,6 +85,12 @@ pub struct SentimentModel {
 }
 
 impl SentimentModel {
+    /// Changes with `models/manifest.toml`.
+    pub const ID: ModelId = ModelId {
+        name: "minilm-sentiment",
+        version: "f0509af5be44",
+    };
+
     /// Loads `models/sentiment/` under `assets`, session and tokenizer side by side.
     ///
     /// # Errors

@@ -17,6 +17,10 @@ pub mod code {
     pub const IMAGE_TOO_LARGE: &str = "image_too_large";
     /// The task's input made the code that runs it panic.
     pub const PANIC: &str = "panic";
+    /// The recording is of a type that is not taken, or can't be decoded.
+    pub const INVALID_AUDIO: &str = "invalid_audio";
+    /// What was uploaded is not what its task's type takes, or what is asked can't be.
+    pub const INVALID_INPUT: &str = "invalid_input";
     /// The stored input is gone.
     pub const PAYLOAD_MISSING: &str = "payload_missing";
     /// The stored input is not the one that was submitted.
@@ -35,8 +39,6 @@ pub mod code {
     pub const RESULT_TOO_LARGE: &str = "result_too_large";
     /// A worker was handed a task of a type that it does not run.
     pub const WRONG_WORKER: &str = "wrong_worker";
-    /// The input names something that can't be asked for.
-    pub const INVALID_INPUT: &str = "invalid_input";
     /// The stack has no language model.
     pub const PROVIDER_NOT_CONFIGURED: &str = "provider_not_configured";
     /// The language model's provider refused the stack's key, its model or the request.

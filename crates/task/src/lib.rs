@@ -10,6 +10,7 @@ mod input;
 mod moves;
 mod output;
 mod overdue;
+mod report;
 mod retry;
 mod submission;
 mod task;
@@ -21,14 +22,19 @@ mod write;
 pub use failure::{Failure, FailureKind, RunError, RunErrorClass, code};
 pub use id::{InvalidId, InvalidTenant, SHARDS, TaskId, Tenant, due_shard, partition};
 pub use input::{
-    Input, InvalidInput, MAX_INLINE_INPUT_BYTES, MAX_TEXT_BYTES, ObjectRef, Payload, StoredInput,
+    Classify, Content, DEFAULT_SUMMARY_SENTENCES, DataExtraction, Engine, Input, InvalidInput,
+    MAX_INLINE_INPUT_BYTES, MAX_LABEL_BYTES, MAX_LABELS, MAX_MEDIA_BYTES, MAX_SCHEMA_BYTES,
+    MAX_SUMMARY_SENTENCES, MAX_TEXT_BYTES, MAX_TEXTS, NewUpload, ObjectRef, Parameters, Payload, Size,
+    StoredInput, Submitted, Summarize, Translate, UploadId, Uploaded,
 };
-pub use moves::{CLOCK_MARGIN, ClaimRefusal, Claimant, StoredResult, cancel, claim};
+pub use moves::{CLOCK_MARGIN, ClaimRefusal, Claimant, Finished, StoredResult, cancel, claim};
 pub use output::{
-    BoundingBox, Face, FaceDetection, MAX_INLINE_RESULT_BYTES, MAX_RESULT_BYTES, Point, Sentiment,
-    SentimentLabel, TaskResult,
+    BoundingBox, Classification, Embeddings, Extraction, Face, FaceDetection, LabelScore, Line,
+    MAX_INLINE_RESULT_BYTES, MAX_RESULT_BYTES, Page, Point, Segment, Sentiment, SentimentLabel, Summary,
+    TaskResult, Transcript, Translation,
 };
 pub use overdue::{Patience, Tending};
+pub use report::{ModelName, Report, RunOutput, Timings, Usage};
 pub use retry::{
     InvalidPolicies, MAX_ATTEMPTS, MAX_THROTTLES, OwnPolicies, RetryPolicies, RetryPolicy, Settlement,
 };

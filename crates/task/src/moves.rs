@@ -18,7 +18,9 @@ use serde_json::Value;
 
 use crate::task::{MAX_HISTORY, Outcome};
 use crate::write::{Change, Condition, Field, Write};
-use crate::{Attempt, Failure, FailureKind, Message, ObjectRef, RunError, Status, Task, TaskResult, id};
+use crate::{
+    Attempt, Failure, FailureKind, Message, ObjectRef, Report, RunError, Status, Task, TaskResult, id,
+};
 
 /// Two machines' clocks may differ by this much. A message that comes a little early is not worth a receive.
 pub const CLOCK_MARGIN: Duration = Duration::from_secs(1);
@@ -55,6 +57,15 @@ pub enum StoredResult {
     Inline(TaskResult),
     /// In the payload bucket.
     Object(ObjectRef),
+}
+
+/// What a task is completed with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// The result.
+    pub result: StoredResult,
+    /// How it came about.
+    pub report: Report,
 }
 
 /// Takes the task that a message rings for until `lease_until`: nobody else can hold it then.
@@ -148,13 +159,14 @@ impl Task {
 
     /// Ends the attempt that this task was claimed for: it has its result.
     #[must_use]
-    pub fn complete(&self, result: &StoredResult, now: Timestamp) -> Write {
-        let result = match result {
+    pub fn complete(&self, finished: &Finished, now: Timestamp) -> Write {
+        let result = match &finished.result {
             StoredResult::Inline(result) => set(Field::Result, json(result)),
             StoredResult::Object(object) => set(Field::ResultObject, json(object)),
         };
         let more = [
             result,
+            set(Field::Report, json(&finished.report)),
             set(Field::Suspicion, 0),
             self.history_with(Outcome::Completed, None, now),
             Change::Remove(Field::Error),

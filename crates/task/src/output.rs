@@ -1,6 +1,7 @@
 //! What each task type answers.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{RunError, code};
 
@@ -11,13 +12,29 @@ pub const MAX_INLINE_RESULT_BYTES: usize = 32_768;
 pub const MAX_RESULT_BYTES: usize = 10_000_000;
 
 /// A completed task's result. On the wire it is the inner object alone: the task's type says which one it is.
+///
+/// Each has its own set of fields and refuses others, so that reading one back can't take it for another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum TaskResult {
-    /// Answers `face_detection`. It stands first: untagged reading takes the first shape that fits.
-    FaceDetection(FaceDetection),
     /// Answers `sentiment`.
     Sentiment(Sentiment),
+    /// Answers `classify`.
+    Classification(Classification),
+    /// Answers `embed`.
+    Embeddings(Embeddings),
+    /// Answers `summarize`.
+    Summary(Summary),
+    /// Answers `translate`.
+    Translation(Translation),
+    /// Answers `data_extraction`.
+    Extraction(Extraction),
+    /// Answers `face_detection`.
+    FaceDetection(FaceDetection),
+    /// Answers `ocr`.
+    Page(Page),
+    /// Answers `transcribe`.
+    Transcript(Transcript),
 }
 
 impl TaskResult {
@@ -39,6 +56,7 @@ impl TaskResult {
 
 /// Whether a text speaks well or ill of its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sentiment {
     /// The side the model takes.
     pub label: SentimentLabel,
@@ -58,8 +76,110 @@ pub enum SentimentLabel {
     Neutral,
 }
 
+/// Which label fits a text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classification {
+    /// The label that fits best.
+    pub label: String,
+    /// Its score.
+    pub score: f32,
+    /// Every label with its score, best first. They add up to 1, unless several labels may fit: then each is a
+    /// probability of its own, 0 to 1.
+    pub scores: Vec<LabelScore>,
+}
+
+/// How well a label fits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LabelScore {
+    /// As it was given.
+    pub label: String,
+    /// 0 to 1.
+    pub score: f32,
+}
+
+/// Where texts lie by their meaning: what means the same points the same way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embeddings {
+    /// For each text, in order: 384 numbers, a vector of length 1.
+    pub embeddings: Vec<Vec<f32>>,
+}
+
+/// What a text says, in few sentences.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// The sentences as one text.
+    pub summary: String,
+    /// The sentences, in the order of the text.
+    pub sentences: Vec<String>,
+}
+
+/// What a text says, in another language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Translation {
+    /// The translation.
+    pub text: String,
+}
+
+/// What a text says of each field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extraction {
+    /// An object that fits the schema.
+    pub fields: Map<String, Value>,
+}
+
+/// What is written on a picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// The lines in the order of reading, a line break between each two.
+    pub text: String,
+    /// Each line.
+    pub lines: Vec<Line>,
+}
+
+/// One line of text, in pixels of the original picture held upright (after its EXIF orientation).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// What it says.
+    pub text: String,
+    /// How sure the model is of its characters, 0 to 1.
+    pub score: f32,
+    /// The rectangle around it.
+    #[serde(rename = "box")]
+    pub bounds: BoundingBox,
+}
+
+/// What is said in a recording.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transcript {
+    /// All of it.
+    pub text: String,
+    /// The language, by its ISO 639-1 code.
+    pub language: String,
+    /// Its parts, in order; none where nobody speaks.
+    pub segments: Vec<Segment>,
+}
+
+/// A stretch of speech.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Seconds from the beginning of the recording.
+    pub start: f32,
+    /// Seconds from the beginning of the recording.
+    pub end: f32,
+    /// What is said.
+    pub text: String,
+}
+
 /// The faces on a picture, surest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FaceDetection {
     /// How many faces were found.
     pub count: usize,
@@ -103,6 +223,8 @@ pub struct Point {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn faces(count: usize) -> TaskResult {
@@ -137,17 +259,31 @@ mod tests {
 
     #[test]
     fn each_result_is_read_back_as_what_it_was() {
-        let sentiment = TaskResult::Sentiment(Sentiment {
-            label: SentimentLabel::Neutral,
-            score: 0.5,
-        });
-        for result in [sentiment, faces(0), faces(2)] {
-            let json = serde_json::to_string(&result).unwrap();
-            assert_eq!(
-                serde_json::from_str::<TaskResult>(&json).unwrap(),
-                result,
-                "{json}"
-            );
+        let bounds = json!({ "x": 1.0, "y": 2.0, "width": 3.0, "height": 4.0 });
+        let line = json!({ "text": "a", "score": 0.5, "box": bounds });
+        for (json, variant) in [
+            (json!({ "label": "NEUTRAL", "score": 0.5 }), "Sentiment("),
+            (
+                json!({ "label": "NEUTRAL", "score": 0.5, "scores": [{ "label": "NEUTRAL", "score": 0.5 }] }),
+                "Classification(",
+            ),
+            (json!({ "embeddings": [[0.5, -0.5]] }), "Embeddings("),
+            (json!({ "summary": "a", "sentences": ["a"] }), "Summary("),
+            (json!({ "text": "a" }), "Translation("),
+            (
+                json!({ "fields": { "label": "POSITIVE", "score": 1 } }),
+                "Extraction(",
+            ),
+            (json!({ "count": 0, "faces": [] }), "FaceDetection("),
+            (json!({ "text": "a", "lines": [line] }), "Page("),
+            (
+                json!({ "text": "a", "language": "en", "segments": [{ "start": 0.0, "end": 1.5, "text": "a" }] }),
+                "Transcript(",
+            ),
+        ] {
+            let result: TaskResult = serde_json::from_value(json.clone()).unwrap();
+            assert!(format!("{result:?}").starts_with(variant), "{result:?}");
+            assert_eq!(serde_json::to_value(&result).unwrap(), json);
         }
     }
 }

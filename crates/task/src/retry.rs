@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{Failure, FailureKind, Outcome, RunError, RunErrorClass, StoredResult, Task, TaskType};
+use crate::{Failure, FailureKind, Finished, Outcome, RunError, RunErrorClass, Task, TaskType};
 
 /// How many attempts a task may have at most.
 pub const MAX_ATTEMPTS: u32 = 10;
@@ -94,7 +94,7 @@ impl FromStr for OwnPolicies {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settlement {
     /// Final: the result.
-    Completed(StoredResult),
+    Completed(Finished),
     /// Pending again after the delay; the error is kept until the next attempt ends.
     Rest {
         /// What went wrong this time.
@@ -117,14 +117,9 @@ impl Settlement {
     /// Decides what follows from the attempt that `task` was claimed for. This is the only place that does. `random` is
     /// uniform in 0..1.
     #[must_use]
-    pub fn of(
-        outcome: Result<StoredResult, RunError>,
-        task: &Task,
-        policy: &RetryPolicy,
-        random: f64,
-    ) -> Self {
+    pub fn of(outcome: Result<Finished, RunError>, task: &Task, policy: &RetryPolicy, random: f64) -> Self {
         let error = match outcome {
-            Ok(result) => return Self::Completed(result),
+            Ok(finished) => return Self::Completed(finished),
             Err(error) => error,
         };
         let attempts_left = task.attempt < task.max_attempts;
@@ -160,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{SentimentLabel, TaskResult, code, testing};
+    use crate::{code, testing};
 
     const POLICY: RetryPolicy = RetryPolicy {
         max_attempts: 3,
@@ -222,12 +217,9 @@ mod tests {
 
     #[test]
     fn a_result_completes_whatever_the_attempt() {
-        let result = StoredResult::Inline(TaskResult::Sentiment(crate::Sentiment {
-            label: SentimentLabel::Positive,
-            score: 1.0,
-        }));
-        let settled = Settlement::of(Ok(result.clone()), &testing::task(), &POLICY, 0.0);
-        assert_eq!(settled, Settlement::Completed(result));
+        let finished = testing::finished();
+        let settled = Settlement::of(Ok(finished.clone()), &testing::task(), &POLICY, 0.0);
+        assert_eq!(settled, Settlement::Completed(finished));
     }
 
     #[test]

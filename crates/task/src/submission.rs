@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::input::object_fields;
-use crate::{Input, InvalidInput, MAX_ATTEMPTS, TaskType, UnknownTaskType};
+use crate::{InvalidInput, MAX_ATTEMPTS, Submitted, TaskType, UnknownTaskType};
 
 /// How many pairs of metadata a task may carry.
 pub const MAX_METADATA_PAIRS: usize = 10;
@@ -21,12 +21,12 @@ pub const MAX_TIMEOUT_SECONDS: u32 = 900;
 pub type Metadata = BTreeMap<String, String>;
 
 /// A checked submission.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewTask {
     /// What it asks for.
     pub task_type: TaskType,
     /// What it is asked of.
-    pub input: Input,
+    pub input: Submitted,
     /// The client's own notes.
     pub metadata: Metadata,
     /// How many attempts it may have, if the client says.
@@ -112,7 +112,7 @@ impl NewTask {
         let metadata = metadata(fields.metadata)?;
         let max_attempts = whole("max_attempts", fields.max_attempts, MAX_ATTEMPTS)?;
         let timeout_seconds = whole("timeout_seconds", fields.timeout_seconds, MAX_TIMEOUT_SECONDS)?;
-        let input = Input::parse(task_type, fields.input)?;
+        let input = Submitted::parse(task_type, fields.input)?;
         Ok(Self {
             task_type,
             input,

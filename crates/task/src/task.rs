@@ -1,9 +1,13 @@
 //! What is kept of a task.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Metadata, ObjectRef, Payload, TaskId, TaskResult, TaskType, Tenant};
+use crate::{
+    Failure, Metadata, Modality, ObjectRef, Payload, Report, Size, TaskId, TaskResult, TaskType, Tenant,
+};
 
 /// How many of its newest attempts a task remembers.
 pub const MAX_HISTORY: usize = 10;
@@ -107,6 +111,10 @@ pub struct Task {
     /// What it asks for.
     #[serde(rename = "type")]
     pub task_type: TaskType,
+    /// Which worker runs it.
+    pub modality: Modality,
+    /// How much work it is.
+    pub size: Size,
     /// Where it stands.
     pub status: Status,
     /// Its input, or where it lies.
@@ -142,6 +150,9 @@ pub struct Task {
     /// Where a larger answer lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_object: Option<ObjectRef>,
+    /// How the answer came about, once completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
     /// The error, once failed; before that, the last attempt's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
@@ -174,6 +185,10 @@ pub struct TaskDraft {
     pub tenant: Tenant,
     /// What it asks for.
     pub task_type: TaskType,
+    /// Which worker runs it.
+    pub modality: Modality,
+    /// How much work it is.
+    pub size: Size,
     /// Its input, or where it lies.
     pub payload: Payload,
     /// The client's own notes.
@@ -192,6 +207,8 @@ impl Task {
             id: draft.id,
             tenant: draft.tenant,
             task_type: draft.task_type,
+            modality: draft.modality,
+            size: draft.size,
             status: Status::Pending,
             payload: draft.payload,
             metadata: draft.metadata,
@@ -205,6 +222,7 @@ impl Task {
             history: Vec::new(),
             result: None,
             result_object: None,
+            report: None,
             error: None,
             created_at: now,
             updated_at: now,
@@ -222,6 +240,20 @@ impl Task {
             id: self.id,
             generation: self.generation,
         }
+    }
+
+    /// How long the attempt that it was claimed for has waited: since the task was accepted, or since the attempt before
+    /// ended. Clocks of several machines tell it, so it may be off by their difference.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        let mut attempts = self.history.iter().rev();
+        let Some(current) = attempts.next() else {
+            return Duration::ZERO;
+        };
+        let since = attempts
+            .find_map(|attempt| attempt.ended_at)
+            .unwrap_or(self.created_at);
+        Duration::try_from(current.started_at - since).unwrap_or_default()
     }
 
     /// Its attempts, each with the end that is known of it: one that nobody wrote an end of, and that does not run, was

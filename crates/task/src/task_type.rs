@@ -11,38 +11,88 @@ use serde::{Deserialize, Serialize};
 pub enum TaskType {
     /// Does the text speak well or ill of its subject?
     Sentiment,
+    /// Which of these labels fits the text?
+    Classify,
+    /// Where does the text lie among others, by its meaning?
+    Embed,
+    /// What does the text say, in few sentences?
+    Summarize,
+    /// What does the text say, in another language?
+    Translate,
+    /// What does the text say of each field of a schema?
+    DataExtraction,
     /// Where are the faces on the picture?
     FaceDetection,
+    /// What is written on the picture?
+    Ocr,
+    /// What is said in the recording?
+    Transcribe,
 }
 
-/// What kind of payload a type takes, and so which worker runs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Which worker runs a task, and so which queue it travels through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Modality {
-    /// The text worker's.
+    /// The text worker's: texts, by models that it carries.
     Text,
     /// The image worker's.
     Image,
+    /// The audio worker's.
+    Audio,
+    /// The language worker's: texts, by a language model that a provider runs.
+    Language,
+}
+
+impl Modality {
+    /// Every one of them.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Image, Self::Audio, Self::Language];
 }
 
 impl TaskType {
     /// Every type, in the order the documentation lists them.
-    pub const ALL: [Self; 2] = [Self::Sentiment, Self::FaceDetection];
+    pub const ALL: [Self; 9] = [
+        Self::Sentiment,
+        Self::Classify,
+        Self::Embed,
+        Self::Summarize,
+        Self::Translate,
+        Self::DataExtraction,
+        Self::FaceDetection,
+        Self::Ocr,
+        Self::Transcribe,
+    ];
 
     /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sentiment => "sentiment",
+            Self::Classify => "classify",
+            Self::Embed => "embed",
+            Self::Summarize => "summarize",
+            Self::Translate => "translate",
+            Self::DataExtraction => "data_extraction",
             Self::FaceDetection => "face_detection",
+            Self::Ocr => "ocr",
+            Self::Transcribe => "transcribe",
         }
     }
 
-    /// Which worker runs it.
-    #[must_use]
-    pub const fn modality(self) -> Modality {
+    /// What an input of this type looks like, for whoever sent another.
+    pub(crate) const fn input_shape(self) -> &'static str {
         match self {
-            Self::Sentiment => Modality::Text,
-            Self::FaceDetection => Modality::Image,
+            Self::Sentiment => r#"{"text": "..."}"#,
+            Self::Classify => {
+                r#"{"text": "..."}, and perhaps "labels": ["...", "..."], "multi_label": true, "engine": "llm""#
+            }
+            Self::Embed => r#"{"text": "..."} or {"texts": ["...", "..."]}"#,
+            Self::Summarize => {
+                r#"{"text": "..."}, and perhaps "max_sentences": 3 or "ratio": 0.2, "engine": "llm""#
+            }
+            Self::Translate => r#"{"text": "...", "target_language": "de"}"#,
+            Self::DataExtraction => r#"{"text": "...", "schema": {...}}"#,
+            Self::FaceDetection | Self::Ocr => r#"{"image": "base64 or data URL"}"#,
+            Self::Transcribe => r#"{"audio": "base64 or data URL"}"#,
         }
     }
 }
@@ -80,6 +130,6 @@ mod tests {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }
         assert_eq!("telepathy".parse::<TaskType>(), Err(UnknownTaskType));
-        assert!(UnknownTaskType.to_string().contains("sentiment, face_detection"));
+        assert!(UnknownTaskType.to_string().contains("sentiment, classify"));
     }
 }

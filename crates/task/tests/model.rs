@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mesh_task::{
-    ClaimRefusal, Claimant, Item, MAX_HISTORY, Message, Patience, Payload, RetryPolicy, RunError, Sentiment,
-    SentimentLabel, Settlement, Status, StoredResult, Task, TaskDraft, TaskId, TaskResult, TaskType, Tenant,
-    Tending, Write, cancel, claim, code,
+    ClaimRefusal, Claimant, Finished, Item, MAX_HISTORY, Message, Modality, ModelName, Patience, Payload,
+    Report, RetryPolicy, RunError, Sentiment, SentimentLabel, Settlement, Size, Status, StoredResult, Task,
+    TaskDraft, TaskId, TaskResult, TaskType, Tenant, Tending, Timings, Write, cancel, claim, code,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -25,10 +25,29 @@ const POLICY: RetryPolicy = RetryPolicy {
     base: Duration::from_secs(2),
     cap: Duration::from_secs(900),
 };
-const RESULT: TaskResult = TaskResult::Sentiment(Sentiment {
-    label: SentimentLabel::Positive,
-    score: 1.0,
-});
+fn finished() -> Finished {
+    let result = TaskResult::Sentiment(Sentiment {
+        label: SentimentLabel::Positive,
+        score: 1.0,
+    });
+    let model = ModelName {
+        name: "model".to_owned(),
+        version: "1".to_owned(),
+    };
+    let timings = Timings {
+        queued_ms: 1,
+        load_ms: 2,
+        inference_ms: 3,
+    };
+    Finished {
+        result: StoredResult::Inline(result),
+        report: Report {
+            model,
+            timings,
+            usage: None,
+        },
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 enum End {
@@ -102,6 +121,8 @@ impl World {
             id: TaskId::generate(),
             tenant: Tenant::first(),
             task_type: TaskType::Sentiment,
+            modality: Modality::Text,
+            size: Size::Small,
             payload: Payload::Inline(serde_json::json!({ "text": "fine" })),
             metadata: [].into(),
             max_attempts: MAX_ATTEMPTS,
@@ -166,6 +187,7 @@ impl World {
         );
         assert_eq!(indexed("failed_tenant_shard"), after.status == Status::Failed);
         assert_eq!(after.result.is_some(), after.status == Status::Completed);
+        assert_eq!(after.report.is_some(), after.status == Status::Completed);
         assert_eq!(after.lease_until.is_some(), after.status == Status::Processing);
         true
     }
@@ -248,14 +270,14 @@ impl World {
         let now = off(self.now, self.skews.workers[worker]);
         let error = |class: fn(&'static str, &str) -> RunError| Err(class(code::INFERENCE_FAILED, ""));
         let outcome = match end {
-            End::Result => Ok(StoredResult::Inline(RESULT)),
+            End::Result => Ok(finished()),
             End::Permanent => error(|code, told| RunError::permanent(code, told)),
             End::Transient => error(|code, told| RunError::transient(code, told)),
             End::Timeout => Err(RunError::timeout()),
             End::Throttled => error(|code, told| RunError::throttled(code, told, None)),
         };
         let write = match Settlement::of(outcome, &task, &POLICY, 0.5) {
-            Settlement::Completed(result) => task.complete(&result, now),
+            Settlement::Completed(finished) => task.complete(&finished, now),
             Settlement::Rest {
                 failure,
                 outcome,

@@ -1,7 +1,7 @@
 //! One invocation: a batch of messages in, an answer for each out.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsMessage};
 use futures_util::future::join_all;
@@ -155,20 +155,24 @@ impl<R: Runner> Worker<R> {
         claimed: Vec<(Ring, Box<Task>)>,
         invocation: &Invocation,
     ) -> Vec<(String, Answer)> {
-        let inputs = join_all(claimed.iter().map(|(_, task)| input::load(&self.payloads, task))).await;
+        let loads = claimed.iter().map(async |(_, task)| {
+            let begun = Instant::now();
+            (input::load(&self.payloads, task).await, begun.elapsed())
+        });
+        let inputs = join_all(loads).await;
         let mut jobs = Vec::new();
         let mut settled = Vec::new();
         let mut running = Vec::new();
-        for ((ring, task), input) in claimed.into_iter().zip(inputs) {
+        for ((ring, task), (input, fetch)) in claimed.into_iter().zip(inputs) {
             match input {
                 Ok(input) => {
                     jobs.push(Job {
                         task: (*task).clone(),
                         input: Arc::new(input),
                     });
-                    running.push((ring, task));
+                    running.push((ring, task, fetch));
                 }
-                Err(error) => settled.push((ring, task, End::Own(Err(error)))),
+                Err(error) => settled.push((ring, task, fetch, End::Own(Err(error)))),
             }
         }
         let mut overran = false;
@@ -181,12 +185,12 @@ impl<R: Runner> Worker<R> {
                 running
                     .into_iter()
                     .zip(ran.ends)
-                    .map(|((ring, task), end)| (ring, task, end)),
+                    .map(|((ring, task, fetch), end)| (ring, task, fetch, end)),
             );
         }
-        let answers = settled.into_iter().map(async |(ring, task, end)| {
+        let answers = settled.into_iter().map(async |(ring, task, fetch, end)| {
             let answer = match end {
-                End::Own(outcome) => self.settle(&ring, &task, outcome).await,
+                End::Own(outcome) => self.settle(&ring, &task, fetch, outcome).await,
                 End::Lost(answer) => answer,
             };
             (ring.message_id, answer)

@@ -17,7 +17,7 @@
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use mesh_task::{BoundingBox, Face, FaceDetection, Point, RunError, Task, TaskResult};
+use mesh_task::{BoundingBox, Face, FaceDetection, ModelName, Point, RunError, RunOutput, Task, TaskResult};
 
 use crate::{Job, Runner, Stop};
 
@@ -41,7 +41,7 @@ impl<R> Faulty<R> {
 impl<R: Runner> Runner for Faulty<R> {
     const READS_OBJECTS: bool = R::READS_OBJECTS;
 
-    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<TaskResult, RunError>> {
+    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<RunOutput, RunError>> {
         if !self.awake {
             return self.runner.run(jobs, stop);
         }
@@ -52,7 +52,7 @@ impl<R: Runner> Runner for Faulty<R> {
             .filter(|(_, fault)| fault.is_none())
             .map(|(job, _)| job.clone());
         let mut outcomes = self.runner.run(&spared.collect::<Vec<_>>(), stop).into_iter();
-        let outcome = |fault: Option<Result<TaskResult, RunError>>| {
+        let outcome = |fault: Option<Result<RunOutput, RunError>>| {
             fault.unwrap_or_else(|| outcomes.next().expect("a runner answers for each job"))
         };
         faults.into_iter().map(outcome).collect()
@@ -77,7 +77,7 @@ pub(crate) async fn around<F: Future>(task: &Task, settling: F) -> F::Output {
     }
 }
 
-fn strike(job: &Job, stop: &Stop) -> Option<Result<TaskResult, RunError>> {
+fn strike(job: &Job, stop: &Stop) -> Option<Result<RunOutput, RunError>> {
     let fault = job.task.metadata.get("fault")?;
     let (fault, number) = fault.split_once(':').unwrap_or((fault, ""));
     let number: u32 = number.parse().unwrap_or(u32::MAX);
@@ -132,7 +132,7 @@ fn wait(stop: &Stop, longest: Option<Duration>) -> bool {
     }
 }
 
-fn faces(count: usize) -> TaskResult {
+fn faces(count: usize) -> RunOutput {
     let bounds = BoundingBox {
         x: 1.5,
         y: 2.5,
@@ -144,8 +144,17 @@ fn faces(count: usize) -> TaskResult {
         score: 0.5,
         landmarks: [Point { x: 2.5, y: 3.5 }; 5],
     };
-    TaskResult::FaceDetection(FaceDetection {
-        count,
-        faces: vec![face; count],
-    })
+    RunOutput {
+        result: TaskResult::FaceDetection(FaceDetection {
+            count,
+            faces: vec![face; count],
+        }),
+        model: ModelName {
+            name: "fault".to_owned(),
+            version: String::new(),
+        },
+        load: Duration::ZERO,
+        inference: Duration::ZERO,
+        usage: None,
+    }
 }

@@ -10,16 +10,16 @@ use mesh_task::{Input, Payload, RunError, Task, code};
 /// did not answer.
 pub(crate) async fn load(payloads: &Payloads, task: &Task) -> Result<Input, RunError> {
     let input = match &task.payload {
-        Payload::Inline(input) => Input::parse(task.task_type, input.clone()),
-        Payload::Object(object) => {
+        Payload::Inline(input) => Input::from_inline(task.task_type, input.clone()),
+        Payload::Object { object, parameters } => {
             let body = payloads
                 .read(object)
                 .await
                 .map_err(|error| unread(&error, task))?;
-            Input::from_object(task.task_type, body)
+            Input::from_object(task.task_type, parameters.clone(), &object.content_type, body)
         }
     };
-    input.map_err(|error| RunError::permanent(code::PAYLOAD_CHANGED, error.0))
+    input.map_err(|error| RunError::permanent(code::INVALID_INPUT, error.0))
 }
 
 fn unread(error: &ReadError, task: &Task) -> RunError {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use mesh_cloud::{Payloads, Queue, TaskTable, setting};
-use mesh_task::{Input, RetryPolicies, RunError, Task, TaskResult};
+use mesh_task::{Input, RetryPolicies, RunError, RunOutput, Task};
 
 pub use invocation::Invocation;
 pub use stop::Stop;
@@ -44,7 +44,7 @@ pub trait Runner: Send + Sync + 'static {
     /// Runs the jobs as one, on a thread that may block, and answers for each, in order. When `stop` is triggered
     /// what still runs must end at once, with [`RunError::timeout`]. A panic is contained: the jobs are then run
     /// one by one, and the one that panics again fails.
-    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<TaskResult, RunError>>;
+    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<RunOutput, RunError>>;
 }
 
 /// A worker function's resources.

@@ -8,19 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mesh_task::{RunError, RunErrorClass, Task, TaskResult, code};
+use mesh_task::{RunError, RunErrorClass, RunOutput, Task, code};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::ring::Answer;
 use crate::{Invocation, Job, Runner, Stop};
 
-type Outcomes = Vec<Result<TaskResult, RunError>>;
+type Outcomes = Vec<Result<RunOutput, RunError>>;
 
 /// How a task's run ended.
 #[derive(Debug, PartialEq)]
 pub(crate) enum End {
     /// With an outcome that is to be written.
-    Own(Result<TaskResult, RunError>),
+    Own(Result<RunOutput, RunError>),
     /// The task is no longer the worker's; what is left of its message.
     Lost(Answer),
 }
@@ -191,14 +191,28 @@ mod tests {
     use std::sync::mpsc;
     use std::time::SystemTime;
 
-    use mesh_task::{Input, Payload, Sentiment, SentimentLabel, TaskDraft, TaskId, TaskType, Tenant};
+    use mesh_task::{
+        Content, Input, Modality, ModelName, Parameters, Payload, Sentiment, SentimentLabel, Size, TaskDraft,
+        TaskId, TaskResult, TaskType, Tenant,
+    };
 
     use super::*;
 
-    const FINE: TaskResult = TaskResult::Sentiment(Sentiment {
-        label: SentimentLabel::Positive,
-        score: 1.0,
-    });
+    fn fine() -> RunOutput {
+        RunOutput {
+            result: TaskResult::Sentiment(Sentiment {
+                label: SentimentLabel::Positive,
+                score: 1.0,
+            }),
+            model: ModelName {
+                name: "model".to_owned(),
+                version: "1".to_owned(),
+            },
+            load: Duration::ZERO,
+            inference: Duration::ZERO,
+            usage: None,
+        }
+    }
 
     fn job(text: &str) -> Job {
         let payload = Payload::Inline(serde_json::json!({ "text": text }));
@@ -207,6 +221,8 @@ mod tests {
             id: TaskId::generate(),
             tenant: Tenant::first(),
             task_type: TaskType::Sentiment,
+            modality: Modality::Text,
+            size: Size::Small,
             payload,
             metadata: [].into(),
             max_attempts: 3,
@@ -214,16 +230,17 @@ mod tests {
         };
         Job {
             task: Task::new(draft, now, now),
-            input: Arc::new(Input::Sentiment {
-                text: text.to_owned(),
+            input: Arc::new(Input {
+                parameters: Parameters::Sentiment,
+                content: Content::Text(text.to_owned()),
             }),
         }
     }
 
     fn text(job: &Job) -> &str {
-        match &*job.input {
-            Input::Sentiment { text } => text,
-            Input::FaceDetection { .. } => unreachable!("these jobs are texts"),
+        match &job.input.content {
+            Content::Text(text) => text,
+            other => unreachable!("these jobs are texts, not {other:?}"),
         }
     }
 
@@ -264,7 +281,7 @@ mod tests {
                     _ => {}
                 }
             }
-            vec![Ok(FINE); jobs.len()]
+            vec![Ok(fine()); jobs.len()]
         }
     }
 
@@ -339,7 +356,7 @@ mod tests {
         let mut hasty = job("wait for the first stop");
         hasty.task.timeout_seconds = Some(1);
         let ran = run_jobs(vec![hasty, job("b")], MINUTE, async |_| None).await;
-        assert_eq!(ran.ends, ends(vec![Err(RunError::timeout()), Ok(FINE)]));
+        assert_eq!(ran.ends, ends(vec![Err(RunError::timeout()), Ok(fine())]));
     }
 
     #[tokio::test]
@@ -362,6 +379,6 @@ mod tests {
             (task.id == lost).then_some(Answer::Keep)
         })
         .await;
-        assert_eq!(ran.ends, [End::Lost(Answer::Keep), End::Own(Ok(FINE))]);
+        assert_eq!(ran.ends, [End::Lost(Answer::Keep), End::Own(Ok(fine()))]);
     }
 }

@@ -4,20 +4,23 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mesh_cloud::{Landed, MAX_DELAY};
-use mesh_task::{FailureKind, RunError, Settlement, StoredResult, Task, TaskResult, code};
+use mesh_task::{
+    FailureKind, Finished, ObjectRef, Report, RunError, RunOutput, Settlement, StoredResult, Task, code,
+};
 
 use crate::ring::{Answer, Ring};
 use crate::{Runner, Worker};
 
 impl<R: Runner> Worker<R> {
-    /// Ends the attempt that `task` was claimed for.
+    /// Ends the attempt that `task` was claimed for, whose input came after `fetch`.
     pub(crate) async fn settle(
         &self,
         ring: &Ring,
         task: &Task,
-        outcome: Result<TaskResult, RunError>,
+        fetch: Duration,
+        outcome: Result<RunOutput, RunError>,
     ) -> Answer {
-        let settling = self.settle_soundly(ring, task, outcome);
+        let settling = self.settle_soundly(ring, task, fetch, outcome);
         #[cfg(feature = "faults")]
         let settling = crate::faults::around(task, settling);
         settling.await
@@ -27,10 +30,11 @@ impl<R: Runner> Worker<R> {
         &self,
         ring: &Ring,
         task: &Task,
-        outcome: Result<TaskResult, RunError>,
+        fetch: Duration,
+        outcome: Result<RunOutput, RunError>,
     ) -> Answer {
         let outcome = match outcome {
-            Ok(result) => self.store(task, result).await,
+            Ok(output) => self.store(task, fetch, output).await,
             Err(error) => Err(error),
         };
         if let Err(error) = &outcome {
@@ -40,7 +44,7 @@ impl<R: Runner> Worker<R> {
         let settlement = Settlement::of(outcome, task, policy, fastrand::f64());
         let now = Timestamp::now();
         let write = match &settlement {
-            Settlement::Completed(result) => task.complete(result, now),
+            Settlement::Completed(finished) => task.complete(finished, now),
             Settlement::Rest {
                 failure,
                 outcome,
@@ -65,13 +69,18 @@ impl<R: Runner> Worker<R> {
         }
     }
 
-    /// Puts a result that is too large for the item into the bucket.
-    async fn store(&self, task: &Task, result: TaskResult) -> Result<StoredResult, RunError> {
-        let Some(json) = result.oversize()? else {
-            return Ok(StoredResult::Inline(result));
+    /// Puts a result that is too large for the item into the bucket. The input came after `fetch`.
+    async fn store(&self, task: &Task, fetch: Duration, output: RunOutput) -> Result<Finished, RunError> {
+        let report = Report::of(&output, task.waited(), fetch);
+        let result = match output.result.oversize()? {
+            None => StoredResult::Inline(output.result),
+            Some(json) => StoredResult::Object(self.put_result(task, json).await?),
         };
-        let put = self.payloads.put_result(task, json).await;
-        put.map(StoredResult::Object).map_err(|error| {
+        Ok(Finished { result, report })
+    }
+
+    async fn put_result(&self, task: &Task, json: Vec<u8>) -> Result<ObjectRef, RunError> {
+        self.payloads.put_result(task, json).await.map_err(|error| {
             tracing::warn!(task = %task.id, %error, "a result could not be stored");
             if error.is_throttling() {
                 RunError::throttled(code::THROTTLED, "the payload bucket is asked too often", None)

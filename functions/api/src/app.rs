@@ -5,21 +5,20 @@ use std::time::Duration;
 
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
-use mesh_cloud::{Payloads, Queue, TaskTable};
-use mesh_task::{Modality, Patience, RetryPolicies};
+use mesh_cloud::{Payloads, Queues, TaskTable};
+use mesh_task::{Patience, RetryPolicies};
 use serde_json::{Value, json};
 
 use crate::auth::{self, TokenHash};
 use crate::problem::{self, Problem};
-use crate::{dead_letters, tasks};
+use crate::{dead_letters, tasks, uploads};
 
 /// What the handlers work with.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) table: TaskTable,
     pub(crate) payloads: Payloads,
-    pub(crate) text_queue: Queue,
-    pub(crate) image_queue: Queue,
+    pub(crate) queues: Queues,
     pub(crate) token: TokenHash,
     /// How long a task is kept.
     pub(crate) retention: Duration,
@@ -27,15 +26,6 @@ pub(crate) struct Api {
     pub(crate) policies: RetryPolicies,
     /// When the janitor looks at a new task.
     pub(crate) patience: Patience,
-}
-
-impl Api {
-    pub(crate) fn queue(&self, modality: Modality) -> &Queue {
-        match modality {
-            Modality::Text => &self.text_queue,
-            Modality::Image => &self.image_queue,
-        }
-    }
 }
 
 /// The whole API. A new route below `/v1` is behind the token by its place.
@@ -46,6 +36,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/tasks/{id}", get(tasks::show))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
         .route("/tasks/{id}/retry", post(tasks::retry))
+        .route("/uploads", post(uploads::announce))
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/redrive", post(dead_letters::redrive))
         .fallback(async || Problem::route_not_found())

@@ -148,12 +148,12 @@ async fn redrive_all(api: &Api, tasks: Vec<Task>) -> Result<Vec<TaskId>, Problem
     for landed in landed {
         if let Landed::Yes(task) = landed {
             redriven.push(task.id);
-            let lane = messages.entry(task.task_type.modality()).or_default();
+            let lane = messages.entry(task.modality).or_default();
             lane.push((task.message(), Duration::ZERO));
         }
     }
     for (modality, messages) in messages {
-        api.queue(modality).send_all(messages).await;
+        api.queues.of(modality).send_all(messages).await;
     }
     Ok(redriven)
 }

@@ -8,11 +8,13 @@ mod faults;
 mod problem;
 mod request;
 mod tasks;
+mod uploads;
 
 use std::time::Duration;
 
 use lambda_http::Error;
-use mesh_cloud::{Payloads, Queue, TaskTable, setting};
+use mesh_cloud::{Payloads, Queues, TaskTable, setting};
+use mesh_task::Modality;
 
 use crate::app::Api;
 use crate::auth::TokenHash;
@@ -24,15 +26,14 @@ async fn main() -> Result<(), Error> {
     let api = Api {
         table: TaskTable::new(&config, setting("TASKS_TABLE")?),
         payloads: Payloads::new(&config, setting("PAYLOAD_BUCKET")?),
-        text_queue: Queue::new(&config, setting("TEXT_QUEUE_URL")?),
-        image_queue: Queue::new(&config, setting("IMAGE_QUEUE_URL")?),
+        queues: Queues::from_settings(&config)?,
         token: setting::<TokenHash>("TOKEN_SHA256")?,
         policies: mesh_cloud::retry_policies()?,
         patience: mesh_cloud::patience()?,
         retention: Duration::from_hours(24 * setting::<u64>("RETENTION_DAYS")?),
     };
-    // Lambda gives a starting environment more CPU than a running one: the handshakes are cheapest here. Both queues are
+    // Lambda gives a starting environment more CPU than a running one: the handshakes are cheapest here. All queues are
     // at one host, and so share a connection.
-    tokio::join!(api.table.warm(), api.text_queue.warm());
+    tokio::join!(api.table.warm(), api.queues.of(Modality::Text).warm());
     lambda_http::run(app::router(api)).await
 }

@@ -11,7 +11,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use lambda_http::Context;
 use mesh_cloud::CloudError;
-use mesh_task::{InvalidSubmission, Status, SubmissionRefusal};
+use mesh_task::{InvalidInput, InvalidSubmission, Status, SubmissionRefusal, UploadId};
 use serde_json::json;
 
 use crate::request::MAX_EVENT_BYTES;
@@ -74,8 +74,30 @@ impl Problem {
         )
     }
 
+    pub(crate) fn upload_not_found(id: UploadId) -> Self {
+        let detail = format!(
+            "no upload {id} of yours is complete: PUT the content to the address that POST /v1/uploads answered, then \
+             submit the task"
+        );
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "upload-not-found",
+            "There is no such upload",
+            detail,
+        )
+    }
+
+    pub(crate) fn invalid_upload(error: InvalidInput) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-upload",
+            "The upload can't be taken",
+            error.0,
+        )
+    }
+
     pub(crate) fn route_not_found() -> Self {
-        let detail = "nothing is served at this address: tasks are at /v1/tasks and /v1/tasks/{id}, dead letters at /v1/dead-letters";
+        let detail = "nothing is served at this address: tasks are at /v1/tasks and /v1/tasks/{id}, uploads at /v1/uploads, dead letters at /v1/dead-letters";
         Self::new(
             StatusCode::NOT_FOUND,
             "route-not-found",
@@ -96,8 +118,8 @@ impl Problem {
 
     pub(crate) fn payload_too_large(bytes: usize) -> Self {
         let detail = format!(
-            "the request takes {bytes} bytes and may take {MAX_EVENT_BYTES}: send a smaller input; an upload by \
-             POST /v1/uploads, which is to come, will take larger ones"
+            "the request takes {bytes} bytes and may take {MAX_EVENT_BYTES}: upload the content by POST /v1/uploads, and \
+             send {{\"upload\": id}} in its place"
         );
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,

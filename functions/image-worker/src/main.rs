@@ -1,8 +1,13 @@
 //! Runs what is asked of images.
 
+use std::time::{Duration, Instant};
+
 use lambda_runtime::Error;
 use mesh_models::{FaceDetector, Interrupt, LoadError, ModelError};
-use mesh_task::{BoundingBox, Face, FaceDetection, Input, Point, RunError, TaskResult, code};
+use mesh_task::{
+    BoundingBox, Content, Face, FaceDetection, ModelName, Parameters, Point, RunError, RunOutput, TaskResult,
+    code,
+};
 use mesh_worker::{Job, Runner, Stop};
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,10 +26,12 @@ impl ImageRunner {
         })
     }
 
-    fn run_one(&self, job: &Job, interrupt: &Interrupt) -> Result<TaskResult, RunError> {
-        let Input::FaceDetection { image } = &*job.input else {
+    fn run_one(&self, job: &Job, interrupt: &Interrupt) -> Result<RunOutput, RunError> {
+        let (Parameters::FaceDetection, Content::Image(image)) = (&job.input.parameters, &job.input.content)
+        else {
             return Err(RunError::wrong_worker(job.task.task_type));
         };
+        let begun = Instant::now();
         let faces: Vec<_> = self
             .faces
             .detect(image, interrupt)
@@ -32,10 +39,20 @@ impl ImageRunner {
             .iter()
             .map(face)
             .collect();
-        Ok(TaskResult::FaceDetection(FaceDetection {
+        let result = TaskResult::FaceDetection(FaceDetection {
             count: faces.len(),
             faces,
-        }))
+        });
+        Ok(RunOutput {
+            result,
+            model: ModelName {
+                name: FaceDetector::ID.name.to_owned(),
+                version: FaceDetector::ID.version.to_owned(),
+            },
+            load: Duration::ZERO,
+            inference: begun.elapsed(),
+            usage: None,
+        })
     }
 }
 
@@ -43,7 +60,7 @@ impl Runner for ImageRunner {
     const READS_OBJECTS: bool = true;
 
     /// One image after the other: they differ in size, and on one core a batch of images saves nothing.
-    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<TaskResult, RunError>> {
+    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<RunOutput, RunError>> {
         let interrupt = Interrupt::new();
         stop.on_trigger({
             let interrupt = interrupt.clone();

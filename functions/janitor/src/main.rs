@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mesh_cloud::{Queue, TaskTable, setting};
-use mesh_task::{Modality, Patience};
+use mesh_cloud::{Queues, TaskTable, setting};
+use mesh_task::Patience;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -20,19 +20,11 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 struct Janitor {
     table: TaskTable,
-    text_queue: Queue,
-    image_queue: Queue,
+    queues: Queues,
     patience: Patience,
 }
 
 impl Janitor {
-    fn queue(&self, modality: Modality) -> &Queue {
-        match modality {
-            Modality::Text => &self.text_queue,
-            Modality::Image => &self.image_queue,
-        }
-    }
-
     /// A batch of dead letters' messages answers which of them to keep, a scheduled run what it did.
     async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
         if event.payload.get("Records").is_some() {
@@ -62,8 +54,7 @@ async fn main() -> Result<(), Error> {
     let config = mesh_cloud::sdk_config().await?;
     let janitor = Janitor {
         table: TaskTable::new(&config, setting("TASKS_TABLE")?),
-        text_queue: Queue::new(&config, setting("TEXT_QUEUE_URL")?),
-        image_queue: Queue::new(&config, setting("IMAGE_QUEUE_URL")?),
+        queues: Queues::from_settings(&config)?,
         patience: mesh_cloud::patience()?,
     };
     let janitor = &janitor;

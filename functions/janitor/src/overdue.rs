@@ -59,8 +59,8 @@ impl Janitor {
 
     async fn backlogs(&self) -> Result<Backlogs, CloudError> {
         let mut backlogs = Backlogs::new();
-        for modality in [Modality::Text, Modality::Image] {
-            backlogs.insert(modality, self.queue(modality).visible().await? > 0);
+        for modality in Modality::ALL {
+            backlogs.insert(modality, self.queues.of(modality).visible().await? > 0);
         }
         Ok(backlogs)
     }
@@ -105,11 +105,11 @@ impl Janitor {
                     continue;
                 }
             };
-            let lane = messages.entry(task.task_type.modality()).or_default();
+            let lane = messages.entry(task.modality).or_default();
             lane.push((message, Duration::ZERO));
         }
         for (modality, messages) in messages {
-            for message in self.queue(modality).send_all(messages).await {
+            for message in self.queues.of(modality).send_all(messages).await {
                 tracing::error!(task = %message.id, "a task could not be rung for; the next look will");
             }
         }
@@ -126,7 +126,7 @@ impl Janitor {
         if task.due_at.is_none_or(|due_at| due_at > now) {
             return Ok(Tended::Quietly);
         }
-        let has_backlog = backlogs.get(&task.task_type.modality()).copied().unwrap_or(false);
+        let has_backlog = backlogs.get(&task.modality).copied().unwrap_or(false);
         self.tend(task, task.tending(has_backlog, self.patience, now), now)
             .await
     }

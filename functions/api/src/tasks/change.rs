@@ -56,7 +56,8 @@ pub(crate) async fn retry(
         Landed::No(Some(task)) => return Err(Problem::task_not_retryable(task.status)),
         Landed::No(None) => return Err(Problem::task_not_found()),
     };
-    api.queue(task.task_type.modality())
+    api.queues
+        .of(task.modality)
         .send(&task.message(), Duration::ZERO)
         .await
         .map_err(unavailable)?;

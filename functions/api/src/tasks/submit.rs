@@ -8,8 +8,11 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
-use mesh_cloud::KeyRecord;
-use mesh_task::{NewTask, Payload, Status, StoredInput, Task, TaskDraft, TaskId, TaskType, Tenant};
+use mesh_cloud::{KeyRecord, Pinned, ReadError};
+use mesh_task::{
+    Input, InvalidSubmission, NewTask, Payload, Size, Status, StoredInput, Submitted, Task, TaskDraft,
+    TaskId, TaskType, Tenant, Uploaded,
+};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -57,7 +60,8 @@ pub(crate) async fn submit(
         },
     };
     if task.status == Status::Pending {
-        api.queue(task.task_type.modality())
+        api.queues
+            .of(task.modality)
             .send(&task.message(), Duration::ZERO)
             .await
             .map_err(unavailable)?;
@@ -105,18 +109,18 @@ async fn id_of(api: &Api, tenant: &Tenant, key: &str, request_sha256: String) ->
 /// Writes the task, or finds it written.
 async fn keep(api: &Api, tenant: Tenant, id: TaskId, new: NewTask) -> Result<Task, Problem> {
     let unavailable = |error| Problem::unavailable(&error);
-    let payload = match new.input.into_stored() {
-        StoredInput::Inline(input) => Payload::Inline(input),
-        StoredInput::Object { body, content_type } => {
-            let put = api.payloads.put_input(&tenant, id, body, content_type);
-            Payload::Object(put.await.map_err(unavailable)?)
-        }
+    let modality = new.input.parameters().modality();
+    let (payload, size) = match new.input {
+        Submitted::Whole(input) => store(api, &tenant, id, input).await?,
+        Submitted::Uploaded(uploaded) => take_upload(api, &tenant, &uploaded).await?,
     };
     let policy = api.policies.of(new.task_type);
     let draft = TaskDraft {
         id,
         tenant,
         task_type: new.task_type,
+        modality,
+        size,
         payload,
         metadata: new.metadata,
         max_attempts: new.max_attempts.unwrap_or(policy.max_attempts),
@@ -130,6 +134,38 @@ async fn keep(api: &Api, tenant: Tenant, id: TaskId, new: NewTask) -> Result<Tas
         .await
         .map_err(unavailable)?;
     Ok(standing.map_or(task, |standing| *standing))
+}
+
+/// Keeps an input that came with its request.
+async fn store(api: &Api, tenant: &Tenant, id: TaskId, input: Input) -> Result<(Payload, Size), Problem> {
+    let size = input.content.size();
+    let payload = match input.into_stored() {
+        StoredInput::Inline(input) => Payload::Inline(input),
+        StoredInput::Object {
+            body,
+            content_type,
+            parameters,
+        } => {
+            let put = api.payloads.put_input(tenant, id, body, content_type).await;
+            Payload::Object {
+                object: put.map_err(|error| Problem::unavailable(&error))?,
+                parameters,
+            }
+        }
+    };
+    Ok((payload, size))
+}
+
+/// Pins what was uploaded before.
+async fn take_upload(api: &Api, tenant: &Tenant, uploaded: &Uploaded) -> Result<(Payload, Size), Problem> {
+    let pinned = api.payloads.pin(uploaded.id.key(tenant)).await;
+    let Pinned { object, head } = pinned.map_err(|error| match error {
+        ReadError::Missing | ReadError::Changed => Problem::upload_not_found(uploaded.id),
+        ReadError::Cloud(error) => Problem::unavailable(&error),
+    })?;
+    uploaded
+        .accept(object, &head)
+        .map_err(|error| Problem::from(InvalidSubmission::from(error)))
 }
 
 /// The same for requests that say the same: the order of fields and the space between them do not count.

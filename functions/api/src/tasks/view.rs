@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mesh_task::{
-    Attempt, Failure, Metadata, ObjectRef, Outcome, Payload, Status, Task, TaskId, TaskResult, TaskType,
+    Attempt, Failure, Metadata, ObjectRef, Outcome, Payload, Report, Size, Status, Task, TaskId, TaskResult,
+    TaskType,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::app::Api;
 use crate::problem::Problem;
@@ -20,6 +21,7 @@ pub(crate) struct TaskView {
     id: TaskId,
     #[serde(rename = "type")]
     task_type: TaskType,
+    size: Size,
     status: Status,
     input: InputView,
     metadata: Metadata,
@@ -29,6 +31,8 @@ pub(crate) struct TaskView {
     result_link: Option<LinkView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure>,
+    #[serde(flatten)]
+    report: Option<Report>,
     generation: u32,
     attempt: u32,
     max_attempts: u32,
@@ -46,7 +50,11 @@ pub(crate) struct TaskView {
 #[serde(untagged)]
 enum InputView {
     Inline(Value),
-    Object { object: ObjectView },
+    Object {
+        #[serde(flatten)]
+        parameters: Map<String, Value>,
+        object: ObjectView,
+    },
 }
 
 #[derive(Serialize)]
@@ -90,12 +98,14 @@ impl TaskView {
         Ok(Self {
             id: task.id,
             task_type: task.task_type,
+            size: task.size,
             status: task.status,
             input: task.payload.into(),
             metadata: task.metadata,
             result: task.result,
             result_link,
             error: task.error,
+            report: task.report,
             generation: task.generation,
             attempt: task.attempt,
             max_attempts: task.max_attempts,
@@ -112,7 +122,8 @@ impl From<Payload> for InputView {
     fn from(payload: Payload) -> Self {
         match payload {
             Payload::Inline(input) => Self::Inline(input),
-            Payload::Object(object) => Self::Object {
+            Payload::Object { object, parameters } => Self::Object {
+                parameters,
                 object: ObjectView {
                     key: object.key,
                     bytes: object.bytes,

@@ -1,0 +1,366 @@
+//! What is asked of a content: an input's fields but for the content itself.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::InvalidInput;
+use crate::{Modality, TaskType};
+
+/// How many labels a text may be held against.
+pub const MAX_LABELS: usize = 100;
+/// The longest label, in bytes of UTF-8.
+pub const MAX_LABEL_BYTES: usize = 200;
+/// How many sentences a summary may have.
+pub const MAX_SUMMARY_SENTENCES: u32 = 100;
+/// How many it has when the client says nothing of its length.
+pub const DEFAULT_SUMMARY_SENTENCES: u32 = 3;
+/// The longest schema, in bytes of JSON.
+pub const MAX_SCHEMA_BYTES: usize = 16_384;
+/// The longest name of a language, in bytes.
+const MAX_LANGUAGE_BYTES: usize = 40;
+
+/// Who answers what both a model of ours and a language model can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// A model that the worker carries.
+    #[default]
+    Onnx,
+    /// The language model of the stack's provider.
+    Llm,
+}
+
+impl Engine {
+    const fn modality(self) -> Modality {
+        match self {
+            Self::Onnx => Modality::Text,
+            Self::Llm => Modality::Language,
+        }
+    }
+
+    // The signature is serde's.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The parameters of each type. Those without any are alike but for their type.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parameters {
+    /// For [`TaskType::Sentiment`].
+    Sentiment,
+    /// For [`TaskType::Classify`].
+    Classify(Classify),
+    /// For [`TaskType::Embed`].
+    Embed,
+    /// For [`TaskType::Summarize`].
+    Summarize(Summarize),
+    /// For [`TaskType::Translate`].
+    Translate(Translate),
+    /// For [`TaskType::DataExtraction`].
+    DataExtraction(DataExtraction),
+    /// For [`TaskType::FaceDetection`].
+    FaceDetection,
+    /// For [`TaskType::Ocr`].
+    Ocr,
+    /// For [`TaskType::Transcribe`].
+    Transcribe,
+}
+
+/// What a text is held against.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classify {
+    /// 2 to [`MAX_LABELS`] different ones (or 1, if several may fit); none for the default set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
+    /// Whether each label is judged by itself, so that several may fit, or none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub multi_label: bool,
+    /// Who answers.
+    #[serde(default, skip_serializing_if = "Engine::is_default")]
+    pub engine: Engine,
+}
+
+/// How long a summary is. At most one of the two is given.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summarize {
+    /// 1 to [`MAX_SUMMARY_SENTENCES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_sentences: Option<u32>,
+    /// The share of the sentences that is kept: above 0, at most 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    /// Who answers.
+    #[serde(default, skip_serializing_if = "Engine::is_default")]
+    pub engine: Engine,
+}
+
+/// Where a translation goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Translate {
+    /// A code (`de`, `pt-BR`) or an English name (`German`).
+    pub target_language: String,
+}
+
+/// What is looked for in a text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataExtraction {
+    /// A JSON Schema of an object, or an object that gives each field's type: `{"name": "string"}`.
+    pub schema: Value,
+}
+
+impl Parameters {
+    /// Checks the fields that are left when the content is taken out.
+    pub(super) fn parse(task_type: TaskType, fields: Map<String, Value>) -> Result<Self, InvalidInput> {
+        let parameters = match task_type {
+            TaskType::Sentiment => none(task_type, fields, Self::Sentiment)?,
+            TaskType::Classify => Self::Classify(read(task_type, fields)?),
+            TaskType::Embed => none(task_type, fields, Self::Embed)?,
+            TaskType::Summarize => Self::Summarize(read(task_type, fields)?),
+            TaskType::Translate => Self::Translate(read(task_type, fields)?),
+            TaskType::DataExtraction => Self::DataExtraction(read(task_type, fields)?),
+            TaskType::FaceDetection => none(task_type, fields, Self::FaceDetection)?,
+            TaskType::Ocr => none(task_type, fields, Self::Ocr)?,
+            TaskType::Transcribe => none(task_type, fields, Self::Transcribe)?,
+        };
+        match parameters.fault() {
+            None => Ok(parameters),
+            Some(fault) => Err(InvalidInput(format!("input.{fault}"))),
+        }
+    }
+
+    /// The fields again, without those that say what would hold anyhow.
+    #[must_use]
+    pub fn to_fields(&self) -> Map<String, Value> {
+        let fields = match self {
+            Self::Classify(it) => serde_json::to_value(it),
+            Self::Summarize(it) => serde_json::to_value(it),
+            Self::Translate(it) => serde_json::to_value(it),
+            Self::DataExtraction(it) => serde_json::to_value(it),
+            Self::Sentiment | Self::Embed | Self::FaceDetection | Self::Ocr | Self::Transcribe => {
+                return Map::new();
+            }
+        };
+        match fields {
+            Ok(Value::Object(fields)) => fields,
+            // A struct of text, numbers and JSON is always an object of JSON.
+            _ => Map::new(),
+        }
+    }
+
+    /// Which worker runs it.
+    #[must_use]
+    pub const fn modality(&self) -> Modality {
+        match self {
+            Self::Sentiment | Self::Embed => Modality::Text,
+            Self::Classify(it) => it.engine.modality(),
+            Self::Summarize(it) => it.engine.modality(),
+            Self::Translate(_) | Self::DataExtraction(_) => Modality::Language,
+            Self::FaceDetection | Self::Ocr => Modality::Image,
+            Self::Transcribe => Modality::Audio,
+        }
+    }
+
+    /// What is wrong with a value, and what to send.
+    fn fault(&self) -> Option<String> {
+        match self {
+            Self::Classify(it) => it.fault(),
+            Self::Summarize(it) => it.fault(),
+            Self::Translate(it) => it.fault(),
+            Self::DataExtraction(it) => it.fault(),
+            Self::Sentiment | Self::Embed | Self::FaceDetection | Self::Ocr | Self::Transcribe => None,
+        }
+    }
+}
+
+impl Classify {
+    fn fault(&self) -> Option<String> {
+        let labels = self.labels.as_ref()?;
+        let least = if self.multi_label { 1 } else { 2 };
+        if !(least..=MAX_LABELS).contains(&labels.len()) {
+            let count = labels.len();
+            return Some(format!(
+                "labels has {count}: send {least} to {MAX_LABELS}, or leave labels out for the default set"
+            ));
+        }
+        for (place, label) in labels.iter().enumerate() {
+            if label.trim().is_empty() || label.len() > MAX_LABEL_BYTES {
+                return Some(format!(
+                    "labels[{place}] is empty or longer than {MAX_LABEL_BYTES} bytes: send a word or a short phrase"
+                ));
+            }
+            if labels[..place].contains(label) {
+                return Some(format!(
+                    "labels[{place}] stands there twice: send each label once"
+                ));
+            }
+        }
+        None
+    }
+}
+
+impl Summarize {
+    fn fault(&self) -> Option<String> {
+        match (self.max_sentences, self.ratio) {
+            (Some(_), Some(_)) => Some("max_sentences and ratio exclude each other: send one".to_owned()),
+            (Some(count), None) if !(1..=MAX_SUMMARY_SENTENCES).contains(&count) => Some(format!(
+                "max_sentences is {count}: send 1 to {MAX_SUMMARY_SENTENCES}"
+            )),
+            (None, Some(ratio)) if !(ratio > 0.0 && ratio <= 1.0) => {
+                Some(format!("ratio is {ratio}: send a number above 0 and at most 1"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Translate {
+    fn fault(&self) -> Option<String> {
+        let language = &self.target_language;
+        let is_name = language
+            .chars()
+            .all(|c| c.is_alphanumeric() || " -_()".contains(c));
+        let is_sound = is_name && language.len() <= MAX_LANGUAGE_BYTES && !language.trim().is_empty();
+        (!is_sound).then(|| {
+            r#"target_language is no language: send a code ("de", "pt-BR") or a name ("German")"#.to_owned()
+        })
+    }
+}
+
+impl DataExtraction {
+    fn fault(&self) -> Option<String> {
+        let is_empty = self.schema.as_object().is_none_or(Map::is_empty);
+        if is_empty {
+            return Some(
+                r#"schema must be a JSON Schema, or an object of fields and their types: {"name": "string"}"#
+                    .to_owned(),
+            );
+        }
+        let bytes = self.schema.to_string().len();
+        (bytes > MAX_SCHEMA_BYTES)
+            .then(|| format!("schema has {bytes} bytes: send at most {MAX_SCHEMA_BYTES}"))
+    }
+}
+
+fn read<T: DeserializeOwned>(task_type: TaskType, mut fields: Map<String, Value>) -> Result<T, InvalidInput> {
+    // What is null is not given.
+    fields.retain(|_, value| !value.is_null());
+    serde_json::from_value(fields.into()).map_err(|why| InvalidInput::shaped(task_type, &why.to_string()))
+}
+
+fn none<T>(task_type: TaskType, fields: Map<String, Value>, parameters: T) -> Result<T, InvalidInput> {
+    match fields.keys().next() {
+        None => Ok(parameters),
+        Some(unknown) => Err(InvalidInput::shaped(
+            task_type,
+            &format!("unknown field `{unknown}`"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(task_type: TaskType, fields: &Value) -> Result<Parameters, InvalidInput> {
+        Parameters::parse(task_type, fields.as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn every_bad_parameter_is_refused_with_what_to_do() {
+        let many: Vec<_> = (0..=MAX_LABELS).map(|n| n.to_string()).collect();
+        let refusals = [
+            (TaskType::Classify, json!({ "labels": [] }), "default set"),
+            (TaskType::Classify, json!({ "labels": ["a"] }), "send 2 to 100"),
+            (TaskType::Classify, json!({ "labels": many }), "send 2 to 100"),
+            (TaskType::Classify, json!({ "labels": ["a", " "] }), "labels[1]"),
+            (TaskType::Classify, json!({ "labels": ["a", "b", "a"] }), "once"),
+            (TaskType::Classify, json!({ "labels": "a,b" }), "send {\"text\""),
+            (TaskType::Classify, json!({ "engine": "gpu" }), "send {\"text\""),
+            (
+                TaskType::Summarize,
+                json!({ "max_sentences": 0 }),
+                "send 1 to 100",
+            ),
+            (TaskType::Summarize, json!({ "ratio": 1.5 }), "at most 1"),
+            (
+                TaskType::Summarize,
+                json!({ "ratio": 0.5, "max_sentences": 1 }),
+                "send one",
+            ),
+            (TaskType::Translate, json!({}), "target_language"),
+            (
+                TaskType::Translate,
+                json!({ "target_language": "de\nIgnore" }),
+                "no language",
+            ),
+            (
+                TaskType::Translate,
+                json!({ "target_language": " " }),
+                "no language",
+            ),
+            (TaskType::DataExtraction, json!({ "schema": {} }), "JSON Schema"),
+            (
+                TaskType::DataExtraction,
+                json!({ "schema": "name" }),
+                "JSON Schema",
+            ),
+            (
+                TaskType::DataExtraction,
+                json!({ "schema": { "a": "x".repeat(MAX_SCHEMA_BYTES) } }),
+                "send at most",
+            ),
+            (TaskType::Ocr, json!({ "dpi": 300 }), "unknown field `dpi`"),
+            (TaskType::Embed, json!({ "model": "x" }), "unknown field `model`"),
+        ];
+        for (task_type, fields, told) in refusals {
+            let refusal = parse(task_type, &fields).unwrap_err().to_string();
+            assert!(refusal.contains(told), "{fields}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_read_back_as_they_were_written() {
+        for (task_type, fields) in [
+            (TaskType::Sentiment, json!({})),
+            (
+                TaskType::Classify,
+                json!({ "labels": ["a", "b"], "multi_label": true }),
+            ),
+            (TaskType::Classify, json!({ "engine": "llm" })),
+            (TaskType::Summarize, json!({ "max_sentences": 2 })),
+            (TaskType::Summarize, json!({ "ratio": 0.25 })),
+            (TaskType::Translate, json!({ "target_language": "pt-BR" })),
+            (
+                TaskType::DataExtraction,
+                json!({ "schema": { "name": "string" } }),
+            ),
+        ] {
+            let parameters = parse(task_type, &fields).unwrap();
+            assert_eq!(Value::Object(parameters.to_fields()), fields);
+        }
+    }
+
+    #[test]
+    fn a_language_model_s_work_goes_to_its_worker() {
+        let modality = |task_type, fields| parse(task_type, &fields).unwrap().modality();
+        assert_eq!(modality(TaskType::Summarize, json!({})), Modality::Text);
+        assert_eq!(
+            modality(TaskType::Summarize, json!({ "engine": "llm" })),
+            Modality::Language
+        );
+        assert_eq!(
+            modality(TaskType::Translate, json!({ "target_language": "de" })),
+            Modality::Language
+        );
+        assert_eq!(modality(TaskType::Transcribe, json!({})), Modality::Audio);
+    }
+}

@@ -1,0 +1,249 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use super::*;
+use crate::Tenant;
+
+const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x00\x00\x00";
+const WAV: &[u8] = b"RIFF\x24\x00\x00\x00WAVEfmt ";
+
+fn refusal(task_type: TaskType, input: Value) -> String {
+    Submitted::parse(task_type, input).unwrap_err().to_string()
+}
+
+fn whole(task_type: TaskType, input: Value) -> Input {
+    match Submitted::parse(task_type, input) {
+        Ok(Submitted::Whole(input)) => input,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn read_back(task_type: TaskType, stored: StoredInput) -> Input {
+    match stored {
+        StoredInput::Inline(input) => Input::from_inline(task_type, input).unwrap(),
+        StoredInput::Object {
+            body,
+            content_type,
+            parameters,
+        } => Input::from_object(task_type, parameters, content_type, body).unwrap(),
+    }
+}
+
+#[test]
+fn every_bad_text_is_refused_with_what_to_do() {
+    for input in [json!({ "text": "" }), json!({ "text": " \n" })] {
+        assert!(refusal(TaskType::Sentiment, input).contains("at least one word"));
+    }
+    for input in [
+        json!(null),
+        json!({}),
+        json!({ "text": 7 }),
+        json!({ "text": null }),
+        json!({ "text": "a", "txt": "b" }),
+        json!("a"),
+        json!(["a"]),
+    ] {
+        assert!(refusal(TaskType::Sentiment, input).contains(r#"send {"text": "..."}"#));
+    }
+    let huge = json!({ "text": "x".repeat(MAX_TEXT_BYTES + 1) });
+    assert!(refusal(TaskType::Sentiment, huge).contains("split it"));
+}
+
+#[test]
+fn several_texts_are_bounded_in_number_and_in_size() {
+    let refused = |texts: Value| refusal(TaskType::Embed, json!({ "texts": texts }));
+    assert!(refused(json!([])).contains("send 1 to 64"));
+    assert!(refused(json!(vec!["a"; MAX_TEXTS + 1])).contains("send 1 to 64"));
+    assert!(refused(json!(["a", " "])).contains("input.texts[1] is empty"));
+    assert!(refused(json!(["a", 1])).contains("wrong type"));
+    assert!(refused(json!(vec!["x".repeat(20_000); MAX_TEXTS])).contains("together"));
+    assert!(refusal(TaskType::Embed, json!({ "text": "a", "texts": ["a"] })).contains("exclude each other"));
+}
+
+#[test]
+fn every_bad_image_is_refused_with_what_to_do() {
+    let refusal = |image: &str| refusal(TaskType::FaceDetection, json!({ "image": image }));
+    assert!(refusal("").contains("is empty"));
+    assert!(refusal("data:image/png;base64,").contains("is empty"));
+    assert!(refusal("data:image/png,abc").contains("without base64"));
+    assert!(refusal("not base64!").contains("not base64"));
+    assert!(refusal("aGVsbG8gd29ybGQ=").contains("JPEG, PNG, WebP, GIF or BMP"));
+    assert!(refusal("https://example.com/cat.png").contains("nothing is fetched"));
+    assert!(refusal("file:///etc/passwd").contains("not base64"));
+    assert!(refusal(&STANDARD.encode(WAV)).contains("JPEG, PNG, WebP, GIF or BMP"));
+}
+
+#[test]
+fn a_content_comes_bare_or_as_a_data_url_with_or_without_padding() {
+    for (task_type, field, bytes, media_type) in [
+        (TaskType::Ocr, "image", GIF, "image/gif"),
+        (TaskType::Transcribe, "audio", WAV, "audio/wav"),
+    ] {
+        let padded = STANDARD.encode(bytes);
+        for given in [
+            padded.clone(),
+            padded.replace('=', ""),
+            format!("data:image/jpeg;base64,{padded}"),
+        ] {
+            let input = whole(task_type, json!({ field: given }));
+            let StoredInput::Object {
+                body, content_type, ..
+            } = input.into_stored()
+            else {
+                panic!("a picture or a recording is an object")
+            };
+            assert_eq!((&body[..], content_type), (bytes, media_type));
+        }
+    }
+}
+
+#[test]
+fn a_recording_is_known_by_its_first_bytes() {
+    let sniff = |bytes: &[u8]| content::Kind::Audio.sniff(bytes);
+    assert_eq!(sniff(b"fLaC\0\0\0\x22"), Some("audio/flac"));
+    assert_eq!(sniff(b"OggS\0\x02"), Some("audio/ogg"));
+    assert_eq!(sniff(b"ID3\x04"), Some("audio/mpeg"));
+    assert_eq!(sniff(&[0xff, 0xfb, 0x90]), Some("audio/mpeg"));
+    // A JPEG begins with 0xff too, an AAC stream is of no layer.
+    assert_eq!(sniff(&[0xff, 0xd8, 0xff]), None);
+    assert_eq!(sniff(&[0xff, 0xf1, 0x50]), None);
+    assert_eq!(sniff(b""), None);
+}
+
+#[test]
+fn a_small_text_rides_inside_the_item_and_a_large_one_does_not() {
+    let small = whole(TaskType::Sentiment, json!({ "text": "good" }));
+    assert_eq!(
+        small.into_stored(),
+        StoredInput::Inline(json!({ "text": "good" }))
+    );
+    let labels = json!(["a", "b"]);
+    let large = whole(
+        TaskType::Classify,
+        json!({ "text": "good ".repeat(1_000), "labels": labels }),
+    );
+    let stored = large.clone().into_stored();
+    let StoredInput::Object { parameters, .. } = &stored else {
+        panic!("5 KB do not ride inside")
+    };
+    assert_eq!(json!(parameters), json!({ "labels": labels }));
+    assert_eq!(read_back(TaskType::Classify, stored), large);
+}
+
+#[test]
+fn every_input_is_read_back_as_it_was_submitted() {
+    let long = "word ".repeat(2_000);
+    for (task_type, input) in [
+        (TaskType::Embed, json!({ "text": "one" })),
+        (TaskType::Embed, json!({ "texts": ["one", "two"] })),
+        (TaskType::Embed, json!({ "texts": [long, "two"] })),
+        (TaskType::Summarize, json!({ "text": long, "ratio": 0.2 })),
+        (
+            TaskType::Translate,
+            json!({ "text": "a", "target_language": "de" }),
+        ),
+        (
+            TaskType::DataExtraction,
+            json!({ "text": "a", "schema": { "name": "string" } }),
+        ),
+        (TaskType::Ocr, json!({ "image": STANDARD.encode(GIF) })),
+        (TaskType::Transcribe, json!({ "audio": STANDARD.encode(WAV) })),
+    ] {
+        let input = whole(task_type, input);
+        assert_eq!(read_back(task_type, input.clone().into_stored()), input);
+    }
+}
+
+#[test]
+fn what_takes_long_is_large() {
+    let size = |task_type, input| whole(task_type, input).content.size();
+    let text = |words: usize| json!({ "text": "word ".repeat(words) });
+    assert_eq!(size(TaskType::Sentiment, text(200)), Size::Small);
+    assert_eq!(size(TaskType::Sentiment, text(201)), Size::Large);
+    assert_eq!(
+        size(
+            TaskType::Embed,
+            json!({ "texts": vec!["one two three four"; 60] })
+        ),
+        Size::Large
+    );
+    let gif = |side: u16| {
+        let mut bytes = GIF.to_vec();
+        bytes[6..8].copy_from_slice(&side.to_le_bytes());
+        json!({ "image": STANDARD.encode(bytes) })
+    };
+    assert_eq!(size(TaskType::Ocr, gif(1_000)), Size::Small);
+    assert_eq!(size(TaskType::Ocr, gif(1_001)), Size::Large);
+}
+
+#[test]
+fn an_upload_stands_in_place_of_any_content() {
+    let id = UploadId::generate();
+    for (task_type, input) in [
+        (TaskType::Sentiment, json!({ "upload": id })),
+        (TaskType::Embed, json!({ "upload": id })),
+        (
+            TaskType::Translate,
+            json!({ "upload": id, "target_language": "de" }),
+        ),
+        (TaskType::Ocr, json!({ "upload": id })),
+        (TaskType::Transcribe, json!({ "upload": id })),
+    ] {
+        let Ok(Submitted::Uploaded(uploaded)) = Submitted::parse(task_type, input) else {
+            panic!("{task_type}")
+        };
+        assert_eq!(uploaded.id, id);
+    }
+    assert!(refusal(TaskType::Ocr, json!({ "upload": "../secret" })).contains("POST /v1/uploads"));
+    assert!(refusal(TaskType::Ocr, json!({ "upload": id, "image": "" })).contains("exclude"));
+    assert_eq!(id.key(&Tenant::first()), format!("default/uploads/{id}"));
+}
+
+#[test]
+fn an_upload_is_taken_for_what_it_begins_like() {
+    let object = |bytes| ObjectRef {
+        key: "k".to_owned(),
+        etag: "e".to_owned(),
+        sha256: "s".to_owned(),
+        bytes,
+        content_type: "image/jpeg".to_owned(),
+    };
+    let uploaded = |task_type| match Submitted::parse(task_type, json!({ "upload": UploadId::generate() })) {
+        Ok(Submitted::Uploaded(uploaded)) => uploaded,
+        other => panic!("{other:?}"),
+    };
+    let (payload, size) = uploaded(TaskType::Ocr).accept(object(13), GIF).unwrap();
+    let Payload::Object { object: kept, .. } = payload else {
+        panic!("an upload is an object")
+    };
+    assert_eq!((&*kept.content_type, size), ("image/gif", Size::Small));
+    let told = uploaded(TaskType::Ocr).accept(object(13), WAV).unwrap_err();
+    assert!(told.0.contains("not an image"));
+    let told = uploaded(TaskType::Sentiment)
+        .accept(object(2_000_000), b"text")
+        .unwrap_err();
+    assert!(told.0.contains("at most 1000000"));
+}
+
+#[test]
+fn an_announced_upload_is_checked() {
+    let announce = |content_type: &str, length: u64, sha256: &str| {
+        NewUpload::parse(json!({ "content_type": content_type, "length": length, "sha256": sha256 }))
+    };
+    let sha256 = "ab".repeat(32);
+    let upload = announce("Image/JPEG", 50_000_000, &sha256).unwrap();
+    assert_eq!((&*upload.content_type, upload.sha256), ("image/jpeg", [0xab; 32]));
+    for (refused, told) in [
+        (announce("image/jpeg", 50_000_001, &sha256), "1 to 50000000"),
+        (announce("text/plain", 1_000_001, &sha256), "1 to 1000000"),
+        (announce("image/png", 0, &sha256), "1 to"),
+        (announce("video/mp4", 1, &sha256), "video"),
+        (announce("image/p\nng", 1, &sha256), "media type"),
+        (announce("image/png", 1, "abc"), "64 hex digits"),
+        (NewUpload::parse(json!([])), "announces no upload"),
+    ] {
+        let refusal = refused.unwrap_err().to_string();
+        assert!(refusal.contains(told), "{refusal}");
+    }
+}

@@ -1,0 +1,53 @@
+//! `POST /v1/uploads`: lets a client upload a content that is too large for a request.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::StatusCode;
+use jiff::Timestamp;
+use mesh_task::{NewUpload, Tenant, UploadId};
+use serde::Serialize;
+
+use crate::app::Api;
+use crate::problem::Problem;
+use crate::request::JsonBody;
+
+/// How long an upload may take to begin.
+const UPLOAD_EXPIRES_IN: Duration = Duration::from_mins(15);
+
+#[derive(Serialize)]
+struct UploadView {
+    id: UploadId,
+    method: &'static str,
+    url: String,
+    headers: BTreeMap<String, String>,
+    expires_at: Timestamp,
+}
+
+/// Answers with a request that uploads exactly what was announced, once, under the tenant's own prefix.
+pub(crate) async fn announce(
+    State(api): State<Arc<Api>>,
+    Extension(tenant): Extension<Tenant>,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let upload = NewUpload::parse(body).map_err(Problem::invalid_upload)?;
+    let id = UploadId::generate();
+    let expires_at = Timestamp::now() + UPLOAD_EXPIRES_IN;
+    let signed = api
+        .payloads
+        .sign_upload(&id.key(&tenant), &upload, UPLOAD_EXPIRES_IN)
+        .await
+        .map_err(|error| Problem::unavailable(&error))?;
+    let view = UploadView {
+        id,
+        method: "PUT",
+        url: signed.url,
+        headers: signed.headers,
+        expires_at,
+    };
+    Ok((StatusCode::CREATED, Json(view)).into_response())
+}
