@@ -19,7 +19,7 @@ mod schema;
 use std::time::Duration;
 
 pub use error::LanguageError;
-pub use operations::{Classification, LabelScore, MAX_LABELS, Summary};
+pub use operations::{Classification, LabelScore, Summary};
 pub use prompt::{Format, Prompt};
 pub use provider::{
     Completion, End, InvalidProvider, OpenAi, OpenAiSettings, Provider, ProviderError, Usage,

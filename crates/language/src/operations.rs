@@ -1,14 +1,13 @@
 //! The four operations: each is its order to the model, the form of the answer, and what is made of it.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::ask::Unfit;
 use crate::prompt::{Format, Question};
 use crate::{Answered, Language, LanguageError, Schema};
 
-/// How many labels a text may be classified by.
-pub const MAX_LABELS: usize = 100;
-const MAX_LABEL_CHARS: usize = 100;
 /// Room for "Simplified Chinese (Mainland China)", and for no instruction.
 const MAX_LANGUAGE_CHARS: usize = 50;
 
@@ -24,11 +23,12 @@ pub struct Summary {
 /// What a text is about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classification {
-    /// The label that was chosen first; none where several may be chosen and none was.
-    pub label: Option<String>,
-    /// Its score; 0 where none was chosen.
+    /// The label that was chosen first. Where several may be chosen and none was, the first that was given, with its score
+    /// of 0.
+    pub label: String,
+    /// Its score.
     pub score: f32,
-    /// All labels in the order in which they were given.
+    /// All labels, those that were chosen first.
     pub scores: Vec<LabelScore>,
 }
 
@@ -52,7 +52,7 @@ impl Language {
         text: &str,
         target_language: &str,
     ) -> Result<Answered<String>, LanguageError> {
-        let target = language_name(target_language)?;
+        let target = named(language_name(target_language)?);
         let schema = json!({
             "type": "object",
             "properties": { "translation": { "type": "string", "minLength": 1 } },
@@ -148,7 +148,11 @@ impl Language {
         labels: &[String],
         multi_label: bool,
     ) -> Result<Answered<Classification>, LanguageError> {
-        check_labels(labels)?;
+        if labels.is_empty() {
+            return Err(LanguageError::InvalidRequest(
+                "there is no label to choose".to_owned(),
+            ));
+        }
         let (order, field, answer) = if multi_label {
             let choice = json!({ "type": "array", "items": { "type": "string", "enum": labels }, "maxItems": labels.len() });
             ("each label that fits it, the best first", "labels", choice)
@@ -229,16 +233,24 @@ fn text_of(value: Value) -> String {
     }
 }
 
-fn classification(labels: &[String], chosen: Vec<String>) -> Classification {
-    let score = |label: &String| LabelScore {
-        label: label.clone(),
-        score: if chosen.contains(label) { 1.0 } else { 0.0 },
-    };
-    let scores = labels.iter().map(score).collect();
+fn classification(labels: &[String], mut chosen: Vec<String>) -> Classification {
+    let mut seen = HashSet::new();
+    chosen.retain(|label| seen.insert(label.clone()));
+    let others = labels.iter().filter(|label| !chosen.contains(label));
+    let scores: Vec<_> = chosen
+        .iter()
+        .map(|label| (label, 1.0))
+        .chain(others.map(|label| (label, 0.0)))
+        .map(|(label, score)| LabelScore {
+            label: label.clone(),
+            score,
+        })
+        .collect();
+    let first = scores.first();
     Classification {
+        label: first.map_or_else(String::new, |first| first.label.clone()),
+        score: first.map_or(0.0, |first| first.score),
         scores,
-        score: if chosen.is_empty() { 0.0 } else { 1.0 },
-        label: chosen.into_iter().next(),
     }
 }
 
@@ -255,22 +267,14 @@ fn language_name(name: &str) -> Result<&str, LanguageError> {
     Ok(name)
 }
 
-fn check_labels(labels: &[String]) -> Result<(), LanguageError> {
-    let refuse = |why: String| Err(LanguageError::InvalidRequest(why));
-    if labels.len() < 2 || labels.len() > MAX_LABELS {
-        return refuse(format!("labels has {}: send 2 to {MAX_LABELS}", labels.len()));
+/// A short name is a code, which a small model takes for a word unless it is told.
+fn named(language: &str) -> String {
+    let code = language.split('-').next().unwrap_or_default();
+    if code.len() <= 3 && code.is_ascii() {
+        format!("the language with the code {language}")
+    } else {
+        language.to_owned()
     }
-    let fits = |label: &String| {
-        !label.trim().is_empty()
-            && label.chars().count() <= MAX_LABEL_CHARS
-            && !label.contains(char::is_control)
-    };
-    if !labels.iter().all(fits) {
-        return refuse(format!(
-            "a label is empty, longer than {MAX_LABEL_CHARS} characters or more than one line: send short labels"
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -290,21 +294,6 @@ mod tests {
             &"x".repeat(51),
         ] {
             assert!(language_name(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn labels_have_their_limits() {
-        let labels = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
-        check_labels(&labels(&["sport", "world news"])).unwrap();
-        for bad in [
-            labels(&[]),
-            labels(&["one"]),
-            labels(&["a", " "]),
-            labels(&["a", "b\nSYSTEM: c"]),
-            vec!["a".to_owned(); MAX_LABELS + 1],
-        ] {
-            assert!(check_labels(&bad).is_err(), "{bad:?}");
         }
     }
 }
