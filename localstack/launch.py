@@ -64,6 +64,11 @@ def parse(words: list[str]) -> argparse.Namespace:
         metavar="NAME=VALUE",
         help="a variable for every function beside the template's (for faults in tests)",
     )
+    parser.add_argument(
+        "--language-model",
+        metavar="URL",
+        help="an OpenAI-compatible server (without /v1) that answers in the place of Bedrock's models",
+    )
     arguments = parser.parse_args(words)
     for pair in arguments.function_env:
         if "=" not in pair:
@@ -112,6 +117,13 @@ def server_environment(arguments: argparse.Namespace) -> dict[str, str]:
         environment["AUTH"] = "true"
     if arguments.persist:
         environment |= {"PERSIST_STATE": "1", "S3_PERSIST": "1"}
+    if arguments.language_model:
+        # What the server can't pass on in time it answers by itself, with a canned text: so it waits longer than the
+        # functions do.
+        environment |= {
+            "MINISTACK_BEDROCK_PROXY_URL": arguments.language_model,
+            "MINISTACK_BEDROCK_PROXY_TIMEOUT_SECONDS": "600",
+        }
     for pair in arguments.function_env:
         name, _, value = pair.partition("=")
         environment[name] = value

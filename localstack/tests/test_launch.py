@@ -3,11 +3,13 @@ MiniStack isn't the version it mends."""
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import types
 import urllib.request
@@ -96,6 +98,41 @@ def test_a_port_in_use_is_refused_with_a_sentence(tmp_path):
         refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert refused.returncode == 1
     assert f"port {port} of 127.0.0.1 is in use" in refused.stderr
+
+
+class LanguageModel(http.server.BaseHTTPRequestHandler):
+    """Says of any question which path it came by and how many messages it has."""
+
+    def do_POST(self):
+        question = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        said = {"role": "assistant", "content": f"{self.path} {len(question['messages'])}"}
+        body = json.dumps({"choices": [{"message": said}], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_the_language_model_answers_in_the_place_of_bedrocks(tmp_path):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), LanguageModel) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with local_cloud(tmp_path, "--language-model", f"http://127.0.0.1:{server.server_port}") as (port, _):
+            asked = {"system": [{"text": "Be brief."}], "messages": [{"role": "user", "content": [{"text": "Hello"}]}]}
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/model/small/converse",
+                data=json.dumps(asked).encode(),
+                headers={
+                    "content-type": "application/json",
+                    "authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/bedrock/aws4_request",
+                },
+            )
+            answer = json.load(urllib.request.urlopen(request, timeout=10))
+        server.shutdown()
+    assert answer["output"]["message"]["content"] == [{"text": "/v1/chat/completions 2"}]
+    assert (answer["usage"]["inputTokens"], answer["usage"]["outputTokens"]) == (7, 3)
 
 
 def test_another_version_is_refused_with_a_sentence(monkeypatch, capsys):

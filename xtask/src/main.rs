@@ -11,6 +11,7 @@ mod guard;
 mod hash;
 mod http;
 mod interrupt;
+mod llm;
 mod lock;
 mod logs;
 mod manifest;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use llm::Provider;
 use stack::{DEFAULT_NAME, Options};
 
 #[derive(Debug, Parser)]
@@ -65,6 +67,10 @@ enum Command {
         /// Build the functions with the test faults, in the dev profile
         #[arg(long)]
         faults: bool,
+        /// With a small language model on this machine, reached as an OpenAI-compatible server or by the local cloud's
+        /// Bedrock. The first time builds its server, which takes minutes
+        #[arg(long, value_name = "PROVIDER", num_args = 0..=1, require_equals = true, default_missing_value = "openai")]
+        llm: Option<Provider>,
         /// A value for a parameter of infra/template.yaml; may be given several times
         #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
         parameter: Vec<(String, String)>,
@@ -91,6 +97,10 @@ enum Command {
         /// Only what needs no stack
         #[arg(long)]
         unit: bool,
+        /// With language models on this machine too: one stack reaches its own as an OpenAI-compatible server, one by the
+        /// local cloud's Bedrock
+        #[arg(long, conflicts_with = "unit")]
+        llm: bool,
         /// Passed on to cargo nextest: a filter, say; then only its tests run
         #[arg(last = true)]
         nextest: Vec<String>,
@@ -130,12 +140,14 @@ fn run(command: Command) -> Result<()> {
             name,
             auth,
             faults,
+            llm,
             parameter,
         } => up(
             &name,
             &Options {
                 auth,
                 faults,
+                llm,
                 parameters: parameter.into_iter().collect(),
                 ..Options::default()
             },
@@ -166,7 +178,7 @@ fn run(command: Command) -> Result<()> {
             );
             Ok(())
         }
-        Command::Test { unit, nextest } => test::run(unit, &nextest),
+        Command::Test { unit, llm, nextest } => test::run(unit, llm, &nextest),
         Command::Soak(args) => soak::run(&args),
         Command::Bench => bench::run(),
         Command::Check => check::run(),

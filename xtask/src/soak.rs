@@ -72,6 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         auth: false,
         faults: true,
         persist: true,
+        llm: None,
         parameters: parameters.into(),
         function_environment,
     };

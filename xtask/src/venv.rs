@@ -20,17 +20,46 @@ pub(crate) struct Venv {
     dir: PathBuf,
 }
 
+/// A package that has no binary and is built here.
+#[derive(Debug)]
+pub(crate) struct FromSource {
+    pub(crate) package: &'static str,
+    /// The requirements of what builds it.
+    pub(crate) tools: PathBuf,
+    /// Options for CMake.
+    pub(crate) cmake: &'static str,
+}
+
 impl Venv {
     /// The environment with exactly the packages of a requirements file, every one of them with its hash.
     pub(crate) fn ensure(name: &str, requirements: &Path) -> Result<Self> {
-        let text =
-            fs::read(requirements).with_context(|| format!("can't read {}", requirements.display()))?;
-        Self::make(name, &hash::bytes(&text), Some(requirements))
+        let key = [("requirements", digest(requirements)?)];
+        Self::make(name, &key, |dir| install(dir, name, requirements, |_| ()))
+    }
+
+    /// The same where one of the packages is built from its source.
+    pub(crate) fn from_source(name: &str, requirements: &Path, source: &FromSource) -> Result<Self> {
+        let key = [
+            ("requirements", digest(requirements)?),
+            ("build", digest(&source.tools)?),
+            ("cmake", source.cmake.to_owned()),
+        ];
+        Self::make(name, &key, |dir| {
+            install(dir, &format!("{name}-build"), &source.tools, |_| ())?;
+            // With the tools that are there, or pip would fetch others that nobody has pinned.
+            install(dir, name, requirements, |command| {
+                command
+                    .arg(format!("--no-binary={}", source.package))
+                    .arg("--no-build-isolation")
+                    .env("CMAKE_ARGS", source.cmake);
+            })
+            .with_context(|| format!("{} may not have compiled", source.package))
+        })
     }
 
     /// An environment with pip alone.
     pub(crate) fn bare() -> Result<Self> {
-        Self::make("pip", "", None)
+        Self::make("pip", &[("requirements", String::new())], |_| Ok(()))
     }
 
     /// The path of a program in it.
@@ -43,9 +72,13 @@ impl Venv {
         self.dir.join("bin")
     }
 
-    fn make(name: &str, requirements_sha256: &str, requirements: Option<&Path>) -> Result<Self> {
+    fn make(
+        name: &str,
+        made_from: &[(&str, String)],
+        fill: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
         let python = Python::find()?;
-        let key = key(&python, requirements_sha256);
+        let key = key(&python, made_from);
         let kind = format!("venv-{name}");
         // The interpreter that it was made from may have been upgraded away under the same version's name.
         if let Some(dir) = cache::existing(&kind, &key)?
@@ -60,33 +93,36 @@ impl Venv {
                 &title,
                 &format!("venv-{name}"),
             )?;
-            let Some(requirements) = requirements else {
-                return Ok(());
-            };
-            // The files list everything, with what follows from what settled: nothing is left for pip to resolve.
-            process::run(
-                pip(&dir.join("bin/python"))?
-                    .args([
-                        "install",
-                        "--no-deps",
-                        "--require-hashes",
-                        "--only-binary=:all:",
-                        "--requirement",
-                    ])
-                    .arg(requirements),
-                &format!("installing the packages of `{name}`"),
-                &format!("venv-{name}-packages"),
-            )
-            .with_context(|| {
-                format!(
-                    "the packages of {} could not be installed; is the network up?",
-                    requirements.display()
-                )
-            })?;
-            Ok(())
+            fill(dir)
         })?;
         Ok(Self { dir })
     }
+}
+
+fn digest(requirements: &Path) -> Result<String> {
+    let text = fs::read(requirements).with_context(|| format!("can't read {}", requirements.display()))?;
+    Ok(hash::bytes(&text))
+}
+
+/// Installs what a requirements file lists. It lists everything, with what follows from what settled: nothing is left
+/// for pip to resolve.
+fn install(dir: &Path, name: &str, requirements: &Path, options: impl FnOnce(&mut Command)) -> Result<()> {
+    let mut command = pip(&dir.join("bin/python"))?;
+    command.args(["install", "--no-deps", "--require-hashes", "--only-binary=:all:"]);
+    options(&mut command);
+    command.arg("--requirement").arg(requirements);
+    process::run(
+        &mut command,
+        &format!("installing the packages of `{name}`"),
+        &format!("venv-{name}-packages"),
+    )
+    .with_context(|| {
+        format!(
+            "the packages of {} could not be installed; is the network up?",
+            requirements.display()
+        )
+    })?;
+    Ok(())
 }
 
 /// A pip command line that keeps its downloads in our cache and asks nothing.
@@ -97,11 +133,13 @@ pub(crate) fn pip(python: &Path) -> Result<Command> {
     Ok(command)
 }
 
-fn key(python: &Python, requirements_sha256: &str) -> String {
-    Key::default()
-        .add("python", &python.identity)
-        .add("requirements", requirements_sha256)
-        .finish()
+fn key(python: &Python, made_from: &[(&str, String)]) -> String {
+    let mut key = Key::default();
+    key.add("python", &python.identity);
+    for (name, part) in made_from {
+        key.add(name, part);
+    }
+    key.finish()
 }
 
 #[derive(Debug)]
@@ -172,9 +210,11 @@ mod tests {
             program: "python3".into(),
             identity: identity.into(),
         };
-        let one = key(&python("3 11 7 /usr"), "aa");
-        assert_eq!(one, key(&python("3 11 7 /usr"), "aa"));
-        assert_ne!(one, key(&python("3 11 8 /usr"), "aa"));
-        assert_ne!(one, key(&python("3 11 7 /usr"), "ab"));
+        let key =
+            |identity: &str, sha256: &str| key(&python(identity), &[("requirements", sha256.to_owned())]);
+        let one = key("3 11 7 /usr", "aa");
+        assert_eq!(one, key("3 11 7 /usr", "aa"));
+        assert_ne!(one, key("3 11 8 /usr", "aa"));
+        assert_ne!(one, key("3 11 7 /usr", "ab"));
     }
 }

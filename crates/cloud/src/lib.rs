@@ -1,20 +1,29 @@
-//! The only crate that knows AWS: the task table, the queues and the payload bucket.
+//! The only crate that knows AWS: the task table, the queues and the payload bucket; by features of their
+//! own Bedrock's models and Secrets Manager's secrets.
 //!
 //! Each type here is a client with the resource's name. The code reads the standard AWS variables alone (region,
 //! credentials, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`), so that a stack may stand on AWS or on any emulator.
 
+#[cfg(feature = "bedrock")]
+mod bedrock;
 mod client;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod payloads;
 mod queue;
+#[cfg(feature = "secrets")]
+mod secret;
 mod setup;
 mod table;
 
+#[cfg(feature = "bedrock")]
+pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed};
 pub use client::sdk_config;
 pub use error::CloudError;
 pub use payloads::{Payloads, Pinned, ReadError, SignedUpload};
 pub use queue::{MAX_DELAY, Queue, Queues};
+#[cfg(feature = "secrets")]
+pub use secret::{Secret, secret};
 pub use setup::{SettingError, init_logging, patience, retry_policies, setting};
 pub use table::{Claim, Due, KeyRecord, Landed, Page, TaskTable};

@@ -19,7 +19,7 @@ pub mod code {
     pub const PANIC: &str = "panic";
     /// The recording is of a type that is not taken, or can't be decoded.
     pub const INVALID_AUDIO: &str = "invalid_audio";
-    /// What was uploaded is not what its task's type takes.
+    /// What was uploaded is not what its task's type takes, or what is asked can't be.
     pub const INVALID_INPUT: &str = "invalid_input";
     /// The stored input is gone.
     pub const PAYLOAD_MISSING: &str = "payload_missing";
@@ -39,6 +39,20 @@ pub mod code {
     pub const RESULT_TOO_LARGE: &str = "result_too_large";
     /// A worker was handed a task of a type that it does not run.
     pub const WRONG_WORKER: &str = "wrong_worker";
+    /// The stack has no language model.
+    pub const PROVIDER_NOT_CONFIGURED: &str = "provider_not_configured";
+    /// The language model's provider refused the stack's key, its model or the request.
+    pub const PROVIDER_REFUSED: &str = "provider_refused";
+    /// The language model's provider was asked too often.
+    pub const PROVIDER_THROTTLED: &str = "provider_throttled";
+    /// The language model's provider did not answer, not in time, or with a failure of its own.
+    pub const PROVIDER_UNAVAILABLE: &str = "provider_unavailable";
+    /// The text is longer than the language model may be asked, or can take.
+    pub const TEXT_TOO_LONG: &str = "text_too_long";
+    /// The language model's answer did not have the form that was asked for, not even when repaired.
+    pub const INVALID_ANSWER: &str = "invalid_answer";
+    /// The language model's answer did not fit the sender's schema, not even when repaired.
+    pub const INVALID_EXTRACTION: &str = "invalid_extraction";
 }
 
 /// How long an error's message may be, in bytes: it is stored with the task and read in lists.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::place::State;
+use crate::llm::MODEL;
 use crate::paths;
 use crate::process;
 use crate::venv::Venv;
@@ -71,6 +72,10 @@ pub(super) fn environment(
     let mut settings = aws(state);
     settings.insert("AI_MESH_URL".to_owned(), deployed.url.clone());
     settings.insert("AI_MESH_TOKEN".to_owned(), token.to_owned());
+    if let Some(llm) = state.llm {
+        settings.insert("AI_MESH_LLM_URL".to_owned(), llm.base_url());
+        settings.insert("AI_MESH_LLM_MODEL".to_owned(), MODEL.to_owned());
+    }
     for (variable, output) in OUTPUTS {
         let value = deployed
             .outputs

@@ -2,7 +2,8 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +12,7 @@ use super::Options;
 use super::members;
 use super::place::{self, Place, State};
 use crate::interrupt::{self, Kind};
+use crate::llm::{Address, Llm};
 use crate::process::{self, Running};
 use crate::progress::Step;
 use crate::venv::Venv;
@@ -32,6 +34,7 @@ pub(super) fn start(
         port: free_port()?,
         auth: options.auth,
         faults: options.faults,
+        llm: options.llm.map(Address::choose).transpose()?,
         url: None,
     };
     fs::create_dir_all(place.dir())?;
@@ -59,12 +62,7 @@ fn spawn(
     log: File,
     state: State,
 ) -> Result<(State, Running)> {
-    let program = python.bin("python");
-    let mut command = if attached {
-        process::command(program)
-    } else {
-        process::detached(program)
-    };
+    let mut command = member(python.bin("python"), attached, &state);
     let mut function_environment = options.function_environment.clone();
     function_environment.insert(members::VARIABLE.to_owned(), state.nonce.clone());
     if options.faults {
@@ -82,8 +80,10 @@ fn spawn(
             command.arg(flag);
         }
     }
+    if let Some(llm) = state.llm {
+        command.arg("--language-model").arg(llm.server());
+    }
     command
-        .env(members::VARIABLE, &state.nonce)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
@@ -96,6 +96,31 @@ fn spawn(
     // At once, so that a later command can clear away what this one, killed, would leave.
     place.write_state(&state)?;
     Ok((state, cloud))
+}
+
+/// A command for a process of the stack: it ends with this one, or else with the stack.
+fn member(program: PathBuf, attached: bool, state: &State) -> Command {
+    let mut command = if attached {
+        process::command(program)
+    } else {
+        process::detached(program)
+    };
+    command.env(members::VARIABLE, &state.nonce);
+    command
+}
+
+/// Starts the stack's language model, if it is to have one.
+pub(super) fn start_llm(
+    place: &Place,
+    llm: Option<&Llm>,
+    attached: bool,
+    state: &State,
+) -> Result<Option<Running>> {
+    let (Some(llm), Some(address)) = (llm, state.llm) else {
+        return Ok(None);
+    };
+    let command = |program| member(program, attached, state);
+    llm.start(address, command, &place.llm_log()).map(Some)
 }
 
 pub(super) fn wait_until_ready(place: &Place, state: State, cloud: &mut Running) -> Result<State> {

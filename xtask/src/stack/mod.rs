@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::functions::{self, Build};
+use crate::llm::{self, Address, Provider};
 use crate::lock::{self, Lock};
 use crate::paths;
 use crate::process::Running;
@@ -36,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) faults: bool,
     /// The local cloud keeps what it holds over a restart.
     pub(crate) persist: bool,
+    /// A language model on this machine, and the provider that the functions reach it by.
+    pub(crate) llm: Option<Provider>,
     /// Values for the template's parameters, beside the token.
     pub(crate) parameters: BTreeMap<String, String>,
     /// Variables of every function, beside the template's.
@@ -47,12 +50,17 @@ pub(crate) fn up(name: &str, options: &Options) -> Result<Place> {
     let place = Place::named(name)?;
     let _lock = lock::acquire(&place.lock())?;
     if let Some(state) = healthy(&place)? {
-        if state.auth != options.auth || state.faults != options.faults {
+        let llm = state.llm.map(|llm| llm.provider);
+        if (state.auth, state.faults, llm) != (options.auth, options.faults, options.llm) {
             bail!(
-                "the stack `{name}` is up already, but with other options (--auth: {}, --faults: {}): stop it with \
-                 `{}`, or choose another name with --name",
+                "the stack `{name}` is up already, but with other options (--auth: {}, --faults: {}, --llm: {}): stop \
+                 it with `{}`, or choose another name with --name",
                 state.auth,
                 state.faults,
+                llm.map_or_else(
+                    || "none".to_owned(),
+                    |provider| format!("{provider:?}").to_lowercase()
+                ),
                 place.down_command()
             );
         }
@@ -95,6 +103,7 @@ pub(crate) fn down(name: &str) -> Result<bool> {
 pub(crate) struct Attached {
     pub(crate) place: Place,
     cloud: Running,
+    llm: Option<Running>,
     kept: bool,
     _lock: Option<Lock>,
 }
@@ -103,6 +112,9 @@ impl Attached {
     /// Lets the stack live on.
     fn keep(&mut self) {
         self.cloud.forget();
+        if let Some(llm) = &mut self.llm {
+            llm.forget();
+        }
         self.kept = true;
     }
 
@@ -151,6 +163,7 @@ fn start(place: Place, options: &Options, attached: bool) -> Result<Attached> {
     } else {
         Build::Release
     })?;
+    let llm = options.llm.map(|_| llm::ensure()).transpose()?;
     clear(&place, None)?;
     let python = deploy::venv()?;
     let (state, cloud) = launch::start(&place, &python, options, attached)?;
@@ -158,15 +171,18 @@ fn start(place: Place, options: &Options, attached: bool) -> Result<Attached> {
     let mut stack = Attached {
         place,
         cloud,
+        llm: None,
         kept: false,
         _lock: None,
     };
     let place = &stack.place;
     let state = launch::wait_until_ready(place, state, &mut stack.cloud)?;
+    stack.llm = launch::start_llm(place, llm.as_ref(), attached, &state)?;
 
     let token = place::make_token()?;
     place.write_private(&place.token(), &token)?;
     let mut parameters = options.parameters.clone();
+    parameters.extend(state.llm.iter().flat_map(|llm| llm.parameters()));
     parameters.insert("TokenSha256".to_owned(), hash::bytes(token.as_bytes()));
     let deployed = deploy::run(&python, &state, &artifacts, &parameters, place.name())?;
     wait_for_health(&deployed.url)?;
@@ -204,6 +220,7 @@ fn healthy(place: &Place) -> Result<Option<State>> {
     };
     let alive = members::leads(state.pid, &state.nonce)
         && http::answers(&launch::ready_address(state.port), Duration::from_secs(5))
+        && state.llm.is_none_or(Address::answers)
         && http::answers(&format!("{url}/health"), Duration::from_secs(20));
     Ok(alive.then_some(state))
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::llm::Address;
 use crate::paths;
 
 /// The name of the stack that `up` starts when none is given.
@@ -32,6 +33,9 @@ pub(crate) struct State {
     pub(crate) port: u16,
     pub(crate) auth: bool,
     pub(crate) faults: bool,
+    /// The language model, where there is one.
+    #[serde(default)]
+    pub(crate) llm: Option<Address>,
     /// The API's address; set when the stack is deployed and checked.
     pub(crate) url: Option<String>,
 }
@@ -80,6 +84,10 @@ impl Place {
 
     pub(crate) fn log(&self) -> PathBuf {
         self.dir().join("cloud.log")
+    }
+
+    pub(crate) fn llm_log(&self) -> PathBuf {
+        self.dir().join("llm.log")
     }
 
     pub(crate) fn token(&self) -> PathBuf {

@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::functions::{self, Build};
+use crate::llm::Provider;
 use crate::stack::{self, Attached, Options};
 use crate::tools::{self, cargo};
 use crate::venv::Venv;
@@ -20,7 +21,10 @@ use settings::Settings;
 /// The package whose tests need stacks.
 const BLACK_BOX: &str = "mesh-tests";
 
-pub(crate) fn run(unit: bool, nextest: &[String]) -> Result<()> {
+/// The tests that ask a real language model, ignored where there is none.
+const LIVE: &str = "package(mesh-language) & binary(live)";
+
+pub(crate) fn run(unit: bool, llm: bool, nextest: &[String]) -> Result<()> {
     let assets = models::ensure()?;
     let mut report = Report::default();
     // Someone who names tests wants these alone.
@@ -33,12 +37,12 @@ pub(crate) fn run(unit: bool, nextest: &[String]) -> Result<()> {
         command.env("AI_MESH_ASSETS", &assets);
         report.nextest(&mut command)?;
     } else {
-        with_stacks(&assets, nextest, &mut report)?;
+        with_stacks(&assets, llm, nextest, &mut report)?;
     }
     report.conclude()
 }
 
-fn with_stacks(assets: &Path, nextest: &[String], report: &mut Report) -> Result<()> {
+fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report) -> Result<()> {
     let faults = functions::build(Build::Faults)?;
     let release = functions::build(Build::Release)?;
     // Before the stacks are up: they need not wait for the compiler.
@@ -53,6 +57,7 @@ fn with_stacks(assets: &Path, nextest: &[String], report: &mut Report) -> Result
     let test = Options {
         faults: true,
         auth: true,
+        llm: llm.then_some(Provider::Openai),
         parameters: settings.parameters(),
         ..Options::default()
     };
@@ -60,6 +65,7 @@ fn with_stacks(assets: &Path, nextest: &[String], report: &mut Report) -> Result
     let auth = Options {
         faults: false,
         auth: true,
+        llm: llm.then_some(Provider::Bedrock),
         parameters: settings.auth_parameters(),
         ..Options::default()
     };
@@ -77,7 +83,11 @@ fn with_stacks(assets: &Path, nextest: &[String], report: &mut Report) -> Result
         pytest("localstack/tests/built", &variables, report)?;
         pytest("localstack/tests/auth", &variables, report)?;
     }
-    report.nextest(nextest_run(&[], nextest)?.envs(variables))?;
+    report.nextest(nextest_run(&[], nextest)?.envs(variables.clone()))?;
+    if llm {
+        let mut live = nextest_run(&["--run-ignored=only", "--no-tests=pass", "-E", LIVE], nextest)?;
+        report.nextest(live.envs(variables))?;
+    }
     drop((test, auth));
     if nextest.is_empty() {
         report.soak(soak::run(&soak::Args::short()))?;

