@@ -39,7 +39,7 @@ pub use image::ImageError;
 pub use ocr::{Line, OcrModel, Page};
 pub use runtime::{Interrupt, init};
 pub use sentiment::{Sentiment, SentimentLabel, SentimentModel};
-pub use speech::{AudioError, Segment, SpeechModel, SpeechVariant, Transcript};
+pub use speech::{AudioError, Segment, SpeechModel, SpeechVariant, Transcript, UnknownSpeechVariant};
 pub use text::{
     DEFAULT_LABELS, DEFAULT_SENTENCES, EMBEDDING_WIDTH, Embedding, TextAnswer, TextModel, TextRequest,
 };

@@ -43,6 +43,23 @@ pub enum SpeechVariant {
     TinyEn,
 }
 
+/// No variant has that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no speech model is named so: base and tiny.en are")]
+pub struct UnknownSpeechVariant;
+
+impl std::str::FromStr for SpeechVariant {
+    type Err = UnknownSpeechVariant;
+
+    fn from_str(name: &str) -> Result<Self, UnknownSpeechVariant> {
+        match name {
+            "base" => Ok(Self::Base),
+            "tiny.en" => Ok(Self::TinyEn),
+            _ => Err(UnknownSpeechVariant),
+        }
+    }
+}
+
 impl SpeechVariant {
     fn folder(self) -> &'static str {
         match self {

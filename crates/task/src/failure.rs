@@ -15,10 +15,16 @@ pub mod code {
     pub const UNSUPPORTED_IMAGE_TYPE: &str = "unsupported_image_type";
     /// The image exceeds a limit on bytes, sides, pixels or decoder memory.
     pub const IMAGE_TOO_LARGE: &str = "image_too_large";
+    /// The bytes are no recording that can be decoded.
+    pub const INVALID_AUDIO: &str = "invalid_audio";
+    /// The recording is of a type that is not taken.
+    pub const UNSUPPORTED_AUDIO_TYPE: &str = "unsupported_audio_type";
+    /// The recording is longer than is taken.
+    pub const AUDIO_TOO_LONG: &str = "audio_too_long";
+    /// The recording's file is larger than is taken.
+    pub const AUDIO_TOO_LARGE: &str = "audio_too_large";
     /// The task's input made the code that runs it panic.
     pub const PANIC: &str = "panic";
-    /// The recording is of a type that is not taken, or can't be decoded.
-    pub const INVALID_AUDIO: &str = "invalid_audio";
     /// What was uploaded is not what its task's type takes, or what is asked can't be.
     pub const INVALID_INPUT: &str = "invalid_input";
     /// The stored input is gone.

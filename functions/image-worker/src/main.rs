@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use lambda_runtime::Error;
-use mesh_models::{FaceDetector, Interrupt, LoadError, ModelError};
+use mesh_models::{FaceDetector, Interrupt, LoadError, OcrModel, Rect};
 use mesh_task::{
-    BoundingBox, Content, Face, FaceDetection, ModelName, Parameters, Point, RunError, RunOutput, TaskResult,
-    code,
+    BoundingBox, Content, Face, FaceDetection, Line, Page, Parameters, Point, RunError, RunOutput, TaskResult,
 };
+use mesh_worker::onnx::{self, Lazy};
 use mesh_worker::{Job, Runner, Stop};
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,25 +17,31 @@ async fn main() -> Result<(), Error> {
 
 struct ImageRunner {
     faces: FaceDetector,
+    /// Loaded when a task first asks for it: where only faces are looked for, no cold start pays for it.
+    ocr: Lazy<OcrModel>,
 }
 
 impl ImageRunner {
     fn load() -> Result<Self, LoadError> {
         Ok(Self {
             faces: FaceDetector::load(&mesh_worker::assets())?,
+            ocr: Lazy::default(),
         })
     }
 
     fn run_one(&self, job: &Job, interrupt: &Interrupt) -> Result<RunOutput, RunError> {
-        let (Parameters::FaceDetection, Content::Image(image)) = (&job.input.parameters, &job.input.content)
-        else {
-            return Err(RunError::wrong_worker(job.task.task_type));
-        };
+        match (&job.input.parameters, &job.input.content) {
+            (Parameters::FaceDetection, Content::Image(image)) => self.detect_faces(image, interrupt),
+            (Parameters::Ocr, Content::Image(image)) => self.read(image, interrupt),
+            _ => Err(RunError::wrong_worker(job.task.task_type)),
+        }
+    }
+
+    fn detect_faces(&self, image: &[u8], interrupt: &Interrupt) -> Result<RunOutput, RunError> {
         let begun = Instant::now();
-        let faces: Vec<_> = self
-            .faces
-            .detect(image, interrupt)
-            .map_err(run_error)?
+        let faces = self.faces.detect(image, interrupt);
+        let faces: Vec<_> = faces
+            .map_err(|error| onnx::run_error(&error))?
             .iter()
             .map(face)
             .collect();
@@ -43,16 +49,30 @@ impl ImageRunner {
             count: faces.len(),
             faces,
         });
-        Ok(RunOutput {
+        Ok(onnx::output(
             result,
-            model: ModelName {
-                name: FaceDetector::ID.name.to_owned(),
-                version: FaceDetector::ID.version.to_owned(),
-            },
-            load: Duration::ZERO,
-            inference: begun.elapsed(),
-            usage: None,
-        })
+            FaceDetector::ID,
+            Duration::ZERO,
+            begun.elapsed(),
+        ))
+    }
+
+    fn read(&self, image: &[u8], interrupt: &Interrupt) -> Result<RunOutput, RunError> {
+        let (ocr, load) = self.ocr.get(|| OcrModel::load(&mesh_worker::assets()))?;
+        let begun = Instant::now();
+        let page = ocr
+            .read(image, interrupt)
+            .map_err(|error| onnx::run_error(&error))?;
+        let lines = page.lines.into_iter().map(|line| Line {
+            text: line.text,
+            score: line.score,
+            bounds: bounding_box(line.bounds),
+        });
+        let result = TaskResult::Page(Page {
+            text: page.text,
+            lines: lines.collect(),
+        });
+        Ok(onnx::output(result, OcrModel::ID, load, begun.elapsed()))
     }
 }
 
@@ -61,36 +81,19 @@ impl Runner for ImageRunner {
 
     /// One image after the other: they differ in size, and on one core a batch of images saves nothing.
     fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<RunOutput, RunError>> {
-        let interrupt = Interrupt::new();
-        stop.on_trigger({
-            let interrupt = interrupt.clone();
-            move || interrupt.trigger()
-        });
+        let interrupt = onnx::interrupt_on(stop);
         jobs.iter().map(|job| self.run_one(job, &interrupt)).collect()
     }
 }
 
 fn face(face: &mesh_models::Face) -> Face {
-    let mesh_models::Rect { x, y, width, height } = face.bounds;
-    let bounds = BoundingBox { x, y, width, height };
     Face {
-        bounds,
+        bounds: bounding_box(face.bounds),
         score: face.score,
         landmarks: face.landmarks.map(|mesh_models::Point { x, y }| Point { x, y }),
     }
 }
 
-fn run_error(error: ModelError) -> RunError {
-    match error {
-        ModelError::Interrupted => RunError::timeout(),
-        ModelError::Input(error) => RunError::permanent(error.code(), error.to_string()),
-        // What the model met is for the log, not for the sender.
-        error => {
-            tracing::error!(%error, "the model failed");
-            RunError::transient(
-                code::INFERENCE_FAILED,
-                "the model failed; the worker's log says how",
-            )
-        }
-    }
+fn bounding_box(Rect { x, y, width, height }: Rect) -> BoundingBox {
+    BoundingBox { x, y, width, height }
 }

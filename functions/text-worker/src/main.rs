@@ -41,7 +41,12 @@ impl TextRunner {
         let inference = begun.elapsed();
         let output = |sentiment| {
             let result = texts::sentiment(sentiment);
-            Ok(onnx::output(result, SentimentModel::ID, Duration::ZERO, inference))
+            Ok(onnx::output(
+                result,
+                SentimentModel::ID,
+                Duration::ZERO,
+                inference,
+            ))
         };
         sentiments.into_iter().map(output).collect()
     }

@@ -2,8 +2,8 @@
 
 use mesh_models::{DEFAULT_LABELS, TextAnswer, TextRequest};
 use mesh_task::{
-    Classification, Content, DEFAULT_SUMMARY_SENTENCES, Embeddings, Engine, LabelScore, Parameters, Sentiment,
-    SentimentLabel, Summary, TaskResult,
+    Classification, Content, DEFAULT_SUMMARY_SENTENCES, Embeddings, Engine, LabelScore, Parameters,
+    Sentiment, SentimentLabel, Summary, TaskResult,
 };
 use mesh_worker::Job;
 

@@ -24,7 +24,25 @@ LIBRARY = "lib/libonnxruntime.so"
 CONTENTS = {
     "ApiFunction": ["bootstrap"],
     "JanitorFunction": ["bootstrap"],
-    "ImageWorkerFunction": ["bootstrap", LIBRARY, "models/centerface/model.onnx"],
+    "LanguageWorkerFunction": ["bootstrap"],
+    "ImageWorkerFunction": [
+        "bootstrap",
+        LIBRARY,
+        "models/centerface/model.onnx",
+        "models/ocr/characters.txt",
+        "models/ocr/cls.onnx",
+        "models/ocr/det.onnx",
+        "models/ocr/rec.onnx",
+    ],
+    "AudioWorkerFunction": [
+        "bootstrap",
+        LIBRARY,
+        *(
+            f"models/whisper/{variant}/{name}"
+            for variant in ("base", "tiny.en")
+            for name in ("decoder.ort", "encoder.ort", "vocabulary.json")
+        ),
+    ],
     "TextWorkerFunction": [
         "bootstrap",
         LIBRARY,
@@ -35,7 +53,7 @@ CONTENTS = {
 }
 
 # Well under Lambda's 250 MB, since a larger package is a slower cold start.
-UNZIPPED_LIMIT = 100_000_000
+UNZIPPED_LIMIT = 200_000_000
 
 # Of Lambda's provided.al2023.
 GLIBC = (2, 34)

@@ -1,0 +1,68 @@
+//! Transcribes recordings.
+
+use std::time::{Duration, Instant};
+
+use lambda_runtime::Error;
+use mesh_cloud::{SettingError, setting};
+use mesh_models::{Interrupt, LoadError, SpeechModel, SpeechVariant};
+use mesh_task::{Content, Parameters, RunError, RunOutput, Segment, TaskResult, Transcript};
+use mesh_worker::{Job, Runner, Stop, onnx};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let variant = variant()?;
+    mesh_worker::run(move || AudioRunner::load(variant)).await
+}
+
+/// The template's choice of model.
+fn variant() -> Result<SpeechVariant, SettingError> {
+    setting("SPEECH_MODEL")
+}
+
+struct AudioRunner {
+    speech: SpeechModel,
+}
+
+impl AudioRunner {
+    fn load(variant: SpeechVariant) -> Result<Self, LoadError> {
+        Ok(Self {
+            speech: SpeechModel::load(&mesh_worker::assets(), variant)?,
+        })
+    }
+
+    fn run_one(&self, job: &Job, interrupt: &Interrupt) -> Result<RunOutput, RunError> {
+        let (Parameters::Transcribe, Content::Audio(audio)) = (&job.input.parameters, &job.input.content)
+        else {
+            return Err(RunError::wrong_worker(job.task.task_type));
+        };
+        let begun = Instant::now();
+        let transcript = self.speech.transcribe(audio, interrupt);
+        let transcript = transcript.map_err(|error| onnx::run_error(&error))?;
+        let segments = transcript.segments.into_iter().map(|segment| Segment {
+            start: segment.start,
+            end: segment.end,
+            text: segment.text,
+        });
+        let result = TaskResult::Transcript(Transcript {
+            text: transcript.text,
+            language: transcript.language,
+            segments: segments.collect(),
+        });
+        Ok(onnx::output(
+            result,
+            self.speech.id(),
+            Duration::ZERO,
+            begun.elapsed(),
+        ))
+    }
+}
+
+impl Runner for AudioRunner {
+    const READS_OBJECTS: bool = true;
+
+    /// One recording after the other: each keeps the processor busy for long.
+    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<RunOutput, RunError>> {
+        let interrupt = onnx::interrupt_on(stop);
+        jobs.iter().map(|job| self.run_one(job, &interrupt)).collect()
+    }
+}
