@@ -49,7 +49,8 @@ def main() -> int:
 
 
 def build(packages: dict[str, Path], out: Path) -> None:
-    for name in (LIBRARY, CENTERFACE, SENTIMENT, f"{OCR}/characters.txt", *(f"testdata/{image}" for image in TEST_IMAGES)):
+    images = (f"testdata/{image}" for image in TEST_IMAGES)
+    for name in (LIBRARY, CENTERFACE, SENTIMENT, f"{OCR}/characters.txt", *images):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
     (out / LIBRARY).write_bytes(member(packages["onnxruntime"], "onnxruntime/capi/libonnxruntime.so.1.31.1"))
     (out / LIBRARY).chmod(0o755)
