@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 LIBRARY = "lib/libonnxruntime.so"
 CENTERFACE = "models/centerface/model.onnx"
 OCR = "models/ocr"
+CHARACTERS = f"{OCR}/characters.txt"
 SENTIMENT = "models/sentiment/model.ort"
 TOKENIZER = "models/sentiment/tokenizer.json"
 TEST_IMAGES = ("astronaut.png", "chelsea.png", "page.png")
@@ -50,7 +51,7 @@ def main() -> int:
 
 def build(packages: dict[str, Path], out: Path) -> None:
     images = (f"testdata/{image}" for image in TEST_IMAGES)
-    for name in (LIBRARY, CENTERFACE, SENTIMENT, f"{OCR}/characters.txt", *images):
+    for name in (LIBRARY, CENTERFACE, SENTIMENT, CHARACTERS, *images):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
     (out / LIBRARY).write_bytes(member(packages["onnxruntime"], "onnxruntime/capi/libonnxruntime.so.1.31.1"))
     (out / LIBRARY).chmod(0o755)
@@ -58,7 +59,7 @@ def build(packages: dict[str, Path], out: Path) -> None:
     for name, (source, output) in ocr.NETWORKS.items():
         (out / OCR / name).write_bytes(ocr.patch(member(packages["rapidocr-onnxruntime"], source), output))
     recognizer = member(packages["rapidocr-onnxruntime"], ocr.NETWORKS["rec.onnx"][0])
-    (out / OCR / "characters.txt").write_text(ocr.characters(recognizer), encoding="utf-8", newline="\n")
+    (out / CHARACTERS).write_text(ocr.characters(recognizer), encoding="utf-8", newline="\n")
     for image in TEST_IMAGES:
         (out / "testdata" / image).write_bytes(member(packages["scikit-image"], f"skimage/data/{image}"))
     shutil.copyfile(HERE / "sentiment/tokenizer.json", out / TOKENIZER)

@@ -40,7 +40,8 @@ class ManifestTest(unittest.TestCase):
 
     def test_assets_are_what_build_makes(self):
         images = {f"testdata/{name}" for name in build.TEST_IMAGES}
-        made = {build.LIBRARY, build.CENTERFACE, build.SENTIMENT, build.TOKENIZER, *images}
+        ocr = {build.CHARACTERS, *(f"{build.OCR}/{name}" for name in build.ocr.NETWORKS)}
+        made = {build.LIBRARY, build.CENTERFACE, build.SENTIMENT, build.TOKENIZER, *ocr, *images}
         self.assertEqual({asset.path for asset in self.contents.assets}, made)
 
     def test_functions_get_no_test_data(self):
