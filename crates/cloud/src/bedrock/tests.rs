@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 async fn converse(answer: ResponseTemplate) -> (Result<Conversed, BedrockError>, Vec<Value>) {
     let server = MockServer::start().await;
     Mock::given(method("POST"))
-        .and(path("/model/some.model-v1:0/converse"))
+        .and(path("/model/some.model-v1%3A0/converse"))
         .respond_with(answer)
         .mount(&server)
         .await;
