@@ -1,5 +1,5 @@
 //! What the black-box tests share: a client of the API, the stack's queues and table as an operator sees them, and
-//! pictures made to order.
+//! pictures and recordings.
 //!
 //! `cargo xtask test` starts the stack and runs the tests; without it each of them fails with a sentence that says so.
 //! They run side by side on one stack, so a test looks at its own tasks alone. Two rules keep them apart:
@@ -11,6 +11,7 @@ mod cloud;
 mod lane;
 mod log;
 pub mod pictures;
+pub mod sounds;
 mod stack;
 
 use std::thread::sleep;

@@ -62,10 +62,13 @@ fn a_task_shows_what_was_asked_what_came_of_it_and_nothing_else() {
         json!({
             "id": id,
             "type": "sentiment",
+            "size": "small",
             "status": "completed",
             "input": { "text": PRAISE },
             "metadata": metadata,
             "result": task["result"],
+            "model": task["model"],
+            "timings": task["timings"],
             "generation": 1,
             "attempt": 1,
             "max_attempts": 3,

