@@ -85,6 +85,11 @@ impl Address {
         let mut parameters = vec![
             ("LanguageProvider", provider.to_owned()),
             ("LanguageModel", MODEL.to_owned()),
+            // It answers one task after the other, and a busy machine many times slower than an idle one.
+            ("LanguageTimeoutSeconds", "240".to_owned()),
+            ("WorkerTimeoutSeconds", "300".to_owned()),
+            ("VisibilityTimeoutSeconds", "1800".to_owned()),
+            ("LanguageMaxOutputTokens", "256".to_owned()),
         ];
         if self.provider == Provider::Openai {
             parameters.push(("LanguageBaseUrl", self.base_url()));
@@ -192,15 +197,21 @@ mod tests {
 
     #[test]
     fn the_functions_are_told_of_one_provider() {
-        let names = |provider| {
+        let parameter = |provider, name: &str| {
             let address = Address { provider, port: 7 };
-            let parameters = address.parameters().into_iter();
-            parameters.map(|(_, value)| value).collect::<Vec<_>>()
+            let mut parameters = address.parameters().into_iter();
+            parameters.find_map(|(given, value)| (given == name).then_some(value))
         };
+        let address = Some("http://127.0.0.1:7/v1".to_owned());
         assert_eq!(
-            names(Provider::Openai),
-            ["openai", MODEL, "http://127.0.0.1:7/v1"]
+            parameter(Provider::Openai, "LanguageProvider").as_deref(),
+            Some("openai")
         );
-        assert_eq!(names(Provider::Bedrock), ["bedrock", MODEL]);
+        assert_eq!(parameter(Provider::Openai, "LanguageBaseUrl"), address);
+        assert_eq!(
+            parameter(Provider::Bedrock, "LanguageProvider").as_deref(),
+            Some("bedrock")
+        );
+        assert_eq!(parameter(Provider::Bedrock, "LanguageBaseUrl"), None);
     }
 }

@@ -97,8 +97,8 @@ enum Command {
         /// Only what needs no stack
         #[arg(long)]
         unit: bool,
-        /// With language models on this machine too: one stack reaches its own as an OpenAI-compatible server, one by the
-        /// local cloud's Bedrock
+        /// Those too that ask a small language model on this machine, as an OpenAI-compatible server and by the local
+        /// cloud's Bedrock
         #[arg(long, conflicts_with = "unit")]
         llm: bool,
         /// Passed on to cargo nextest: a filter, say; then only its tests run

@@ -190,3 +190,6 @@ fn failure(error: SdkError<ConverseError>) -> BedrockError {
         _ => BedrockError::Unavailable(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,8 +181,8 @@ fn start(place: Place, options: &Options, attached: bool) -> Result<Attached> {
 
     let token = place::make_token()?;
     place.write_private(&place.token(), &token)?;
-    let mut parameters = options.parameters.clone();
-    parameters.extend(state.llm.iter().flat_map(|llm| llm.parameters()));
+    let llm_parameters = state.llm.iter().flat_map(|llm| llm.parameters());
+    let mut parameters: BTreeMap<_, _> = llm_parameters.chain(options.parameters.clone()).collect();
     parameters.insert("TokenSha256".to_owned(), hash::bytes(token.as_bytes()));
     let deployed = deploy::run(&python, &state, &artifacts, &parameters, place.name())?;
     wait_for_health(&deployed.url)?;

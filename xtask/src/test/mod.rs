@@ -21,9 +21,6 @@ use settings::Settings;
 /// The package whose tests need stacks.
 const BLACK_BOX: &str = "mesh-tests";
 
-/// The tests that ask a real language model, ignored where there is none.
-const LIVE: &str = "package(mesh-language) & binary(live)";
-
 pub(crate) fn run(unit: bool, llm: bool, nextest: &[String]) -> Result<()> {
     let assets = models::ensure()?;
     let mut report = Report::default();
@@ -57,7 +54,6 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
     let test = Options {
         faults: true,
         auth: true,
-        llm: llm.then_some(Provider::Openai),
         parameters: settings.parameters(),
         ..Options::default()
     };
@@ -65,7 +61,6 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
     let auth = Options {
         faults: false,
         auth: true,
-        llm: llm.then_some(Provider::Bedrock),
         parameters: settings.auth_parameters(),
         ..Options::default()
     };
@@ -83,14 +78,33 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
         pytest("localstack/tests/built", &variables, report)?;
         pytest("localstack/tests/auth", &variables, report)?;
     }
-    report.nextest(nextest_run(&[], nextest)?.envs(variables.clone()))?;
-    if llm {
-        let mut live = nextest_run(&["--run-ignored=only", "--no-tests=pass", "-E", LIVE], nextest)?;
-        report.nextest(live.envs(variables))?;
-    }
+    report.nextest(nextest_run(&[], nextest)?.envs(variables))?;
     drop((test, auth));
+    if llm {
+        with_language_models(nextest, report)?;
+    }
     if nextest.is_empty() {
         report.soak(soak::run(&soak::Args::short()))?;
+    }
+    Ok(())
+}
+
+/// Runs the tests that ask a real language model, on a stack for each provider that reaches it.
+fn with_language_models(nextest: &[String], report: &mut Report) -> Result<()> {
+    // Those of the crate reach it both ways by themselves.
+    for (provider, tests) in [
+        (Provider::Openai, "binary(live)"),
+        (Provider::Bedrock, "package(mesh-tests) & binary(live)"),
+    ] {
+        let options = Options {
+            auth: true,
+            llm: Some(provider),
+            ..Options::default()
+        };
+        let stack = stack::attached("test-llm", &options)?;
+        let variables = stack::parse_env(&fs::read_to_string(stack.place.env())?)?;
+        let mut live = nextest_run(&["--run-ignored=only", "--no-tests=pass", "-E", tests], nextest)?;
+        report.nextest(live.envs(variables))?;
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ impl Dialect {
                     json!({ "type": "json_schema", "json_schema": { "name": name, "schema": schema } });
             }
             Form::JsonObject => {
-                request["response_format"] = json!({ "type": "json_object", "schema": schema })
+                request["response_format"] = json!({ "type": "json_object", "schema": schema });
             }
             Form::Words => {}
         }

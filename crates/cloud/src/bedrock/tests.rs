@@ -1,0 +1,167 @@
+//! The client against a scripted server.
+
+use std::time::Instant;
+
+use aws_config::Region;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use serde_json::{Value, json};
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+async fn converse(answer: ResponseTemplate) -> (Result<Conversed, BedrockError>, Vec<Value>) {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(path("/model/some.model-v1%3A0/converse"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
+    let credentials = Credentials::new("key", "secret", None, None, "test");
+    let config = SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+        .endpoint_url(server.uri())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    let bedrock = Bedrock::new(&config, "some.model-v1:0".to_owned(), TIMEOUT);
+    let conversation = Conversation {
+        system: "Be brief.",
+        turns: &["Hello", "Yes?", "Go on"],
+        max_tokens: 100,
+    };
+    let conversed = bedrock.converse(&conversation).await;
+    let requests = server.received_requests().await.unwrap();
+    let bodies = requests.iter().map(|request| request.body_json().unwrap());
+    (conversed, bodies.collect())
+}
+
+fn said(stop_reason: &str) -> ResponseTemplate {
+    let content = json!([
+        { "reasoningContent": { "reasoningText": { "text": "Hm." } } },
+        { "text": "Well, " },
+        { "text": "hello." },
+    ]);
+    ResponseTemplate::new(200).set_body_json(json!({
+        "output": { "message": { "role": "assistant", "content": content } },
+        "stopReason": stop_reason,
+        "usage": { "inputTokens": 10, "outputTokens": 5, "totalTokens": 15 },
+        "metrics": { "latencyMs": 42 },
+    }))
+}
+
+/// How a call fails that is answered so.
+async fn failure(status: u16, exception: &str) -> BedrockError {
+    let answer = ResponseTemplate::new(status)
+        .insert_header("x-amzn-errortype", exception)
+        .insert_header("retry-after", "7")
+        .set_body_json(json!({ "message": "no" }));
+    let (conversed, requests) = converse(answer).await;
+    assert_eq!(
+        requests.len(),
+        1,
+        "{exception}: the task's own retries are the only ones"
+    );
+    conversed.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_by_turns() {
+    let (conversed, requests) = converse(said("end_turn")).await;
+    assert_eq!(
+        conversed.unwrap(),
+        Conversed {
+            text: "Well, hello.".to_owned(),
+            input_tokens: 10,
+            output_tokens: 5,
+            latency: Some(Duration::from_millis(42)),
+            end: ConversationEnd::Finished,
+        }
+    );
+    let turn = |role: &str, text: &str| json!({ "role": role, "content": [{ "text": text }] });
+    assert_eq!(
+        requests[0],
+        json!({
+            "system": [{ "text": "Be brief." }],
+            "messages": [turn("user", "Hello"), turn("assistant", "Yes?"), turn("user", "Go on")],
+            "inferenceConfig": { "maxTokens": 100, "temperature": 0.0 },
+        })
+    );
+}
+
+#[tokio::test]
+async fn it_is_told_why_the_model_stopped() {
+    for (reason, end) in [
+        ("max_tokens", ConversationEnd::CutOff),
+        ("content_filtered", ConversationEnd::Filtered),
+        ("guardrail_intervened", ConversationEnd::Filtered),
+        ("a_reason_of_the_future", ConversationEnd::Finished),
+    ] {
+        let (conversed, _) = converse(said(reason)).await;
+        assert_eq!(conversed.unwrap().end, end, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn what_would_be_refused_again_is_told_from_what_may_pass() {
+    for (status, exception) in [
+        (400, "ValidationException"),
+        (403, "AccessDeniedException"),
+        (403, "UnrecognizedClientException"),
+        (404, "ResourceNotFoundException"),
+    ] {
+        let error = failure(status, exception).await;
+        let is_refused = matches!(&error, BedrockError::Refused { status: told, .. } if *told == status);
+        assert!(is_refused, "{exception}: {error:?}");
+    }
+    for (status, exception) in [
+        (429, "ThrottlingException"),
+        (400, "ServiceQuotaExceededException"),
+        (429, ""),
+    ] {
+        let error = failure(status, exception).await;
+        let BedrockError::Throttled { retry_after, .. } = &error else {
+            panic!("{exception}: {error:?}")
+        };
+        assert_eq!(retry_after.as_deref(), Some("7"));
+    }
+    let error = failure(408, "ModelTimeoutException").await;
+    assert!(matches!(error, BedrockError::TimedOut(_)), "{error:?}");
+    for (status, exception) in [
+        (424, "ModelErrorException"),
+        (429, "ModelNotReadyException"),
+        (500, "InternalServerException"),
+        (503, "ServiceUnavailableException"),
+        (502, ""),
+    ] {
+        let error = failure(status, exception).await;
+        assert!(
+            matches!(error, BedrockError::Unavailable(_)),
+            "{exception}: {error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_hangs_is_given_up() {
+    let begun = Instant::now();
+    let (conversed, _) = converse(said("end_turn").set_delay(Duration::from_secs(30))).await;
+    assert!(
+        matches!(conversed, Err(BedrockError::TimedOut(_))),
+        "{conversed:?}"
+    );
+    assert!(begun.elapsed() < TIMEOUT * 4, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_may_pass() {
+    let (conversed, _) = converse(ResponseTemplate::new(200).set_body_string("<html>")).await;
+    assert!(
+        matches!(conversed, Err(BedrockError::Unavailable(_))),
+        "{conversed:?}"
+    );
+}
