@@ -69,7 +69,7 @@ impl SentimentModel {
     /// Changes with `models/manifest.toml`.
     pub const ID: ModelId = ModelId {
         name: "minilm-sentiment",
-        version: "f0509af5be44",
+        version: "b6f3d1f15b30",
     };
 
     /// Loads `models/sentiment/` under `assets`, and the tokenizer unless another text model holds it already.
