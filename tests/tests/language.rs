@@ -41,3 +41,24 @@ fn without_a_provider_a_task_fails_at_once_and_says_how_to_configure_one() {
         );
     }
 }
+
+#[test]
+fn a_schema_that_no_answer_can_be_held_to_is_refused_at_submit() {
+    let api = Api::new();
+    let field = |schema| json!({ "type": "object", "properties": { "a": schema } });
+    for (schema, told) in [
+        (
+            field(json!({ "$ref": "http://169.254.169.254/latest" })),
+            "nothing is fetched",
+        ),
+        (field(json!({ "$ref": "#" })), "refers to itself"),
+        (field(json!({ "type": "strin" })), "no valid JSON Schema"),
+        (json!({ "type": "array" }), "must describe an object"),
+        (json!({ "name": "strange" }), "must describe an object"),
+    ] {
+        let input = json!({ "text": "Ann is 41.", "schema": schema });
+        let reply = api.post(&json!({ "type": "data_extraction", "input": input }));
+        let detail = reply.problem(422, "invalid-input");
+        assert!(detail.contains(told), "{detail}");
+    }
+}

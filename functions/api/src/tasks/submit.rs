@@ -9,9 +9,10 @@ use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
 use mesh_cloud::{KeyRecord, Pinned, ReadError};
+use mesh_language::Schema;
 use mesh_task::{
-    Input, InvalidSubmission, NewTask, Payload, Size, Status, StoredInput, Submitted, Task, TaskDraft,
-    TaskId, TaskType, Tenant, Uploaded,
+    Input, InvalidInput, InvalidSubmission, NewTask, Parameters, Payload, Size, Status, StoredInput,
+    Submitted, Task, TaskDraft, TaskId, TaskType, Tenant, Uploaded,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -46,6 +47,7 @@ pub(crate) async fn submit(
 ) -> Result<Response, Problem> {
     let request_sha256 = key.is_some().then(|| fingerprint(&body));
     let new = NewTask::parse(body)?;
+    check_schema(&new)?;
     let id = match key.zip(request_sha256) {
         Some((key, request_sha256)) => id_of(&api, &tenant, &key, request_sha256).await?,
         None => Id::New(TaskId::generate()),
@@ -103,6 +105,17 @@ async fn id_of(api: &Api, tenant: &Tenant, key: &str, request_sha256: String) ->
         Ok(Id::Known(remembered.task_id))
     } else {
         Err(Problem::idempotency_key_reused())
+    }
+}
+
+/// Refuses a schema that no answer could be held to, before anything is kept.
+fn check_schema(new: &NewTask) -> Result<(), Problem> {
+    let Parameters::DataExtraction(asked) = new.input.parameters() else {
+        return Ok(());
+    };
+    match Schema::parse(asked.schema.clone()) {
+        Ok(_) => Ok(()),
+        Err(why) => Err(InvalidSubmission::from(InvalidInput(format!("input.schema {why}"))).into()),
     }
 }
 
