@@ -1,4 +1,4 @@
-"""Scenes with faces in known places: the head of one portrait, cut out and put on other pictures. The same on every run.
+"""Scenes with faces in known places: the head of one portrait, put on other pictures. The same on every run.
 
 Other than in photographs, the place of each face is known to the pixel, and one thing at a time is made harder. It is
 one person's face, seen from the front: what the figures compare is sizes, angles and disturbances, not people.
@@ -95,7 +95,8 @@ def circles(random_: random.Random, size: tuple[int, int], _: Path) -> Image.Ima
     for _number in range(14):
         r = random_.uniform(0.03, 0.13) * min(size)
         x, y = random_.uniform(0, size[0]), random_.uniform(0, size[1])
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=colour(random_, 60, 255), outline=colour(random_, 0, 90), width=3)
+        fill, outline = colour(random_, 60, 255), colour(random_, 0, 90)
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=fill, outline=outline, width=3)
         for side in (-0.4, 0.4) if random_.random() < 0.6 else ():
             dot = (x + side * r - r / 8, y - r / 3 - r / 8, x + side * r + r / 8, y - r / 3 + r / 8)
             draw.ellipse(dot, fill=(20, 20, 20))

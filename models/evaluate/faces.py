@@ -2,8 +2,8 @@
 
     python models/evaluate/faces.py --assets .local/assets --work <folder>
 
-A face is found when a box shares 0.4 of their union with its own. Precision is the share of boxes that are faces, recall
-the share of faces that have a box.
+A face is found when a box shares 0.4 of their union with its own. Precision is the share of boxes that are faces,
+recall the share of faces that have a box.
 """
 
 import argparse
@@ -73,7 +73,8 @@ def section(assets: Path, work: Path) -> tuple[str, dict[str, float]]:
     files = []
     for number, scene in enumerate(scenes):
         files.append(work / f"{number:03}.png")
-        scene.picture.save(files[-1])
+        # Without the photographs' colour profiles, which OpenCV complains of, and packed lightly: noise packs slowly.
+        scene.picture.save(files[-1], icc_profile=None, compress_level=1)
     counts: dict[str, dict[str, Count]] = {}
     for name, found in (("centerface", ours(files, assets)), ("haar", haar(files))):
         for scene, boxes in zip(scenes, found, strict=True):

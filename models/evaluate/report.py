@@ -45,7 +45,8 @@ def sentiment_headline(figures: dict) -> list[tuple[str, str, str]]:
     count = figures["sentiment.sentences.held-out.all"]
     kinds = ("movies", "amazon", "tweets", "nyt")
     each = ", ".join(f"{kind} {percent(figures[f'sentiment.label.held-out.{kind}'])}" for kind in kinds)
-    return [("Sentiment, label right", f"{count} held-out sentences ({each})", percent(figures["sentiment.label.held-out.all"]))]
+    right = percent(figures["sentiment.label.held-out.all"])
+    return [("Sentiment, label right", f"{count} held-out sentences ({each})", right)]
 
 
 def sentiment_weak(figures: dict) -> list[str]:
@@ -62,7 +63,7 @@ def text_headline(figures: dict) -> list[tuple[str, str, str]]:
     items, documents = figures["zero_shot.items"], figures["summary.documents"]
     return [
         ("Zero-shot, first label right", f"{items} texts of five label sets", percent(figures["zero_shot.accuracy"])),
-        ("Summary of 3 sentences, planted ones kept out", f"{documents} documents", percent(figures["summary.3.kept_out"])),
+        ("Summary of 3, planted ones kept out", f"{documents} documents", percent(figures["summary.3.kept_out"])),
     ]
 
 
@@ -70,8 +71,8 @@ def text_weak(figures: dict) -> list[str]:
     sets = {name.split(".")[1]: share for name, share in figures.items() if name.count(".") == 2 and "accuracy" in name}
     worst = min(sets, key=sets.get)
     return [
-        f"Zero-shot labels by embeddings are guesses: {percent(1 - figures['zero_shot.accuracy'])} of the first labels are "
-        f"wrong, and of the set `{worst}` {percent(1 - sets[worst])}. Of several labels, "
+        f"Zero-shot labels by embeddings: {percent(1 - figures['zero_shot.accuracy'])} of the first labels are wrong, "
+        f"and of the set `{worst}` {percent(1 - sets[worst])}. Of several labels, "
         f"{percent(1 - figures['multi_label.recall'])} of those that fit are not given.",
         f"{percent(1 - figures['summary.3.clean'])} of the summaries of 3 sentences hold one that is foreign to the "
         "document. A summary is made of the document's own sentences; nothing is rephrased.",
@@ -93,7 +94,8 @@ def faces_headline(figures: dict) -> list[tuple[str, str, str]]:
 
 def faces_weak(figures: dict) -> list[str]:
     prefix = "faces.centerface.recall."
-    low = {name.removeprefix(prefix): share for name, share in figures.items() if name.startswith(prefix) and share < 0.9}
+    recalls = {name.removeprefix(prefix): share for name, share in figures.items() if name.startswith(prefix)}
+    low = {name: share for name, share in recalls.items() if share < 0.9}
     listed = ", ".join(f"{name} {percent(share)}" for name, share in low.items()) or "none"
     none, false = figures["faces.none"], figures["faces.centerface.false_where_none"]
     return [
@@ -103,7 +105,8 @@ def faces_weak(figures: dict) -> list[str]:
 
 
 def ocr_headline(figures: dict) -> list[tuple[str, str, str]]:
-    return [("OCR, characters wrong (CER)", f"{figures['ocr.pages']} pages, rendered but for one", percent(figures["ocr.cer.all"], 2))]
+    pages, wrong = figures["ocr.pages"], percent(figures["ocr.cer.all"], 2)
+    return [("OCR, characters wrong (CER)", f"{pages} pages, drawn but for one", wrong)]
 
 
 def ocr_weak(figures: dict) -> list[str]:

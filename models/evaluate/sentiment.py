@@ -53,7 +53,7 @@ def accuracies(part: str, sentences: list[data.Sentence], answers: list[dict]) -
 def card(text: str, model: bytes) -> dict[tuple[str, str], float]:
     """The accuracies of fp32 by part and corpus, shares of 1."""
     if hashlib.sha256(model).hexdigest() not in text:
-        raise SystemExit(f"{CARD} is of other weights than model.onnx beside it: write its new figures and sha256 first")
+        raise SystemExit(f"{CARD} is of other weights than model.onnx: write its new figures and sha256 first")
     rows = [[cell.strip(" *") for cell in line.strip("| ").split("|")] for line in text.splitlines() if "|" in line]
     header = next((row for row in rows if row[:2] == ["part", "corpus"]), None)
     if header is None or "fp32" not in header:
