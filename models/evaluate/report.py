@@ -99,8 +99,8 @@ def faces_weak(figures: dict) -> list[str]:
     listed = ", ".join(f"{name} {percent(share)}" for name, share in low.items()) or "none"
     none, false = figures["faces.none"], figures["faces.centerface.false_where_none"]
     return [
-        f"Faces: conditions with a recall under 90 %: {listed}. In {none} scenes without a face there were {false} false "
-        "boxes. All scenes show one woman's face; other ages, skins, poses, masks and profiles are not measured."
+        f"Faces: conditions with a recall under 90 %: {listed}. In {none} scenes without a face there were {false} "
+        "false boxes. All scenes show one woman's face; other ages, skins, poses, masks and profiles are not measured."
     ]
 
 
@@ -114,8 +114,8 @@ def ocr_weak(figures: dict) -> list[str]:
     worst = sorted((name for name in rates if name != "all"), key=rates.get, reverse=True)[:3]
     listed = ", ".join(f"{name} {percent(rates[name], 2)}" for name in worst)
     return [
-        f"OCR errs most on: {listed} of the characters. It loses spaces, so that {percent(figures['ocr.wer.all'])} of the "
-        "words are wrong. Handwriting, accents and photographs in bad light are not measured."
+        f"OCR errs most on: {listed} of the characters. It loses spaces, so that {percent(figures['ocr.wer.all'])} of "
+        "the words are wrong. Handwriting, accents and photographs in bad light are not measured."
     ]
 
 
@@ -133,8 +133,8 @@ def speech_headline(figures: dict) -> list[tuple[str, str, str]]:
 def speech_weak(figures: dict) -> list[str]:
     listed = ", ".join(f"{variant} {of['noise 10 dB']:.1f} %" for variant, of in figures.items())
     return [
-        f"Speech under white noise 10 dB below the voice: {listed} of the words wrong. Two recordings of people are too "
-        "few to say more than that it works; accents, several speakers and other languages are not measured."
+        f"Speech under white noise 10 dB below the voice: {listed} of the words wrong. Two recordings of people are "
+        "too few to say more than that it works; accents, several speakers and other languages are not measured."
     ]
 
 
