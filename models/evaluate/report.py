@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT / "models"))
+# Behind this folder: both have an ocr.py.
+sys.path.append(str(ROOT / "models"))
 
 import manifest  # noqa: E402
 
@@ -214,7 +215,7 @@ def compose(work: Path) -> str:
         "| --- | --- | ---: | --- |",
         *(f"| {' | '.join(row)} |" for row in rows),
         "",
-        *(f"Not measured with the models as they are now: {name}.\n" for name in missing),
+        *([f"Not measured with the models as they are now: {', '.join(missing)}.", ""] if missing else []),
         "## Known weaknesses",
         "",
         *(f"- {line}" for line in weak),
