@@ -81,7 +81,7 @@ def section(assets: Path, work: Path) -> tuple[str, dict[str, float]]:
             for key in (scene.condition, "all") if scene.condition not in face_scenes.APART else (scene.condition,):
                 counts.setdefault(key, {}).setdefault(name, Count()).add(boxes, scene.faces)
     everything = counts["all"]
-    figures: dict[str, float] = {"faces.scenes": len(scenes), "faces.count": everything["haar"].faces}
+    figures: dict[str, float] = {"faces.scenes": everything["haar"].scenes, "faces.count": everything["haar"].faces}
     for name in ("centerface", "haar"):
         figures[f"faces.{name}.precision"] = everything[name].precision or 0.0
         figures[f"faces.{name}.recall"] = everything[name].recall or 0.0

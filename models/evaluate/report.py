@@ -96,7 +96,7 @@ def faces_headline(figures: dict) -> list[tuple[str, str, str]]:
 def faces_weak(figures: dict) -> list[str]:
     prefix = "faces.centerface.recall."
     recalls = {name.removeprefix(prefix): share for name, share in figures.items() if name.startswith(prefix)}
-    low = {name: share for name, share in recalls.items() if share < 0.9}
+    low = {name: share for name, share in recalls.items() if share < 0.9 and name != "all"}
     listed = ", ".join(f"{name} {percent(share)}" for name, share in low.items()) or "none"
     none, false = figures["faces.none"], figures["faces.centerface.false_where_none"]
     return [
@@ -202,7 +202,7 @@ def compose(work: Path) -> str:
     rows, weak = [], []
     for name, found in kept.items():
         models = ", ".join(f"{model}@{version}" for model, version in found["models"].items())
-        rows += [(*row, f"`{models}`") for row in SECTIONS[name].headline(found["figures"])]
+        rows += [(*row, "–" if "Haar" in row[0] else f"`{models}`") for row in SECTIONS[name].headline(found["figures"])]
         weak += SECTIONS[name].weaknesses(found["figures"])
     lines = [
         "# What the models are worth",
