@@ -202,7 +202,8 @@ def compose(work: Path) -> str:
     rows, weak = [], []
     for name, found in kept.items():
         models = ", ".join(f"{model}@{version}" for model, version in found["models"].items())
-        rows += [(*row, "–" if "Haar" in row[0] else f"`{models}`") for row in SECTIONS[name].headline(found["figures"])]
+        headline = SECTIONS[name].headline(found["figures"])
+        rows += [(*row, "–" if "Haar" in row[0] else f"`{models}`") for row in headline]
         weak += SECTIONS[name].weaknesses(found["figures"])
     lines = [
         "# What the models are worth",
