@@ -16,8 +16,8 @@ decoder: continues a text by one token. What it knows of the tokens so far comes
 
 All matrices are stored in 8 bits, and activations are rounded to 8 bits as they come. The encoder does both in blocks
 of 64, each with its own scale. With one scale for a whole window, as onnxruntime's quantize_dynamic has it, the output
-of base is 10 to 22 % off (of its norm), so 4 to 6 %, for 1.4 times the time. The decoder has one scale for each row of a
-matrix and for the tokens at hand: exact enough, and quickest for one token. The convolutions stay in float32.
+of base is 10 to 22 % off (of its norm), so 4 to 6 %, for 1.4 times the time. The decoder has one scale for each row of
+a matrix and for the tokens at hand: exact enough, and quickest for one token. The convolutions stay in float32.
 The embedding, which is also the last matrix, is stored once.
 """
 

@@ -119,11 +119,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_engines_have_the_same_labels_by_default() {
-        assert_eq!(DEFAULT_LABELS, mesh_models::DEFAULT_LABELS);
-    }
-
-    #[test]
     fn a_share_is_counted_by_the_text_s_own_sentences() {
         let text = "One. Two?! Three... Four";
         let asked = |max_sentences, ratio| Summarize {

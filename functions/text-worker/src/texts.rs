@@ -90,3 +90,11 @@ pub(crate) fn sentiment(sentiment: mesh_models::Sentiment) -> TaskResult {
         score: sentiment.score,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_default_labels_are_those_that_the_model_was_measured_with() {
+        assert_eq!(mesh_task::DEFAULT_LABELS, mesh_models::DEFAULT_LABELS);
+    }
+}
