@@ -140,7 +140,7 @@ def serve() -> int:
 
     shorten_log_wait(lambda_runtime)
     send_without_delay(lambda_runtime)
-    check_batches_as_aws_does(iam_actions)
+    check_actions_as_aws_does(iam_actions)
 
     # MiniStack takes its own options from the command line.
     sys.argv = ["ministack"]
@@ -182,17 +182,20 @@ def send_without_delay(lambda_runtime) -> None:
     lambda_runtime.ProvidedWorker._build_handler_class = build_without_delay
 
 
-def check_batches_as_aws_does(iam_actions) -> None:
-    """SQS's batch calls have no permission of their own on AWS: SendMessageBatch is allowed by sqs:SendMessage."""
+def check_actions_as_aws_does(iam_actions) -> None:
+    """Some calls have no permission of their own on AWS: SQS's SendMessageBatch is allowed by sqs:SendMessage, Bedrock's
+    Converse by bedrock:InvokeModel."""
     extract = getattr(iam_actions, "extract_iam_action", None)
     if extract is None:
         raise InternalsChanged("iam_actions.extract_iam_action is gone")
 
-    def extract_single(service, *arguments, **keywords):
+    def extract_known(service, *arguments, **keywords):
         action = extract(service, *arguments, **keywords)
+        if action == "bedrock:Converse":
+            return "bedrock:InvokeModel"
         return action.removesuffix("Batch") if service == "sqs" and action else action
 
-    iam_actions.extract_iam_action = extract_single
+    iam_actions.extract_iam_action = extract_known
 
 
 def end_environments(lambda_runtime) -> None:

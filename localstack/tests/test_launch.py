@@ -155,18 +155,19 @@ def test_the_runtime_api_sends_at_once_and_waits_for_no_log():
     assert lambda_runtime.Worker._drain_stderr_bounded.__defaults__[0] == launch.FIRST_LINE_WAIT
 
 
-def test_a_batch_call_asks_for_the_permission_that_aws_knows(monkeypatch):
+def test_a_call_asks_for_the_permission_that_aws_knows(monkeypatch):
     from ministack.core import iam_actions
 
     monkeypatch.setattr(iam_actions, "extract_iam_action", iam_actions.extract_iam_action)
-    launch.check_batches_as_aws_does(iam_actions)
+    launch.check_actions_as_aws_does(iam_actions)
 
-    def action(service: str, target: str) -> str:
-        return iam_actions.extract_iam_action(service, "POST", "/", {"x-amz-target": target}, b"{}", {})
+    def action(service: str, target: str, path: str = "/") -> str:
+        return iam_actions.extract_iam_action(service, "POST", path, {"x-amz-target": target}, b"{}", {})
 
     assert action("sqs", "AmazonSQS.SendMessageBatch") == "sqs:SendMessage"
     assert action("sqs", "AmazonSQS.SendMessage") == "sqs:SendMessage"
     assert action("dynamodb", "DynamoDB_20120810.BatchGetItem") == "dynamodb:BatchGetItem"
+    assert action("bedrock-runtime", "", "/model/some.model-v1%3A0/converse") == "bedrock:InvokeModel"
 
 
 def test_changed_internals_are_named():
@@ -180,4 +181,4 @@ def test_changed_internals_are_named():
     with pytest.raises(launch.InternalsChanged, match="_build_handler_class is gone"):
         launch.send_without_delay(changed)
     with pytest.raises(launch.InternalsChanged, match="extract_iam_action is gone"):
-        launch.check_batches_as_aws_does(changed)
+        launch.check_actions_as_aws_does(changed)

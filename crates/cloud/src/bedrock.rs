@@ -1,5 +1,10 @@
 //! Amazon Bedrock's Converse: one call for all of its text models.
 
+mod document;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -10,8 +15,10 @@ use aws_sdk_bedrockruntime::Client;
 use aws_sdk_bedrockruntime::error::SdkError;
 use aws_sdk_bedrockruntime::operation::converse::ConverseError;
 use aws_sdk_bedrockruntime::types::{
-    ContentBlock, ConversationRole, InferenceConfiguration, Message, StopReason, SystemContentBlock,
+    ContentBlock, ConversationRole, InferenceConfiguration, Message, SpecificToolChoice, StopReason,
+    SystemContentBlock, Tool, ToolChoice, ToolConfiguration, ToolInputSchema, ToolSpecification,
 };
+use serde_json::Value;
 
 use crate::CloudError;
 
@@ -20,6 +27,8 @@ use crate::CloudError;
 pub struct Bedrock {
     client: Client,
     model: String,
+    /// It turned out to take no tools.
+    takes_words_alone: AtomicBool,
 }
 
 /// A conversation to go on with.
@@ -29,14 +38,25 @@ pub struct Conversation<'a> {
     pub system: &'a str,
     /// The user's and the model's words by turns. The first and the last are the user's.
     pub turns: &'a [&'a str],
-    /// How long the answer may be.
+    /// How long the answer may be, in tokens.
     pub max_tokens: u32,
+    /// The form that the answer is to have. A model that can't be held to one answers in words.
+    pub form: Option<Form<'a>>,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Form<'a> {
+    /// A name for it: letters and underscores.
+    pub name: &'a str,
+    /// The JSON Schema of an object.
+    pub schema: &'a Value,
 }
 
 /// What the model said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversed {
-    /// Its words.
+    /// Its words, or the JSON of the form.
     pub text: String,
     /// How long the conversation was, in tokens.
     pub input_tokens: u64,
@@ -105,6 +125,7 @@ impl Bedrock {
         Self {
             client: Client::from_conf(config.build()),
             model,
+            takes_words_alone: AtomicBool::new(false),
         }
     }
 
@@ -119,6 +140,27 @@ impl Bedrock {
     /// # Errors
     /// [`BedrockError`]; all but [`BedrockError::Refused`] may pass.
     pub async fn converse(&self, conversation: &Conversation<'_>) -> Result<Conversed, BedrockError> {
+        let form = conversation
+            .form
+            .filter(|_| !self.takes_words_alone.load(Ordering::Relaxed));
+        match self.try_to_converse(conversation, form).await {
+            Err(BedrockError::Refused { error, status: 400 }) if form.is_some() && is_of_tools(&error) => {
+                tracing::info!(%error, model = self.model, "a model is not held to the form of its answer");
+                // Some schemas are no model's; a model that knows no tools knows none next time.
+                if !error.to_string().contains("chema") {
+                    self.takes_words_alone.store(true, Ordering::Relaxed);
+                }
+                self.try_to_converse(conversation, None).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_to_converse(
+        &self,
+        conversation: &Conversation<'_>,
+        form: Option<Form<'_>>,
+    ) -> Result<Conversed, BedrockError> {
         let limits = InferenceConfiguration::builder()
             .max_tokens(conversation.max_tokens.try_into().unwrap_or(i32::MAX))
             .temperature(0.0);
@@ -127,7 +169,8 @@ impl Bedrock {
             .converse()
             .model_id(&self.model)
             .system(SystemContentBlock::Text(conversation.system.to_owned()))
-            .inference_config(limits.build());
+            .inference_config(limits.build())
+            .set_tool_config(form.map(tool));
         for (turn, text) in conversation.turns.iter().enumerate() {
             let role = if turn % 2 == 0 {
                 ConversationRole::User
@@ -157,16 +200,49 @@ impl Bedrock {
         };
         let message = answer.output.and_then(|output| output.as_message().ok().cloned());
         let content = message.map(|message| message.content).unwrap_or_default();
-        // What a model thinks aloud is a block of another kind.
-        let texts = content.iter().filter_map(|block| block.as_text().ok());
+        let used = content.iter().find_map(|block| block.as_tool_use().ok());
+        let text = match used {
+            Some(used) => document::to_json(used.input()).to_string(),
+            // What a model thinks aloud is a block of another kind.
+            None => {
+                let texts = content.iter().filter_map(|block| block.as_text().ok());
+                texts.map(String::as_str).collect()
+            }
+        };
         Ok(Conversed {
-            text: texts.map(String::as_str).collect(),
+            text,
             input_tokens,
             output_tokens,
             latency,
             end,
         })
     }
+}
+
+/// The one way to hold a model to a form that most of Bedrock's know: a tool that it must use, and that nobody runs.
+fn tool(form: Form<'_>) -> ToolConfiguration {
+    let whole = "all that is required is set";
+    let tool = ToolSpecification::builder()
+        .name(form.name)
+        .description("Takes the answer.")
+        .input_schema(ToolInputSchema::Json(document::from_json(form.schema)))
+        .build()
+        .expect(whole);
+    let must = SpecificToolChoice::builder()
+        .name(form.name)
+        .build()
+        .expect(whole);
+    ToolConfiguration::builder()
+        .tools(Tool::ToolSpec(tool))
+        .tool_choice(ToolChoice::Tool(must))
+        .build()
+        .expect(whole)
+}
+
+/// Whether a refusal is of the tool, in the words of Bedrock or of the model behind it.
+fn is_of_tools(error: &CloudError) -> bool {
+    let words = error.to_string().to_lowercase();
+    ["tool", "schema"].iter().any(|word| words.contains(word))
 }
 
 fn failure(error: SdkError<ConverseError>) -> BedrockError {
@@ -190,6 +266,3 @@ fn failure(error: SdkError<ConverseError>) -> BedrockError {
         _ => BedrockError::Unavailable(error),
     }
 }
-
-#[cfg(test)]
-mod tests;

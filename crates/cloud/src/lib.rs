@@ -18,7 +18,7 @@ mod setup;
 mod table;
 
 #[cfg(feature = "bedrock")]
-pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed};
+pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed, Form};
 pub use client::sdk_config;
 pub use error::CloudError;
 pub use payloads::{Payloads, Pinned, ReadError, SignedUpload};

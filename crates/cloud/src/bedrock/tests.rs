@@ -13,13 +13,8 @@ use super::*;
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-async fn converse(answer: ResponseTemplate) -> (Result<Conversed, BedrockError>, Vec<Value>) {
-    let server = MockServer::start().await;
-    Mock::given(method("POST"))
-        .and(path("/model/some.model-v1%3A0/converse"))
-        .respond_with(answer)
-        .mount(&server)
-        .await;
+/// The model at that server.
+fn bedrock(server: &MockServer) -> Bedrock {
     let credentials = Credentials::new("key", "secret", None, None, "test");
     let config = SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
@@ -28,16 +23,38 @@ async fn converse(answer: ResponseTemplate) -> (Result<Conversed, BedrockError>,
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();
-    let bedrock = Bedrock::new(&config, "some.model-v1:0".to_owned(), TIMEOUT);
-    let conversation = Conversation {
-        system: "Be brief.",
-        turns: &["Hello", "Yes?", "Go on"],
-        max_tokens: 100,
-    };
-    let conversed = bedrock.converse(&conversation).await;
+    Bedrock::new(&config, "some.model-v1:0".to_owned(), TIMEOUT)
+}
+
+async fn mount(server: &MockServer, answer: ResponseTemplate) {
+    Mock::given(method("POST"))
+        .and(path("/model/some.model-v1%3A0/converse"))
+        .respond_with(answer)
+        .up_to_n_times(1)
+        .mount(server)
+        .await;
+}
+
+async fn requests(server: &MockServer) -> Vec<Value> {
     let requests = server.received_requests().await.unwrap();
-    let bodies = requests.iter().map(|request| request.body_json().unwrap());
-    (conversed, bodies.collect())
+    requests
+        .iter()
+        .map(|request| request.body_json().unwrap())
+        .collect()
+}
+
+const TALK: Conversation<'_> = Conversation {
+    system: "Be brief.",
+    turns: &["Hello", "Yes?", "Go on"],
+    max_tokens: 100,
+    form: None,
+};
+
+async fn converse(answer: ResponseTemplate) -> (Result<Conversed, BedrockError>, Vec<Value>) {
+    let server = MockServer::start().await;
+    mount(&server, answer).await;
+    let conversed = bedrock(&server).converse(&TALK).await;
+    (conversed, requests(&server).await)
 }
 
 fn said(stop_reason: &str) -> ResponseTemplate {
@@ -164,4 +181,77 @@ async fn an_answer_that_is_none_may_pass() {
         matches!(conversed, Err(BedrockError::Unavailable(_))),
         "{conversed:?}"
     );
+}
+
+fn refused(message: &str) -> ResponseTemplate {
+    ResponseTemplate::new(400)
+        .insert_header("x-amzn-errortype", "ValidationException")
+        .set_body_json(json!({ "message": message }))
+}
+
+#[tokio::test]
+async fn a_model_is_held_to_the_form_of_its_answer() {
+    let schema = json!({ "type": "object", "properties": { "age": { "type": "integer" } } });
+    let form = Form {
+        name: "person",
+        schema: &schema,
+    };
+    let content = json!([{ "toolUse": { "toolUseId": "1", "name": "person", "input": { "age": 36 } } }]);
+    let used = ResponseTemplate::new(200).set_body_json(json!({
+        "output": { "message": { "role": "assistant", "content": content } },
+        "stopReason": "tool_use",
+        "usage": { "inputTokens": 10, "outputTokens": 5, "totalTokens": 15 },
+        "metrics": { "latencyMs": 42 },
+    }));
+    let server = MockServer::start().await;
+    mount(&server, used).await;
+    let conversation = Conversation {
+        form: Some(form),
+        ..TALK
+    };
+    let conversed = bedrock(&server).converse(&conversation).await.unwrap();
+    assert_eq!(
+        (conversed.text.as_str(), conversed.end),
+        (r#"{"age":36}"#, ConversationEnd::Finished)
+    );
+    let config = &requests(&server).await[0]["toolConfig"];
+    assert_eq!(config["toolChoice"], json!({ "tool": { "name": "person" } }));
+    assert_eq!(config["tools"][0]["toolSpec"]["inputSchema"]["json"], schema);
+}
+
+#[tokio::test]
+async fn a_model_without_tools_answers_in_words() {
+    let schema = json!({ "type": "object" });
+    let conversation = Conversation {
+        form: Some(Form {
+            name: "person",
+            schema: &schema,
+        }),
+        ..TALK
+    };
+    for (refusal, is_remembered) in [
+        ("This model doesn't support tool use.", true),
+        (
+            "tools.0.custom.input_schema: input_schema does not support oneOf at the top level",
+            false,
+        ),
+    ] {
+        let server = MockServer::start().await;
+        for answer in [refused(refusal), said("end_turn"), said("end_turn")] {
+            mount(&server, answer).await;
+        }
+        let bedrock = bedrock(&server);
+        for _ in 0..2 {
+            assert_eq!(
+                bedrock.converse(&conversation).await.unwrap().text,
+                "Well, hello."
+            );
+        }
+        let requests = requests(&server).await;
+        let forms: Vec<_> = requests
+            .iter()
+            .map(|request| request.get("toolConfig").is_some())
+            .collect();
+        assert_eq!(forms, [true, false, !is_remembered], "{refusal}");
+    }
 }

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use mesh_cloud::{Bedrock, BedrockError, Conversation, ConversationEnd};
+use mesh_cloud::{Bedrock, BedrockError, Conversation, ConversationEnd, Form};
 
 use super::{Completion, End, ProviderError, Usage, retry_after};
 use crate::{LanguageError, Prompt};
 
-/// Converse has no form of answers that all of its models take: the instructions and the validation hold them to it.
 pub(super) async fn complete(
     bedrock: &Bedrock,
     timeout: Duration,
@@ -20,6 +19,10 @@ pub(super) async fn complete(
         system: &prompt.system,
         turns: &turns,
         max_tokens: prompt.max_output_tokens,
+        form: Some(Form {
+            name: prompt.format.name,
+            schema: &prompt.format.schema,
+        }),
     };
     let said = bedrock
         .converse(&conversation)
