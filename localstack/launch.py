@@ -183,8 +183,8 @@ def send_without_delay(lambda_runtime) -> None:
 
 
 def check_actions_as_aws_does(iam_actions) -> None:
-    """Some calls have no permission of their own on AWS: SQS's SendMessageBatch is allowed by sqs:SendMessage, Bedrock's
-    Converse by bedrock:InvokeModel."""
+    """Some calls have no permission of their own on AWS: SQS's SendMessageBatch is allowed by sqs:SendMessage, and
+    Bedrock's Converse by bedrock:InvokeModel."""
     extract = getattr(iam_actions, "extract_iam_action", None)
     if extract is None:
         raise InternalsChanged("iam_actions.extract_iam_action is gone")
