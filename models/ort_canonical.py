@@ -2,14 +2,18 @@
 
 ONNX Runtime ends such a file (a FlatBuffer, written from its end to its start) with a table that says for each operator
 which argument decides on which type, in the order of a hash map that is seeded anew in every process. Nothing else
-differs between two runs. This module reads that table and writes it in place, sorted. The schema is ONNX Runtime's
+differs between two runs but, now and then, by 8 bytes, the padding behind that table: it depends on the order. This
+module reads the table, writes it in place, sorted, and moves what follows up to it. The schema is ONNX Runtime's
 `ort.fbs`; the tables' names below are those in it.
 """
 
 import struct
 
 # Positions of fields in their tables' vtables.
+SESSION_VERSION, SESSION_MODEL = 0, 1
 SESSION_RESOLVER, RESOLVER_ENTRIES, ENTRY_NAME, ENTRY_VALUES, ARGUMENT_TYPE, ARGUMENT_INDEX = 3, 0, 0, 1, 0, 1
+# The strictest alignment in the file, in bytes.
+ALIGNMENT = 8
 # The resolver: {operator: {type parameter: [(0 = input or 1 = output, index)]}}
 Resolver = dict[str, dict[str, list[tuple[int, int]]]]
 
@@ -27,8 +31,25 @@ def canonical(model: bytes) -> bytes:
     made[start:end] = written.ljust(end - start, b"\0")
     # The resolver's own table follows the two vtables.
     struct.pack_into("<I", made, reference, start + TABLE_START - reference)
+    made = closed(bytes(made), start + len(written))
     if Reader(made).resolver(reference) != resolver:
         raise ValueError("the rewritten type table does not read back")
+    return made
+
+
+def closed(model: bytes, end: int) -> bytes:
+    """Moves what follows the type table, which ends here, up to it, but for what alignment needs.
+
+    It starts with a vtable or a length, whose first byte is not 0. Before it, only the session refers to it.
+    """
+    rest = len(model) - len(model[end:].lstrip(b"\0"))
+    gap = (rest - end) % ALIGNMENT
+    made = bytearray(model)
+    reader = Reader(model)
+    for field in (SESSION_VERSION, SESSION_MODEL):
+        if place := reader.field(reader.unsigned(0), field):
+            struct.pack_into("<I", made, place, reader.unsigned(place) - (rest - end - gap))
+    made[end:rest] = bytes(gap)
     return bytes(made)
 
 

@@ -12,7 +12,9 @@ from localstack.tests.conftest import deploy
 
 # When a new version of the local cloud keeps one of these, its fix-up can go.
 DROPPED = {
+    ("AudioWorkerFunction", "ReservedConcurrentExecutions"),
     ("ImageWorkerFunction", "ReservedConcurrentExecutions"),
+    ("LanguageWorkerFunction", "ReservedConcurrentExecutions"),
     ("PayloadBucket", "LifecycleConfiguration.Rules"),
     ("TasksTable", "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled"),
     ("TasksTable", "TimeToLiveSpecification.AttributeName"),
@@ -24,7 +26,14 @@ DROPPED = {
 @pytest.fixture(scope="module")
 def bare(endpoint, artifacts):
     """A stack with all that is dropped in it, as CloudFormation leaves it."""
-    return deploy("bare", artifacts, ReservedConcurrency="on", TextConcurrency="3", RetentionDays="7")
+    return deploy(
+        "bare",
+        artifacts,
+        ReservedConcurrency="on",
+        TextConcurrency="3",
+        RetentionDays="7",
+        UploadOrigin="https://app.example.com",
+    )
 
 
 def test_what_is_dropped_is_found_and_mended(bare):
@@ -34,6 +43,8 @@ def test_what_is_dropped_is_found_and_mended(bare):
 
     reserved = client("lambda").get_function_concurrency(FunctionName=bare.ids["TextWorkerFunction"])
     assert reserved["ReservedConcurrentExecutions"] == 3
+    (cors,) = client("s3").get_bucket_cors(Bucket=bare.ids["PayloadBucket"])["CORSRules"]
+    assert (cors["AllowedOrigins"], cors["AllowedMethods"]) == (["https://app.example.com"], ["PUT", "GET"])
     rules = client("s3").get_bucket_lifecycle_configuration(Bucket=bare.ids["PayloadBucket"])["Rules"]
     assert {rule["ID"]: rule.get("Expiration", {}).get("Days") for rule in rules} == {
         "expire-with-the-task": 7,
@@ -43,7 +54,7 @@ def test_what_is_dropped_is_found_and_mended(bare):
 
 def test_a_message_reaches_its_worker_and_leaves_the_queue(running):
     """That every setting reads right is not yet that the queue is polled: the poller once failed on a limit's type."""
-    for queue in ("TextQueue", "ImageQueue"):
+    for queue in ("TextQueue", "ImageQueue", "AudioQueue", "LanguageQueue"):
         url = running.ids[queue]
         client("sqs").send_message(QueueUrl=url, MessageBody="{}")
         deadline = time.monotonic() + 15

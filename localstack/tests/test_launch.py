@@ -106,7 +106,8 @@ class LanguageModel(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         question = json.loads(self.rfile.read(int(self.headers["content-length"])))
         said = {"role": "assistant", "content": f"{self.path} {len(question['messages'])}"}
-        body = json.dumps({"choices": [{"message": said}], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}).encode()
+        usage = {"prompt_tokens": 7, "completion_tokens": 3}
+        body = json.dumps({"choices": [{"message": said}], "usage": usage}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()

@@ -235,7 +235,7 @@ def test_the_code_that_should_run_is_compared(running):
 def test_a_visibility_timeout_that_is_not_six_times_the_workers_is_named(endpoint, artifacts):
     short = deploy("short", artifacts, WorkerTimeoutSeconds="10", VisibilityTimeoutSeconds="30")
     found = [one for one in verify.differences(short) if one.property == "VisibilityTimeout"]
-    assert [one.resource for one in found] == ["ImageQueue", "TextQueue"]
+    assert [one.resource for one in found] == ["ImageQueue", "LanguageQueue", "TextQueue"]
     assert found[0].expected.startswith("60 (6 times the 10 s")
 
 

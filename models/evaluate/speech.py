@@ -199,7 +199,7 @@ def figures(sounds: list[Sound], lines: list[dict]) -> dict[str, float]:
         "people": lambda sound: sound.human,
     }
     made = {name: rate([pair for pair in pairs if group(pair[0])]) for name, group in groups.items()}
-    spent = sum(line["seconds"] for line in lines)
+    spent = sum(line["cpu_seconds"] for line in lines)
     return made | {"real-time factor": spent / sum(line["transcript"]["duration"] for line in lines)}
 
 
@@ -222,10 +222,11 @@ def section(assets: Path, folder: Path) -> tuple[str, dict[str, dict[str, float]
     )
     text = f"""## Speech: Whisper {" and ".join(VARIANTS)}, int8
 
-Word error rate, and seconds of work per second of sound on one thread, by `models/evaluate/speech.py` through the
-pipeline of `crates/models`: {spoken} sentences spoken by espeak-ng ({len(VOICES)} voices, {len(SPEEDS)} speeds) as
-WAV, FLAC, MP3 and Ogg at 8 to 48 kHz, a quarter each under white noise 20 and 10 dB below the voice, and two recordings of people
-reading ({", ".join(HUMANS)}). A synthetic voice is harder to understand than a clear one of a person.
+Word error rate, and seconds of processor time per second of sound on one thread, by `models/evaluate/speech.py` through
+the pipeline of `crates/models`: {spoken} sentences spoken by espeak-ng ({len(VOICES)} voices, {len(SPEEDS)} speeds) as
+WAV, FLAC, MP3 and Ogg at 8 to 48 kHz, a quarter each under white noise 20 and 10 dB below the voice, and two recordings
+of people reading ({", ".join(HUMANS)}). A synthetic voice is harder to understand than a person who speaks clearly. A
+sound of some seconds takes as long to hear as one of 30.
 
 | | {" | ".join(VARIANTS)} |
 | --- |{" --- |" * len(VARIANTS)}

@@ -36,6 +36,21 @@ class CanonicalTest(unittest.TestCase):
         turned = {name: dict(reversed(types.items())) for name, types in reversed(RESOLVER.items())}
         self.assertEqual(ort_canonical.write(turned), ort_canonical.write(RESOLVER))
 
+    def test_what_follows_moves_up_to_the_table_whatever_the_padding(self):
+        made = [ort_canonical.closed(self.file_with_model(padding), 40) for padding in (4, 12, 268)]
+        self.assertEqual(made[0], made[1])
+        self.assertEqual(made[0], made[2])
+        model = 28 + struct.unpack_from("<I", made[0], 28)[0]
+        self.assertEqual(made[0][model:], b"\x04model")
+
+    def file_with_model(self, padding: int) -> bytes:
+        """A session at 20 with its vtable at 8, a table that ends at 40, and a model behind the padding."""
+        head = bytearray(40)
+        struct.pack_into("<I4s", head, 0, 20, b"ORTM")
+        struct.pack_into("<6H", head, 8, 12, 16, 0, 8, 0, 12)
+        struct.pack_into("<4I", head, 20, 12, 0, 40 + padding - 28, 4)
+        return bytes(head) + bytes(padding) + b"\x04model"
+
     def test_a_table_that_does_not_fit_is_refused(self):
         # In this file the vtables lie outside the stretch that the reader counts, so that it is too short.
         with self.assertRaises(ValueError):

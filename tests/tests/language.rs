@@ -53,7 +53,7 @@ fn a_schema_that_no_answer_can_be_held_to_is_refused_at_submit() {
         ),
         (field(json!({ "$ref": "#" })), "refers to itself"),
         (field(json!({ "type": "strin" })), "no valid JSON Schema"),
-        (json!({ "type": "array" }), "must describe an object"),
+        (json!({ "type": "array", "items": {} }), "must describe an object"),
         (json!({ "name": "strange" }), "must describe an object"),
     ] {
         let input = json!({ "text": "Ann is 41.", "schema": schema });

@@ -27,7 +27,7 @@ fn picture(image: Value) -> Value {
 fn an_unknown_type_is_refused_and_the_known_ones_are_named() {
     let types = ["telepathy", "", "Sentiment", "face-detection", "sentiment "];
     let bodies = types.map(|name| json!({ "type": name, "input": { "text": "fine" } }));
-    assert_refused(bodies, 422, "unknown-task-type", "sentiment, face_detection");
+    assert_refused(bodies, 422, "unknown-task-type", "sentiment, classify, embed");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bench;
 mod cache;
 mod check;
 mod demo;
+mod evaluate;
 mod fetch;
 mod functions;
 mod guard;
@@ -91,7 +92,14 @@ enum Command {
         follow: bool,
     },
     /// Makes and checks the libraries and models that the functions run
-    Models,
+    Models {
+        /// Measure them too, and write models/QUALITY.md
+        #[arg(long)]
+        evaluate: bool,
+        /// Measure one section again; the others keep their figures
+        #[arg(long, value_name = "SECTION", requires = "evaluate")]
+        only: Option<evaluate::Section>,
+    },
     /// Runs all tests, with local stacks of their own
     Test {
         /// Only what needs no stack
@@ -169,7 +177,8 @@ fn run(command: Command) -> Result<()> {
             name,
             follow,
         } => logs::run(&name, function.as_deref(), follow),
-        Command::Models => {
+        Command::Models { evaluate: true, only } => evaluate::run(only),
+        Command::Models { .. } => {
             let assets = models::ensure()?;
             println!(
                 "{} -> {}",

@@ -40,7 +40,7 @@ const MIN_SHORT_SCORE: f32 = 0.8;
 const SHORT: usize = 3;
 /// A region this much longer than it is high, or the other way round, tells by its shape which way its text runs.
 const CLEAR_SHAPE: f32 = 1.5;
-/// Upright or upside down: from here on a page's classifier is believed without a second look at its longest lines.
+/// A page is upright without a second look if so much of it is, by the classifier.
 const CLEAR_PAGE: f32 = 0.8;
 /// So surely must the classifier contradict the page for a line to be read both ways.
 const CLEAR_LINE: f32 = 0.9;
@@ -164,8 +164,8 @@ impl OcrModel {
             .collect())
     }
 
-    /// Whether most of the text stands on its head: by the classifier, or where that is not clear by reading the longest
-    /// lines both ways.
+    /// Whether most of the text stands on its head. Where the classifier does not clearly say no, the longest lines are
+    /// read both ways: a wrong yes would garble the whole page.
     fn page_is_turned(
         &self,
         sheet: &Sheet,
@@ -180,8 +180,8 @@ impl OcrModel {
             .map(|(quad, turned)| quad.width() * turned)
             .sum();
         let share = votes / all.max(f32::MIN_POSITIVE);
-        if share.max(1.0 - share) >= CLEAR_PAGE {
-            return Ok(share > 0.5);
+        if share <= 1.0 - CLEAR_PAGE {
+            return Ok(false);
         }
         let mut longest = quads.to_vec();
         longest.sort_by(|a, b| b.width().total_cmp(&a.width()));

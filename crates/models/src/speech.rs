@@ -81,11 +81,11 @@ impl SpeechVariant {
         match self {
             Self::Base => ModelId {
                 name: "whisper-base",
-                version: "14d557b08eea",
+                version: "ba4cd493579a",
             },
             Self::TinyEn => ModelId {
                 name: "whisper-tiny.en",
-                version: "53074735e447",
+                version: "82894ac29839",
             },
         }
     }

@@ -90,7 +90,7 @@ impl TextModel {
     /// Changes with `models/manifest.toml`.
     pub const ID: ModelId = ModelId {
         name: "all-MiniLM-L6-v2",
-        version: "c9b1a09f6cd1",
+        version: "5e8f1812ee71",
     };
 
     /// Loads `models/minilm/` under `assets`; the tokenizer is not read again if another text model holds it already.

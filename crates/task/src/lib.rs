@@ -22,8 +22,8 @@ mod write;
 pub use failure::{Failure, FailureKind, RunError, RunErrorClass, code};
 pub use id::{InvalidId, InvalidTenant, SHARDS, TaskId, Tenant, due_shard, partition};
 pub use input::{
-    Classify, Content, DEFAULT_SUMMARY_SENTENCES, DataExtraction, Engine, Input, InvalidInput,
-    MAX_INLINE_INPUT_BYTES, MAX_LABEL_BYTES, MAX_LABELS, MAX_MEDIA_BYTES, MAX_SCHEMA_BYTES,
+    Classify, Content, DEFAULT_LABELS, DEFAULT_SUMMARY_SENTENCES, DataExtraction, Engine, Input,
+    InvalidInput, MAX_INLINE_INPUT_BYTES, MAX_LABEL_BYTES, MAX_LABELS, MAX_MEDIA_BYTES, MAX_SCHEMA_BYTES,
     MAX_SUMMARY_SENTENCES, MAX_TEXT_BYTES, MAX_TEXTS, NewUpload, ObjectRef, Parameters, Payload, Size,
     StoredInput, Submitted, Summarize, Translate, UploadId, Uploaded,
 };

@@ -12,22 +12,6 @@ use mesh_worker::Job;
 
 use crate::setup::Model;
 
-/// What a text is held against when the client names no labels: the text worker's list.
-const DEFAULT_LABELS: [&str; 12] = [
-    "business",
-    "crime",
-    "education",
-    "entertainment",
-    "environment",
-    "food",
-    "health",
-    "politics",
-    "science",
-    "sports",
-    "technology",
-    "travel",
-];
-
 pub(crate) async fn answer(model: &Model, job: &Job) -> Result<RunOutput, RunError> {
     let Content::Text(text) = &job.input.content else {
         return Err(RunError::wrong_worker(job.task.task_type));
@@ -87,8 +71,8 @@ fn output<T>(
 }
 
 fn labels(asked: &Classify) -> Vec<String> {
-    let default = || DEFAULT_LABELS.map(str::to_owned).into();
-    asked.labels.clone().unwrap_or_else(default)
+    let labels = asked.labels_or_default().into_iter();
+    labels.map(str::to_owned).collect()
 }
 
 fn classification(said: mesh_language::Classification) -> TaskResult {
@@ -133,11 +117,6 @@ fn count_sentences(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn both_engines_have_the_same_labels_by_default() {
-        assert_eq!(DEFAULT_LABELS, mesh_models::DEFAULT_LABELS);
-    }
 
     #[test]
     fn a_share_is_counted_by_the_text_s_own_sentences() {

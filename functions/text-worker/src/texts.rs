@@ -1,6 +1,6 @@
 //! What a task asks of the text models in their words, and their answers in the task's.
 
-use mesh_models::{DEFAULT_LABELS, TextAnswer, TextRequest};
+use mesh_models::{TextAnswer, TextRequest};
 use mesh_task::{
     Classification, Content, DEFAULT_SUMMARY_SENTENCES, Embeddings, Engine, LabelScore, Parameters,
     Sentiment, SentimentLabel, Summary, TaskResult,
@@ -14,13 +14,9 @@ pub(crate) fn request(job: &Job) -> Option<TextRequest<'_>> {
             texts: texts.iter().map(String::as_str).collect(),
         }),
         (Parameters::Classify(classify), Content::Text(text)) if classify.engine == Engine::Onnx => {
-            let labels = match &classify.labels {
-                Some(labels) => labels.iter().map(String::as_str).collect(),
-                None => DEFAULT_LABELS.to_vec(),
-            };
             Some(TextRequest::Classify {
                 text,
-                labels,
+                labels: classify.labels_or_default(),
                 multi_label: classify.multi_label,
             })
         }
@@ -93,4 +89,12 @@ pub(crate) fn sentiment(sentiment: mesh_models::Sentiment) -> TaskResult {
         label,
         score: sentiment.score,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_default_labels_are_those_that_the_model_was_measured_with() {
+        assert_eq!(mesh_task::DEFAULT_LABELS, mesh_models::DEFAULT_LABELS);
+    }
 }

@@ -164,9 +164,22 @@ fn decode(characters: &[String], steps: ArrayView2<'_, f32>) -> Reading {
         before = class;
     }
     Reading {
-        text,
+        text: narrow(text),
         score: if count == 0 { 0.0 } else { sum / count as f32 },
     }
+}
+
+/// The wide forms of ASCII characters belong to Chinese; in a line without any they are a misreading of the narrow ones.
+fn narrow(text: String) -> String {
+    if text.chars().any(|c| ('\u{3400}'..='\u{9fff}').contains(&c)) {
+        return text;
+    }
+    let wide = '\u{ff01}'..='\u{ff5e}';
+    let narrow = |c: char| match wide.contains(&c) {
+        true => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        false => c,
+    };
+    text.chars().map(narrow).collect()
 }
 
 fn min_space(left: &str, right: &str) -> f32 {
@@ -310,6 +323,12 @@ mod tests {
         let reading = decoded(&[(" ", 0.9), ("a", 0.0), (" ", 0.9)]);
         assert_eq!(reading.text, "a");
         assert!((reading.score - 0.9).abs() < 1e-6);
+    }
+
+    #[test]
+    fn wide_forms_stay_among_chinese_only() {
+        assert_eq!(narrow("（a，b）！".to_owned()), "(a,b)!");
+        assert_eq!(narrow("（甲，b）！".to_owned()), "（甲，b）！");
     }
 
     fn line(width: f32) -> Quad {

@@ -93,11 +93,14 @@ fn a_photo_of_a_page_is_read() {
     }
 }
 
+/// Where a point of a page of this width and height goes when it is turned.
+type Place = fn(Point, f32, f32) -> Point;
+
 #[test]
 fn a_turned_page_says_the_same_and_its_boxes_lie_where_it_shows() {
     let (upright, expected) = (picture(LINES), read(LINES));
     let (width, height) = (upright.width() as f32, upright.height() as f32);
-    let turns: [(DynamicImage, fn(Point, f32, f32) -> Point); 3] = [
+    let turns: [(DynamicImage, Place); 3] = [
         (upright.rotate90(), |p, _, height| Point {
             x: height - p.y,
             y: p.x,

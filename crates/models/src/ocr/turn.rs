@@ -12,9 +12,11 @@ use crate::{LoadError, ModelError};
 
 const MODEL: &str = "models/ocr/cls.onnx";
 
-/// What the network sees of a line, in pixels; a longer one is squeezed.
+/// What the network sees of a line, in pixels. A longer one is squeezed, as in training, up to twice; of one that is longer
+/// still the middle is shown, since text that is squeezed further is none.
 const HEIGHT: usize = 48;
 const WIDTH: usize = 192;
+const MOST_SQUEEZE: f32 = 2.0;
 /// Most lines in one run: more are no faster per line.
 const MAX_BATCH: usize = 8;
 
@@ -41,9 +43,13 @@ impl TurnClassifier {
         for batch in lines.chunks(MAX_BATCH) {
             let mut input = Array4::zeros((batch.len(), 3, HEIGHT, WIDTH));
             for (line, mut image) in batch.iter().zip(input.axis_iter_mut(Axis(0))) {
-                let width = (HEIGHT as f32 * line.width() / line.height()).ceil();
-                let width = (width as usize).clamp(1, WIDTH);
-                sheet.paint(line, image.slice_mut(s![.., .., ..width]));
+                let whole = HEIGHT as f32 * line.width() / line.height();
+                let half = (MOST_SQUEEZE * WIDTH as f32 / whole / 2.0).min(0.5);
+                let width = (whole.ceil() as usize).clamp(1, WIDTH);
+                sheet.paint(
+                    &line.part(0.5 - half, 0.5 + half),
+                    image.slice_mut(s![.., .., ..width]),
+                );
             }
             let tensor = TensorRef::from_array_view(&input).map_err(runtime::failed)?;
             self.model

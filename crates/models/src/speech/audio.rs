@@ -2,7 +2,8 @@
 //! 16 kHz.
 //!
 //! The length is counted while decoding, whatever the file says of itself, so a small file can't claim much memory or
-//! time. Tags and pictures are not read.
+//! time. Tags and pictures are not read. A file that ends before the length it states is refused; an MP3 seldom states
+//! one, and then what there is of it is taken.
 
 use std::fmt;
 use std::io::{Cursor, ErrorKind};

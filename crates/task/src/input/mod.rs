@@ -19,7 +19,7 @@ use content::Given;
 
 pub use content::{Content, MAX_MEDIA_BYTES, MAX_TEXT_BYTES, MAX_TEXTS, Size};
 pub use parameters::{
-    Classify, DEFAULT_SUMMARY_SENTENCES, DataExtraction, Engine, MAX_LABEL_BYTES, MAX_LABELS,
+    Classify, DEFAULT_LABELS, DEFAULT_SUMMARY_SENTENCES, DataExtraction, Engine, MAX_LABEL_BYTES, MAX_LABELS,
     MAX_SCHEMA_BYTES, MAX_SUMMARY_SENTENCES, Parameters, Summarize, Translate,
 };
 pub use upload::{NewUpload, UploadId, Uploaded};

@@ -11,6 +11,21 @@ use crate::{Modality, TaskType};
 pub const MAX_LABELS: usize = 100;
 /// The longest label, in bytes of UTF-8.
 pub const MAX_LABEL_BYTES: usize = 200;
+/// What a text is held against when the client names no labels.
+pub const DEFAULT_LABELS: [&str; 12] = [
+    "business",
+    "crime",
+    "education",
+    "entertainment",
+    "environment",
+    "food",
+    "health",
+    "politics",
+    "science",
+    "sports",
+    "technology",
+    "travel",
+];
 /// How many sentences a summary may have.
 pub const MAX_SUMMARY_SENTENCES: u32 = 100;
 /// How many it has when the client says nothing of its length.
@@ -180,6 +195,15 @@ impl Parameters {
 }
 
 impl Classify {
+    /// The labels that were given, or the default ones.
+    #[must_use]
+    pub fn labels_or_default(&self) -> Vec<&str> {
+        match &self.labels {
+            Some(labels) => labels.iter().map(String::as_str).collect(),
+            None => DEFAULT_LABELS.to_vec(),
+        }
+    }
+
     fn fault(&self) -> Option<String> {
         let labels = self.labels.as_ref()?;
         let least = if self.multi_label { 1 } else { 2 };
