@@ -23,7 +23,6 @@ fn completed(api: &Api, task_type: &str, input: Value) -> Option<Value> {
 }
 
 #[test]
-#[ignore = "needs a language model: cargo xtask test --llm"]
 fn an_extraction_has_the_schema_s_fields() {
     let schema = json!({ "name": "string", "age": "integer" });
     if let Some(result) = completed(
@@ -39,7 +38,6 @@ fn an_extraction_has_the_schema_s_fields() {
 }
 
 #[test]
-#[ignore = "needs a language model: cargo xtask test --llm"]
 fn a_translation_is_a_text() {
     let input = json!({ "text": "Good morning.", "target_language": "fr" });
     if let Some(result) = completed(&Api::new(), "translate", input) {
@@ -48,7 +46,6 @@ fn a_translation_is_a_text() {
 }
 
 #[test]
-#[ignore = "needs a language model: cargo xtask test --llm"]
 fn a_summary_has_as_many_sentences_as_it_may() {
     let input = json!({ "text": TEXT, "engine": "llm", "max_sentences": 1 });
     if let Some(result) = completed(&Api::new(), "summarize", input) {
@@ -57,7 +54,6 @@ fn a_summary_has_as_many_sentences_as_it_may() {
 }
 
 #[test]
-#[ignore = "needs a language model: cargo xtask test --llm"]
 fn a_classification_is_one_of_the_labels() {
     let input = json!({ "text": TEXT, "engine": "llm", "labels": ["history", "sports"] });
     if let Some(result) = completed(&Api::new(), "classify", input) {

@@ -1,7 +1,6 @@
 //! The same against a real model, small as it is: whatever it says, what leaves here has its form. `cargo xtask test --llm`
 //! starts one and runs these.
 
-#![cfg(feature = "bedrock")]
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::time::Duration;
@@ -50,7 +49,6 @@ fn may_be_unfit<T>(answer: Result<T, LanguageError>) -> Option<T> {
 }
 
 #[tokio::test]
-#[ignore = "needs a language model: cargo xtask test --llm"]
 async fn a_real_model_extracts_what_fits_the_schema() {
     let schema = Schema::parse(json!({ "name": "string", "age": "integer" })).unwrap();
     let text = "Ada Lovelace, aged 36, lived in London.";
@@ -66,7 +64,6 @@ async fn a_real_model_extracts_what_fits_the_schema() {
 }
 
 #[tokio::test]
-#[ignore = "needs a language model: cargo xtask test --llm"]
 async fn a_provider_that_holds_the_model_to_a_schema_leaves_nothing_to_repair() {
     let schema = Schema::parse(json!({ "name": "string", "age": "integer" })).unwrap();
     let text = "Ada Lovelace, aged 36, lived in London.";
@@ -80,7 +77,6 @@ async fn a_provider_that_holds_the_model_to_a_schema_leaves_nothing_to_repair() 
 }
 
 #[tokio::test]
-#[ignore = "needs a language model: cargo xtask test --llm"]
 async fn a_real_model_classifies_by_the_labels_whatever_the_text_orders() {
     let labels = ["sport".to_owned(), "weather".to_owned()];
     for language in languages().await {
@@ -91,7 +87,6 @@ async fn a_real_model_classifies_by_the_labels_whatever_the_text_orders() {
 }
 
 #[tokio::test]
-#[ignore = "needs a language model: cargo xtask test --llm"]
 async fn a_real_model_summarizes_within_bounds_whatever_the_text_orders() {
     for language in languages().await {
         if let Some(answered) = may_be_unfit(language.summarize(ATTACK, 2).await) {
@@ -102,7 +97,6 @@ async fn a_real_model_summarizes_within_bounds_whatever_the_text_orders() {
 }
 
 #[tokio::test]
-#[ignore = "needs a language model: cargo xtask test --llm"]
 async fn a_real_model_translates_into_a_text() {
     for language in languages().await {
         if let Some(answered) = may_be_unfit(language.translate("Good morning, my friend.", "French").await) {

@@ -103,7 +103,8 @@ fn with_language_models(nextest: &[String], report: &mut Report) -> Result<()> {
         };
         let stack = stack::attached("test-llm", &options)?;
         let variables = stack::parse_env(&fs::read_to_string(stack.place.env())?)?;
-        let mut live = nextest_run(&["--run-ignored=only", "--no-tests=pass", "-E", tests], nextest)?;
+        let features = "mesh-language/live,mesh-tests/live";
+        let mut live = nextest_run(&["--features", features, "--no-tests=pass", "-E", tests], nextest)?;
         report.nextest(live.envs(variables))?;
     }
     Ok(())
