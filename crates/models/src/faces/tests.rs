@@ -104,6 +104,26 @@ fn a_face_in_a_thumbnail_is_found() {
 }
 
 #[test]
+fn a_large_picture_shows_a_small_face_and_one_that_fills_it() {
+    let small = astronaut().resize_exact(160, 160, image::imageops::FilterType::Triangle);
+    let mut crowd = image::RgbImage::from_pixel(1_920, 1_440, image::Rgb([120; 3]));
+    image::imageops::replace(&mut crowd, &small.to_rgb8(), 1_000, 900);
+    let mut pictures = vec![(crowd.into(), 41.0)];
+    let face = astronaut().crop_imm(150, 30, 150, 190);
+    for width in (300..3_000).step_by(900) {
+        let height = width * 19 / 15;
+        let filled = face.resize_exact(width, height, image::imageops::FilterType::Triangle);
+        pictures.push((filled, height as f32 * FACE.height / 190.0));
+    }
+    for (picture, height) in pictures {
+        let faces = detect(&encode(&picture, ImageKind::Jpeg));
+        assert_eq!(faces.len(), 1, "{height}: {faces:?}");
+        let found = faces[0].bounds.height;
+        assert!((found / height - 1.0).abs() < 0.3, "{height}: {faces:?}");
+    }
+}
+
+#[test]
 fn boxes_are_in_pixels_of_the_upright_original() {
     // Stored lying on its side, twice as large.
     let large = astronaut().resize_exact(1_024, 1_024, image::imageops::FilterType::Triangle);
