@@ -3,7 +3,9 @@
     python models/evaluate/report.py --assets .local/assets --work <folder> [--only SECTION]
 
 What was measured is kept in the work folder together with the models' sha256. With --only the other sections are taken
-from there; one whose models have changed since is left out, and the report says so.
+from there; one whose models have changed since is left out, and the report says so. The figures alone are kept beside
+the report, in models/quality.json. Ends with an error, once the report is written, if a figure misses its floor
+(floors.toml).
 """
 
 import argparse
@@ -21,7 +23,16 @@ sys.path.append(str(ROOT / "models"))
 
 import manifest  # noqa: E402
 
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
 OUTPUT = ROOT / "models" / "QUALITY.md"
+FIGURES = ROOT / "models" / "quality.json"
+FLOORS = Path(__file__).parent / "floors.toml"
+# They say more of the machine than of the model.
+NOT_KEPT = "real-time factor"
 
 
 class Section(NamedTuple):
@@ -36,6 +47,9 @@ class Section(NamedTuple):
 def load(name: str):
     """Only when it is measured: OCR needs fonts, faces OpenCV."""
     return importlib.import_module(name)
+
+
+VARIANTS = ("base", "tiny.en")
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -121,18 +135,19 @@ def ocr_weak(figures: dict) -> list[str]:
 
 
 def speech_headline(figures: dict) -> list[tuple[str, str, str]]:
+    on = f"{figures['speech.utterances']} utterances of espeak-ng; recordings of people"
     return [
         (
             f"Speech, words wrong (WER), {variant}",
-            f"{len(load('speech').SENTENCES)} utterances of espeak-ng; recordings of people",
-            f"{of['synthetic']:.1f} %; {of['people']:.1f} %",
+            on,
+            f"{percent(figures[f'speech.{variant}.synthetic'])}; {percent(figures[f'speech.{variant}.people'])}",
         )
-        for variant, of in figures.items()
+        for variant in VARIANTS
     ]
 
 
 def speech_weak(figures: dict) -> list[str]:
-    listed = ", ".join(f"{variant} {of['noise 10 dB']:.1f} %" for variant, of in figures.items())
+    listed = ", ".join(f"{variant} {percent(figures[f'speech.{variant}.noise 10 dB'])}" for variant in VARIANTS)
     return [
         f"Speech under white noise 10 dB below the voice: {listed} of the words wrong. Two recordings of people are "
         "too few to say more than that it works; accents, several speakers and other languages are not measured."
@@ -190,7 +205,8 @@ def measure(name: str, assets: Path, work: Path) -> None:
     print(f"{name} took {time.monotonic() - started:.0f} s", flush=True)
 
 
-def compose(work: Path) -> str:
+def measured(work: Path) -> tuple[dict[str, dict], list[str]]:
+    """What was measured with the models as they are now, by section, and the sections that were not."""
     kept, missing = {}, []
     for name, section in SECTIONS.items():
         path = work / f"{name}.json"
@@ -199,11 +215,37 @@ def compose(work: Path) -> str:
             kept[name] = found
         else:
             missing.append(name)
+    return kept, missing
+
+
+def below(figures: dict[str, float]) -> list[str]:
+    """The figures that miss their floors, each with it."""
+    floors = tomllib.loads(FLOORS.read_text(encoding="utf-8"))
+    low = [f"{name} is {figures[name]:.4f}, at least {least}" for name, least in floors["least"].items()
+           if figures[name] < least]
+    high = [f"{name} is {figures[name]:.4f}, at most {most}" for name, most in floors["most"].items()
+            if figures[name] > most]
+    return low + high
+
+
+def lasting(figures: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in figures.items() if NOT_KEPT not in name}
+
+
+def of_row(title: str, models: dict[str, str]) -> str:
+    """The models that a row is of: the section's, or that of the row's variant; a cascade is none of ours."""
+    variant = title.rsplit(", ", 1)[-1]
+    if "Haar" in title:
+        return "–"
+    chosen = {name: version for name, version in models.items() if variant not in VARIANTS or name.endswith(variant)}
+    return ", ".join(f"`{model}@{version}`" for model, version in chosen.items())
+
+
+def compose(kept: dict[str, dict], missing: list[str]) -> str:
     rows, weak = [], []
     for name, found in kept.items():
-        models = ", ".join(f"{model}@{version}" for model, version in found["models"].items())
         headline = SECTIONS[name].headline(found["figures"])
-        rows += [(*row, "–" if "Haar" in row[0] else f"`{models}`") for row in headline]
+        rows += [(*row, of_row(row[0], found["models"])) for row in headline]
         weak += SECTIONS[name].weaknesses(found["figures"])
     lines = [
         "# What the models are worth",
@@ -233,7 +275,14 @@ def main() -> None:
     options = parser.parse_args()
     for name in [options.only] if options.only else SECTIONS:
         measure(name, options.assets.resolve(), options.work.resolve())
-    OUTPUT.write_text(compose(options.work), encoding="utf-8")
+    kept, missing = measured(options.work)
+    OUTPUT.write_text(compose(kept, missing), encoding="utf-8")
+    figures = {name: {"models": found["models"], "figures": lasting(found["figures"])} for name, found in kept.items()}
+    FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if missing:
+        raise SystemExit(f"not measured with the models as they are now: {', '.join(missing)}")
+    if misses := below({name: value for found in kept.values() for name, value in found["figures"].items()}):
+        raise SystemExit("below the floors of models/evaluate/floors.toml: " + "; ".join(misses))
 
 
 if __name__ == "__main__":

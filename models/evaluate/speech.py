@@ -178,9 +178,9 @@ def transcribe(sounds: list[Sound], assets: Path, variant: str) -> list[dict]:
 
 
 def rate(pairs: list[tuple[Sound, dict]]) -> float:
-    """The word error rate, in percent."""
+    """The word error rate, a share of 1."""
     wrong = sum(errors(words(sound.text), words(said(line))) for sound, line in pairs)
-    return 100 * wrong / sum(len(words(sound.text)) for sound, _ in pairs)
+    return wrong / sum(len(words(sound.text)) for sound, _ in pairs)
 
 
 def said(line: dict) -> str:
@@ -203,8 +203,8 @@ def figures(sounds: list[Sound], lines: list[dict]) -> dict[str, float]:
     return made | {"real-time factor": spent / sum(line["transcript"]["duration"] for line in lines)}
 
 
-def section(assets: Path, folder: Path) -> tuple[str, dict[str, dict[str, float]]]:
-    """A section for QUALITY.md, and the figures by variant."""
+def section(assets: Path, folder: Path) -> tuple[str, dict[str, float]]:
+    """The section as Markdown, and its figures by name, shares of 1."""
     sounds = speak(folder, assets)
     made = {}
     for variant in VARIANTS:
@@ -217,7 +217,7 @@ def section(assets: Path, folder: Path) -> tuple[str, dict[str, dict[str, float]
     spoken = sum(not sound.human for sound in sounds)
     rows = [[name, *(made[variant][name] for variant in VARIANTS)] for name in made[VARIANTS[0]]]
     table = "\n".join(
-        f"| {name} | " + " | ".join(f"{value:.2f}" if "factor" in name else f"{value:.1f} %" for value in values) + " |"
+        f"| {name} | " + " | ".join(f"{value:.2f}" if "factor" in name else f"{value:.1%}" for value in values) + " |"
         for name, *values in rows
     )
     text = f"""## Speech: Whisper {" and ".join(VARIANTS)}, int8
@@ -232,7 +232,8 @@ sound of some seconds takes as long to hear as one of 30.
 | --- |{" --- |" * len(VARIANTS)}
 {table}
 """
-    return text, made
+    named = {f"speech.{variant}.{name}": value for variant, of in made.items() for name, value in of.items()}
+    return text, named | {"speech.utterances": spoken}
 
 
 def main() -> None:

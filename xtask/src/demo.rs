@@ -1,14 +1,16 @@
-//! `cargo xtask demo`: one sentence and one photograph through the whole path, from HTTP to answer.
+//! `cargo xtask demo`: a task of each type through the whole path, from HTTP to answer.
+
+mod examples;
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use self::examples::Example;
 use crate::http::Client;
+use crate::llm::Provider;
 use crate::models;
 use crate::stack::{self, DEFAULT_NAME, Options, Place};
 use crate::{interrupt, paths};
@@ -16,24 +18,26 @@ use crate::{interrupt, paths};
 /// The stack that the demo starts for itself.
 const NAME: &str = "demo";
 
-const SENTENCE: &str = "I loved every minute of it: warm, funny and beautifully played.";
+/// What a task that needs a language model fails with on a stack that has none.
+const NOT_CONFIGURED: &str = "provider_not_configured";
 
-/// From the assets' test data: Eileen Collins, photographed by NASA.
-const PHOTOGRAPH: &str = "testdata/astronaut.png";
-
-/// Far above what either task takes.
+/// Far above what any of them takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub(crate) fn run(auth: bool, keep: bool) -> Result<()> {
+/// The widest that an input or an answer is shown.
+const CELL: usize = 56;
+
+pub(crate) fn run(auth: bool, llm: Option<Provider>, keep: bool) -> Result<()> {
     let options = Options {
         auth,
+        llm,
         ..Options::default()
     };
     if keep {
         let place = stack::up(DEFAULT_NAME, &options)?;
         show(&place)?;
         println!("\nThe stack stays up: `{}` stops it.", place.down_command());
-    } else if let Some(place) = stack::running(DEFAULT_NAME, auth)? {
+    } else if let Some(place) = stack::running(DEFAULT_NAME, &options)? {
         eprintln!("- using the stack that `cargo xtask up` started");
         show(&place)?;
         println!("\nThe stack stays up: `{}` stops it.", place.down_command());
@@ -55,42 +59,17 @@ fn show(place: &Place) -> Result<()> {
     };
     let url = setting("AI_MESH_URL")?;
     let client = Client::new(url, setting("AI_MESH_TOKEN")?);
-    let photograph = models::ensure()?.join(PHOTOGRAPH);
-    let image = fs::read(&photograph).with_context(|| format!("can't read {}", paths::shown(&photograph)))?;
-
-    println!("\nsentiment of \"{SENTENCE}\"");
-    let text = json!({"type": "sentiment", "input": {"text": SENTENCE}});
-    let answer = timed(&client, &text)?;
-    println!(
-        "  {} with score {:.3}",
-        word(&answer.result, "label")?,
-        number(&answer.result, "score")?
-    );
-    answer.print_times();
-
-    println!(
-        "\nface_detection in {} ({} kB)",
-        paths::shown(&photograph),
-        image.len() / 1000
-    );
-    let picture = json!({"type": "face_detection", "input": {"image": STANDARD.encode(&image)}});
-    let answer = timed(&client, &picture)?;
-    println!("  count {}", number(&answer.result, "count")?);
-    for face in answer.result["faces"]
-        .as_array()
-        .context("the result has no faces")?
-    {
-        let bounds = &face["box"];
-        println!(
-            "  box x {:.0} y {:.0} width {:.0} height {:.0} pixels, score {:.3}",
-            number(bounds, "x")?,
-            number(bounds, "y")?,
-            number(bounds, "width")?,
-            number(bounds, "height")?,
-            number(face, "score")?
-        );
+    println!("\n{}", Row::HEADER);
+    let mut needs_model = false;
+    for example in examples::all(&models::ensure()?)? {
+        let row = Row::of(&client, &example)?;
+        needs_model |= row.answer.contains(NOT_CONFIGURED);
+        println!("{}", row.line());
     }
-    answer.print_times();
+    println!("\nfirst: from submit to answer, starting what must start; again: sent once more.");
+    if needs_model {
+        println!("A language model is needed for some: `cargo xtask demo --llm` brings a small one.");
+    }
 
     println!("\nAPI       {url}/v1/tasks");
     println!("health    {url}/health");
@@ -101,40 +80,74 @@ fn show(place: &Place) -> Result<()> {
     Ok(())
 }
 
-struct Answer {
-    result: Value,
+/// A line of the table.
+struct Row {
+    task_type: &'static str,
+    of: String,
+    answer: String,
     first: Duration,
-    second: Duration,
+    again: Duration,
 }
 
-impl Answer {
-    fn print_times(&self) {
-        let (first, second) = (self.first.as_millis(), self.second.as_millis());
-        println!("  from submit to answer: {first} ms; sent once more: {second} ms");
+impl Row {
+    const HEADER: &'static str = "| type | of | answer | first | again |\n| --- | --- | --- | ---: | ---: |";
+
+    /// Runs the task twice: the first run may have to start its functions, the second finds them warm.
+    fn of(client: &Client, example: &Example) -> Result<Self> {
+        let (task, first) = submit(client, example)?;
+        let (_, again) = submit(client, example)?;
+        let answer = match word(&task, "status")? {
+            "completed" => (example.answer)(&task["result"])
+                .with_context(|| format!("{} answered {}", example.task_type, task["result"]))?,
+            // No model is set up, or a small one is out of its depth.
+            "failed" if example.asks_language_model => {
+                format!("failed: {}", word(&task["error"], "code")?)
+            }
+            status => bail!("the {} task is {status}: {}", example.task_type, task["error"]),
+        };
+        Ok(Self {
+            task_type: example.task_type,
+            of: short(&example.of),
+            answer: short(&answer),
+            first,
+            again,
+        })
+    }
+
+    fn line(&self) -> String {
+        let (first, again) = (self.first.as_millis(), self.again.as_millis());
+        format!(
+            "| {} | {} | {} | {first} ms | {again} ms |",
+            self.task_type, self.of, self.answer
+        )
     }
 }
 
-/// Runs the task twice: the first run may have to start its functions, the second finds them warm.
-fn timed(client: &Client, task: &Value) -> Result<Answer> {
-    let (result, first) = submit(client, task)?;
-    let (_, second) = submit(client, task)?;
-    Ok(Answer {
-        result,
-        first,
-        second,
-    })
+/// In one line of a table, cut where it is too long for it.
+fn short(text: &str) -> String {
+    let line = text
+        .replace('|', "/")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    if line.chars().count() <= CELL {
+        return line;
+    }
+    let cut: String = line.chars().take(CELL - 3).collect();
+    format!("{}...", cut.trim_end())
 }
 
-fn submit(client: &Client, task: &Value) -> Result<(Value, Duration)> {
+/// The task once it is final, and how long that took.
+fn submit(client: &Client, example: &Example) -> Result<(Value, Duration)> {
     let started = Instant::now();
-    let accepted = client.post("/v1/tasks", task)?;
+    let task = json!({"type": example.task_type, "input": example.input});
+    let accepted = client.post("/v1/tasks", &task)?;
     let id = word(&accepted, "id")?.to_owned();
     loop {
         interrupt::check()?;
-        let mut task = client.get(&format!("/v1/tasks/{id}?wait=20"))?;
+        let task = client.get(&format!("/v1/tasks/{id}?wait=20"))?;
         match word(&task, "status")? {
-            "completed" => return Ok((task["result"].take(), started.elapsed())),
-            "failed" => bail!("the task {id} failed: {}", task["error"]),
+            "completed" | "failed" | "cancelled" => return Ok((task, started.elapsed())),
             status if started.elapsed() > PATIENCE => {
                 bail!("the task {id} is still {status} after {PATIENCE:?}; `cargo xtask logs` may tell why")
             }
@@ -149,8 +162,14 @@ fn word<'a>(value: &'a Value, name: &str) -> Result<&'a str> {
         .with_context(|| format!("the answer has no {name}: {value}"))
 }
 
-fn number(value: &Value, name: &str) -> Result<f64> {
-    value[name]
-        .as_f64()
-        .with_context(|| format!("the answer has no {name}: {value}"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_one_line_of_the_table_and_not_too_wide() {
+        assert_eq!(short("a\n b|c"), "a b/c");
+        let long = short(&"ä ".repeat(100));
+        assert!(long.chars().count() <= CELL && long.ends_with("ä..."), "{long}");
+    }
 }

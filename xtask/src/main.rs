@@ -48,11 +48,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Starts a local stack, submits a sentence and a photograph, prints what the models found, and stops the stack
+    /// Starts a local stack, submits a task of each type, prints what the models found, and stops the stack
     Demo {
         /// Enforce signatures and IAM policies, as AWS does
         #[arg(long)]
         auth: bool,
+        /// With a small language model on this machine, as `up` has it
+        #[arg(long, value_name = "PROVIDER", num_args = 0..=1, require_equals = true, default_missing_value = "openai")]
+        llm: Option<Provider>,
         /// Leave the stack up
         #[arg(long)]
         keep: bool,
@@ -143,7 +146,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Demo { auth, keep } => demo::run(auth, keep),
+        Command::Demo { auth, llm, keep } => demo::run(auth, llm, keep),
         Command::Up {
             name,
             auth,

@@ -16,8 +16,8 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 pub use error::ImageError;
 
-/// The largest file, in bytes (20 MiB).
-pub const MAX_BYTES: usize = 20 * 1024 * 1024;
+/// The largest file, in bytes (50 MiB).
+pub const MAX_BYTES: usize = 50 * 1024 * 1024;
 /// The longest side, in pixels.
 pub const MAX_SIDE: u32 = 16_384;
 /// The most pixels: enough for the 48 and 50 megapixel cameras of phones.

@@ -81,12 +81,14 @@ pub(crate) fn attached(name: &str, options: &Options) -> Result<Attached> {
 }
 
 /// The stack of that name, if it is up and well.
-pub(crate) fn running(name: &str, auth: bool) -> Result<Option<Place>> {
+pub(crate) fn running(name: &str, options: &Options) -> Result<Option<Place>> {
     let place = Place::named(name)?;
     let state = healthy(&place)?;
-    Ok(state
-        .filter(|state| state.auth == auth && !state.faults)
-        .map(|_| place))
+    let suits = state.is_some_and(|state| {
+        let llm = state.llm.map(|llm| llm.provider);
+        state.auth == options.auth && !state.faults && (options.llm.is_none() || llm == options.llm)
+    });
+    Ok(suits.then_some(place))
 }
 
 /// Stops the stack and removes its state. Nothing to stop is no error.
