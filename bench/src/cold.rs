@@ -5,17 +5,19 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use mesh_task::{Modality, Payload, Size, Task, TaskDraft, TaskId, TaskType, Tenant};
-use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::host::{Host, Seen, object_payload};
+use crate::cases::{self, Case, TEXT};
+use crate::host::{Host, Seen};
 use crate::{Args, median};
 
 /// Enough for a steady median; the first fills the page cache and does not count.
 const RUNS: usize = 15;
-const TEXT: &str = "What a delightful little machine.";
+/// Memory hardly differs from run to run.
+const LARGE_RUNS: usize = 1;
+/// What the Python process is compared with.
+const PEER_OF: &str = "text-worker: sentiment";
 
 struct Cold {
     milliseconds: f64,
@@ -23,41 +25,41 @@ struct Cold {
 }
 
 pub(crate) async fn report(args: &Args) -> Result<()> {
-    let image =
-        std::fs::read(args.assets.join("testdata/astronaut.png")).context("testdata/astronaut.png")?;
-    let text = Payload::Inline(json!({ "text": TEXT }));
-    let (mut api, mut texts, mut images, mut python) = (vec![], vec![], vec![], vec![]);
-    for _ in 0..=RUNS {
-        api.push(function(&args.artifacts.join("ApiFunction"), None).await?);
-        let task = task(TaskType::Sentiment, Modality::Text, text.clone());
-        texts.push(
-            function(
-                &args.artifacts.join("TextWorkerFunction"),
-                Some((task, Vec::new())),
-            )
-            .await?,
-        );
-        let task = self::task(TaskType::FaceDetection, Modality::Image, object_payload(&image));
-        images.push(
-            function(
-                &args.artifacts.join("ImageWorkerFunction"),
-                Some((task, image.clone())),
-            )
-            .await?,
-        );
-        python.push(peer(args).await?);
+    let cases = cases::first(args)?;
+    let mut runs: Vec<Vec<Cold>> = cases.iter().map(|_| Vec::new()).collect();
+    let mut python = Vec::new();
+    // They take turns, so that all meet the machine's moods.
+    for round in 0..=RUNS {
+        for (case, runs) in cases.iter().zip(&mut runs) {
+            let cold = function(args, case).await?;
+            runs.extend((round > 0).then_some(cold));
+        }
+        let cold = peer(args).await?;
+        python.extend((round > 0).then_some(cold));
     }
-    println!("cold start (median of {RUNS})                      ms   peak MiB");
-    let [api, texts, images, python] = [api, texts, images, python].map(|runs| summary(&runs[1..]));
-    line("api: process start to first next", &api);
-    line("text-worker: process start to first answer", &texts);
-    line("image-worker: process start to first answer", &images);
-    line("Python onnxruntime: process start to first text", &python);
-    println!(
-        "text-worker beside Python: {:.2} of the time, {:.2} of the memory\n",
-        texts.milliseconds / python.milliseconds,
-        texts.mebibytes / python.mebibytes
-    );
+    println!("cold start to the first answer (median of {RUNS})      ms   peak MiB");
+    let python = summary(&python);
+    for (case, runs) in cases.iter().zip(&runs) {
+        let cold = summary(runs);
+        line(case.name, &cold);
+        if case.name == PEER_OF {
+            line("Python onnxruntime: the same text", &python);
+            let (time, memory) = (
+                cold.milliseconds / python.milliseconds,
+                cold.mebibytes / python.mebibytes,
+            );
+            println!("  beside Python: {time:.2} of the time, {memory:.2} of the memory");
+        }
+    }
+    println!("\nthe largest that is taken                          ms   peak MiB");
+    for case in cases::largest(args)? {
+        let mut runs = Vec::new();
+        for _ in 0..LARGE_RUNS {
+            runs.push(function(args, &case).await?);
+        }
+        line(case.name, &summary(&runs));
+    }
+    println!();
     Ok(())
 }
 
@@ -72,32 +74,18 @@ fn summary(runs: &[Cold]) -> Cold {
     }
 }
 
-fn task(task_type: TaskType, modality: Modality, payload: Payload) -> Task {
-    let now = jiff::Timestamp::now();
-    let draft = TaskDraft {
-        id: TaskId::generate(),
-        tenant: Tenant::first(),
-        task_type,
-        modality,
-        size: Size::Small,
-        payload,
-        metadata: [].into(),
-        max_attempts: 3,
-        timeout_seconds: None,
-    };
-    Task::new(draft, now, now)
-}
-
-/// Starts a function in its own folder with nothing but its settings. With a task it is measured up to the task's
-/// answer, without one up to the first `next`.
-async fn function(folder: &Path, task: Option<(Task, Vec<u8>)>) -> Result<Cold> {
-    let answers = task.is_some();
-    let mut host = Host::start(task).await?;
+/// Starts a function in its own folder with nothing but its settings. With work it is measured up to its answer,
+/// without any up to the first `next`.
+async fn function(args: &Args, case: &Case) -> Result<Cold> {
+    let folder = args.artifacts.join(case.function);
+    let answers = case.work.is_some();
+    let mut host = Host::start(case.work.clone()).await?;
     let start = Instant::now();
     let mut child = Command::new(folder.join("bootstrap"))
-        .current_dir(folder)
+        .current_dir(&folder)
         .env_clear()
-        .envs(settings(&host, folder))
+        .envs(settings(&host, &folder))
+        .env("SPEECH_MODEL", case.speech_model)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -155,6 +143,15 @@ fn settings(host: &Host, folder: &Path) -> Vec<(&'static str, String)> {
         ("ORT_DISABLE_TELEMETRY", text("1")),
         ("RETRY_BASE_SECONDS", text("1")),
         ("RETRY_CAP_SECONDS", text("1")),
+        ("LEASE_SECONDS", text("30")),
+        ("DUE_AFTER_SECONDS", text("60")),
+        ("LANGUAGE_PROVIDER", text("none")),
+        ("LANGUAGE_MODEL", String::new()),
+        ("LANGUAGE_BASE_URL", String::new()),
+        ("LANGUAGE_API_KEY_SECRET", String::new()),
+        ("LANGUAGE_TIMEOUT_SECONDS", text("45")),
+        ("LANGUAGE_MAX_TEXT_CHARS", text("24000")),
+        ("LANGUAGE_MAX_OUTPUT_TOKENS", text("2048")),
         ("LOG_LEVEL", text("error")),
     ]
 }

@@ -11,11 +11,12 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use mesh_task::{ObjectRef, Payload, Task};
+use mesh_task::Task;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+
+use crate::cases::Work;
 
 /// What the function did, and when.
 #[derive(Debug)]
@@ -50,12 +51,12 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Listens on loopback. With a task its message is the event; without one there is none.
-    pub(crate) async fn start(task: Option<(Task, Vec<u8>)>) -> Result<Self> {
+    /// Listens on loopback. With work its task's message is the event; without, there is none.
+    pub(crate) async fn start(work: Option<Work>) -> Result<Self> {
         let (sender, seen) = mpsc::unbounded_channel();
-        let (event, item, object) = match task {
+        let (event, item, object) = match work {
             None => (None, Value::Null, Vec::new()),
-            Some((task, object)) => (Some(event(&task)), claimed(&task), object),
+            Some(Work { task, object }) => (Some(event(&task)), claimed(&task), object),
         };
         let shared = Arc::new(Shared {
             event: Mutex::new(event),
@@ -85,8 +86,8 @@ impl Host {
 
     /// The next thing that the function does.
     pub(crate) async fn see(&mut self) -> Result<Seen> {
-        let seen = tokio::time::timeout(std::time::Duration::from_secs(30), self.seen.recv()).await;
-        seen.context("the function did nothing for 30 s")?
+        let seen = tokio::time::timeout(std::time::Duration::from_secs(60), self.seen.recv()).await;
+        seen.context("the function did nothing for 60 s")?
             .context("the host is gone")
     }
 }
@@ -129,20 +130,6 @@ fn claimed(task: &Task) -> Value {
     attribute(&json!(task))["M"].take()
 }
 
-/// Points the task at the object that [`Host`] serves.
-pub(crate) fn object_payload(object: &[u8]) -> Payload {
-    Payload::Object {
-        object: ObjectRef {
-            key: "bench".to_owned(),
-            etag: "\"bench\"".to_owned(),
-            sha256: hex::encode(Sha256::digest(object)),
-            bytes: object.len() as u64,
-            content_type: "image/png".to_owned(),
-        },
-        parameters: serde_json::Map::new(),
-    }
-}
-
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
     let event = shared
         .event
@@ -153,8 +140,8 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
     let Some(event) = event else {
         return std::future::pending().await;
     };
-    let minute = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
-    let deadline = minute
+    let end = std::time::SystemTime::now() + std::time::Duration::from_secs(600);
+    let deadline = end
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |time| time.as_millis());
     let headers = [

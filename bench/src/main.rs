@@ -1,13 +1,14 @@
 //! What a cold start costs and how many texts a second one thread classifies, beside Python's onnxruntime in the same
 //! run: machines are noisy, so only the ratios of one run mean anything. `cargo xtask bench` calls it.
 
+mod cases;
 mod cold;
 mod host;
 mod throughput;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 
 /// Where things are; `cargo xtask bench` knows.
@@ -28,6 +29,12 @@ struct Args {
 }
 
 impl Args {
+    /// A file of the assets' test data.
+    fn testdata(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.assets.join("testdata").join(name);
+        std::fs::read(&path).with_context(|| format!("{} can't be read", path.display()))
+    }
+
     /// A function is started in a folder of its own, where relative paths would mean others.
     fn absolute(self) -> std::io::Result<Self> {
         Ok(Self {
