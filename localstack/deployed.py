@@ -20,17 +20,23 @@ class Deployed:
         standing = stack.find(name)
         if standing is None:
             raise Failure(f"there is no stack {name}: deploy it first")
-        self.template = template
         self.name = name
         self.stack_parameters = {
             parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in standing.get("Parameters", [])
         }
         self.parameters = self.stack_parameters if given is None else parameter_values(template, given)
         self.ids = stack.resources(name)
-        missing = sorted(set(template["Resources"]) - set(self.ids))
+        self._resolver = Resolver(template, self.parameters, self._reference, self.attribute)
+        # Without those that the parameters leave out.
+        wanted = {
+            logical_id: resource
+            for logical_id, resource in template["Resources"].items()
+            if "Condition" not in resource or self._resolver.condition(resource["Condition"])
+        }
+        self.template = {**template, "Resources": wanted}
+        missing = sorted(set(wanted) - set(self.ids))
         if missing:
             raise Failure(f"the stack {name} lacks {', '.join(missing)}: deploy the template anew")
-        self._resolver = Resolver(template, self.parameters, self._reference, self.attribute)
 
     def of_type(self, kind: str) -> list[str]:
         return [name for name, resource in self.template["Resources"].items() if resource["Type"] == kind]

@@ -22,10 +22,13 @@ def function(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     if reserved is not None:
         actual["ReservedConcurrentExecutions"] = reserved
     pages = client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=name)
+    # Those that the template names as resources of their own are read as such.
+    others = {deployed.ids[mapping] for mapping in deployed.of_type("AWS::Lambda::EventSourceMapping")}
     queues = [
         {**mapping, "Queue": mapping["EventSourceArn"], "Enabled": mapping["State"] in ("Enabled", "Enabling")}
         for page in pages
         for mapping in page["EventSourceMappings"]
+        if mapping["UUID"] not in others
     ]
     actual["Events"] = queues + _schedules(actual["FunctionArn"])
     return actual
@@ -35,6 +38,14 @@ def _schedules(function_arn: str) -> list[dict[str, Any]]:
     names = client("events").list_rule_names_by_target(TargetArn=function_arn)["RuleNames"]
     rules = [client("events").describe_rule(Name=name) for name in names]
     return [{"Schedule": rule.get("ScheduleExpression"), "Enabled": rule["State"] == "ENABLED"} for rule in rules]
+
+
+def mapping(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    try:
+        actual = client("lambda").get_event_source_mapping(UUID=deployed.ids[logical_id])
+    except ClientError as error:
+        return absent(error, "ResourceNotFoundException")
+    return {**actual, "FunctionName": actual["FunctionArn"].rsplit(":", 1)[-1]}
 
 
 def permission(deployed: Deployed, logical_id: str) -> dict[str, Any]:
@@ -186,6 +197,7 @@ READERS = {
     "AWS::ApiGatewayV2::Stage": _of_api("get_stages", "StageName"),
     "AWS::DynamoDB::Table": table,
     "AWS::IAM::Role": role,
+    "AWS::Lambda::EventSourceMapping": mapping,
     "AWS::Lambda::Permission": permission,
     "AWS::Logs::LogGroup": log_group,
     "AWS::S3::Bucket": bucket,

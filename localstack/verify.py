@@ -103,20 +103,17 @@ def _invariants(deployed: Deployed) -> Iterator[Difference]:
     for name in deployed.of_type(_FUNCTION):
         properties = deployed.properties(name)
         concurrency = 0
-        for event in properties.get("Events", {}).values():
-            if event["Type"] != "SQS":
-                continue
-            settings = event["Properties"]
-            concurrency += int(settings["ScalingConfig"]["MaximumConcurrency"])
-            queue = queues[settings["Queue"]]
+        for arn, limit in _queues_of(deployed, name):
+            concurrency += limit
+            queue = queues[arn]
             visibility = deployed.properties(queue)["VisibilityTimeout"]
             needed = VISIBILITY_FACTOR * int(properties["Timeout"])
             if int(visibility) != needed:
                 rule = f"{needed} ({VISIBILITY_FACTOR} times the {properties['Timeout']} s of {name})"
                 yield Difference(queue, "VisibilityTimeout", rule, str(visibility))
         reserved = properties.get("ReservedConcurrentExecutions")
-        if reserved is not None and int(reserved) != concurrency:
-            rule = f"{concurrency} (the sum of its queues' MaximumConcurrency)"
+        if reserved is not None and int(reserved) < concurrency:
+            rule = f"at least {concurrency} (the sum of its queues' MaximumConcurrency)"
             yield Difference(name, "ReservedConcurrentExecutions", rule, str(reserved))
     for name in deployed.of_type("AWS::ApiGatewayV2::Api"):
         written = [
@@ -128,6 +125,18 @@ def _invariants(deployed: Deployed) -> Iterator[Difference]:
         if len(running) != len(written):
             keys = ", ".join(sorted(route["RouteKey"] for route in running)) or "none"
             yield Difference(name, "Routes", f"{len(written)} routes", f"{len(running)} ({keys})")
+
+
+def _queues_of(deployed: Deployed, function: str) -> Iterator[tuple[str, int]]:
+    """The ARN of each queue that feeds the function, and how many of it the queue may start."""
+    for event in deployed.properties(function).get("Events", {}).values():
+        if event["Type"] == "SQS":
+            settings = event["Properties"]
+            yield settings["Queue"], int(settings["ScalingConfig"]["MaximumConcurrency"])
+    for name in deployed.of_type("AWS::Lambda::EventSourceMapping"):
+        settings = deployed.properties(name)
+        if settings["FunctionName"] == deployed.ids[function]:
+            yield settings["EventSourceArn"], int(settings["ScalingConfig"]["MaximumConcurrency"])
 
 
 def _compare(resource: str, path: str, expected: Any, actual: Any) -> Iterator[Difference]:

@@ -164,6 +164,7 @@ fn work(task_type: TaskType, input: Input) -> Work {
         task_type,
         modality,
         size: Size::Small,
+        priority: mesh_task::Priority::Normal,
         payload,
         metadata: [].into(),
         max_attempts: 3,

@@ -29,7 +29,7 @@ def bare(endpoint, artifacts):
     return deploy(
         "bare",
         artifacts,
-        ReservedConcurrency="on",
+        ReservedConcurrency="20",
         TextConcurrency="3",
         RetentionDays="7",
         UploadOrigin="https://app.example.com",
@@ -42,7 +42,7 @@ def test_what_is_dropped_is_found_and_mended(bare):
     assert verify.differences(bare) == []
 
     reserved = client("lambda").get_function_concurrency(FunctionName=bare.ids["TextWorkerFunction"])
-    assert reserved["ReservedConcurrentExecutions"] == 3
+    assert reserved["ReservedConcurrentExecutions"] == 20
     (cors,) = client("s3").get_bucket_cors(Bucket=bare.ids["PayloadBucket"])["CORSRules"]
     assert (cors["AllowedOrigins"], cors["AllowedMethods"]) == (["https://app.example.com"], ["PUT", "GET"])
     rules = client("s3").get_bucket_lifecycle_configuration(Bucket=bare.ids["PayloadBucket"])["Rules"]
@@ -54,7 +54,7 @@ def test_what_is_dropped_is_found_and_mended(bare):
 
 def test_a_message_reaches_its_worker_and_leaves_the_queue(running):
     """That every setting reads right is not yet that the queue is polled: the poller once failed on a limit's type."""
-    for queue in ("TextQueue", "ImageQueue", "AudioQueue", "LanguageQueue"):
+    for queue in ("TextQueue", "ImageQueue", "AudioQueue", "LanguageQueue", "TextLargeQueue", "ImageHighQueue"):
         url = running.ids[queue]
         client("sqs").send_message(QueueUrl=url, MessageBody="{}")
         deadline = time.monotonic() + 15
@@ -77,7 +77,7 @@ def test_mending_twice_changes_nothing(bare):
 
 def test_reserved_concurrency_goes_when_it_is_turned_off(bare, artifacts):
     fixups.apply(bare)
-    off = deploy("bare", artifacts, ReservedConcurrency="off")
+    off = deploy("bare", artifacts, ReservedConcurrency="0")
     fixups.apply(off)
     assert verify.differences(off) == []
 

@@ -45,8 +45,9 @@ def function_setting(running: Deployed, function: str, **changed):
 
 
 @contextlib.contextmanager
-def mapping_setting(running: Deployed, function: str, **changed):
-    mappings = client("lambda").list_event_source_mappings(FunctionName=running.ids[function])
+def mapping_setting(running: Deployed, function: str, queue: str, **changed):
+    arn = running.attribute(queue, "Arn")
+    mappings = client("lambda").list_event_source_mappings(FunctionName=running.ids[function], EventSourceArn=arn)
     (mapping,) = mappings["EventSourceMappings"]
     client("lambda").update_event_source_mapping(UUID=mapping["UUID"], **changed)
     try:
@@ -76,6 +77,7 @@ def test_a_parameter_the_stack_was_not_given_is_named(running):
     [
         ("TextQueue", "MessageRetentionPeriod", "60", "MessageRetentionPeriod"),
         ("ImageQueue", "ReceiveMessageWaitTimeSeconds", "0", "ReceiveMessageWaitTimeSeconds"),
+        ("AudioLowQueue", "MessageRetentionPeriod", "60", "MessageRetentionPeriod"),
         ("DeadLetterQueue", "SqsManagedSseEnabled", "false", "SqsManagedSseEnabled"),
         ("TextQueue", "VisibilityTimeout", "30", "VisibilityTimeout"),
     ],
@@ -128,8 +130,22 @@ def test_a_changed_variable_is_named(running):
     ],
 )
 def test_an_event_source_setting_is_named(running, changed, prop):
-    with mapping_setting(running, "ImageWorkerFunction", **changed):
+    with mapping_setting(running, "ImageWorkerFunction", "ImageQueue", **changed):
         names(running, "ImageWorkerFunction", prop)
+
+
+def test_a_setting_of_a_lane_s_event_source_is_named(running):
+    with mapping_setting(running, "ImageWorkerFunction", "ImageLargeQueue", BatchSize=10):
+        assert names(running, "ImageLargeMessages", "BatchSize").actual == "10"
+
+
+def test_lanes_that_are_off_are_not_there(endpoint, artifacts):
+    plain = deploy("plain", artifacts, LargeLanes="off", PriorityLanes="off")
+    assert verify.differences(plain) == []
+    assert not [name for name in plain.ids if name.endswith(("LargeQueue", "HighQueue", "LowQueue"))]
+    variables = plain.properties("ApiFunction")["Environment"]["Variables"]
+    lanes = {variables[f"TEXT_{lane}QUEUE_URL"] for lane in ("", "LARGE_", "HIGH_", "LOW_")}
+    assert lanes == {plain.ids["TextQueue"]}
 
 
 def test_a_schedule_that_is_off_is_named(running):
@@ -235,7 +251,8 @@ def test_the_code_that_should_run_is_compared(running):
 def test_a_visibility_timeout_that_is_not_six_times_the_workers_is_named(endpoint, artifacts):
     short = deploy("short", artifacts, WorkerTimeoutSeconds="10", VisibilityTimeoutSeconds="30")
     found = [one for one in verify.differences(short) if one.property == "VisibilityTimeout"]
-    assert [one.resource for one in found] == ["ImageQueue", "LanguageQueue", "TextQueue"]
+    lanes = [f"{worker}{lane}Queue" for worker in ("Image", "Language", "Text") for lane in ("", "High", "Large", "Low")]
+    assert sorted(one.resource for one in found) == sorted(lanes)
     assert found[0].expected.startswith("60 (6 times the 10 s")
 
 

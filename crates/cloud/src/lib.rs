@@ -22,7 +22,7 @@ pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Converse
 pub use client::sdk_config;
 pub use error::CloudError;
 pub use payloads::{Payloads, Pinned, ReadError, SignedUpload};
-pub use queue::{MAX_DELAY, Queue, Queues};
+pub use queue::{MAX_DELAY, Queue, Queues, WorkerQueues};
 #[cfg(feature = "secrets")]
 pub use secret::{Secret, secret};
 pub use setup::{SettingError, init_logging, patience, retry_policies, setting};

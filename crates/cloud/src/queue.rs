@@ -1,11 +1,12 @@
 //! A queue: the bell, never the truth. Any message may be lost, doubled or late.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
-use mesh_task::{Message, Modality};
+use mesh_task::{Lane, LaneKind, Message};
 
 use crate::{CloudError, SettingError, setting};
 
@@ -15,40 +16,104 @@ pub const MAX_DELAY: Duration = Duration::from_secs(900);
 /// The most messages that one SendMessageBatch takes.
 const SEND_BATCH: usize = 10;
 
-/// The queue of each worker.
+/// The queue of each lane.
 #[derive(Debug, Clone)]
 pub struct Queues {
-    text: Queue,
-    image: Queue,
-    audio: Queue,
-    language: Queue,
+    lanes: HashMap<Lane, Queue>,
+    first: Queue,
 }
 
 impl Queues {
+    /// Those that the template names. Lanes that the stack leaves out have the queue of another's.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn from_settings(config: &SdkConfig) -> Result<Self, SettingError> {
+        let client = Client::new(config);
+        let queue = |lane: Lane| {
+            let url = setting(&lane_setting(&lane.modality.as_str().to_uppercase(), lane.kind))?;
+            Ok((lane, Queue::at(client.clone(), url)))
+        };
+        let lanes: HashMap<_, _> = Lane::all().map(queue).collect::<Result<_, _>>()?;
+        let first = setting("TEXT_QUEUE_URL").map(|url| Queue::at(client, url))?;
+        Ok(Self { lanes, first })
+    }
+
+    /// That of the lane.
+    #[must_use]
+    pub fn of(&self, lane: Lane) -> &Queue {
+        // Every lane is there.
+        self.lanes.get(&lane).unwrap_or(&self.first)
+    }
+
+    /// Makes the connection that all of them share, being at one host.
+    pub async fn warm(&self) {
+        self.first.warm().await;
+    }
+
+    /// Rings for many tasks, each in its lane, and answers with the messages that were not taken.
+    pub async fn send_all(
+        &self,
+        messages: impl IntoIterator<Item = (Lane, Message, Duration)>,
+    ) -> Vec<Message> {
+        let mut lanes: HashMap<Lane, Vec<_>> = HashMap::new();
+        for (lane, message, delay) in messages {
+            lanes.entry(lane).or_default().push((message, delay));
+        }
+        let mut left = Vec::new();
+        for (lane, messages) in lanes {
+            left.append(&mut self.of(lane).send_all(messages).await);
+        }
+        left
+    }
+}
+
+/// The queues of one worker, known by their names: a batch says which it came from.
+#[derive(Debug)]
+pub struct WorkerQueues {
+    queues: Vec<Queue>,
+    small: Queue,
+}
+
+impl WorkerQueues {
     /// Those that the template names.
     ///
     /// # Errors
     /// When one is missing.
     pub fn from_settings(config: &SdkConfig) -> Result<Self, SettingError> {
-        let queue = |name| setting(name).map(|url| Queue::new(config, url));
+        let client = Client::new(config);
+        let queue = |kind| setting(&lane_setting("", kind)).map(|url| Queue::at(client.clone(), url));
         Ok(Self {
-            text: queue("TEXT_QUEUE_URL")?,
-            image: queue("IMAGE_QUEUE_URL")?,
-            audio: queue("AUDIO_QUEUE_URL")?,
-            language: queue("LANGUAGE_QUEUE_URL")?,
+            queues: LaneKind::ALL.into_iter().map(queue).collect::<Result<_, _>>()?,
+            small: queue(LaneKind::Small)?,
         })
     }
 
-    /// That of the worker which runs such tasks.
+    /// The queue of that name; of one that is not known, the lane that every stack has.
     #[must_use]
-    pub const fn of(&self, modality: Modality) -> &Queue {
-        match modality {
-            Modality::Text => &self.text,
-            Modality::Image => &self.image,
-            Modality::Audio => &self.audio,
-            Modality::Language => &self.language,
-        }
+    pub fn named(&self, name: &str) -> &Queue {
+        let found = self.queues.iter().find(|queue| queue.name() == name);
+        found.unwrap_or(&self.small)
     }
+
+    /// Makes the connection that all of them share.
+    pub async fn warm(&self) {
+        self.small.warm().await;
+    }
+}
+
+/// The name of a lane's setting: `TEXT_QUEUE_URL` for the small one, which every stack has, `TEXT_LARGE_QUEUE_URL`.
+fn lane_setting(worker: &str, kind: LaneKind) -> String {
+    let lane = match kind {
+        LaneKind::Small => String::new(),
+        kind => kind.as_str().to_uppercase(),
+    };
+    let words = [worker, &lane, "QUEUE_URL"];
+    words
+        .into_iter()
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join("_")
 }
 
 /// One SQS queue.
@@ -59,13 +124,14 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The queue at that address.
+    const fn at(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// Its name: the last part of its address, and of its ARN.
     #[must_use]
-    pub fn new(config: &SdkConfig, url: String) -> Self {
-        Self {
-            client: Client::new(config),
-            url,
-        }
+    pub fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
     }
 
     /// Rings for a task, after a delay of at most [`MAX_DELAY`] (longer ones are cut to it).
@@ -87,7 +153,7 @@ impl Queue {
     }
 
     /// Rings for many tasks, and answers with the messages that were not taken.
-    pub async fn send_all(&self, messages: Vec<(Message, Duration)>) -> Vec<Message> {
+    async fn send_all(&self, messages: Vec<(Message, Duration)>) -> Vec<Message> {
         let mut left = Vec::new();
         for chunk in messages.chunks(SEND_BATCH) {
             match self.send_chunk(chunk).await {
@@ -178,6 +244,14 @@ fn whole_seconds(delay: Duration) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_small_lane_has_the_worker_s_own_name() {
+        assert_eq!(lane_setting("TEXT", LaneKind::Small), "TEXT_QUEUE_URL");
+        assert_eq!(lane_setting("TEXT", LaneKind::High), "TEXT_HIGH_QUEUE_URL");
+        assert_eq!(lane_setting("", LaneKind::Small), "QUEUE_URL");
+        assert_eq!(lane_setting("", LaneKind::Large), "LARGE_QUEUE_URL");
+    }
 
     #[test]
     fn a_delay_is_rounded_up_and_bounded() {

@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 #[derive(Debug, thiserror::Error)]
 #[error("environment variable {name}: {why}; infra/template.yaml sets it")]
 pub struct SettingError {
-    name: &'static str,
+    name: String,
     why: String,
 }
 
@@ -19,13 +19,13 @@ pub struct SettingError {
 ///
 /// # Errors
 /// When it is missing or no `T`.
-pub fn setting<T: FromStr<Err: Display>>(name: &'static str) -> Result<T, SettingError> {
+pub fn setting<T: FromStr<Err: Display>>(name: &str) -> Result<T, SettingError> {
     let value = std::env::var(name).map_err(|error| SettingError {
-        name,
+        name: name.to_owned(),
         why: error.to_string(),
     })?;
     value.parse().map_err(|error: T::Err| SettingError {
-        name,
+        name: name.to_owned(),
         why: format!("{value:?}: {error}"),
     })
 }

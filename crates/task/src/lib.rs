@@ -7,6 +7,7 @@
 mod failure;
 mod id;
 mod input;
+mod lane;
 mod moves;
 mod output;
 mod overdue;
@@ -27,6 +28,7 @@ pub use input::{
     MAX_SUMMARY_SENTENCES, MAX_TEXT_BYTES, MAX_TEXTS, NewUpload, ObjectRef, Parameters, Payload, Size,
     StoredInput, Submitted, Summarize, Translate, UploadId, Uploaded,
 };
+pub use lane::{Lane, LaneKind, Priority};
 pub use moves::{CLOCK_MARGIN, ClaimRefusal, Claimant, Finished, StoredResult, cancel, claim};
 pub use output::{
     BoundingBox, Classification, Embeddings, Extraction, Face, FaceDetection, LabelScore, Line,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::input::object_fields;
-use crate::{InvalidInput, MAX_ATTEMPTS, Submitted, TaskType, UnknownTaskType};
+use crate::{InvalidInput, MAX_ATTEMPTS, Priority, Submitted, TaskType, UnknownTaskType};
 
 /// How many pairs of metadata a task may carry.
 pub const MAX_METADATA_PAIRS: usize = 10;
@@ -29,6 +29,8 @@ pub struct NewTask {
     pub input: Submitted,
     /// The client's own notes.
     pub metadata: Metadata,
+    /// How soon it is to run.
+    pub priority: Priority,
     /// How many attempts it may have, if the client says.
     pub max_attempts: Option<u32>,
     /// How long an attempt may run, in seconds, if the client says.
@@ -46,6 +48,8 @@ pub enum SubmissionRefusal {
     Input,
     /// `metadata`.
     Metadata,
+    /// `priority`.
+    Priority,
     /// `max_attempts` or `timeout_seconds`.
     Limits,
 }
@@ -90,6 +94,8 @@ struct Fields {
     #[serde(default)]
     metadata: Option<Value>,
     #[serde(default)]
+    priority: Option<Value>,
+    #[serde(default)]
     max_attempts: Option<Value>,
     #[serde(default)]
     timeout_seconds: Option<Value>,
@@ -102,7 +108,7 @@ impl NewTask {
     /// [`InvalidSubmission`] names the first part that is at fault.
     pub fn parse(body: Value) -> Result<Self, InvalidSubmission> {
         let fields: Fields = object_fields(body).map_err(|why| {
-            let shape = r#"send {"type": "...", "input": {...}}, and perhaps metadata, max_attempts, timeout_seconds"#;
+            let shape = r#"send {"type": "...", "input": {...}}, and perhaps metadata, priority, max_attempts, timeout_seconds"#;
             InvalidSubmission::new(
                 SubmissionRefusal::Shape,
                 format!("the body is no task: {why}; {shape}"),
@@ -110,6 +116,7 @@ impl NewTask {
         })?;
         let task_type = fields.task_type.parse()?;
         let metadata = metadata(fields.metadata)?;
+        let priority = priority(fields.priority)?;
         let max_attempts = whole("max_attempts", fields.max_attempts, MAX_ATTEMPTS)?;
         let timeout_seconds = whole("timeout_seconds", fields.timeout_seconds, MAX_TIMEOUT_SECONDS)?;
         let input = Submitted::parse(task_type, fields.input)?;
@@ -117,10 +124,24 @@ impl NewTask {
             task_type,
             input,
             metadata,
+            priority,
             max_attempts,
             timeout_seconds,
         })
     }
+}
+
+fn priority(given: Option<Value>) -> Result<Priority, InvalidSubmission> {
+    let Some(given) = given.filter(|given| !given.is_null()) else {
+        return Ok(Priority::default());
+    };
+    let names = Priority::ALL.map(Priority::as_str).join(", ");
+    serde_json::from_value(given).map_err(|_| {
+        InvalidSubmission::new(
+            SubmissionRefusal::Priority,
+            format!("priority must be one of {names}"),
+        )
+    })
 }
 
 /// A number from 1 to `most`, if it is given.

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Failure, Metadata, Modality, ObjectRef, Payload, Report, Size, TaskId, TaskResult, TaskType, Tenant,
+    Failure, Metadata, Modality, ObjectRef, Payload, Priority, Report, Size, TaskId, TaskResult, TaskType,
+    Tenant,
 };
 
 /// How many of its newest attempts a task remembers.
@@ -115,6 +116,9 @@ pub struct Task {
     pub modality: Modality,
     /// How much work it is.
     pub size: Size,
+    /// How soon it is to run.
+    #[serde(default)]
+    pub priority: Priority,
     /// Where it stands.
     pub status: Status,
     /// Its input, or where it lies.
@@ -189,6 +193,8 @@ pub struct TaskDraft {
     pub modality: Modality,
     /// How much work it is.
     pub size: Size,
+    /// How soon it is to run.
+    pub priority: Priority,
     /// Its input, or where it lies.
     pub payload: Payload,
     /// The client's own notes.
@@ -209,6 +215,7 @@ impl Task {
             task_type: draft.task_type,
             modality: draft.modality,
             size: draft.size,
+            priority: draft.priority,
             status: Status::Pending,
             payload: draft.payload,
             metadata: draft.metadata,

@@ -46,6 +46,17 @@ pub enum Modality {
 impl Modality {
     /// Every one of them.
     pub const ALL: [Self; 4] = [Self::Text, Self::Image, Self::Audio, Self::Language];
+
+    /// Its name in the table, in settings and in statistics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Image => "image",
+            Self::Audio => "audio",
+            Self::Language => "language",
+        }
+    }
 }
 
 impl TaskType {

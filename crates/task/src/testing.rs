@@ -19,6 +19,7 @@ pub(crate) fn task() -> Task {
         task_type: TaskType::Sentiment,
         modality: Modality::Text,
         size: Size::Small,
+        priority: crate::Priority::Normal,
         payload: Payload::Inline(json!({ "text": "fine" })),
         metadata: [].into(),
         max_attempts: 3,

@@ -123,6 +123,7 @@ impl World {
             task_type: TaskType::Sentiment,
             modality: Modality::Text,
             size: Size::Small,
+            priority: mesh_task::Priority::Normal,
             payload: Payload::Inline(serde_json::json!({ "text": "fine" })),
             metadata: [].into(),
             max_attempts: MAX_ATTEMPTS,

@@ -57,8 +57,9 @@ impl<R: Runner> Worker<R> {
         // Shown again at once, they take the shortest way to the dead-letter queue, where someone may see them.
         let handles = unreadable
             .iter()
-            .filter_map(|message| message.receipt_handle.as_deref());
-        join_all(handles.map(|receipt_handle| self.hide(receipt_handle, Duration::ZERO))).await;
+            .filter_map(|message| Some((&*message.queue, message.receipt_handle.as_deref()?)));
+        join_all(handles.map(|(queue, receipt_handle)| self.hide(queue, receipt_handle, Duration::ZERO)))
+            .await;
 
         let mut response = SqsBatchResponse::default();
         let kept = answers

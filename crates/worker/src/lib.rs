@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mesh_cloud::{Payloads, Queue, TaskTable, setting};
+use mesh_cloud::{Payloads, TaskTable, WorkerQueues, setting};
 use mesh_task::{Input, RetryPolicies, RunError, RunOutput, Task};
 
 pub use invocation::Invocation;
@@ -53,7 +53,7 @@ pub trait Runner: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Worker<R> {
     table: TaskTable,
-    queue: Queue,
+    queues: WorkerQueues,
     payloads: Payloads,
     policies: RetryPolicies,
     /// How long a claim holds. A task that runs for longer has it renewed.
@@ -88,7 +88,7 @@ where
     let loading = tokio::task::spawn_blocking(load);
     let config = mesh_cloud::sdk_config().await?;
     let table = TaskTable::new(&config, setting("TASKS_TABLE")?);
-    let queue = Queue::new(&config, setting("QUEUE_URL")?);
+    let queues = WorkerQueues::from_settings(&config)?;
     let payloads = Payloads::new(&config, setting("PAYLOAD_BUCKET")?);
     let policies = mesh_cloud::retry_policies()?;
     let lease = Duration::from_secs(setting("LEASE_SECONDS")?);
@@ -98,13 +98,13 @@ where
             payloads.warm().await;
         }
     };
-    tokio::join!(table.warm(), queue.warm(), warm_payloads);
+    tokio::join!(table.warm(), queues.warm(), warm_payloads);
     let runner = loading.await??;
     #[cfg(feature = "faults")]
     let runner = faults::Faulty::new(runner);
     let worker = Worker {
         table,
-        queue,
+        queues,
         payloads,
         policies,
         lease,

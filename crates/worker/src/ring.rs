@@ -12,6 +12,8 @@ pub(crate) struct Ring {
     pub(crate) message: Message,
     /// What the batch's answer names it by.
     pub(crate) message_id: String,
+    /// The name of the queue that it came from.
+    pub(crate) queue: String,
     /// What the queue names this delivery by.
     pub(crate) receipt_handle: String,
     /// How often it was delivered, this time included.
@@ -31,6 +33,7 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct Unreadable {
     pub(crate) message_id: String,
+    pub(crate) queue: String,
     pub(crate) receipt_handle: Option<String>,
 }
 
@@ -51,6 +54,8 @@ impl Rings {
         let mut seen = HashSet::new();
         for record in records {
             let message_id = record.message_id.unwrap_or_default();
+            let queue = record.event_source_arn.unwrap_or_default();
+            let queue = queue.rsplit(':').next().unwrap_or_default().to_owned();
             let message = record.body.as_deref().map(serde_json::from_str::<Message>);
             let (message, receipt_handle) = match (message, record.receipt_handle) {
                 (Some(Ok(message)), Some(receipt_handle)) => (message, receipt_handle),
@@ -61,6 +66,7 @@ impl Rings {
                     );
                     read.unreadable.push(Unreadable {
                         message_id,
+                        queue,
                         receipt_handle,
                     });
                     continue;
@@ -75,6 +81,7 @@ impl Rings {
                 read.rings.push(Ring {
                     message,
                     message_id,
+                    queue,
                     receipt_handle,
                     receives,
                 });

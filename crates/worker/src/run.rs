@@ -223,6 +223,7 @@ mod tests {
             task_type: TaskType::Sentiment,
             modality: Modality::Text,
             size: Size::Small,
+            priority: mesh_task::Priority::Normal,
             payload,
             metadata: [].into(),
             max_attempts: 3,

@@ -109,7 +109,7 @@ impl<R: Runner> Worker<R> {
         if ring.receives < self.max_receives {
             return Answer::Done;
         }
-        self.hide(&ring.receipt_handle, Duration::ZERO).await;
+        self.hide(&ring.queue, &ring.receipt_handle, Duration::ZERO).await;
         Answer::Keep
     }
 
@@ -117,10 +117,10 @@ impl<R: Runner> Worker<R> {
     /// for a dead letter, so a fresh message takes its place.
     pub(crate) async fn put_back(&self, ring: &Ring, delay: Duration) -> Answer {
         if ring.receives < self.max_receives {
-            self.hide(&ring.receipt_handle, delay).await;
+            self.hide(&ring.queue, &ring.receipt_handle, delay).await;
             return Answer::Keep;
         }
-        match self.queue.send(&ring.message, delay).await {
+        match self.queues.named(&ring.queue).send(&ring.message, delay).await {
             Ok(()) => Answer::Done,
             Err(error) => {
                 tracing::error!(task = %ring.message.id, %error, "a fresh message could not be sent; the old one is kept");
@@ -129,8 +129,8 @@ impl<R: Runner> Worker<R> {
         }
     }
 
-    pub(crate) async fn hide(&self, receipt_handle: &str, delay: Duration) {
-        if let Err(error) = self.queue.hide(receipt_handle, delay).await {
+    pub(crate) async fn hide(&self, queue: &str, receipt_handle: &str, delay: Duration) {
+        if let Err(error) = self.queues.named(queue).hide(receipt_handle, delay).await {
             tracing::warn!(%error, "a message keeps its visibility timeout");
         }
     }

@@ -1,7 +1,6 @@
 //! Dead letters: tasks whose attempts were all in vain. They are listed, and given new attempts.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use axum::{Extension, Json};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use mesh_cloud::Landed;
-use mesh_task::{Modality, SHARDS, Task, TaskId, TaskType, Tenant};
+use mesh_task::{SHARDS, Task, TaskId, TaskType, Tenant};
 use serde::{Deserialize, Serialize};
 
 use crate::app::Api;
@@ -144,17 +143,14 @@ async fn redrive_all(api: &Api, tasks: Vec<Task>) -> Result<Vec<TaskId>, Problem
         .await
         .map_err(|error| Problem::unavailable(&error))?;
     let mut redriven = Vec::new();
-    let mut messages: HashMap<Modality, Vec<_>> = HashMap::new();
+    let mut messages = Vec::new();
     for landed in landed {
         if let Landed::Yes(task) = landed {
             redriven.push(task.id);
-            let lane = messages.entry(task.modality).or_default();
-            lane.push((task.message(), Duration::ZERO));
+            messages.push((task.lane(), task.message(), Duration::ZERO));
         }
     }
-    for (modality, messages) in messages {
-        api.queues.of(modality).send_all(messages).await;
-    }
+    api.queues.send_all(messages).await;
     Ok(redriven)
 }
 

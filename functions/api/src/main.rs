@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use lambda_http::Error;
 use mesh_cloud::{Payloads, Queues, TaskTable, setting};
-use mesh_task::Modality;
 
 use crate::app::Api;
 use crate::auth::TokenHash;
@@ -32,8 +31,7 @@ async fn main() -> Result<(), Error> {
         patience: mesh_cloud::patience()?,
         retention: Duration::from_hours(24 * setting::<u64>("RETENTION_DAYS")?),
     };
-    // Lambda gives a starting environment more CPU than a running one: the handshakes are cheapest here. All queues are
-    // at one host, and so share a connection.
-    tokio::join!(api.table.warm(), api.queues.of(Modality::Text).warm());
+    // Lambda gives a starting environment more CPU than a running one: the handshakes are cheapest here.
+    tokio::join!(api.table.warm(), api.queues.warm());
     lambda_http::run(app::router(api)).await
 }

@@ -225,6 +225,7 @@ impl From<InvalidSubmission> for Problem {
             SubmissionRefusal::TaskType => ("unknown-task-type", "There is no such task type"),
             SubmissionRefusal::Input => ("invalid-input", "The input can't be used"),
             SubmissionRefusal::Limits => ("invalid-limits", "The limits can't be used"),
+            SubmissionRefusal::Priority => ("invalid-priority", "The priority can't be used"),
             SubmissionRefusal::Metadata => ("invalid-metadata", "The metadata can't be used"),
         };
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, slug, title, invalid.message)

@@ -78,6 +78,6 @@ impl Janitor {
     }
 
     async fn send(&self, task: &Task, delay: Duration) -> Result<(), CloudError> {
-        self.queues.of(task.modality).send(&task.message(), delay).await
+        self.queues.of(task.lane()).send(&task.message(), delay).await
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use mesh_cloud::{CloudError, Due};
-use mesh_task::{Message, Modality, SHARDS, Task};
+use mesh_task::{Lane, SHARDS, Task};
 use tokio::time::Instant;
 
 use crate::Janitor;
@@ -27,7 +27,7 @@ pub(crate) struct Done {
 }
 
 /// Which lanes have messages to see.
-type Backlogs = HashMap<Modality, bool>;
+type Backlogs = HashMap<Lane, bool>;
 
 impl Janitor {
     /// Tends what is due, the longest due first, until nothing is or the time is up: what is left then is still due at the
@@ -59,8 +59,8 @@ impl Janitor {
 
     async fn backlogs(&self) -> Result<Backlogs, CloudError> {
         let mut backlogs = Backlogs::new();
-        for modality in Modality::ALL {
-            backlogs.insert(modality, self.queues.of(modality).visible().await? > 0);
+        for lane in Lane::all() {
+            backlogs.insert(lane, self.queues.of(lane).visible().await? > 0);
         }
         Ok(backlogs)
     }
@@ -83,7 +83,7 @@ impl Janitor {
                 .map(|task| self.tend_overdue_task(task, backlogs, now)),
         )
         .await;
-        let mut messages: HashMap<Modality, Vec<(Message, Duration)>> = HashMap::new();
+        let mut messages = Vec::new();
         for (task, tended) in tasks.iter().zip(tended) {
             let message = match tended {
                 Ok(Tended::Quietly) => continue,
@@ -105,13 +105,10 @@ impl Janitor {
                     continue;
                 }
             };
-            let lane = messages.entry(task.modality).or_default();
-            lane.push((message, Duration::ZERO));
+            messages.push((task.lane(), message, Duration::ZERO));
         }
-        for (modality, messages) in messages {
-            for message in self.queues.of(modality).send_all(messages).await {
-                tracing::error!(task = %message.id, "a task could not be rung for; the next look will");
-            }
+        for message in self.queues.send_all(messages).await {
+            tracing::error!(task = %message.id, "a task could not be rung for; the next look will");
         }
         Ok(())
     }
@@ -126,7 +123,7 @@ impl Janitor {
         if task.due_at.is_none_or(|due_at| due_at > now) {
             return Ok(Tended::Quietly);
         }
-        let has_backlog = backlogs.get(&task.modality).copied().unwrap_or(false);
+        let has_backlog = backlogs.get(&task.lane()).copied().unwrap_or(false);
         self.tend(task, task.tending(has_backlog, self.patience, now), now)
             .await
     }

@@ -41,6 +41,7 @@ fn job(task_type: TaskType, input: Value) -> Job {
         task_type,
         modality: Modality::Language,
         size: Size::Small,
+        priority: mesh_task::Priority::Normal,
         payload: Payload::Inline(input),
         metadata: [].into(),
         max_attempts: 3,

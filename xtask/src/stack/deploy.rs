@@ -17,18 +17,6 @@ const REGION: &str = "us-east-1";
 /// The local cloud's root credentials: they open nothing but it.
 const CREDENTIALS: &str = "test";
 
-/// Which of the stack's outputs goes into stack.env under which name.
-const OUTPUTS: [(&str, &str); 8] = [
-    ("TASKS_TABLE", "TasksTable"),
-    ("PAYLOAD_BUCKET", "PayloadBucket"),
-    ("TEXT_QUEUE_URL", "TextQueueUrl"),
-    ("IMAGE_QUEUE_URL", "ImageQueueUrl"),
-    ("AUDIO_QUEUE_URL", "AudioQueueUrl"),
-    ("LANGUAGE_QUEUE_URL", "LanguageQueueUrl"),
-    ("DEAD_LETTER_QUEUE_URL", "DeadLetterQueueUrl"),
-    ("JANITOR_FUNCTION", "JanitorFunction"),
-];
-
 /// What localstack.deploy prints.
 #[derive(Debug, Deserialize)]
 pub(super) struct Deployed {
@@ -64,11 +52,7 @@ pub(super) fn run(
 }
 
 /// All that stack.env holds.
-pub(super) fn environment(
-    state: &State,
-    token: &str,
-    deployed: &Deployed,
-) -> Result<BTreeMap<String, String>> {
+pub(super) fn environment(state: &State, token: &str, deployed: &Deployed) -> BTreeMap<String, String> {
     let mut settings = aws(state);
     settings.insert("AI_MESH_URL".to_owned(), deployed.url.clone());
     settings.insert("AI_MESH_TOKEN".to_owned(), token.to_owned());
@@ -76,14 +60,21 @@ pub(super) fn environment(
         settings.insert("AI_MESH_LLM_URL".to_owned(), llm.base_url());
         settings.insert("AI_MESH_LLM_MODEL".to_owned(), MODEL.to_owned());
     }
-    for (variable, output) in OUTPUTS {
-        let value = deployed
-            .outputs
-            .get(output)
-            .with_context(|| format!("the template has no output {output}"))?;
-        settings.insert(variable.to_owned(), value.clone());
+    let outputs = deployed.outputs.iter();
+    settings.extend(outputs.map(|(output, value)| (variable(output), value.clone())));
+    settings
+}
+
+/// What an output of the stack is called in stack.env: `TasksTable` is `TASKS_TABLE`.
+fn variable(output: &str) -> String {
+    let mut name = String::new();
+    for letter in output.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
     }
-    Ok(settings)
+    name
 }
 
 fn aws(state: &State) -> BTreeMap<String, String> {
@@ -98,4 +89,15 @@ fn aws(state: &State) -> BTreeMap<String, String> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_a_variable_in_capitals() {
+        assert_eq!(variable("TasksTable"), "TASKS_TABLE");
+        assert_eq!(variable("TextLargeQueueUrl"), "TEXT_LARGE_QUEUE_URL");
+    }
 }

@@ -190,7 +190,7 @@ fn start(place: Place, options: &Options, attached: bool) -> Result<Attached> {
     wait_for_health(&deployed.url)?;
     place.write_private(
         &place.env(),
-        &env::render(&deploy::environment(&state, &token, &deployed)?),
+        &env::render(&deploy::environment(&state, &token, &deployed)),
     )?;
     place.write_state(&State {
         url: Some(deployed.url),

@@ -57,7 +57,7 @@ pub(crate) async fn retry(
         Landed::No(None) => return Err(Problem::task_not_found()),
     };
     api.queues
-        .of(task.modality)
+        .of(task.lane())
         .send(&task.message(), Duration::ZERO)
         .await
         .map_err(unavailable)?;

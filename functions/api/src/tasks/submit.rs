@@ -63,7 +63,7 @@ pub(crate) async fn submit(
     };
     if task.status == Status::Pending {
         api.queues
-            .of(task.modality)
+            .of(task.lane())
             .send(&task.message(), Duration::ZERO)
             .await
             .map_err(unavailable)?;
@@ -134,6 +134,7 @@ async fn keep(api: &Api, tenant: Tenant, id: TaskId, new: NewTask) -> Result<Tas
         task_type: new.task_type,
         modality,
         size,
+        priority: new.priority,
         payload,
         metadata: new.metadata,
         max_attempts: new.max_attempts.unwrap_or(policy.max_attempts),

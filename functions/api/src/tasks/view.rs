@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mesh_task::{
-    Attempt, Failure, Metadata, ObjectRef, Outcome, Payload, Report, Size, Status, Task, TaskId, TaskResult,
-    TaskType,
+    Attempt, Failure, Metadata, ObjectRef, Outcome, Payload, Priority, Report, Size, Status, Task, TaskId,
+    TaskResult, TaskType,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -22,6 +22,7 @@ pub(crate) struct TaskView {
     #[serde(rename = "type")]
     task_type: TaskType,
     size: Size,
+    priority: Priority,
     status: Status,
     input: InputView,
     metadata: Metadata,
@@ -99,6 +100,7 @@ impl TaskView {
             id: task.id,
             task_type: task.task_type,
             size: task.size,
+            priority: task.priority,
             status: task.status,
             input: task.payload.into(),
             metadata: task.metadata,

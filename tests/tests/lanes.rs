@@ -1,0 +1,140 @@
+//! Lanes: who waits for whom, and who does not.
+
+use std::thread;
+
+use mesh_tests::{Api, Cloud, Lane, eventually, setting};
+use serde_json::{Value, json};
+
+const BACKLOG: usize = 500;
+/// So many must still wait when the others are through.
+const BACKLOG_LEFT: u32 = 100;
+const LARGE: usize = 20;
+/// The template's `LargeConcurrency`.
+const LARGE_SLOTS: usize = 8;
+
+fn text(text: &str, priority: &str, fault: &str) -> Value {
+    json!({
+        "type": "sentiment", "input": { "text": text }, "priority": priority, "metadata": { "fault": fault },
+    })
+}
+
+fn submit(api: &Api, task: &Value) -> String {
+    let reply = api.post(task);
+    assert_eq!(reply.status, 202, "{reply:?}");
+    reply.text("id").to_owned()
+}
+
+/// Submits many at once, and answers with their ids.
+fn submit_all(api: &Api, tasks: &[Value]) -> Vec<String> {
+    thread::scope(|scope| {
+        let chunks: Vec<_> = tasks
+            .chunks(tasks.len().div_ceil(8))
+            .map(|chunk| {
+                let submit_each = move || chunk.iter().map(|task| submit(api, task)).collect::<Vec<_>>();
+                scope.spawn(submit_each)
+            })
+            .collect();
+        let ids = chunks
+            .into_iter()
+            .map(|chunk| chunk.join().expect("all are taken"));
+        ids.flatten().collect()
+    })
+}
+
+/// A text of more than 200 words.
+fn long() -> String {
+    "It was a fine day in the hills. ".repeat(40)
+}
+
+#[test]
+fn a_task_tells_its_priority_and_an_unknown_one_is_refused() {
+    let api = Api::new();
+    for priority in ["high", "normal", "low"] {
+        let id = submit(&api, &text("fine", priority, ""));
+        assert_eq!(api.finished(&id)["priority"], json!(priority));
+    }
+    for priority in [
+        json!("urgent"),
+        json!("High"),
+        json!(""),
+        json!(1),
+        json!(["high"]),
+    ] {
+        let mut task = text("fine", "high", "");
+        task["priority"] = priority;
+        let detail = api.post(&task).problem(422, "invalid-priority");
+        assert!(detail.contains("high, normal, low"), "{detail}");
+    }
+    let without = submit(&api, &json!({ "type": "sentiment", "input": { "text": "fine" } }));
+    assert_eq!(api.show(&without)["priority"], json!("normal"));
+}
+
+#[test]
+fn serial_high_low_and_large_tasks_do_not_wait_for_a_backlog_of_small_ones() {
+    let api = Api::new();
+    let backlog: Vec<_> = (0..BACKLOG).map(|_| text("fine", "normal", "slow:50")).collect();
+    let others = [
+        text("fine", "high", ""),
+        text("fine", "low", ""),
+        text(&long(), "normal", ""),
+    ];
+    let (waiting, others) = Lane::Text.held_back(|| {
+        let waiting = submit_all(&api, &backlog);
+        (waiting, others.map(|task| submit(&api, &task)))
+    });
+    for id in &others {
+        assert_eq!(api.finished(id)["status"], json!("completed"));
+    }
+    // They came last of all.
+    let left = Cloud::new().messages(&setting("TEXT_QUEUE_URL"));
+    assert!(left >= BACKLOG_LEFT, "only {left} of {BACKLOG} still wait");
+    for id in &waiting {
+        assert_eq!(api.finished(id)["status"], json!("completed"));
+    }
+}
+
+#[test]
+fn serial_large_tasks_fill_their_own_slots_and_small_ones_flow_beside_them() {
+    let api = Api::new();
+    let large = vec![text(&long(), "normal", "slow:4000"); LARGE];
+    let large = submit_all(&api, &large);
+    let running = || {
+        let is = |id: &&String| api.show(id)["status"] == "processing";
+        large.iter().filter(is).count()
+    };
+    eventually("large tasks run", || (running() > 0).then_some(()));
+    let small = submit_all(&api, &vec![text("fine", "normal", ""); 50]);
+    for id in &small {
+        assert_eq!(api.finished(id)["status"], json!("completed"));
+    }
+    let small_done = latest(&api, &small);
+    let runs: Vec<_> = large.iter().map(|id| run_of(&api.finished(id))).collect();
+    assert!(
+        small_done < latest(&api, &large),
+        "the small ones waited for the large"
+    );
+    // At the start of each run: how many others were on.
+    let beside = |at: &String| runs.iter().filter(|(start, end)| start <= at && at < end).count();
+    let most = runs.iter().map(|(start, _)| beside(start)).max();
+    assert_eq!(most, Some(LARGE_SLOTS), "{runs:?}");
+}
+
+/// When the last of them ended. Times of one format sort as they follow.
+fn latest(api: &Api, ids: &[String]) -> String {
+    let ends = ids.iter().map(|id| run_of(&api.show(id)).1);
+    ends.max().expect("there is one")
+}
+
+/// When its last attempt began and ended.
+fn run_of(task: &Value) -> (String, String) {
+    let attempt = task["attempts"].as_array().and_then(|attempts| attempts.last());
+    let time = |name: &str| {
+        attempt
+            .and_then(|attempt| attempt[name].as_str())
+            .map(str::to_owned)
+    };
+    match (time("started_at"), time("ended_at")) {
+        (Some(start), Some(end)) => (start, end),
+        _ => panic!("{task} has not run"),
+    }
+}
