@@ -40,7 +40,7 @@ def main() -> int:
     sent = sum(one.sent for one in packages.values())
     packaged = time.monotonic()
     body = template.with_code(read, {name: one.place for name, one in packages.items()})
-    outcome = stack.deploy(chosen.stack, body, values)
+    outcome = stack.deploy(chosen.stack, package.upload_template(body, bucket), values)
     deployed = Deployed(read, chosen.stack, given)
     stacked = time.monotonic()
     fixups.apply(deployed)

@@ -137,10 +137,12 @@ def serve() -> int:
 
     import ministack.app
     from ministack.core import iam_actions, lambda_runtime
+    from ministack.services import apigateway
 
     shorten_log_wait(lambda_runtime)
     send_without_delay(lambda_runtime)
     check_actions_as_aws_does(iam_actions)
+    leave_options_to_the_app(apigateway)
 
     # MiniStack takes its own options from the command line.
     sys.argv = ["ministack"]
@@ -196,6 +198,31 @@ def check_actions_as_aws_does(iam_actions) -> None:
         return action.removesuffix("Batch") if service == "sqs" and action else action
 
     iam_actions.extract_iam_action = extract_known
+
+
+class Method(str):
+    """A request's method that is not taken for OPTIONS, and is written as what it is."""
+
+    def __eq__(self, other: object) -> bool:
+        return other != "OPTIONS" and str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def leave_options_to_the_app(apigateway) -> None:
+    """Passes OPTIONS on to an API's routes, as AWS does where the API itself has no CORS configuration; MiniStack answers
+    403."""
+    handle = getattr(apigateway, "_handle_execute_in_scope", None)
+    if handle is None or list(inspect.signature(handle).parameters)[:4] != ["api_id", "stage", "path", "method"]:
+        raise InternalsChanged("apigateway._handle_execute_in_scope takes other parameters")
+    apis = apigateway._apis
+
+    async def handle_as_aws_does(api_id, stage, path, method, *arguments, **keywords):
+        if not (apis.get(api_id) or {}).get("corsConfiguration"):
+            method = Method(method)
+        return await handle(api_id, stage, path, method, *arguments, **keywords)
+
+    apigateway._handle_execute_in_scope = handle_as_aws_does
 
 
 def end_environments(lambda_runtime) -> None:

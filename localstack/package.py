@@ -12,7 +12,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from localstack.cloud import Failure, client
+from localstack.cloud import Failure, client, local_endpoint
 
 # Lambda's limit for a function's unzipped code.
 UNZIPPED_LIMIT = 250 * 1024 * 1024
@@ -93,6 +93,14 @@ def upload(folder: Path, bucket: str) -> Package:
     code_sha256 = base64.b64encode(hashlib.sha256(content).digest()).decode()
     client("s3").put_object(**place, Body=content, Metadata={_CODE_SHA256: code_sha256})
     return Package(place, code_sha256, sent=True)
+
+
+def upload_template(body: str, bucket: str) -> str:
+    """Puts the template into the bucket, and gives its address: in the request itself it may have no more than 51,200
+    bytes."""
+    key = f"template/{hashlib.sha256(body.encode()).hexdigest()}.json"
+    client("s3").put_object(Bucket=bucket, Key=key, Body=body.encode())
+    return f"{local_endpoint()}/{bucket}/{key}"
 
 
 def ensure_bucket(name: str) -> None:

@@ -16,7 +16,7 @@ _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 _STILLBORN = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}
 
 
-def deploy(name: str, body: str, parameters: dict[str, str]) -> str:
+def deploy(name: str, template_url: str, parameters: dict[str, str]) -> str:
     """Makes the stack be what the template says. Gives "created", "updated" or "unchanged"."""
     standing = find(name)
     if standing and standing["StackStatus"] in _STILLBORN:
@@ -25,7 +25,7 @@ def deploy(name: str, body: str, parameters: dict[str, str]) -> str:
         standing = None
     request = {
         "StackName": name,
-        "TemplateBody": body,
+        "TemplateURL": template_url,
         "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         "Capabilities": _CAPABILITIES,
     }

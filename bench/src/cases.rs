@@ -169,6 +169,7 @@ fn work(task_type: TaskType, input: Input) -> Work {
         metadata: [].into(),
         max_attempts: 3,
         timeout_seconds: None,
+        correlation_id: String::new(),
     };
     Work {
         task: Task::new(draft, now, now),

@@ -106,7 +106,8 @@ def deploy(name: str, artifacts: Path, **parameters: str) -> deployed.Deployed:
     package.ensure_bucket(bucket)
     code = {function: package.upload(artifacts / function, bucket).place for function in template.functions(read)}
     given = {"TokenSha256": TOKEN_SHA256, **parameters}
-    stack.deploy(name, template.with_code(read, code), template.parameter_values(read, given))
+    address = package.upload_template(template.with_code(read, code), bucket)
+    stack.deploy(name, address, template.parameter_values(read, given))
     return deployed.Deployed(read, name, given)
 
 

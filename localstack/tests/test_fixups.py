@@ -32,7 +32,7 @@ def bare(endpoint, artifacts):
         ReservedConcurrency="20",
         TextConcurrency="3",
         RetentionDays="7",
-        UploadOrigin="https://app.example.com",
+        WebOrigin="https://app.example.com",
     )
 
 

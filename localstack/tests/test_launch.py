@@ -3,6 +3,7 @@ MiniStack isn't the version it mends."""
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import os
@@ -168,6 +169,22 @@ def test_a_call_asks_for_the_permission_that_aws_knows(monkeypatch):
     assert action("sqs", "AmazonSQS.SendMessage") == "sqs:SendMessage"
     assert action("dynamodb", "DynamoDB_20120810.BatchGetItem") == "dynamodb:BatchGetItem"
     assert action("bedrock-runtime", "", "/model/some.model-v1%3A0/converse") == "bedrock:InvokeModel"
+
+
+def test_options_are_left_to_the_app(monkeypatch):
+    from ministack.services import apigateway
+
+    seen = []
+
+    async def handle(api_id, stage, path, method, *_):
+        seen.append((api_id, method == "OPTIONS", f"{method}"))
+
+    monkeypatch.setattr(apigateway, "_handle_execute_in_scope", handle)
+    monkeypatch.setattr(apigateway, "_apis", {"plain": {}, "own": {"corsConfiguration": {"allowOrigins": ["*"]}}})
+    launch.leave_options_to_the_app(apigateway)
+    for api in ("plain", "own"):
+        asyncio.run(apigateway._handle_execute_in_scope(api, "$default", "/", "OPTIONS", {}, b"", {}))
+    assert seen == [("plain", False, "OPTIONS"), ("own", True, "OPTIONS")]
 
 
 def test_changed_internals_are_named():

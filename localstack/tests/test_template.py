@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from localstack import arguments, stack, template
+from localstack import arguments, package, stack, template
 from localstack.cloud import Failure
 from localstack.tests.conftest import ROOT, TOKEN_SHA256
 
@@ -60,6 +60,11 @@ def test_the_default_visibility_timeout_is_six_times_the_workers():
     assert defaults["VisibilityTimeoutSeconds"] == 6 * defaults["WorkerTimeoutSeconds"]
 
 
+def address(body: dict) -> str:
+    package.ensure_bucket("templates")
+    return package.upload_template(json.dumps(body), "templates")
+
+
 def test_a_stack_that_fails_says_which_resource_and_why(endpoint):
     body = {
         "Resources": {
@@ -70,10 +75,10 @@ def test_a_stack_that_fails_says_which_resource_and_why(endpoint):
         }
     }
     with pytest.raises(Failure, match=r"(?s)ended as ROLLBACK_COMPLETE.*Broken \(AWS::SQS::Queue\): CREATE_FAILED \S"):
-        stack.deploy("broken", json.dumps(body), {})
+        stack.deploy("broken", address(body), {})
     # It never worked, so the next deployment starts afresh.
     del body["Resources"]["Broken"]["Properties"]
-    assert stack.deploy("broken", json.dumps(body), {}) == "created"
+    assert stack.deploy("broken", address(body), {}) == "created"
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,9 @@ pub struct Task {
     /// How long an attempt may run, in seconds, where that is less than its worker allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u32>,
+    /// What the logs of all that handle it know it by: the client's own id for what the task is part of, or its request's.
+    #[serde(default)]
+    pub correlation_id: String,
     /// Rises with every claim, cancel, redrive and take-back, and never resets; only who holds the newest may write an
     /// attempt's end.
     pub fence: u64,
@@ -203,6 +206,8 @@ pub struct TaskDraft {
     pub max_attempts: u32,
     /// How long an attempt may run, in seconds.
     pub timeout_seconds: Option<u32>,
+    /// What the logs know it by.
+    pub correlation_id: String,
 }
 
 impl Task {
@@ -223,6 +228,7 @@ impl Task {
             attempt: 0,
             max_attempts: draft.max_attempts,
             timeout_seconds: draft.timeout_seconds,
+            correlation_id: draft.correlation_id,
             fence: 0,
             suspicion: 0,
             throttles: 0,

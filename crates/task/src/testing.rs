@@ -24,6 +24,7 @@ pub(crate) fn task() -> Task {
         metadata: [].into(),
         max_attempts: 3,
         timeout_seconds: None,
+        correlation_id: String::new(),
     };
     Task::new(draft, NOON, NOON + std::time::Duration::from_secs(60))
 }

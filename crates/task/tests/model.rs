@@ -128,6 +128,7 @@ impl World {
             metadata: [].into(),
             max_attempts: MAX_ATTEMPTS,
             timeout_seconds: None,
+            correlation_id: String::new(),
         };
         let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
         let accepted = off(now, skews.people);

@@ -228,6 +228,7 @@ mod tests {
             metadata: [].into(),
             max_attempts: 3,
             timeout_seconds: None,
+            correlation_id: String::new(),
         };
         Job {
             task: Task::new(draft, now, now),

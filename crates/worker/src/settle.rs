@@ -37,9 +37,14 @@ impl<R: Runner> Worker<R> {
             Ok(output) => self.store(task, fetch, output).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = &outcome {
-            tracing::info!(task = %task.id, attempt = task.attempt, code = error.code, "an attempt failed");
-        }
+        let code = outcome.as_ref().err().map(|error| &*error.code);
+        tracing::info!(
+            task = %task.id,
+            attempt = task.attempt,
+            correlation_id = task.correlation_id,
+            code,
+            "an attempt ended"
+        );
         let policy = self.policies.of(task.task_type);
         let settlement = Settlement::of(outcome, task, policy, fastrand::f64());
         let now = Timestamp::now();

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
+use http::HeaderValue;
 use mesh_cloud::{Payloads, Queues, TaskTable};
 use mesh_task::{Patience, RetryPolicies};
 use serde_json::{Value, json};
 
 use crate::auth::{self, TokenHash};
 use crate::problem::{self, Problem};
-use crate::{dead_letters, tasks, uploads};
+use crate::{dead_letters, hygiene, tasks, uploads};
 
 /// What the handlers work with.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Api {
     pub(crate) payloads: Payloads,
     pub(crate) queues: Queues,
     pub(crate) token: TokenHash,
+    /// Whose pages may call the API, if anyone's.
+    pub(crate) origin: Option<HeaderValue>,
     /// How long a task is kept.
     pub(crate) retention: Duration,
     /// How often a task is tried that does not say it itself.
@@ -50,10 +53,11 @@ pub(crate) fn router(api: Api) -> Router {
         .nest("/v1", v1)
         .fallback(async || Problem::route_not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(middleware::from_fn(hygiene::limit))
         .layer(middleware::from_fn(problem::render));
     #[cfg(feature = "faults")]
     let router = router.layer(middleware::from_fn(crate::faults::strike));
-    router.with_state(api)
+    hygiene::layers(router, api.origin.as_ref()).with_state(api)
 }
 
 async fn health() -> Json<Value> {

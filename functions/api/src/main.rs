@@ -5,6 +5,7 @@ mod auth;
 mod dead_letters;
 #[cfg(feature = "faults")]
 mod faults;
+mod hygiene;
 mod problem;
 mod request;
 mod tasks;
@@ -12,6 +13,7 @@ mod uploads;
 
 use std::time::Duration;
 
+use http::HeaderValue;
 use lambda_http::Error;
 use mesh_cloud::{Payloads, Queues, TaskTable, setting};
 
@@ -27,6 +29,7 @@ async fn main() -> Result<(), Error> {
         payloads: Payloads::new(&config, setting("PAYLOAD_BUCKET")?),
         queues: Queues::from_settings(&config)?,
         token: setting::<TokenHash>("TOKEN_SHA256")?,
+        origin: Some(setting("WEB_ORIGIN")?).filter(|origin: &HeaderValue| !origin.is_empty()),
         policies: mesh_cloud::retry_policies()?,
         patience: mesh_cloud::patience()?,
         retention: Duration::from_hours(24 * setting::<u64>("RETENTION_DAYS")?),

@@ -14,6 +14,7 @@ use mesh_cloud::CloudError;
 use mesh_task::{InvalidInput, InvalidSubmission, Status, SubmissionRefusal, UploadId};
 use serde_json::json;
 
+use crate::hygiene::{CORRELATION_ID, REQUEST_ID};
 use crate::request::MAX_EVENT_BYTES;
 
 /// A detail that echoes what was sent must not grow with it.
@@ -129,6 +130,49 @@ impl Problem {
         )
     }
 
+    pub(crate) fn headers_too_large(bytes: usize, most: usize) -> Self {
+        let detail =
+            format!("the headers take {bytes} bytes and may take {most}: send fewer or shorter ones");
+        Self::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "headers-too-large",
+            "The headers are too large",
+            detail,
+        )
+    }
+
+    pub(crate) fn unsupported_media_type() -> Self {
+        let detail = "the body must be JSON: send it with Content-Type: application/json";
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "The type of the body is not taken",
+            detail,
+        )
+    }
+
+    pub(crate) fn out_of_time() -> Self {
+        let detail = "the request took too long: send it again in a few seconds, with its Idempotency-Key if it has one";
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "out-of-time",
+            "The request took too long",
+            detail,
+        )
+    }
+
+    pub(crate) fn invalid_correlation_id(most: usize) -> Self {
+        let detail = format!(
+            "X-Correlation-Id takes 1 to {most} visible ASCII characters: leave it out, or send a shorter one"
+        );
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-correlation-id",
+            "The correlation id can't be used",
+            detail,
+        )
+    }
+
     pub(crate) fn invalid_json(error: &serde_json::Error) -> Self {
         let detail = format!("the body is not JSON: {error}");
         Self::new(
@@ -208,6 +252,14 @@ impl Problem {
     /// Something that the API needs did not answer; the same request may succeed later.
     pub(crate) fn unavailable(error: &CloudError) -> Self {
         tracing::error!(%error, "a request failed");
+        if error.is_throttling() {
+            return Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-requests",
+                "Too much is asked at once",
+                "more is asked than the service takes at the moment: send the same request again after the seconds of Retry-After",
+            );
+        }
         let detail = "a service behind the API did not answer: send the same request again in a few seconds";
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -248,6 +300,7 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
         .get::<Context>()
         .map(|context| context.request_id.clone());
     let request_id = request_id.unwrap_or_default();
+    let correlation_id = request.headers().get(CORRELATION_ID).cloned();
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let body = Json(json!({
@@ -262,12 +315,19 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match problem.status {
             StatusCode::UNAUTHORIZED => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            StatusCode::SERVICE_UNAVAILABLE => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"))
+            }
             _ => None,
         };
     }
     if let Ok(request_id) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert("x-request-id", request_id);
+        let headers = response.headers_mut();
+        headers.insert(
+            CORRELATION_ID,
+            correlation_id.unwrap_or_else(|| request_id.clone()),
+        );
+        headers.insert(REQUEST_ID, request_id);
     }
     response
 }

@@ -3,8 +3,10 @@
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
+use lambda_http::Context;
 use serde_json::Value;
 
+use crate::hygiene::CORRELATION_ID;
 use crate::problem::Problem;
 
 /// Lambda takes 6 MB for a synchronous invocation's event (AWS Lambda quotas).
@@ -55,6 +57,32 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
         match key.to_str() {
             Ok(key) if (1..=MAX_KEY_BYTES).contains(&key.len()) => Ok(Self(Some(key.to_owned()))),
             _ => Err(Problem::invalid_idempotency_key(MAX_KEY_BYTES)),
+        }
+    }
+}
+
+/// What the logs shall know a request and its tasks by: `X-Correlation-Id`, else the request's own id.
+#[derive(Debug)]
+pub(crate) struct CorrelationId(pub(crate) String);
+
+/// The longest id that is taken.
+const MAX_CORRELATION_BYTES: usize = 128;
+
+impl<S: Send + Sync> FromRequestParts<S> for CorrelationId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(id) = parts.headers.get(CORRELATION_ID) else {
+            let context = parts.extensions.get::<Context>();
+            return Ok(Self(
+                context
+                    .map(|context| context.request_id.clone())
+                    .unwrap_or_default(),
+            ));
+        };
+        match id.to_str() {
+            Ok(id) if (1..=MAX_CORRELATION_BYTES).contains(&id.len()) => Ok(Self(id.to_owned())),
+            _ => Err(Problem::invalid_correlation_id(MAX_CORRELATION_BYTES)),
         }
     }
 }

@@ -46,6 +46,7 @@ fn job(task_type: TaskType, input: Value) -> Job {
         metadata: [].into(),
         max_attempts: 3,
         timeout_seconds: None,
+        correlation_id: String::new(),
     };
     Job {
         task: Task::new(draft, now, now),

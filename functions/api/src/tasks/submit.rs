@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::app::Api;
 use crate::problem::Problem;
-use crate::request::{IdempotencyKey, JsonBody};
+use crate::request::{CorrelationId, IdempotencyKey, JsonBody};
 
 #[derive(Serialize)]
 struct Accepted {
@@ -43,6 +43,7 @@ pub(crate) async fn submit(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,
     IdempotencyKey(key): IdempotencyKey,
+    CorrelationId(correlation_id): CorrelationId,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let request_sha256 = key.is_some().then(|| fingerprint(&body));
@@ -54,11 +55,11 @@ pub(crate) async fn submit(
     };
     let unavailable = |error| Problem::unavailable(&error);
     let task = match id {
-        Id::New(id) => keep(&api, tenant, id, new).await?,
+        Id::New(id) => keep(&api, tenant, id, new, correlation_id).await?,
         // The first request may have been cut off anywhere: what it left undone is done now.
         Id::Known(id) => match api.table.get(&tenant, id).await.map_err(unavailable)? {
             Some(task) => task,
-            None => keep(&api, tenant, id, new).await?,
+            None => keep(&api, tenant, id, new, correlation_id).await?,
         },
     };
     if task.status == Status::Pending {
@@ -120,7 +121,13 @@ fn check_schema(new: &NewTask) -> Result<(), Problem> {
 }
 
 /// Writes the task, or finds it written.
-async fn keep(api: &Api, tenant: Tenant, id: TaskId, new: NewTask) -> Result<Task, Problem> {
+async fn keep(
+    api: &Api,
+    tenant: Tenant,
+    id: TaskId,
+    new: NewTask,
+    correlation_id: String,
+) -> Result<Task, Problem> {
     let unavailable = |error| Problem::unavailable(&error);
     let modality = new.input.parameters().modality();
     let (payload, size) = match new.input {
@@ -139,6 +146,7 @@ async fn keep(api: &Api, tenant: Tenant, id: TaskId, new: NewTask) -> Result<Tas
         metadata: new.metadata,
         max_attempts: new.max_attempts.unwrap_or(policy.max_attempts),
         timeout_seconds: new.timeout_seconds,
+        correlation_id,
     };
     let now = Timestamp::now();
     let task = Task::new(draft, now, api.patience.first_look(now));

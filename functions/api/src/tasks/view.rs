@@ -39,6 +39,7 @@ pub(crate) struct TaskView {
     max_attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
+    correlation_id: String,
     attempts: Vec<AttemptView>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -112,6 +113,7 @@ impl TaskView {
             attempt: task.attempt,
             max_attempts: task.max_attempts,
             timeout_seconds: task.timeout_seconds,
+            correlation_id: task.correlation_id,
             attempts: attempts.collect(),
             created_at: task.created_at,
             updated_at: task.updated_at,
