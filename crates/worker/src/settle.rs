@@ -37,7 +37,7 @@ impl<R: Runner> Worker<R> {
             Ok(output) => self.store(task, fetch, output).await,
             Err(error) => Err(error),
         };
-        let code = outcome.as_ref().err().map(|error| &*error.code);
+        let code = outcome.as_ref().err().map(|error| error.code);
         tracing::info!(
             task = %task.id,
             attempt = task.attempt,

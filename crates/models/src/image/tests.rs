@@ -99,7 +99,7 @@ fn a_file_over_the_limit_of_bytes_is_refused() {
     file.resize(MAX_BYTES + 1, 0);
     let error = refusal(&file);
     assert_eq!(error.code(), "image_too_large");
-    assert!(error.to_string().contains("20971520 bytes"), "{error}");
+    assert!(error.to_string().contains("52428800 bytes"), "{error}");
 }
 
 #[test]
