@@ -1,12 +1,17 @@
 //! A queue: the bell, never the truth. Any message may be lost, doubled or late.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
-use mesh_task::{Message, Modality};
+use futures_util::StreamExt;
+use futures_util::stream::iter;
+use mesh_task::{Message, Modality, TaskId};
+use tokio::time::{Instant, timeout_at};
 
+use crate::backoff::Backoff;
 use crate::{CloudError, SettingError, setting};
 
 /// The longest time SQS delays a new message or is asked here to hide a received one.
@@ -14,6 +19,8 @@ pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
 /// The most messages that one SendMessageBatch takes.
 const SEND_BATCH: usize = 10;
+/// How many of them are under way at once.
+const AT_ONCE: usize = 4;
 
 /// The queue of each worker.
 #[derive(Debug, Clone)]
@@ -48,6 +55,26 @@ impl Queues {
             Modality::Audio => &self.audio,
             Modality::Language => &self.language,
         }
+    }
+
+    /// Rings for many tasks at once, and answers with those whose message may not have been taken by then.
+    pub async fn ring_all(
+        &self,
+        messages: impl IntoIterator<Item = (Modality, Message)>,
+        until: Instant,
+    ) -> HashSet<TaskId> {
+        let mut lanes: HashMap<_, Vec<_>> = HashMap::new();
+        for (modality, message) in messages {
+            lanes.entry(modality).or_default().push((message, Duration::ZERO));
+        }
+        let mut calls = Vec::new();
+        for (modality, messages) in lanes {
+            let queue = self.of(modality);
+            let chunks = messages.chunks(SEND_BATCH).map(<[_]>::to_vec);
+            calls.extend(chunks.map(|chunk| queue.ring_chunk(chunk, until)));
+        }
+        let left: Vec<_> = iter(calls).buffer_unordered(AT_ONCE).collect().await;
+        left.concat().into_iter().map(|(message, _)| message.id).collect()
     }
 }
 
@@ -99,6 +126,28 @@ impl Queue {
             }
         }
         left
+    }
+
+    /// Sends up to ten messages, again where the queue did not take one, and answers with those left.
+    async fn ring_chunk(
+        &self,
+        mut chunk: Vec<(Message, Duration)>,
+        until: Instant,
+    ) -> Vec<(Message, Duration)> {
+        let mut backoff = Backoff::until(until);
+        loop {
+            match timeout_at(until, self.send_chunk(&chunk)).await {
+                Ok(Ok(not_taken)) => chunk.retain(|(message, _)| not_taken.contains(message)),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, messages = chunk.len(), "a batch of messages may not have been taken");
+                    return chunk;
+                }
+                Err(_) => return chunk,
+            }
+            if chunk.is_empty() || !backoff.another().await {
+                return chunk;
+            }
+        }
     }
 
     async fn send_chunk(&self, messages: &[(Message, Duration)]) -> Result<Vec<Message>, CloudError> {

@@ -32,7 +32,8 @@ pub(crate) struct Api {
 pub(crate) fn router(api: Api) -> Router {
     let api = Arc::new(api);
     let v1 = Router::new()
-        .route("/tasks", post(tasks::submit))
+        .route("/tasks", get(tasks::list).post(tasks::submit))
+        .route("/tasks/batch", post(tasks::submit_batch))
         .route("/tasks/{id}", get(tasks::show))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
         .route("/tasks/{id}/retry", post(tasks::retry))

@@ -1,9 +1,15 @@
-//! Reads a request's body, within what Lambda takes.
+//! Reads a request, within what Lambda takes.
+
+use std::convert::Infallible;
+use std::time::{Duration, SystemTime};
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use http::Extensions;
 use http::request::Parts;
+use lambda_http::Context;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::problem::Problem;
 
@@ -57,6 +63,44 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
             _ => Err(Problem::invalid_idempotency_key(MAX_KEY_BYTES)),
         }
     }
+}
+
+/// What a request leaves of its invocation, to answer in.
+const ANSWER_MARGIN: Duration = Duration::from_secs(2);
+/// The time of a request that no Lambda function serves: a test's.
+const UNBOUNDED: Duration = Duration::from_secs(3_600);
+
+/// By when the work for a request must be over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(pub(crate) Instant);
+
+impl<S: Send + Sync> FromRequestParts<S> for Deadline {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let left = parts.extensions.get::<Context>().map_or(UNBOUNDED, |context| {
+            let until = context.deadline().duration_since(SystemTime::now());
+            until.unwrap_or_default()
+        });
+        Ok(Self(Instant::now() + left.saturating_sub(ANSWER_MARGIN)))
+    }
+}
+
+/// By which the log and the caller know a request; empty where no Lambda function serves it.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(request_id(&parts.extensions)))
+    }
+}
+
+pub(crate) fn request_id(extensions: &Extensions) -> String {
+    let context = extensions.get::<Context>();
+    context.map_or_else(String::new, |context| context.request_id.clone())
 }
 
 /// How long a body is as a string inside the event's JSON, where quotes and control characters are escaped.
