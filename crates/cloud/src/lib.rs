@@ -11,6 +11,8 @@ mod client;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
+#[cfg(feature = "faults")]
+pub mod meter;
 mod payloads;
 mod queue;
 #[cfg(feature = "secrets")]

@@ -210,11 +210,20 @@ impl Queue {
     /// Makes the connection, so that the first real call does not wait for it. A queue that refuses is left to the
     /// first real call to report.
     pub async fn warm(&self) {
+        if let Err(error) = self.check().await {
+            tracing::warn!(%error, "the queue is not warm");
+        }
+    }
+
+    /// Asks the queue for its name.
+    ///
+    /// # Errors
+    /// When it did not answer.
+    pub async fn check(&self) -> Result<(), CloudError> {
         let attributes = self.client.get_queue_attributes().queue_url(&self.url);
         let attributes = attributes.attribute_names(QueueAttributeName::QueueArn);
-        if let Err(error) = attributes.send().await {
-            tracing::warn!(error = %CloudError::of("GetQueueAttributes")(error), "the queue is not warm");
-        }
+        let got = attributes.send().await;
+        got.map(drop).map_err(CloudError::of("GetQueueAttributes"))
     }
 }
 

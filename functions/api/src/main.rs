@@ -5,6 +5,8 @@ mod auth;
 mod dead_letters;
 #[cfg(feature = "faults")]
 mod faults;
+mod health;
+mod models;
 mod problem;
 mod request;
 mod tasks;
@@ -18,6 +20,7 @@ use mesh_task::Modality;
 
 use crate::app::Api;
 use crate::auth::TokenHash;
+use crate::models::ModelSettings;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -30,6 +33,7 @@ async fn main() -> Result<(), Error> {
         token: setting::<TokenHash>("TOKEN_SHA256")?,
         policies: mesh_cloud::retry_policies()?,
         patience: mesh_cloud::patience()?,
+        models: ModelSettings::read()?,
         retention: Duration::from_hours(24 * setting::<u64>("RETENTION_DAYS")?),
     };
     // Lambda gives a starting environment more CPU than a running one: the handshakes are cheapest here. All queues are

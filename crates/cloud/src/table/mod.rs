@@ -61,8 +61,11 @@ impl TaskTable {
     /// The table of that name.
     #[must_use]
     pub fn new(config: &SdkConfig, name: String) -> Self {
+        let config = aws_sdk_dynamodb::config::Builder::from(config);
+        #[cfg(feature = "faults")]
+        let config = config.interceptor(crate::meter::AskCapacity);
         Self {
-            client: Client::new(config),
+            client: Client::from_conf(config.build()),
             name,
         }
     }
@@ -155,9 +158,18 @@ impl TaskTable {
     /// Makes the connection, so that the first real call does not wait for it. A table that refuses is left to the
     /// first real call to report.
     pub async fn warm(&self) {
-        if let Err(error) = self.get(&Tenant::first(), TaskId::generate()).await {
+        if let Err(error) = self.check().await {
             tracing::warn!(%error, "the task table is not warm");
         }
+    }
+
+    /// Looks for a task that is not there.
+    ///
+    /// # Errors
+    /// When the table did not answer.
+    pub async fn check(&self) -> Result<(), CloudError> {
+        self.get(&Tenant::first(), TaskId::generate()).await?;
+        Ok(())
     }
 }
 
