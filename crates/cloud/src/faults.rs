@@ -135,6 +135,7 @@ struct FaultyConnector(SharedHttpConnector);
 impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let call = operation(&request);
+        crate::meter::note_call(&call);
         let strikes = |faults: &Vec<Fault>| {
             faults
                 .iter()

@@ -4,12 +4,15 @@
 //! Each type here is a client with the resource's name. The code reads the standard AWS variables alone (region,
 //! credentials, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`), so that a stack may stand on AWS or on any emulator.
 
+mod backoff;
 #[cfg(feature = "bedrock")]
 mod bedrock;
 mod client;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
+#[cfg(feature = "faults")]
+pub mod meter;
 mod payloads;
 mod queue;
 #[cfg(feature = "secrets")]

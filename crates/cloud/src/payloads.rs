@@ -241,13 +241,24 @@ impl Payloads {
 
     /// Makes the connection, so that the first real call does not wait for it.
     pub async fn warm(&self) {
-        let get = self.client().get_object().bucket(&self.bucket).key("warm");
-        if let Err(error) = get.send().await {
-            let error = CloudError::of("GetObject")(error);
-            // No such object, as it should be; without the right to list, S3 calls that a refusal.
-            if !error.is_refusal() {
+        match self.check().await {
+            // Without the right to list, S3 calls a missing object a refusal.
+            Err(error) if !error.is_refusal() => {
                 tracing::warn!(%error, "the payload bucket is not warm");
             }
+            _ => {}
+        }
+    }
+
+    /// Looks for an object that is not there.
+    ///
+    /// # Errors
+    /// When the bucket did not answer, or does not let the caller look.
+    pub async fn check(&self) -> Result<(), CloudError> {
+        let get = self.client().get_object().bucket(&self.bucket).key("warm");
+        match get.send().await.map_err(|error| refused("GetObject", error)) {
+            Ok(_) | Err(ReadError::Missing | ReadError::Changed) => Ok(()),
+            Err(ReadError::Cloud(error)) => Err(error),
         }
     }
 }

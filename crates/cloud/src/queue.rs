@@ -1,13 +1,17 @@
 //! A queue: the bell, never the truth. Any message may be lost, doubled or late.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
-use mesh_task::{Lane, LaneKind, Message};
+use futures_util::StreamExt;
+use futures_util::stream::iter;
+use mesh_task::{Lane, LaneKind, Message, TaskId};
+use tokio::time::{Instant, timeout_at};
 
+use crate::backoff::Backoff;
 use crate::{CloudError, SettingError, setting};
 
 /// The longest time SQS delays a new message or is asked here to hide a received one.
@@ -15,6 +19,8 @@ pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
 /// The most messages that one SendMessageBatch takes.
 const SEND_BATCH: usize = 10;
+/// How many of them are under way at once.
+const AT_ONCE: usize = 4;
 
 /// The queue of each lane.
 #[derive(Debug, Clone)]
@@ -46,25 +52,38 @@ impl Queues {
         self.lanes.get(&lane).unwrap_or(&self.first)
     }
 
+    /// Each queue, with the first of the lanes that it carries.
+    pub fn each(&self) -> impl Iterator<Item = (Lane, &Queue)> {
+        let mut seen = HashSet::new();
+        Lane::all()
+            .map(|lane| (lane, self.of(lane)))
+            .filter(move |(_, queue)| seen.insert(&queue.url))
+    }
+
     /// Makes the connection that all of them share, being at one host.
     pub async fn warm(&self) {
         self.first.warm().await;
     }
 
-    /// Rings for many tasks, each in its lane, and answers with the messages that were not taken.
-    pub async fn send_all(
+    /// Rings for many tasks at once, each in its lane, and answers with those whose message may not have been taken by
+    /// then.
+    pub async fn ring_all(
         &self,
-        messages: impl IntoIterator<Item = (Lane, Message, Duration)>,
-    ) -> Vec<Message> {
-        let mut lanes: HashMap<Lane, Vec<_>> = HashMap::new();
-        for (lane, message, delay) in messages {
-            lanes.entry(lane).or_default().push((message, delay));
+        messages: impl IntoIterator<Item = (Lane, Message)>,
+        until: Instant,
+    ) -> HashSet<TaskId> {
+        let mut lanes: HashMap<_, Vec<_>> = HashMap::new();
+        for (lane, message) in messages {
+            lanes.entry(lane).or_default().push(message);
         }
-        let mut left = Vec::new();
+        let mut calls = Vec::new();
         for (lane, messages) in lanes {
-            left.append(&mut self.of(lane).send_all(messages).await);
+            let queue = self.of(lane);
+            let chunks = messages.chunks(SEND_BATCH).map(<[_]>::to_vec);
+            calls.extend(chunks.map(|chunk| queue.ring_chunk(chunk, until)));
         }
-        left
+        let left: Vec<_> = iter(calls).buffer_unordered(AT_ONCE).collect().await;
+        left.concat().into_iter().map(|message| message.id).collect()
     }
 }
 
@@ -152,30 +171,32 @@ impl Queue {
         Ok(())
     }
 
-    /// Rings for many tasks, and answers with the messages that were not taken.
-    async fn send_all(&self, messages: Vec<(Message, Duration)>) -> Vec<Message> {
-        let mut left = Vec::new();
-        for chunk in messages.chunks(SEND_BATCH) {
-            match self.send_chunk(chunk).await {
-                Ok(mut not_taken) => left.append(&mut not_taken),
-                Err(error) => {
-                    tracing::warn!(%error, messages = chunk.len(), "a batch of messages may not have been taken");
-                    left.extend(chunk.iter().map(|(message, _)| message.clone()));
+    /// Sends up to ten messages, again where the queue did not take one, and answers with those left.
+    async fn ring_chunk(&self, mut chunk: Vec<Message>, until: Instant) -> Vec<Message> {
+        let mut backoff = Backoff::until(until);
+        loop {
+            match timeout_at(until, self.send_chunk(&chunk)).await {
+                Ok(Ok(not_taken)) => chunk.retain(|message| not_taken.contains(message)),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, messages = chunk.len(), "a batch of messages may not have been taken");
+                    return chunk;
                 }
+                Err(_) => return chunk,
+            }
+            if chunk.is_empty() || !backoff.another().await {
+                return chunk;
             }
         }
-        left
     }
 
-    async fn send_chunk(&self, messages: &[(Message, Duration)]) -> Result<Vec<Message>, CloudError> {
+    async fn send_chunk(&self, messages: &[Message]) -> Result<Vec<Message>, CloudError> {
         const CALL: &str = "SendMessageBatch";
-        let entries = messages.iter().enumerate().map(|(place, (message, delay))| {
+        let entries = messages.iter().enumerate().map(|(place, message)| {
             let body = serde_json::to_string(message).map_err(|error| CloudError::setup(CALL, error))?;
             SendMessageBatchRequestEntry::builder()
                 .id(place.to_string())
                 .message_body(body)
                 .message_group_id(message.tenant.as_str())
-                .delay_seconds(whole_seconds(*delay))
                 .build()
                 .map_err(|error| CloudError::setup(CALL, error))
         });
@@ -190,7 +211,7 @@ impl Queue {
             tracing::warn!(code = failure.code, "a message of a batch was not taken");
             messages.get(failure.id.parse::<usize>().ok()?)
         });
-        Ok(not_taken.map(|(message, _)| message.clone()).collect())
+        Ok(not_taken.cloned().collect())
     }
 
     /// How many messages a consumer could receive now, more or less.
@@ -227,11 +248,20 @@ impl Queue {
     /// Makes the connection, so that the first real call does not wait for it. A queue that refuses is left to the
     /// first real call to report.
     pub async fn warm(&self) {
+        if let Err(error) = self.check().await {
+            tracing::warn!(%error, "the queue is not warm");
+        }
+    }
+
+    /// Asks the queue for its name.
+    ///
+    /// # Errors
+    /// When it did not answer.
+    pub async fn check(&self) -> Result<(), CloudError> {
         let attributes = self.client.get_queue_attributes().queue_url(&self.url);
         let attributes = attributes.attribute_names(QueueAttributeName::QueueArn);
-        if let Err(error) = attributes.send().await {
-            tracing::warn!(error = %CloudError::of("GetQueueAttributes")(error), "the queue is not warm");
-        }
+        let got = attributes.send().await;
+        got.map(drop).map_err(CloudError::of("GetQueueAttributes"))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -20,6 +21,22 @@ impl TaskId {
     #[must_use]
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The id `n` places after this one, of the same moment: a batch's ids follow from its first. They are in order, and
+    /// lie in one shard after the other.
+    #[must_use]
+    pub fn plus(self, n: u16) -> Self {
+        /// The random tail, below the variant: nothing is carried out of it.
+        const TAIL: u128 = (1 << 62) - 1;
+        let id = self.0.as_u128();
+        Self(Uuid::from_u128(id & !TAIL | (id + u128::from(n)) & TAIL))
+    }
+
+    /// The id's sixteen bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
     }
 
     /// The shard that holds the task, 0 to 15: the id's last four bits, which are random.
@@ -73,6 +90,82 @@ impl From<TaskId> for String {
     fn from(id: TaskId) -> Self {
         id.to_string()
     }
+}
+
+impl TryFrom<[u8; 16]> for TaskId {
+    type Error = InvalidId;
+
+    fn try_from(bytes: [u8; 16]) -> Result<Self, InvalidId> {
+        Uuid::from_bytes(bytes).to_string().parse()
+    }
+}
+
+/// A range of ids, and so of time: what of a shard is read, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdRange {
+    /// Both are in it.
+    lowest: Uuid,
+    highest: Uuid,
+}
+
+impl IdRange {
+    /// Every id there is.
+    pub const ALL: Self = Self {
+        lowest: Uuid::nil(),
+        highest: Uuid::max(),
+    };
+
+    /// Those of it that are older than this id.
+    #[must_use]
+    pub fn below(self, id: TaskId) -> Self {
+        self.up_to(id.0.as_u128().saturating_sub(1))
+    }
+
+    /// Those of it that were made before this moment.
+    #[must_use]
+    pub fn before(self, time: Timestamp) -> Self {
+        self.up_to(first_of(time).saturating_sub(1))
+    }
+
+    /// Those of it that were made at this moment or later.
+    #[must_use]
+    pub fn since(self, time: Timestamp) -> Self {
+        Self {
+            lowest: self.lowest.max(Uuid::from_u128(first_of(time))),
+            ..self
+        }
+    }
+
+    fn up_to(self, highest: u128) -> Self {
+        Self {
+            highest: self.highest.min(Uuid::from_u128(highest)),
+            ..self
+        }
+    }
+
+    /// Whether no id can be in it.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.lowest > self.highest
+    }
+
+    /// Whether this id is in it.
+    #[must_use]
+    pub fn contains(self, id: TaskId) -> bool {
+        (self.lowest..=self.highest).contains(&id.0)
+    }
+
+    /// Its lowest and its highest id as text, both in it; they sort as ids do.
+    #[must_use]
+    pub fn bounds(self) -> (String, String) {
+        (self.lowest.to_string(), self.highest.to_string())
+    }
+}
+
+/// What no id of an earlier millisecond reaches: its time stands in its first 48 bits.
+fn first_of(time: Timestamp) -> u128 {
+    let millis = u128::try_from(time.as_millisecond()).unwrap_or(0);
+    millis << 80
 }
 
 /// Who owns a task. It is part of the table's key and of every object's key, so its alphabet is narrow: lower case
@@ -163,6 +256,39 @@ mod tests {
         assert!(ids.is_sorted());
         let shards: std::collections::BTreeSet<_> = ids.iter().map(|id| id.shard()).collect();
         assert_eq!(shards.len(), usize::from(SHARDS));
+    }
+
+    #[test]
+    fn a_batchs_ids_are_in_order_and_spread_evenly() {
+        let first = TaskId::generate();
+        let ids: Vec<_> = (0..1_000).map(|n| first.plus(n)).collect();
+        assert_eq!(ids[0], first);
+        assert!(ids.iter().all(|id| id.to_string().parse() == Ok(*id)));
+        assert!(ids.windows(2).all(|pair| pair[0].shard() != pair[1].shard()));
+        let last: TaskId = "01900000-0000-7000-bfff-ffffffffffff".parse().unwrap();
+        assert_eq!(last.plus(1).to_string(), "01900000-0000-7000-8000-000000000000");
+    }
+
+    #[test]
+    fn a_range_holds_the_ids_of_its_time() {
+        let id: TaskId = "018bcfe5-687b-7123-9abc-123456789abc".parse().unwrap();
+        let made = crate::testing::NOON;
+        let millisecond = std::time::Duration::from_millis(1);
+        let holds = |range: IdRange| {
+            let (lowest, highest) = range.bounds();
+            let is_between = (lowest..=highest).contains(&id.to_string());
+            assert_eq!(is_between, range.contains(id));
+            is_between
+        };
+        assert!(holds(IdRange::ALL));
+        assert!(holds(IdRange::ALL.since(made)) && !holds(IdRange::ALL.since(made + millisecond)));
+        assert!(holds(IdRange::ALL.before(made + millisecond)) && !holds(IdRange::ALL.before(made)));
+        assert!(holds(IdRange::ALL.below(id.plus(1))) && !holds(IdRange::ALL.below(id)));
+        assert!(IdRange::ALL.since(made).before(made).is_empty());
+        assert!(!IdRange::ALL.since(made).before(made + millisecond).is_empty());
+        assert!(IdRange::ALL.before(Timestamp::MIN).since(made).is_empty());
+        assert_eq!(TaskId::try_from(id.to_bytes()), Ok(id));
+        assert_eq!(TaskId::try_from([0; 16]), Err(InvalidId));
     }
 
     #[test]

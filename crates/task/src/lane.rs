@@ -83,6 +83,13 @@ pub struct Lane {
 }
 
 impl Lane {
+    pub(crate) const fn of(modality: Modality, size: Size, priority: Priority) -> Self {
+        Self {
+            modality,
+            kind: LaneKind::of(size, priority),
+        }
+    }
+
     /// Every lane of every worker.
     pub fn all() -> impl Iterator<Item = Self> {
         let kinds = |modality| LaneKind::ALL.map(|kind| Self { modality, kind });
@@ -101,10 +108,7 @@ impl Task {
     /// The lane it travels in.
     #[must_use]
     pub const fn lane(&self) -> Lane {
-        Lane {
-            modality: self.modality,
-            kind: LaneKind::of(self.size, self.priority),
-        }
+        Lane::of(self.modality, self.size, self.priority)
     }
 }
 

@@ -14,6 +14,7 @@ mod overdue;
 mod report;
 mod retry;
 mod submission;
+mod summary;
 mod task;
 mod task_type;
 #[cfg(test)]
@@ -21,7 +22,7 @@ mod testing;
 mod write;
 
 pub use failure::{Failure, FailureKind, RunError, RunErrorClass, code};
-pub use id::{InvalidId, InvalidTenant, SHARDS, TaskId, Tenant, due_shard, partition};
+pub use id::{IdRange, InvalidId, InvalidTenant, SHARDS, TaskId, Tenant, due_shard, partition};
 pub use input::{
     Classify, Content, DEFAULT_LABELS, DEFAULT_SUMMARY_SENTENCES, DataExtraction, Engine, Input,
     InvalidInput, MAX_INLINE_INPUT_BYTES, MAX_LABEL_BYTES, MAX_LABELS, MAX_MEDIA_BYTES, MAX_SCHEMA_BYTES,
@@ -44,6 +45,7 @@ pub use submission::{
     InvalidSubmission, MAX_METADATA_BYTES, MAX_METADATA_PAIRS, MAX_TIMEOUT_SECONDS, Metadata, NewTask,
     SubmissionRefusal,
 };
+pub use summary::TaskSummary;
 pub use task::{Attempt, MAX_HISTORY, Message, Outcome, Status, Task, TaskDraft};
 pub use task_type::{Modality, TaskType, UnknownTaskType};
 pub use write::{Change, Condition, Field, Item, Write};

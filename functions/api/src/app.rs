@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::{Router, middleware};
 use http::HeaderValue;
 use mesh_cloud::{Payloads, Queues, TaskTable};
 use mesh_task::{Patience, RetryPolicies};
-use serde_json::{Value, json};
 
 use crate::auth::{self, TokenHash};
+use crate::models::ModelSettings;
 use crate::problem::{self, Problem};
-use crate::{dead_letters, hygiene, tasks, uploads};
+use crate::{dead_letters, health, hygiene, models, tasks, uploads};
 
 /// What the handlers work with.
 #[derive(Debug)]
@@ -29,17 +29,20 @@ pub(crate) struct Api {
     pub(crate) policies: RetryPolicies,
     /// When the janitor looks at a new task.
     pub(crate) patience: Patience,
+    pub(crate) models: ModelSettings,
 }
 
 /// The whole API. A new route below `/v1` is behind the token by its place.
 pub(crate) fn router(api: Api) -> Router {
     let api = Arc::new(api);
     let v1 = Router::new()
-        .route("/tasks", post(tasks::submit))
+        .route("/tasks", get(tasks::list).post(tasks::submit))
+        .route("/tasks/batch", post(tasks::submit_batch))
         .route("/tasks/{id}", get(tasks::show))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
         .route("/tasks/{id}/retry", post(tasks::retry))
         .route("/uploads", post(uploads::announce))
+        .route("/models", get(models::list))
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/redrive", post(dead_letters::redrive))
         .fallback(async || Problem::route_not_found())
@@ -49,7 +52,7 @@ pub(crate) fn router(api: Api) -> Router {
             auth::require_token,
         ));
     let router = Router::new()
-        .route("/health", get(health))
+        .route("/health", get(health::health))
         .nest("/v1", v1)
         .fallback(async || Problem::route_not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
@@ -58,8 +61,4 @@ pub(crate) fn router(api: Api) -> Router {
     #[cfg(feature = "faults")]
     let router = router.layer(middleware::from_fn(crate::faults::strike));
     hygiene::layers(router, api.origin.as_ref()).with_state(api)
-}
-
-async fn health() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
 }

@@ -49,12 +49,19 @@ pub(crate) async fn require_token(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let token = presented(request.headers()).ok_or_else(Problem::token_missing)?;
-    if !api.token.admits(token) {
-        return Err(Problem::token_wrong());
-    }
-    request.extensions_mut().insert(Tenant::first());
+    let tenant = tenant_of(&api, request.headers())?;
+    request.extensions_mut().insert(tenant);
     Ok(next.run(request).await)
+}
+
+/// The tenant whose token a request brings.
+pub(crate) fn tenant_of(api: &Api, headers: &HeaderMap) -> Result<Tenant, Problem> {
+    let token = presented(headers).ok_or_else(Problem::token_missing)?;
+    if api.token.admits(token) {
+        Ok(Tenant::first())
+    } else {
+        Err(Problem::token_wrong())
+    }
 }
 
 /// The token of `X-Service-Token`, else of `Authorization: Bearer`.

@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -10,12 +9,13 @@ use axum::{Extension, Json};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use mesh_cloud::Landed;
-use mesh_task::{SHARDS, Task, TaskId, TaskType, Tenant};
+use mesh_task::{IdRange, SHARDS, Task, TaskId, TaskType, Tenant};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::app::Api;
 use crate::problem::Problem;
-use crate::request::JsonBody;
+use crate::request::{Deadline, JsonBody};
 use crate::tasks::TaskView;
 
 /// How many failed tasks one request looks at, unless it says less.
@@ -86,6 +86,7 @@ pub(crate) struct Redriven {
 pub(crate) async fn redrive(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,
+    Deadline(until): Deadline,
     JsonBody(body): JsonBody,
 ) -> Result<Json<Redriven>, Problem> {
     let shape =
@@ -100,7 +101,7 @@ pub(crate) async fn redrive(
         if ids.len() > MAX_LIMIT || which.cursor.is_some() {
             return Err(refuse(&format!("name up to {MAX_LIMIT} ids, without a cursor")));
         }
-        return by_ids(&api, &tenant, ids).await;
+        return by_ids(&api, &tenant, ids, until).await;
     }
     let task_type = which.task_type.as_deref().map(parse_type).transpose()?;
     let cursor = which.cursor.as_deref().map(parse_cursor).transpose()?;
@@ -109,7 +110,7 @@ pub(crate) async fn redrive(
         .tasks
         .into_iter()
         .filter(|task| task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type));
-    let redriven = redrive_all(&api, wanted.collect()).await?;
+    let redriven = redrive_all(&api, wanted.collect(), until).await?;
     Ok(Json(Redriven {
         redriven,
         skipped: Vec::new(),
@@ -117,11 +118,16 @@ pub(crate) async fn redrive(
     }))
 }
 
-async fn by_ids(api: &Api, tenant: &Tenant, ids: Vec<String>) -> Result<Json<Redriven>, Problem> {
+async fn by_ids(
+    api: &Api,
+    tenant: &Tenant,
+    ids: Vec<String>,
+    until: Instant,
+) -> Result<Json<Redriven>, Problem> {
     let parsed: Vec<TaskId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
     let tasks = read(api, tenant, &parsed).await?;
     let wanted = tasks.into_iter().filter(Task::is_dead_letter).collect();
-    let redriven = redrive_all(api, wanted).await?;
+    let redriven = redrive_all(api, wanted, until).await?;
     let skipped = ids
         .into_iter()
         .filter(|id| !redriven.iter().any(|done| done.to_string() == *id));
@@ -133,7 +139,7 @@ async fn by_ids(api: &Api, tenant: &Tenant, ids: Vec<String>) -> Result<Json<Red
 }
 
 /// Redrives each task and rings for it. One whose message is not taken is left to the janitor.
-async fn redrive_all(api: &Api, tasks: Vec<Task>) -> Result<Vec<TaskId>, Problem> {
+async fn redrive_all(api: &Api, tasks: Vec<Task>, until: Instant) -> Result<Vec<TaskId>, Problem> {
     let now = Timestamp::now();
     let writes = tasks.iter().map(async |task| {
         let redrive = task.redrive(api.patience.first_look(now), now + api.retention, now);
@@ -147,10 +153,10 @@ async fn redrive_all(api: &Api, tasks: Vec<Task>) -> Result<Vec<TaskId>, Problem
     for landed in landed {
         if let Landed::Yes(task) = landed {
             redriven.push(task.id);
-            messages.push((task.lane(), task.message(), Duration::ZERO));
+            messages.push((task.lane(), task.message()));
         }
     }
-    api.queues.send_all(messages).await;
+    api.queues.ring_all(messages, until).await;
     Ok(redriven)
 }
 
@@ -163,11 +169,12 @@ struct Page {
 /// the newest of what every shard has to offer, and the last id says where to go on.
 async fn page(api: &Api, tenant: &Tenant, before: Option<TaskId>, limit: usize) -> Result<Page, Problem> {
     let per_shard = i32::try_from(limit).unwrap_or(i32::MAX);
-    let queries = (0..SHARDS).map(|shard| api.table.failures(tenant, shard, before, per_shard));
+    let range = before.map_or(IdRange::ALL, |before| IdRange::ALL.below(before));
+    let queries = (0..SHARDS).map(|shard| api.table.failures(tenant, shard, range, per_shard));
     let found = try_join_all(queries)
         .await
         .map_err(|error| Problem::unavailable(&error))?;
-    let mut ids = found.concat();
+    let mut ids: Vec<_> = found.into_iter().flat_map(|page| page.entries).collect();
     ids.sort_unstable_by_key(|id| Reverse(*id));
     let next = ids.get(limit - 1).copied();
     ids.truncate(limit);

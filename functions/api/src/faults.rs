@@ -1,4 +1,4 @@
-//! Calls to AWS that fail while a request is served that asks for it, for tests.
+//! Calls to AWS that fail while a request is served that asks for it, and what each request cost, for tests.
 
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -6,6 +6,8 @@ use axum::response::Response;
 
 /// Says what goes wrong, in the words of `mesh_cloud::faults`.
 const HEADER: &str = "x-ai-mesh-fault";
+/// Tells what the request cost, as JSON.
+const METER: &str = "x-ai-mesh-meter";
 
 /// Serves a request with the faults of its header.
 pub(crate) async fn strike(request: Request, next: Next) -> Response {
@@ -14,5 +16,11 @@ pub(crate) async fn strike(request: Request, next: Next) -> Response {
         .get(HEADER)
         .and_then(|value| value.to_str().ok());
     let faults = faults.unwrap_or_default().to_owned();
-    mesh_cloud::faults::scope(&faults, next.run(request)).await
+    let served = mesh_cloud::faults::scope(&faults, next.run(request));
+    let (mut response, metered) = mesh_cloud::meter::metered(served).await;
+    let metered = serde_json::json!(metered).to_string();
+    if let Ok(metered) = metered.parse() {
+        response.headers_mut().insert(METER, metered);
+    }
+    response
 }

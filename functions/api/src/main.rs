@@ -5,7 +5,9 @@ mod auth;
 mod dead_letters;
 #[cfg(feature = "faults")]
 mod faults;
+mod health;
 mod hygiene;
+mod models;
 mod problem;
 mod request;
 mod tasks;
@@ -19,6 +21,7 @@ use mesh_cloud::{Payloads, Queues, TaskTable, setting};
 
 use crate::app::Api;
 use crate::auth::TokenHash;
+use crate::models::ModelSettings;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -32,6 +35,7 @@ async fn main() -> Result<(), Error> {
         origin: Some(setting("WEB_ORIGIN")?).filter(|origin: &HeaderValue| !origin.is_empty()),
         policies: mesh_cloud::retry_policies()?,
         patience: mesh_cloud::patience()?,
+        models: ModelSettings::read()?,
         retention: Duration::from_hours(24 * setting::<u64>("RETENTION_DAYS")?),
     };
     // Lambda gives a starting environment more CPU than a running one: the handshakes are cheapest here.

@@ -9,13 +9,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use lambda_http::Context;
 use mesh_cloud::CloudError;
 use mesh_task::{InvalidInput, InvalidSubmission, Status, SubmissionRefusal, UploadId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::hygiene::{CORRELATION_ID, REQUEST_ID};
-use crate::request::MAX_EVENT_BYTES;
+use crate::request::{MAX_EVENT_BYTES, request_id};
 
 /// A detail that echoes what was sent must not grow with it.
 const MAX_DETAIL_BYTES: usize = 1_024;
@@ -98,7 +97,7 @@ impl Problem {
     }
 
     pub(crate) fn route_not_found() -> Self {
-        let detail = "nothing is served at this address: tasks are at /v1/tasks and /v1/tasks/{id}, uploads at /v1/uploads, dead letters at /v1/dead-letters";
+        let detail = "nothing is served at this address: tasks are at /v1/tasks, /v1/tasks/batch and /v1/tasks/{id}, uploads at /v1/uploads, models at /v1/models, dead letters at /v1/dead-letters";
         Self::new(
             StatusCode::NOT_FOUND,
             "route-not-found",
@@ -192,6 +191,13 @@ impl Problem {
         )
     }
 
+    pub(crate) fn invalid_cursor() -> Self {
+        Self::invalid_query(
+            "cursor: it is not of this list: send the next_cursor of an answer as it is, with the same filters"
+                .to_owned(),
+        )
+    }
+
     pub(crate) fn invalid_idempotency_key(most: usize) -> Self {
         let detail =
             format!("Idempotency-Key takes 1 to {most} visible ASCII characters: a random UUID, say");
@@ -209,6 +215,15 @@ impl Problem {
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency-key-reused",
             "The idempotency key stands for another request",
+            detail,
+        )
+    }
+
+    pub(crate) fn invalid_batch(detail: String) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-batch",
+            "The body is not a batch of tasks",
             detail,
         )
     }
@@ -260,6 +275,11 @@ impl Problem {
                 "more is asked than the service takes at the moment: send the same request again after the seconds of Retry-After",
             );
         }
+        Self::left_undone()
+    }
+
+    /// The same, where the log knows already.
+    pub(crate) fn left_undone() -> Self {
         let detail = "a service behind the API did not answer: send the same request again in a few seconds";
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -267,6 +287,23 @@ impl Problem {
             "The service is not available",
             detail,
         )
+    }
+}
+
+impl Problem {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The document that the caller gets.
+    pub(crate) fn document(&self, request_id: &str) -> Value {
+        json!({
+            "type": format!("urn:ai-mesh:problem:{}", self.slug),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "request_id": request_id,
+        })
     }
 }
 
@@ -295,21 +332,11 @@ impl IntoResponse for Problem {
 
 /// Writes the problem that a handler left, and the request id on every answer.
 pub(crate) async fn render(request: Request, next: Next) -> Response {
-    let request_id = request
-        .extensions()
-        .get::<Context>()
-        .map(|context| context.request_id.clone());
-    let request_id = request_id.unwrap_or_default();
+    let request_id = request_id(request.extensions());
     let correlation_id = request.headers().get(CORRELATION_ID).cloned();
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let body = Json(json!({
-            "type": format!("urn:ai-mesh:problem:{}", problem.slug),
-            "title": problem.title,
-            "status": problem.status.as_u16(),
-            "detail": problem.detail,
-            "request_id": request_id,
-        }));
+        let body = Json(problem.document(&request_id));
         *response.body_mut() = body.into_response().into_body();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -1,10 +1,15 @@
-//! Reads a request's body, within what Lambda takes.
+//! Reads a request, within what Lambda takes.
+
+use std::convert::Infallible;
+use std::time::{Duration, SystemTime};
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use http::Extensions;
 use http::request::Parts;
 use lambda_http::Context;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::hygiene::CORRELATION_ID;
 use crate::problem::Problem;
@@ -73,18 +78,51 @@ impl<S: Send + Sync> FromRequestParts<S> for CorrelationId {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let Some(id) = parts.headers.get(CORRELATION_ID) else {
-            let context = parts.extensions.get::<Context>();
-            return Ok(Self(
-                context
-                    .map(|context| context.request_id.clone())
-                    .unwrap_or_default(),
-            ));
+            return Ok(Self(request_id(&parts.extensions)));
         };
         match id.to_str() {
             Ok(id) if (1..=MAX_CORRELATION_BYTES).contains(&id.len()) => Ok(Self(id.to_owned())),
             _ => Err(Problem::invalid_correlation_id(MAX_CORRELATION_BYTES)),
         }
     }
+}
+
+/// What a request leaves of its invocation, to answer in.
+const ANSWER_MARGIN: Duration = Duration::from_secs(2);
+/// The time of a request that no Lambda function serves: a test's.
+const UNBOUNDED: Duration = Duration::from_secs(3_600);
+
+/// By when the work for a request must be over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(pub(crate) Instant);
+
+impl<S: Send + Sync> FromRequestParts<S> for Deadline {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let left = parts.extensions.get::<Context>().map_or(UNBOUNDED, |context| {
+            let until = context.deadline().duration_since(SystemTime::now());
+            until.unwrap_or_default()
+        });
+        Ok(Self(Instant::now() + left.saturating_sub(ANSWER_MARGIN)))
+    }
+}
+
+/// By which the log and the caller know a request; empty where no Lambda function serves it.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(request_id(&parts.extensions)))
+    }
+}
+
+pub(crate) fn request_id(extensions: &Extensions) -> String {
+    let context = extensions.get::<Context>();
+    context.map_or_else(String::new, |context| context.request_id.clone())
 }
 
 /// How long a body is as a string inside the event's JSON, where quotes and control characters are escaped.

@@ -1,7 +1,6 @@
 //! The tasks that are in flight for long: their message was never sent or is lost, or their worker is gone.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -47,7 +46,8 @@ impl Janitor {
                     return Ok(done);
                 }
                 let page = self.table.due(&format!("{shard:x}"), now, PAGE, last).await?;
-                self.tend_page(&page.entries, &backlogs, now, &mut done).await?;
+                self.tend_page(&page.entries, &backlogs, now, until, &mut done)
+                    .await?;
                 if !page.has_next() {
                     break;
                 }
@@ -70,6 +70,7 @@ impl Janitor {
         due: &[Due],
         backlogs: &Backlogs,
         now: Timestamp,
+        until: Instant,
         done: &mut Done,
     ) -> Result<(), CloudError> {
         let tasks = self
@@ -105,10 +106,10 @@ impl Janitor {
                     continue;
                 }
             };
-            messages.push((task.lane(), message, Duration::ZERO));
+            messages.push((task.lane(), message));
         }
-        for message in self.queues.send_all(messages).await {
-            tracing::error!(task = %message.id, "a task could not be rung for; the next look will");
+        for id in self.queues.ring_all(messages, until).await {
+            tracing::error!(task = %id, "a task could not be rung for; the next look will");
         }
         Ok(())
     }

@@ -1,19 +1,13 @@
-//! The two sparse indexes, and reading many tasks at once.
-
-use std::time::Duration;
+//! What is read in order: a tenant's tasks, and the two sparse indexes.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use mesh_task::{Field, Task, TaskId, Tenant};
+use mesh_task::{Field, IdRange, TaskId, TaskSummary, Tenant};
 
-use super::{Item, TaskTable, key, number, read, string};
+use super::batch::projection;
+use super::{Item, TaskTable, number, string};
 use crate::CloudError;
-
-/// The most items that one BatchGetItem takes.
-const BATCH: usize = 100;
-/// How often what a BatchGetItem left out under load is asked for again.
-const TRIES: u32 = 5;
 
 /// The key of a task that is due.
 #[derive(Debug, Clone)]
@@ -33,6 +27,13 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    fn of(entries: Vec<T>, next: Option<Item>) -> Self {
+        Self {
+            entries,
+            next: next.filter(|key| !key.is_empty()),
+        }
+    }
+
     /// Whether more follows.
     #[must_use]
     pub fn has_next(&self) -> bool {
@@ -68,13 +69,39 @@ impl TaskTable {
                 id: text(&item, "id")?.parse().ok()?,
             })
         });
-        Ok(Page {
-            entries: entries.collect(),
-            next: found.last_evaluated_key.filter(|key| !key.is_empty()),
-        })
+        Ok(Page::of(entries.collect(), found.last_evaluated_key))
     }
 
-    /// The ids of a tenant's failed tasks in one shard, newest first, older than `before`.
+    /// What a list tells of a tenant's tasks in one shard, newest first. It may be a moment behind.
+    ///
+    /// # Errors
+    /// When the table did not answer, or holds what is no task.
+    pub async fn newest(
+        &self,
+        tenant: &Tenant,
+        shard: u8,
+        range: IdRange,
+        limit: i32,
+    ) -> Result<Page<TaskSummary>, CloudError> {
+        const PARTITION: &str = "tenant_shard";
+        let query = self.client.query().table_name(&self.name).limit(limit);
+        let mut query = within(query, PARTITION, tenant, shard, range);
+        if let Some((projection, names)) = projection(&TaskSummary::ATTRIBUTES) {
+            query = query.projection_expression(projection);
+            for (name, meant) in names {
+                query = query.expression_attribute_names(name, meant);
+            }
+        }
+        let found = query.send().await.map_err(CloudError::of("Query"))?;
+        let mut entries = Vec::new();
+        for item in found.items.unwrap_or_default() {
+            let summary = serde_dynamo::from_item(item);
+            entries.push(summary.map_err(|error| CloudError::setup("Query", error))?);
+        }
+        Ok(Page::of(entries, found.last_evaluated_key))
+    }
+
+    /// The ids of a tenant's failed tasks in one shard, newest first.
     ///
     /// # Errors
     /// When the table did not answer.
@@ -82,65 +109,15 @@ impl TaskTable {
         &self,
         tenant: &Tenant,
         shard: u8,
-        before: Option<TaskId>,
+        range: IdRange,
         limit: i32,
-    ) -> Result<Vec<TaskId>, CloudError> {
-        let query = self
-            .query("failures", limit)
-            .scan_index_forward(false)
-            .expression_attribute_names("#partition", Field::FailedTenantShard.name())
-            .expression_attribute_values(":partition", string(format!("{tenant}#{shard:x}")));
-        let query = match before {
-            Some(before) => query
-                .key_condition_expression("#partition = :partition AND id < :before")
-                .expression_attribute_values(":before", string(before.to_string())),
-            None => query.key_condition_expression("#partition = :partition"),
-        };
+    ) -> Result<Page<TaskId>, CloudError> {
+        let query = self.query("failures", limit);
+        let query = within(query, Field::FailedTenantShard.name(), tenant, shard, range);
         let found = query.send().await.map_err(CloudError::of("Query"))?;
         let ids = found.items.unwrap_or_default().into_iter();
-        Ok(ids.filter_map(|item| text(&item, "id")?.parse().ok()).collect())
-    }
-
-    /// Reads many tasks, in no order; those that are gone are missing.
-    ///
-    /// # Errors
-    /// When the table did not answer, or left some out again and again.
-    pub async fn get_many(
-        &self,
-        keys: impl IntoIterator<Item = (&Tenant, TaskId)>,
-    ) -> Result<Vec<Task>, CloudError> {
-        let mut keys: Vec<_> = keys.into_iter().map(|(tenant, id)| key(tenant, id)).collect();
-        let mut tasks = Vec::new();
-        let mut left_out = 0;
-        while !keys.is_empty() {
-            let rest = keys.split_off(keys.len().min(BATCH));
-            let wanted = KeysAndAttributes::builder()
-                .set_keys(Some(keys))
-                .consistent_read(true)
-                .build()
-                .map_err(|error| CloudError::setup("BatchGetItem", error))?;
-            let get = self.client.batch_get_item().request_items(&self.name, wanted);
-            let got = get.send().await.map_err(CloudError::of("BatchGetItem"))?;
-            for item in got
-                .responses
-                .unwrap_or_default()
-                .remove(&self.name)
-                .unwrap_or_default()
-            {
-                tasks.push(read(item, "BatchGetItem")?);
-            }
-            keys = rest;
-            let unprocessed = got.unprocessed_keys.unwrap_or_default().remove(&self.name);
-            if let Some(unprocessed) = unprocessed {
-                left_out += 1;
-                if left_out > TRIES {
-                    return Err(CloudError::throttled("BatchGetItem"));
-                }
-                keys.extend(unprocessed.keys);
-                tokio::time::sleep(Duration::from_millis(50) * 2_u32.pow(left_out)).await;
-            }
-        }
-        Ok(tasks)
+        let ids = ids.filter_map(|item| text(&item, "id")?.parse().ok());
+        Ok(Page::of(ids.collect(), found.last_evaluated_key))
     }
 
     fn query(&self, index: &str, limit: i32) -> QueryFluentBuilder {
@@ -149,7 +126,26 @@ impl TaskTable {
     }
 }
 
-fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+/// Asks for a range of a tenant's ids in one shard of the table or of an index, newest first.
+fn within(
+    query: QueryFluentBuilder,
+    partition: &str,
+    tenant: &Tenant,
+    shard: u8,
+    range: IdRange,
+) -> QueryFluentBuilder {
+    let (lowest, highest) = range.bounds();
+    query
+        .scan_index_forward(false)
+        .key_condition_expression("#partition = :partition AND #id BETWEEN :lowest AND :highest")
+        .expression_attribute_names("#partition", partition)
+        .expression_attribute_names("#id", "id")
+        .expression_attribute_values(":partition", string(format!("{tenant}#{shard:x}")))
+        .expression_attribute_values(":lowest", string(lowest))
+        .expression_attribute_values(":highest", string(highest))
+}
+
+pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)
         .and_then(|value| AttributeValue::as_s(value).ok())
         .map(String::as_str)

@@ -4,6 +4,7 @@
 //! the moves of `mesh_task`, and its condition is what keeps the promises: two workers can't hold one task, a stale one
 //! can't finish it, and a message for a finished one does nothing.
 
+mod batch;
 mod expression;
 mod idempotency;
 mod index;
@@ -60,8 +61,11 @@ impl TaskTable {
     /// The table of that name.
     #[must_use]
     pub fn new(config: &SdkConfig, name: String) -> Self {
+        let config = aws_sdk_dynamodb::config::Builder::from(config);
+        #[cfg(feature = "faults")]
+        let config = config.interceptor(crate::meter::AskCapacity);
         Self {
-            client: Client::new(config),
+            client: Client::from_conf(config.build()),
             name,
         }
     }
@@ -72,19 +76,8 @@ impl TaskTable {
     /// # Errors
     /// When the task may not have been written.
     pub async fn create(&self, task: &Task, retention: Duration) -> Result<Option<Box<Task>>, CloudError> {
-        let mut item: Item =
-            serde_dynamo::to_item(task).map_err(|error| CloudError::setup("PutItem", error))?;
-        item.extend(key(&task.tenant, task.id));
-        let expires_at = task.created_at + retention;
-        let stamp = new_stamp();
-        item.extend([
-            (
-                Field::DueShard.name().to_owned(),
-                string(mesh_task::due_shard(task.id)),
-            ),
-            (Field::ExpiresAt.name().to_owned(), number(expires_at.as_second())),
-            (STAMP.to_owned(), stamp.clone()),
-        ]);
+        let item = new_item(task, retention)?;
+        let stamp = item.get(STAMP).cloned();
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
         let put = put
             .condition_expression("attribute_not_exists(id)")
@@ -92,7 +85,7 @@ impl TaskTable {
         match put.send().await {
             Ok(_) => Ok(None),
             Err(error) => match refused_put(error)? {
-                standing if standing.get(STAMP) == Some(&stamp) => Ok(None),
+                standing if standing.get(STAMP) == stamp.as_ref() => Ok(None),
                 standing => Ok(Some(Box::new(read(standing, "PutItem")?))),
             },
         }
@@ -165,14 +158,39 @@ impl TaskTable {
     /// Makes the connection, so that the first real call does not wait for it. A table that refuses is left to the
     /// first real call to report.
     pub async fn warm(&self) {
-        if let Err(error) = self.get(&Tenant::first(), TaskId::generate()).await {
+        if let Err(error) = self.check().await {
             tracing::warn!(%error, "the task table is not warm");
         }
+    }
+
+    /// Looks for a task that is not there.
+    ///
+    /// # Errors
+    /// When the table did not answer.
+    pub async fn check(&self) -> Result<(), CloudError> {
+        self.get(&Tenant::first(), TaskId::generate()).await?;
+        Ok(())
     }
 }
 
 fn landed(item: Item) -> Result<Landed, CloudError> {
     Ok(Landed::Yes(Box::new(read(item, "UpdateItem")?)))
+}
+
+/// The item of a task that was just accepted.
+fn new_item(task: &Task, retention: Duration) -> Result<Item, CloudError> {
+    let mut item: Item = serde_dynamo::to_item(task).map_err(|error| CloudError::setup("PutItem", error))?;
+    item.extend(key(&task.tenant, task.id));
+    let expires_at = task.created_at + retention;
+    item.extend([
+        (
+            Field::DueShard.name().to_owned(),
+            string(mesh_task::due_shard(task.id)),
+        ),
+        (Field::ExpiresAt.name().to_owned(), number(expires_at.as_second())),
+        (STAMP.to_owned(), new_stamp()),
+    ]);
+    Ok(item)
 }
 
 /// The item that stood in a put's way.

@@ -1,6 +1,8 @@
 //! Tasks over HTTP.
 
+mod batch;
 mod change;
+mod list;
 mod show;
 mod submit;
 mod view;
@@ -11,7 +13,9 @@ use mesh_task::TaskId;
 
 use crate::problem::Problem;
 
+pub(crate) use batch::submit_batch;
 pub(crate) use change::{cancel, retry};
+pub(crate) use list::list;
 pub(crate) use show::show;
 pub(crate) use submit::submit;
 pub(crate) use view::TaskView;

@@ -1,24 +1,22 @@
 //! `GET /v1/tasks/{id}`: shows one task, at once or when it is final.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
-use lambda_http::Context;
 use mesh_task::Tenant;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::Api;
 use crate::problem::Problem;
+use crate::request::Deadline;
 use crate::tasks::{TaskView, parse_id};
 
 /// The longest wait that may be asked for, in seconds.
 const MAX_WAIT: u64 = 20;
-/// What a wait leaves of the invocation, to answer in.
-const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 /// A waiting caller's first read again; each next one comes half as much later, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -32,20 +30,14 @@ pub(crate) struct Params {
 pub(crate) async fn show(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,
-    context: Option<Extension<Context>>,
+    Deadline(deadline): Deadline,
     id: Result<Path<String>, PathRejection>,
     params: Result<Query<Params>, QueryRejection>,
 ) -> Result<Json<TaskView>, Problem> {
     let id = parse_id(id)?;
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let wait = params.wait.as_deref().map_or(Ok(Duration::ZERO), parse_wait)?;
-    let left = context.map_or(Duration::MAX, |Extension(context)| {
-        context
-            .deadline()
-            .duration_since(SystemTime::now())
-            .unwrap_or_default()
-    });
-    let until = Instant::now() + wait.min(left.saturating_sub(ANSWER_MARGIN));
+    let until = deadline.min(Instant::now() + wait);
     let mut pause = FIRST_PAUSE;
     loop {
         let task = api

@@ -22,8 +22,9 @@ use crate::app::Api;
 use crate::problem::Problem;
 use crate::request::{CorrelationId, IdempotencyKey, JsonBody};
 
+/// What is answered for a task that was accepted.
 #[derive(Serialize)]
-struct Accepted {
+pub(super) struct Accepted {
     id: TaskId,
     #[serde(rename = "type")]
     task_type: TaskType,
@@ -47,19 +48,22 @@ pub(crate) async fn submit(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let request_sha256 = key.is_some().then(|| fingerprint(&body));
-    let new = NewTask::parse(body)?;
-    check_schema(&new)?;
+    let new = check(body)?;
     let id = match key.zip(request_sha256) {
         Some((key, request_sha256)) => id_of(&api, &tenant, &key, request_sha256).await?,
         None => Id::New(TaskId::generate()),
     };
     let unavailable = |error| Problem::unavailable(&error);
+    let source = Source {
+        tenant,
+        correlation_id,
+    };
     let task = match id {
-        Id::New(id) => keep(&api, tenant, id, new, correlation_id).await?,
+        Id::New(id) => keep(&api, &source, id, new).await?,
         // The first request may have been cut off anywhere: what it left undone is done now.
-        Id::Known(id) => match api.table.get(&tenant, id).await.map_err(unavailable)? {
+        Id::Known(id) => match api.table.get(&source.tenant, id).await.map_err(unavailable)? {
             Some(task) => task,
-            None => keep(&api, tenant, id, new, correlation_id).await?,
+            None => keep(&api, &source, id, new).await?,
         },
     };
     if task.status == Status::Pending {
@@ -69,28 +73,40 @@ pub(crate) async fn submit(
             .await
             .map_err(unavailable)?;
     }
-    let itself = format!("/v1/tasks/{}", task.id);
-    let links = Links {
-        wait: format!("{itself}?wait=20"),
-        itself,
-    };
-    let accepted = Accepted {
-        id: task.id,
-        task_type: task.task_type,
-        status: task.status,
-        links,
-    };
+    let accepted = Accepted::of(task.id, task.task_type, task.status);
     Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
 }
 
-/// The id of a request's task.
-enum Id {
+impl Accepted {
+    pub(super) fn of(id: TaskId, task_type: TaskType, status: Status) -> Self {
+        let itself = format!("/v1/tasks/{id}");
+        let links = Links {
+            wait: format!("{itself}?wait=20"),
+            itself,
+        };
+        Self {
+            id,
+            task_type,
+            status,
+            links,
+        }
+    }
+}
+
+/// The id of a request's task, or of its first.
+pub(super) enum Id {
     New(TaskId),
     /// That of an earlier request of the same key. Its task may not have been written.
     Known(TaskId),
 }
 
-async fn id_of(api: &Api, tenant: &Tenant, key: &str, request_sha256: String) -> Result<Id, Problem> {
+/// The id that follows from an idempotency key: the first request under it decides.
+pub(super) async fn id_of(
+    api: &Api,
+    tenant: &Tenant,
+    key: &str,
+    request_sha256: String,
+) -> Result<Id, Problem> {
     let record = KeyRecord {
         request_sha256,
         task_id: TaskId::generate(),
@@ -109,6 +125,13 @@ async fn id_of(api: &Api, tenant: &Tenant, key: &str, request_sha256: String) ->
     }
 }
 
+/// Checks a submission by itself, before anything is asked of anyone.
+pub(super) fn check(body: Value) -> Result<NewTask, Problem> {
+    let new = NewTask::parse(body)?;
+    check_schema(&new)?;
+    Ok(new)
+}
+
 /// Refuses a schema that no answer could be held to, before anything is kept.
 fn check_schema(new: &NewTask) -> Result<(), Problem> {
     let Parameters::DataExtraction(asked) = new.input.parameters() else {
@@ -120,24 +143,31 @@ fn check_schema(new: &NewTask) -> Result<(), Problem> {
     }
 }
 
+/// Where a task comes from.
+pub(super) struct Source {
+    pub(super) tenant: Tenant,
+    pub(super) correlation_id: String,
+}
+
 /// Writes the task, or finds it written.
-async fn keep(
-    api: &Api,
-    tenant: Tenant,
-    id: TaskId,
-    new: NewTask,
-    correlation_id: String,
-) -> Result<Task, Problem> {
-    let unavailable = |error| Problem::unavailable(&error);
+pub(super) async fn keep(api: &Api, source: &Source, id: TaskId, new: NewTask) -> Result<Task, Problem> {
+    let task = prepare(api, source, id, new).await?;
+    let standing = api.table.create(&task, api.retention).await;
+    let standing = standing.map_err(|error| Problem::unavailable(&error))?;
+    Ok(standing.map_or(task, |standing| *standing))
+}
+
+/// Keeps the task's input, and makes what is to be written of it.
+pub(super) async fn prepare(api: &Api, source: &Source, id: TaskId, new: NewTask) -> Result<Task, Problem> {
     let modality = new.input.parameters().modality();
     let (payload, size) = match new.input {
-        Submitted::Whole(input) => store(api, &tenant, id, input).await?,
-        Submitted::Uploaded(uploaded) => take_upload(api, &tenant, &uploaded).await?,
+        Submitted::Whole(input) => store(api, &source.tenant, id, input).await?,
+        Submitted::Uploaded(uploaded) => take_upload(api, &source.tenant, &uploaded).await?,
     };
     let policy = api.policies.of(new.task_type);
     let draft = TaskDraft {
         id,
-        tenant,
+        tenant: source.tenant.clone(),
         task_type: new.task_type,
         modality,
         size,
@@ -146,16 +176,10 @@ async fn keep(
         metadata: new.metadata,
         max_attempts: new.max_attempts.unwrap_or(policy.max_attempts),
         timeout_seconds: new.timeout_seconds,
-        correlation_id,
+        correlation_id: source.correlation_id.clone(),
     };
     let now = Timestamp::now();
-    let task = Task::new(draft, now, api.patience.first_look(now));
-    let standing = api
-        .table
-        .create(&task, api.retention)
-        .await
-        .map_err(unavailable)?;
-    Ok(standing.map_or(task, |standing| *standing))
+    Ok(Task::new(draft, now, api.patience.first_look(now)))
 }
 
 /// Keeps an input that came with its request.
@@ -191,7 +215,7 @@ async fn take_upload(api: &Api, tenant: &Tenant, uploaded: &Uploaded) -> Result<
 }
 
 /// The same for requests that say the same: the order of fields and the space between them do not count.
-fn fingerprint(body: &Value) -> String {
+pub(super) fn fingerprint(body: &Value) -> String {
     hex::encode(Sha256::digest(body.to_string()))
 }
 

@@ -1,0 +1,182 @@
+//! Many tasks in one call.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
+use futures_util::StreamExt;
+use futures_util::stream::iter;
+use mesh_task::{Task, TaskId, TaskSummary, Tenant};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use super::index::text;
+use super::{Item, TaskTable, key, new_item};
+use crate::CloudError;
+use crate::backoff::Backoff;
+
+/// The most items that one BatchWriteItem takes.
+const WRITES: usize = 25;
+/// The most items that one BatchGetItem takes.
+const READS: usize = 100;
+/// How many calls of one kind are under way at once.
+const AT_ONCE: usize = 4;
+/// How long what a BatchGetItem left out under load is asked for again.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
+impl TaskTable {
+    /// Writes new tasks, and answers with those that may not have been written by then.
+    ///
+    /// A batch write has no conditions: only where nobody else can know the ids yet does it overwrite nothing but itself.
+    ///
+    /// # Errors
+    /// When a task can't be written as an item; then none was.
+    pub async fn create_all(
+        &self,
+        tasks: &[Task],
+        retention: Duration,
+        until: Instant,
+    ) -> Result<HashSet<TaskId>, CloudError> {
+        let mut requests = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let put = PutRequest::builder().set_item(Some(new_item(task, retention)?));
+            let put = put
+                .build()
+                .map_err(|error| CloudError::setup("BatchWriteItem", error))?;
+            requests.push(WriteRequest::builder().put_request(put).build());
+        }
+        let mut chunks = Vec::new();
+        while !requests.is_empty() {
+            let rest = requests.split_off(requests.len().min(WRITES));
+            chunks.push(std::mem::replace(&mut requests, rest));
+        }
+        let left = iter(chunks)
+            .map(|chunk| self.write_chunk(chunk, until))
+            .buffer_unordered(AT_ONCE);
+        let left: Vec<_> = left.collect().await;
+        Ok(left.iter().flatten().filter_map(written_id).collect())
+    }
+
+    /// Answers with what may not have been written.
+    async fn write_chunk(&self, mut chunk: Vec<WriteRequest>, until: Instant) -> Vec<WriteRequest> {
+        let mut backoff = Backoff::until(until);
+        loop {
+            let write = self
+                .client
+                .batch_write_item()
+                .request_items(&self.name, chunk.clone());
+            match timeout_at(until, write.send()).await {
+                Ok(Ok(written)) => {
+                    let left = written
+                        .unprocessed_items
+                        .and_then(|mut left| left.remove(&self.name));
+                    chunk = left.unwrap_or_default();
+                    if chunk.is_empty() {
+                        return chunk;
+                    }
+                }
+                Ok(Err(error)) => {
+                    let error = CloudError::of("BatchWriteItem")(error);
+                    tracing::error!(%error, tasks = chunk.len(), "a batch of tasks may not have been written");
+                    return chunk;
+                }
+                Err(_) => return chunk,
+            }
+            if !backoff.another().await {
+                tracing::error!(
+                    tasks = chunk.len(),
+                    "tasks were left out of a batch again and again"
+                );
+                return chunk;
+            }
+        }
+    }
+
+    /// Reads many tasks, in no order; those that are gone are missing.
+    ///
+    /// # Errors
+    /// When the table did not answer, or left some out again and again.
+    pub async fn get_many(
+        &self,
+        keys: impl IntoIterator<Item = (&Tenant, TaskId)>,
+    ) -> Result<Vec<Task>, CloudError> {
+        self.get_all(keys, &[]).await
+    }
+
+    /// Reads what a list tells of a tenant's tasks, in no order; those that are gone are missing.
+    ///
+    /// # Errors
+    /// When the table did not answer, or left some out again and again.
+    pub async fn summaries(
+        &self,
+        tenant: &Tenant,
+        ids: impl IntoIterator<Item = TaskId>,
+    ) -> Result<Vec<TaskSummary>, CloudError> {
+        let keys = ids.into_iter().map(|id| (tenant, id));
+        self.get_all(keys, &TaskSummary::ATTRIBUTES).await
+    }
+
+    /// Reads these attributes of many items, or all where none is named.
+    async fn get_all<T: DeserializeOwned>(
+        &self,
+        keys: impl IntoIterator<Item = (&Tenant, TaskId)>,
+        attributes: &[&str],
+    ) -> Result<Vec<T>, CloudError> {
+        let keys: Vec<_> = keys.into_iter().map(|(tenant, id)| key(tenant, id)).collect();
+        let chunks: Vec<_> = keys.chunks(READS).map(<[Item]>::to_vec).collect();
+        let read = iter(chunks).map(|chunk| self.get_chunk(chunk, attributes));
+        let read: Vec<_> = read.buffer_unordered(AT_ONCE).collect().await;
+        let mut items = Vec::with_capacity(keys.len());
+        for chunk in read {
+            for item in chunk? {
+                let item = serde_dynamo::from_item(item);
+                items.push(item.map_err(|error| CloudError::setup("BatchGetItem", error))?);
+            }
+        }
+        Ok(items)
+    }
+
+    async fn get_chunk(&self, mut keys: Vec<Item>, attributes: &[&str]) -> Result<Vec<Item>, CloudError> {
+        let mut backoff = Backoff::until(Instant::now() + READ_WITHIN);
+        let mut items = Vec::new();
+        loop {
+            let mut wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .consistent_read(true);
+            if let Some((projection, names)) = projection(attributes) {
+                wanted = wanted
+                    .projection_expression(projection)
+                    .set_expression_attribute_names(Some(names));
+            }
+            let wanted = wanted
+                .build()
+                .map_err(|error| CloudError::setup("BatchGetItem", error))?;
+            let get = self.client.batch_get_item().request_items(&self.name, wanted);
+            let got = get.send().await.map_err(CloudError::of("BatchGetItem"))?;
+            let found = got.responses.and_then(|mut tables| tables.remove(&self.name));
+            items.append(&mut found.unwrap_or_default());
+            let left_out = got.unprocessed_keys.and_then(|mut left| left.remove(&self.name));
+            match left_out {
+                Some(left_out) if !left_out.keys.is_empty() => keys = left_out.keys,
+                _ => return Ok(items),
+            }
+            if !backoff.another().await {
+                return Err(CloudError::throttled("BatchGetItem"));
+            }
+        }
+    }
+}
+
+/// An expression that names these attributes, and the names it refers to: DynamoDB reserves some words (`status`).
+pub(super) fn projection(attributes: &[&str]) -> Option<(String, HashMap<String, String>)> {
+    if attributes.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = attributes.iter().map(|name| format!("#{name}")).collect();
+    let meant = attributes.iter().map(|name| (*name).to_owned());
+    Some((names.join(", "), names.iter().cloned().zip(meant).collect()))
+}
+
+fn written_id(request: &WriteRequest) -> Option<TaskId> {
+    text(&request.put_request.as_ref()?.item, "id")?.parse().ok()
+}

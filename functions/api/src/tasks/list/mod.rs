@@ -1,0 +1,70 @@
+//! `GET /v1/tasks`: a tenant's tasks, newest first, page by page.
+//!
+//! A request reads a bounded number of items, whatever is stored: those of the page where nothing is filtered, of failed
+//! ones only those that failed, of pending and processing ones only those in flight. What a filter lets through is
+//! seldom in reach of one request: then the page is short, or empty, and its cursor goes on below what was looked at.
+
+mod cursor;
+mod filter;
+mod merge;
+mod source;
+mod view;
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::{Extension, Json};
+use mesh_task::Tenant;
+use serde::Serialize;
+
+use crate::app::Api;
+use crate::problem::Problem;
+use filter::Asked;
+use source::{Source, Then};
+use view::SummaryView;
+
+#[derive(Serialize)]
+pub(crate) struct Tasks {
+    tasks: Vec<SummaryView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Answers with a page. Without a `next_cursor` nothing follows.
+pub(crate) async fn list(
+    State(api): State<Arc<Api>>,
+    Extension(tenant): Extension<Tenant>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Json<Tasks>, Problem> {
+    let Query(query) = query.map_err(|error| Problem::invalid_query(error.body_text()))?;
+    let Asked {
+        filter,
+        limit,
+        cursor,
+    } = Asked::parse(query)?;
+    let mut range = filter.range();
+    let mut last = None;
+    if let Some(cursor) = cursor {
+        let id = cursor::read(&tenant, &filter, &cursor).ok_or_else(Problem::invalid_cursor)?;
+        range = range.below(id);
+        last = Some(id);
+    }
+    let mut source = Source::of(&api, &tenant, filter.status, range, limit).await?;
+    let mut tasks = Vec::new();
+    let then = loop {
+        let drawn = source.draw(limit - tasks.len()).await?;
+        last = drawn.last.or(last);
+        tasks.extend(drawn.tasks.into_iter().filter(|task| filter.admits(task)));
+        if drawn.then != Then::More || tasks.len() == limit {
+            break drawn.then;
+        }
+    };
+    let goes_on = then != Then::End;
+    Ok(Json(Tasks {
+        tasks: tasks.into_iter().map(SummaryView::from).collect(),
+        next_cursor: last
+            .filter(|_| goes_on)
+            .map(|last| cursor::write(&tenant, &filter, last)),
+    }))
+}

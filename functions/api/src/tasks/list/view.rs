@@ -1,0 +1,45 @@
+//! A task as a list shows it.
+
+use jiff::Timestamp;
+use mesh_task::{Failure, Metadata, Priority, Size, Status, TaskId, TaskSummary, TaskType};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(crate) struct SummaryView {
+    id: TaskId,
+    #[serde(rename = "type")]
+    task_type: TaskType,
+    size: Size,
+    priority: Priority,
+    status: Status,
+    metadata: Metadata,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+    generation: u32,
+    attempt: u32,
+    max_attempts: u32,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<Timestamp>,
+}
+
+impl From<TaskSummary> for SummaryView {
+    fn from(task: TaskSummary) -> Self {
+        Self {
+            id: task.id,
+            task_type: task.task_type,
+            size: task.size,
+            priority: task.priority,
+            status: task.status,
+            metadata: task.metadata,
+            error: task.error,
+            generation: task.generation,
+            attempt: task.attempt,
+            max_attempts: task.max_attempts,
+            created_at: task.created_at,
+            updated_at: task.updated_at,
+            next_attempt_at: task.next_attempt_at,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Whether the API lives, whether what it needs answers, and which models the stack has.
+
+use mesh_tests::Api;
+use serde_json::{Value, json};
+
+/// A deep check while calls to AWS fail as `faults` say.
+fn deep(api: &Api, faults: &str) -> (u16, Value) {
+    let headers = [("x-service-token", api.token()), ("x-ai-mesh-fault", faults)];
+    let reply = api.send("GET", "/health?deep=1", &headers, None);
+    (reply.status, reply.body)
+}
+
+fn names(report: &Value, ok: bool) -> Vec<&str> {
+    let checks = report["checks"].as_array().expect("a list");
+    checks
+        .iter()
+        .filter(|check| check["ok"] == ok)
+        .map(|check| check["name"].as_str().expect("a name"))
+        .collect()
+}
+
+#[test]
+fn whether_it_lives_takes_no_token_and_calls_nobody() {
+    let api = Api::new();
+    for path in ["/health", "/health?deep=0"] {
+        let reply = api.send("GET", path, &[], None);
+        assert_eq!((reply.status, &reply.body), (200, &json!({ "status": "ok" })));
+        let metered: Value = serde_json::from_str(reply.header("x-ai-mesh-meter")).expect("it is JSON");
+        assert_eq!(metered["calls"], json!({}));
+    }
+}
+
+#[test]
+fn a_deep_check_asks_table_queues_and_bucket() {
+    let api = Api::new();
+    let (status, report) = deep(&api, "");
+    assert_eq!((status, &report["status"]), (200, &json!("ok")), "{report}");
+    assert_eq!(
+        names(&report, true),
+        [
+            "table",
+            "text-queue",
+            "image-queue",
+            "audio-queue",
+            "language-queue",
+            "bucket"
+        ]
+    );
+    for check in report["checks"].as_array().expect("a list") {
+        assert!(
+            check["latency_ms"].is_u64() && check.get("error").is_none(),
+            "{check}"
+        );
+    }
+}
+
+#[test]
+fn a_deep_check_names_what_fails() {
+    let api = Api::new();
+    for (fault, failing) in [
+        ("GetItem=before", vec!["table"]),
+        ("GetObject=before", vec!["bucket"]),
+        (
+            "GetQueueAttributes=before",
+            vec!["text-queue", "image-queue", "audio-queue", "language-queue"],
+        ),
+    ] {
+        let (status, report) = deep(&api, fault);
+        assert_eq!((status, &report["status"]), (503, &json!("failing")), "{report}");
+        assert_eq!(names(&report, false), failing, "{report}");
+        let checks = report["checks"].as_array().expect("a list");
+        let failed = checks.iter().find(|check| check["ok"] == false);
+        assert_eq!(
+            failed.map(|check| &check["error"]),
+            Some(&json!("no answer")),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn a_deep_check_takes_the_token() {
+    let api = Api::new();
+    api.send("GET", "/health?deep=1", &[], None)
+        .problem(401, "unauthorized");
+    api.send("GET", "/health?deep=1", &[("x-service-token", "wrong")], None)
+        .problem(401, "unauthorized");
+    for odd in ["yes", "", "2"] {
+        let detail = api
+            .get(&format!("/health?deep={odd}"))
+            .problem(400, "invalid-query");
+        assert!(detail.contains("deep"), "{detail}");
+    }
+}
+
+#[test]
+fn the_models_are_those_that_answer() {
+    let api = Api::new();
+    let reply = api.get("/v1/models");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let models = reply.body["models"].as_array().expect("a list");
+    let of = |task_type: &str| {
+        let model = models.iter().find(|model| {
+            let types = model["task_types"].as_array().expect("a list");
+            types.contains(&json!(task_type))
+        });
+        model.unwrap_or_else(|| panic!("a model for {task_type}"))
+    };
+    for (task_type, input) in [
+        ("sentiment", json!({ "text": "fine" })),
+        ("embed", json!({ "text": "fine" })),
+    ] {
+        let model = of(task_type);
+        let task = api.finished(&api.submit(task_type, input, &[]));
+        assert_eq!(
+            (&task["model"]["name"], &task["model"]["version"]),
+            (&model["name"], &model["version"]),
+            "{task}"
+        );
+        assert_eq!(model["runs_in"], "text-worker", "{model}");
+    }
+    for task_type in ["classify", "summarize", "face_detection", "ocr", "transcribe"] {
+        let model = of(task_type);
+        assert!(
+            model["licence"].is_string() && model["engine"] == "onnxruntime",
+            "{model}"
+        );
+    }
+    api.send("GET", "/v1/models", &[], None)
+        .problem(401, "unauthorized");
+}

@@ -1,0 +1,286 @@
+//! The list of tasks: newest first, in pages that neither lose a task nor show one twice, whatever arrives meanwhile.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use mesh_tests::{Api, Lane, eventually, sentiment};
+use serde_json::{Value, json};
+
+/// A note that no other test, and no earlier run, has used.
+fn fresh_note() -> String {
+    let now = jiff::Timestamp::now().as_nanosecond();
+    format!("{}-{now}", thread::current().name().unwrap_or_default()).replace([':', '_'], "-")
+}
+
+/// Submits texts that bear a note.
+fn submit(api: &Api, note: &str, tasks: usize, more: &Value) -> Vec<String> {
+    let mut task = sentiment("fine");
+    task["metadata"] = json!({ "note": note });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        task[name] = value.clone();
+    }
+    let reply = api.post_to("/v1/tasks/batch", Some(&json!({ "tasks": vec![task; tasks] })));
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let results = reply.body["results"].as_array().expect("a list");
+    results
+        .iter()
+        .map(|result| result["task"]["id"].as_str().expect("it is accepted").to_owned())
+        .collect()
+}
+
+/// Every task of a list; `between` runs between two pages.
+fn listed(api: &Api, query: &str, mut between: impl FnMut()) -> Vec<Value> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = api.get(&format!("/v1/tasks?{query}{cursor}"));
+        assert_eq!(page.status, 200, "{page:?}");
+        found.extend(page.body["tasks"].as_array().expect("a list").iter().cloned());
+        match page.body["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+        between();
+    }
+}
+
+fn ids(tasks: &[Value]) -> Vec<String> {
+    tasks
+        .iter()
+        .map(|task| task["id"].as_str().expect("an id is text").to_owned())
+        .collect()
+}
+
+/// The tasks of a note, in the list's order.
+fn noted(tasks: &[Value], note: &str) -> Vec<String> {
+    let is_ours = |task: &&Value| task["metadata"]["note"] == note;
+    tasks
+        .iter()
+        .filter(is_ours)
+        .map(|task| task["id"].as_str().expect("an id is text").to_owned())
+        .collect()
+}
+
+fn newest_first(mut ids: Vec<String>) -> Vec<String> {
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    ids
+}
+
+#[test]
+fn tasks_are_listed_newest_first_without_their_payloads() {
+    let (api, note) = (Api::new(), fresh_note());
+    let ours = submit(&api, &note, 20, &json!({}));
+    api.result(&ours[19]);
+    let page = eventually("all of them are listed", || {
+        let page = api.get("/v1/tasks?limit=200");
+        let tasks = page.body["tasks"].as_array().expect("a list").clone();
+        (noted(&tasks, &note).len() == 20).then_some(tasks)
+    });
+    assert_eq!(noted(&page, &note), newest_first(ours.clone()));
+    assert_eq!(ids(&page), newest_first(ids(&page)));
+    let one = |tasks: &[Value]| tasks.iter().find(|task| task["id"] == ours[19].as_str()).cloned();
+    let listed = eventually("its end is listed", || {
+        let page = api.get(&format!("/v1/tasks?metadata.note={note}"));
+        one(page.body["tasks"].as_array().expect("a list")).filter(|task| task["status"] == "completed")
+    });
+    let mut shown = api.show(&ours[19]);
+    for large in ["input", "result", "attempts", "model", "timings"] {
+        let removed = shown.as_object_mut().and_then(|task| task.remove(large));
+        assert!(removed.is_some(), "{large}");
+    }
+    assert_eq!(listed, shown, "all else is as the task itself shows");
+}
+
+#[test]
+fn pages_lose_nothing_and_show_nothing_twice_while_tasks_arrive() {
+    let (api, note) = (Api::new(), fresh_note());
+    let ours = submit(&api, &note, 150, &json!({}));
+    for limit in [7, 40] {
+        let found = listed(&api, &format!("limit={limit}&metadata.note={note}"), || {
+            submit(&api, "another", 3, &json!({}));
+            submit(&api, &format!("{note}-later"), 1, &json!({}));
+        });
+        assert_eq!(ids(&found), newest_first(ours.clone()), "{limit}");
+    }
+    // The same without a filter: what is added to the list meanwhile is above the first page.
+    let mut late = Vec::new();
+    let since = api.show(&ours[0])["created_at"]
+        .as_str()
+        .expect("a time")
+        .to_owned();
+    let found = listed(&api, &format!("limit=20&created_after={since}"), || {
+        late.extend(submit(&api, &note, 2, &json!({})));
+    });
+    assert_eq!(noted(&found, &note), newest_first(ours));
+    assert!(!late.is_empty(), "tasks arrived between the pages");
+    let all = ids(&found);
+    assert_eq!(
+        all,
+        newest_first(all.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect())
+    );
+}
+
+#[test]
+fn every_filter_lets_its_own_through_alone() {
+    let (api, note) = (Api::new(), fresh_note());
+    let fine = submit(&api, &note, 3, &json!({}));
+    let embedded = submit(&api, &note, 2, &json!({ "type": "embed" }));
+    let fails = json!({ "max_attempts": 1, "metadata": { "note": note, "fault": "transient:1" } });
+    let failed = submit(&api, &note, 4, &fails);
+    for id in fine.iter().chain(&embedded) {
+        api.result(id);
+    }
+    for id in &failed {
+        api.failed(id, "exhausted", "fault");
+    }
+    let all = [fine.clone(), embedded.clone(), failed.clone()].concat();
+    let of = |filter: &str| ids(&listed(&api, &format!("metadata.note={note}{filter}"), || ()));
+    // An index, and a read that need not be consistent, follow the table after a moment.
+    eventually("the list has caught up", || {
+        let caught_up = of("").len() == 9 && of("&status=failed").len() == 4;
+        (caught_up && of("&status=completed").len() == 5).then_some(())
+    });
+    assert_eq!(of(""), newest_first(all));
+    assert_eq!(of("&limit=2"), of(""));
+    assert_eq!(of("&type=embed"), newest_first(embedded.clone()));
+    assert_eq!(of("&status=failed"), newest_first(failed.clone()));
+    assert_eq!(of("&status=failed&limit=3"), newest_first(failed.clone()));
+    assert_eq!(of("&status=completed&type=sentiment"), newest_first(fine.clone()));
+    assert_eq!(of("&metadata.fault=transient:1"), newest_first(failed.clone()));
+    for none in [
+        "&status=cancelled",
+        "&status=blocked",
+        "&status=failed&type=embed",
+        "&metadata.fault=no",
+    ] {
+        assert_eq!(of(none), Vec::<String>::new(), "{none}");
+    }
+    let time = |id: &str| api.show(id)["created_at"].as_str().expect("a time").to_owned();
+    let (first, last) = (time(&embedded[0]), time(&failed[3]));
+    let made_before_embedded: Vec<_> = fine.iter().filter(|id| time(id) < first).cloned().collect();
+    assert_eq!(
+        of(&format!("&created_before={first}")),
+        newest_first(made_before_embedded)
+    );
+    assert!(of(&format!("&created_after={last}")).contains(&failed[3]));
+    assert!(!of(&format!("&created_before={last}")).contains(&failed[3]));
+    assert_eq!(of("&created_after=2020-01-01T00:00:00Z"), of(""));
+    assert_eq!(
+        of("&created_before=2020-01-01T00:00:00%2B01:00"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        of(&format!("&created_after={last}&created_before={first}")),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_asks_for_no_list_is_refused() {
+    let api = Api::new();
+    for query in [
+        "limit=0",
+        "limit=201",
+        "limit=ten",
+        "limit=",
+        "status=done",
+        "status=",
+        "type=poem",
+        "created_after=yesterday",
+        "created_before=2026-01-31T12:00:00+01:00",
+        "stauts=failed",
+        "metadata.=x",
+        "status=failed&status=pending",
+        "metadata.a=1&metadata.a=2",
+    ] {
+        let detail = api
+            .get(&format!("/v1/tasks?{query}"))
+            .problem(400, "invalid-query");
+        assert!(
+            detail.contains("send") || detail.contains("from 1 to 200") || detail.contains("types are"),
+            "{detail}"
+        );
+    }
+    api.send("GET", "/v1/tasks", &[], None)
+        .problem(401, "unauthorized");
+}
+
+#[test]
+fn a_cursor_that_was_changed_or_is_of_another_list_is_refused() {
+    let api = Api::new();
+    submit(&api, &fresh_note(), 3, &json!({}));
+    let page = api.get("/v1/tasks?limit=1");
+    let cursor = page.text("next_cursor");
+    assert_eq!(api.get(&format!("/v1/tasks?limit=2&cursor={cursor}")).status, 200);
+    let mut changed = cursor.to_owned();
+    let digit = if changed.ends_with('0') { "1" } else { "0" };
+    changed.replace_range(changed.len() - 1.., digit);
+    for wrong in [
+        format!("cursor={changed}"),
+        format!("cursor={}", &cursor[..cursor.len() - 2]),
+        format!("status=failed&cursor={cursor}"),
+        "cursor=".to_owned(),
+        "cursor=next".to_owned(),
+        "cursor=%00%ff".to_owned(),
+        "cursor=01900000-0000-7000-8000-000000000000".to_owned(),
+    ] {
+        let detail = api
+            .get(&format!("/v1/tasks?{wrong}"))
+            .problem(400, "invalid-query");
+        assert!(detail.contains("next_cursor"), "{wrong}: {detail}");
+    }
+}
+
+#[test]
+fn a_page_reads_no_more_than_a_thousand_items_and_says_where_to_go_on() {
+    let api = Api::new();
+    let note = fresh_note();
+    submit(&api, &note, 1_000, &json!({ "type": "embed" }));
+    let scanned = |query: &str| {
+        let page = api.get(&format!("/v1/tasks?{query}"));
+        assert_eq!(page.status, 200, "{page:?}");
+        let metered: Value = serde_json::from_str(page.header("x-ai-mesh-meter")).expect("it is JSON");
+        (metered["scanned"].as_u64().expect("a number"), page)
+    };
+    let (read, page) = scanned("limit=50");
+    assert!(read <= 150, "{read} for a page of 50");
+    assert_eq!(page.body["tasks"].as_array().map(Vec::len), Some(50));
+    // Nothing is of that kind: the request gives up and says where it was.
+    let (read, page) = scanned("metadata.note=nobody");
+    assert!((500..=1_000).contains(&read), "{read}");
+    assert_eq!(page.body["tasks"], json!([]));
+    assert!(!page.text("next_cursor").is_empty());
+}
+
+mod serial {
+    use super::*;
+
+    #[test]
+    fn what_is_in_flight_is_found_among_much_that_is_not() {
+        let (api, note) = (Api::new(), fresh_note());
+        let done = submit(&api, &note, 5, &json!({}));
+        for id in &done {
+            api.result(id);
+        }
+        let (pending, few, many) = Lane::Text.held_back(|| {
+            let pending = submit(&api, &note, 30, &json!({}));
+            let of = |filter: &str| ids(&listed(&api, &format!("metadata.note={note}{filter}"), || ()));
+            // Few enough to be read from the index; then too many, so that the tasks themselves are gone through.
+            let few = (of("&status=pending&limit=7"), of("&status=processing"));
+            let crowd = submit(&api, "crowd", 1_000, &json!({}));
+            let many = of("&status=pending&limit=7");
+            for id in &crowd {
+                assert_eq!(api.cancel(id).status, 200);
+            }
+            (pending, few, many)
+        });
+        assert_eq!(few, (newest_first(pending.clone()), Vec::new()));
+        assert_eq!(many, newest_first(pending.clone()));
+        for id in &pending {
+            api.result(id);
+        }
+        eventually("none is in flight", || {
+            let found = listed(&api, &format!("metadata.note={note}&status=pending"), || ());
+            found.is_empty().then_some(())
+        });
+    }
+}
