@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
-use mesh_cloud::{Payloads, Queues, TaskTable};
+use mesh_cloud::{Payloads, Queues, StatsTable, TaskTable};
 use mesh_task::{Patience, RetryPolicies};
 use serde_json::{Value, json};
 
 use crate::auth::{self, TokenHash};
 use crate::problem::{self, Problem};
-use crate::{dead_letters, tasks, uploads};
+use crate::{changes, dead_letters, stats, tasks, uploads};
 
 /// What the handlers work with.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) table: TaskTable,
+    pub(crate) stats: StatsTable,
     pub(crate) payloads: Payloads,
     pub(crate) queues: Queues,
     pub(crate) token: TokenHash,
@@ -36,6 +37,8 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/tasks/{id}", get(tasks::show))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
         .route("/tasks/{id}/retry", post(tasks::retry))
+        .route("/stats", get(stats::show))
+        .route("/changes", get(changes::list))
         .route("/uploads", post(uploads::announce))
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/redrive", post(dead_letters::redrive))

@@ -18,7 +18,7 @@ const REGION: &str = "us-east-1";
 const CREDENTIALS: &str = "test";
 
 /// Which of the stack's outputs goes into stack.env under which name.
-const OUTPUTS: [(&str, &str); 8] = [
+const OUTPUTS: [(&str, &str); 11] = [
     ("TASKS_TABLE", "TasksTable"),
     ("PAYLOAD_BUCKET", "PayloadBucket"),
     ("TEXT_QUEUE_URL", "TextQueueUrl"),
@@ -27,6 +27,9 @@ const OUTPUTS: [(&str, &str); 8] = [
     ("LANGUAGE_QUEUE_URL", "LanguageQueueUrl"),
     ("DEAD_LETTER_QUEUE_URL", "DeadLetterQueueUrl"),
     ("JANITOR_FUNCTION", "JanitorFunction"),
+    ("STATS_TABLE", "StatsTable"),
+    ("REACTOR_FUNCTION", "ReactorFunction"),
+    ("LOST_RECORDS_QUEUE_URL", "LostRecordsQueueUrl"),
 ];
 
 /// What localstack.deploy prints.

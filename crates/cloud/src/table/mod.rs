@@ -7,6 +7,7 @@
 mod expression;
 mod idempotency;
 mod index;
+mod scan;
 
 use std::collections::HashMap;
 use std::time::Duration;
