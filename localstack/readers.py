@@ -22,12 +22,18 @@ def function(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     if reserved is not None:
         actual["ReservedConcurrentExecutions"] = reserved
     pages = client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=name)
-    queues = [
-        {**mapping, "Queue": mapping["EventSourceArn"], "Enabled": mapping["State"] in ("Enabled", "Enabling")}
+    sources = [
+        # A template names the source by what it is.
+        {
+            **mapping,
+            "Queue": mapping["EventSourceArn"],
+            "Stream": mapping["EventSourceArn"],
+            "Enabled": mapping["State"] in ("Enabled", "Enabling"),
+        }
         for page in pages
         for mapping in page["EventSourceMappings"]
     ]
-    actual["Events"] = queues + _schedules(actual["FunctionArn"])
+    actual["Events"] = sources + _schedules(actual["FunctionArn"])
     return actual
 
 
