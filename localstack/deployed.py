@@ -91,6 +91,10 @@ def _table_arn(name: str) -> str:
     return client("dynamodb").describe_table(TableName=name)["Table"]["TableArn"]
 
 
+def _stream_arn(name: str) -> str:
+    return client("dynamodb").describe_table(TableName=name)["Table"]["LatestStreamArn"]
+
+
 def _role_arn(name: str) -> str:
     return client("iam").get_role(RoleName=name)["Role"]["Arn"]
 
@@ -108,6 +112,7 @@ _ATTRIBUTES = {
     ("AWS::Serverless::Function", "Arn"): _function_arn,
     ("AWS::SQS::Queue", "Arn"): _queue_arn,
     ("AWS::DynamoDB::Table", "Arn"): _table_arn,
+    ("AWS::DynamoDB::Table", "StreamArn"): _stream_arn,
     ("AWS::IAM::Role", "Arn"): _role_arn,
     ("AWS::S3::Bucket", "Arn"): _bucket_arn,
     ("AWS::Logs::LogGroup", "Arn"): _log_group_arn,

@@ -24,13 +24,19 @@ def function(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     pages = client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=name)
     # Those that the template names as resources of their own are read as such.
     others = {deployed.ids[mapping] for mapping in deployed.of_type("AWS::Lambda::EventSourceMapping")}
-    queues = [
-        {**mapping, "Queue": mapping["EventSourceArn"], "Enabled": mapping["State"] in ("Enabled", "Enabling")}
+    sources = [
+        # A template names the source by what it is.
+        {
+            **mapping,
+            "Queue": mapping["EventSourceArn"],
+            "Stream": mapping["EventSourceArn"],
+            "Enabled": mapping["State"] in ("Enabled", "Enabling"),
+        }
         for page in pages
         for mapping in page["EventSourceMappings"]
         if mapping["UUID"] not in others
     ]
-    actual["Events"] = queues + _schedules(actual["FunctionArn"])
+    actual["Events"] = sources + _schedules(actual["FunctionArn"])
     return actual
 
 

@@ -334,6 +334,10 @@ impl Cloud {
         self.runtime.block_on(call)
     }
 
+    pub(crate) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     fn s3(&self) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(true);
         aws_sdk_s3::Client::from_conf(config.build())

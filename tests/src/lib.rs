@@ -13,6 +13,7 @@ mod log;
 pub mod pictures;
 pub mod sounds;
 mod stack;
+pub mod stream;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

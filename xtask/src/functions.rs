@@ -15,13 +15,14 @@ use crate::process;
 use crate::venv::Venv;
 
 /// The template's functions and the folders that they are built from.
-pub(crate) const FUNCTIONS: [(&str, &str); 6] = [
+pub(crate) const FUNCTIONS: [(&str, &str); 7] = [
     ("api", "ApiFunction"),
     ("text-worker", "TextWorkerFunction"),
     ("image-worker", "ImageWorkerFunction"),
     ("audio-worker", "AudioWorkerFunction"),
     ("language-worker", "LanguageWorkerFunction"),
     ("janitor", "JanitorFunction"),
+    ("reactor", "ReactorFunction"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

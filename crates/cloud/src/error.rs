@@ -49,6 +49,16 @@ impl CloudError {
         }
     }
 
+    /// Others wrote the same item again and again.
+    #[must_use]
+    pub fn contended(call: &'static str) -> Self {
+        Self {
+            call,
+            code: None,
+            detail: "another was always first; there are more writers than the item can bear".to_owned(),
+        }
+    }
+
     /// The service is asked too often, by this caller or by all together; the same call may succeed later.
     #[must_use]
     pub fn is_throttling(&self) -> bool {

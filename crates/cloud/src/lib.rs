@@ -1,4 +1,4 @@
-//! The only crate that knows AWS: the task table, the queues and the payload bucket; by features of their
+//! The only crate that knows AWS: the task table, the counters, the queues and the payload bucket; by features of their
 //! own Bedrock's models and Secrets Manager's secrets.
 //!
 //! Each type here is a client with the resource's name. The code reads the standard AWS variables alone (region,
@@ -18,6 +18,7 @@ mod queue;
 #[cfg(feature = "secrets")]
 mod secret;
 mod setup;
+mod stats;
 mod table;
 
 #[cfg(feature = "bedrock")]
@@ -25,8 +26,9 @@ pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Converse
 pub use client::sdk_config;
 pub use error::CloudError;
 pub use payloads::{Payloads, Pinned, ReadError, SignedUpload};
-pub use queue::{MAX_DELAY, Queue, Queues, WorkerQueues};
+pub use queue::{Depth, MAX_DELAY, Queue, Queues, WorkerQueues};
 #[cfg(feature = "secrets")]
 pub use secret::{Secret, secret};
 pub use setup::{SettingError, init_logging, patience, retry_policies, setting};
+pub use stats::StatsTable;
 pub use table::{Claim, Due, KeyRecord, Landed, Page, TaskTable};

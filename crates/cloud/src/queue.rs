@@ -135,6 +135,17 @@ fn lane_setting(worker: &str, kind: LaneKind) -> String {
         .join("_")
 }
 
+/// The messages of a queue, by what may be done with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// A consumer could receive them now.
+    pub visible: u64,
+    /// Received, and neither deleted nor shown again.
+    pub in_flight: u64,
+    /// To be shown after a delay.
+    pub delayed: u64,
+}
+
 /// One SQS queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -219,12 +230,33 @@ impl Queue {
     /// # Errors
     /// When the queue did not answer.
     pub async fn visible(&self) -> Result<u64, CloudError> {
+        Ok(self.depth().await?.visible)
+    }
+
+    /// How many messages it holds, more or less.
+    ///
+    /// # Errors
+    /// When the queue did not answer.
+    pub async fn depth(&self) -> Result<Depth, CloudError> {
         const VISIBLE: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessages;
+        const IN_FLIGHT: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+        const DELAYED: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
         let attributes = self.client.get_queue_attributes().queue_url(&self.url);
-        let got = attributes.attribute_names(VISIBLE).send().await;
+        let attributes = attributes.set_attribute_names(Some(vec![VISIBLE, IN_FLIGHT, DELAYED]));
+        let got = attributes.send().await;
         let attributes = got.map_err(CloudError::of("GetQueueAttributes"))?.attributes;
-        let visible = attributes.and_then(|attributes| attributes.get(&VISIBLE)?.parse().ok());
-        Ok(visible.unwrap_or(0))
+        let attributes = attributes.unwrap_or_default();
+        let count = |name| {
+            attributes
+                .get(&name)
+                .and_then(|count| count.parse().ok())
+                .unwrap_or(0)
+        };
+        Ok(Depth {
+            visible: count(VISIBLE),
+            in_flight: count(IN_FLIGHT),
+            delayed: count(DELAYED),
+        })
     }
 
     /// Hides a received message for a while; zero shows it at once.

@@ -6,18 +6,19 @@ use std::time::Duration;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use http::HeaderValue;
-use mesh_cloud::{Payloads, Queues, TaskTable};
+use mesh_cloud::{Payloads, Queues, StatsTable, TaskTable};
 use mesh_task::{Patience, RetryPolicies};
 
 use crate::auth::{self, TokenHash};
 use crate::models::ModelSettings;
 use crate::problem::{self, Problem};
-use crate::{dead_letters, health, hygiene, models, tasks, uploads};
+use crate::{changes, dead_letters, health, hygiene, models, stats, tasks, uploads};
 
 /// What the handlers work with.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) table: TaskTable,
+    pub(crate) stats: StatsTable,
     pub(crate) payloads: Payloads,
     pub(crate) queues: Queues,
     pub(crate) token: TokenHash,
@@ -41,6 +42,8 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/tasks/{id}", get(tasks::show))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
         .route("/tasks/{id}/retry", post(tasks::retry))
+        .route("/stats", get(stats::show))
+        .route("/changes", get(changes::list))
         .route("/uploads", post(uploads::announce))
         .route("/models", get(models::list))
         .route("/dead-letters", get(dead_letters::list))

@@ -2,6 +2,7 @@
 
 mod app;
 mod auth;
+mod changes;
 mod dead_letters;
 #[cfg(feature = "faults")]
 mod faults;
@@ -10,14 +11,16 @@ mod hygiene;
 mod models;
 mod problem;
 mod request;
+mod stats;
 mod tasks;
 mod uploads;
+mod wait;
 
 use std::time::Duration;
 
 use http::HeaderValue;
 use lambda_http::Error;
-use mesh_cloud::{Payloads, Queues, TaskTable, setting};
+use mesh_cloud::{Payloads, Queues, StatsTable, TaskTable, setting};
 
 use crate::app::Api;
 use crate::auth::TokenHash;
@@ -29,6 +32,7 @@ async fn main() -> Result<(), Error> {
     let config = mesh_cloud::sdk_config().await?;
     let api = Api {
         table: TaskTable::new(&config, setting("TASKS_TABLE")?),
+        stats: StatsTable::new(&config, setting("STATS_TABLE")?),
         payloads: Payloads::new(&config, setting("PAYLOAD_BUCKET")?),
         queues: Queues::from_settings(&config)?,
         token: setting::<TokenHash>("TOKEN_SHA256")?,

@@ -25,6 +25,7 @@ CONTENTS = {
     "ApiFunction": ["bootstrap"],
     "JanitorFunction": ["bootstrap"],
     "LanguageWorkerFunction": ["bootstrap"],
+    "ReactorFunction": ["bootstrap"],
     "ImageWorkerFunction": [
         "bootstrap",
         LIBRARY,

@@ -23,7 +23,7 @@ pub struct Due {
 pub struct Page<T> {
     /// In the index's order.
     pub entries: Vec<T>,
-    next: Option<Item>,
+    pub(super) next: Option<Item>,
 }
 
 impl<T> Page<T> {

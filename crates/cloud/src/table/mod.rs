@@ -8,6 +8,7 @@ mod batch;
 mod expression;
 mod idempotency;
 mod index;
+mod scan;
 
 use std::collections::HashMap;
 use std::time::Duration;

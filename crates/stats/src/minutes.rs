@@ -1,0 +1,189 @@
+//! What came and went in the last minutes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mesh_task::Status;
+use serde::{Deserialize, Serialize};
+
+use crate::{Histogram, Record};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// The last quarter of an hour, and the minute that it began in.
+const KEPT: i64 = 16;
+
+/// What came and went, by the minute, for the last quarter of an hour. A task counts in the minute of its own time, however
+/// late its record is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Minutes(Vec<Minute>);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Minute {
+    /// Since the epoch.
+    minute: i64,
+    #[serde(flatten)]
+    flow: Flow,
+}
+
+/// What came and went in a stretch of time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    /// Tasks that were accepted.
+    pub submitted: u64,
+    /// Tasks that came to their end, whichever.
+    pub finished: u64,
+    /// How long tasks could have been claimed before they were, in milliseconds.
+    pub queue_wait: Histogram,
+    /// How long the attempts took that completed or failed their task, in milliseconds.
+    pub run: Histogram,
+}
+
+impl Minutes {
+    /// Counts a change.
+    pub(crate) fn note(&mut self, record: &Record, now: Timestamp) {
+        let Some(new) = &record.new else { return };
+        let Some(old) = &record.old else {
+            if let Some(flow) = self.at(new.created_at, now) {
+                flow.submitted += 1;
+            }
+            return;
+        };
+        if old.status == new.status {
+            return;
+        }
+        let Some(flow) = self.at(new.updated_at, now) else {
+            return;
+        };
+        match (old.status, new.status) {
+            (Status::Pending, Status::Processing) => {
+                // A rest between attempts is no wait for a worker.
+                let since = old
+                    .next_attempt_at
+                    .map_or(old.updated_at, |rested| rested.max(old.updated_at));
+                flow.queue_wait.note(millis_between(since, new.updated_at));
+            }
+            (Status::Processing, Status::Completed | Status::Failed) => {
+                flow.run.note(millis_between(old.updated_at, new.updated_at));
+            }
+            _ => {}
+        }
+        flow.finished += u64::from(new.status.is_final());
+    }
+
+    /// The minute that a time lies in, if it is kept. A clock that is ahead can't reach into the future.
+    fn at(&mut self, time: Timestamp, now: Timestamp) -> Option<&mut Flow> {
+        let (minute, newest) = (minute(time.min(now)), minute(now));
+        self.0.retain(|one| one.minute > newest - KEPT);
+        if minute <= newest - KEPT {
+            return None;
+        }
+        let place = match self.0.binary_search_by_key(&minute, |one| one.minute) {
+            Ok(place) => place,
+            Err(place) => {
+                let new = Minute {
+                    minute,
+                    flow: Flow::default(),
+                };
+                self.0.insert(place, new);
+                place
+            }
+        };
+        Some(&mut self.0[place].flow)
+    }
+
+    /// What came and went in the last minutes, 15 at most. The minute that the stretch began in counts by the part of it
+    /// that lies inside.
+    #[must_use]
+    pub fn flow(&self, minutes: u32, now: Timestamp) -> Flow {
+        let newest = minute(now);
+        let first = newest - i64::from(minutes);
+        let into = now.as_millisecond().rem_euclid(60_000).unsigned_abs();
+        let mut sum = Flow::default();
+        for one in &self.0 {
+            if one.minute < first || one.minute > newest {
+                continue;
+            }
+            let part = |count: u64| {
+                if one.minute == first {
+                    (count * (60_000 - into)).div_ceil(60_000)
+                } else {
+                    count
+                }
+            };
+            sum.submitted += part(one.flow.submitted);
+            sum.finished += part(one.flow.finished);
+            sum.queue_wait.merge(&one.flow.queue_wait);
+            sum.run.merge(&one.flow.run);
+        }
+        sum
+    }
+}
+
+fn minute(time: Timestamp) -> i64 {
+    time.as_second().div_euclid(MINUTE.as_secs().cast_signed())
+}
+
+/// Two clocks may have told them: what ends before it begins took no time.
+fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOON, next, record, task};
+
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_task_is_timed_from_the_moment_it_could_be_claimed() {
+        let mut minutes = Minutes::default();
+        let now = NOON + secs(60);
+        let pending = task(Status::Pending);
+        let claimed = next(&pending, Status::Processing, secs(3));
+        let mut resting = next(&claimed, Status::Pending, secs(1));
+        resting.next_attempt_at = Some(resting.updated_at + secs(10));
+        let again = next(&resting, Status::Processing, secs(12));
+        let done = next(&again, Status::Completed, secs(30));
+        let life = [&pending, &claimed, &resting, &again, &done];
+        minutes.note(&record(1, None, Some(&pending)), now);
+        for step in life.windows(2) {
+            minutes.note(&record(1, Some(step[0]), Some(step[1])), now);
+        }
+        minutes.note(&record(1, Some(&done), None), now);
+        let flow = minutes.flow(15, now);
+        assert_eq!((flow.submitted, flow.finished), (1, 1));
+        let mut waits = Histogram::default();
+        [3_000, 2_000].map(|millis| waits.note(millis));
+        let mut runs = Histogram::default();
+        runs.note(30_000);
+        assert_eq!((flow.queue_wait, flow.run), (waits, runs));
+    }
+
+    #[test]
+    fn a_rate_slides_over_the_minutes_and_forgets_the_old_ones() {
+        let mut minutes = Minutes::default();
+        let submit = |minutes: &mut Minutes, at: Timestamp, now: Timestamp| {
+            let mut task = task(Status::Pending);
+            task.created_at = at;
+            minutes.note(&record(1, None, Some(&task)), now);
+        };
+        for second in 0..120 {
+            submit(&mut minutes, NOON + secs(second), NOON + secs(second));
+        }
+        let at = |second, last| minutes.flow(last, NOON + secs(second)).submitted;
+        assert_eq!([at(90, 1), at(119, 1), at(119, 5), at(150, 1)], [90, 61, 120, 30]);
+        assert_eq!([at(180, 1), at(60 * 15, 15), at(60 * 20, 15)], [0, 120, 0]);
+
+        // A record that is read late counts in its own minute, one from the future in the present one.
+        submit(&mut minutes, NOON + secs(60), NOON + secs(600));
+        submit(&mut minutes, NOON + secs(9_000), NOON + secs(600));
+        submit(&mut minutes, NOON - secs(60), NOON + secs(16 * 60));
+        assert_eq!(minutes.flow(1, NOON + secs(600)).submitted, 1);
+        assert!(minutes.0.len() <= usize::try_from(KEPT).unwrap(), "{minutes:?}");
+        assert_eq!(minutes.flow(15, NOON + secs(16 * 60)).submitted, 62);
+    }
+}

@@ -1,0 +1,95 @@
+//! `GET /v1/changes`: what happened to the tenant's tasks since a caller last asked.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::{Extension, Json};
+use jiff::Timestamp;
+use mesh_stats::Change;
+use mesh_task::{Status, TaskId, TaskType, Tenant};
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::app::Api;
+use crate::problem::Problem;
+use crate::request::Deadline;
+use crate::wait::Wait;
+
+/// An answer holds about as many changes. More follow at the next request.
+const MOST: usize = 500;
+
+#[derive(Deserialize)]
+pub(crate) struct Params {
+    after: Option<String>,
+    wait: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Changes {
+    changes: Vec<ChangeView>,
+    next: String,
+}
+
+/// A change as the task's owner sees it.
+#[derive(Serialize)]
+struct ChangeView {
+    cursor: String,
+    id: TaskId,
+    #[serde(rename = "type")]
+    task_type: TaskType,
+    status: &'static str,
+    previous_status: Option<Status>,
+    generation: u32,
+    attempt: u32,
+    updated_at: Timestamp,
+}
+
+/// Answers with the changes after the cursor, oldest first; with `?wait=SECONDS` not before there is one or the time is up.
+/// Without a cursor it begins at the present. While it waits it reads one item at a time, the tenant's book.
+pub(crate) async fn list(
+    State(api): State<Arc<Api>>,
+    Extension(tenant): Extension<Tenant>,
+    Deadline(deadline): Deadline,
+    params: Result<Query<Params>, QueryRejection>,
+) -> Result<Json<Changes>, Problem> {
+    let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
+    let mut after = params.after.as_deref().map(parse_cursor).transpose()?;
+    let mut wait = Wait::new(params.wait.as_deref(), deadline)?;
+    loop {
+        let book = api.stats.book(&tenant).await;
+        let book = book.map_err(|error| Problem::unavailable(&error))?;
+        let after = *after.get_or_insert(book.last);
+        if after == book.last && wait.again().await {
+            continue;
+        }
+        let changes = api.stats.changes(&tenant, &book, after, MOST).await;
+        let changes = changes.map_err(|error| Problem::unavailable(&error))?;
+        let changes = changes.ok_or_else(Problem::changes_gone)?;
+        let next = changes.last().map_or(after, |(number, _)| *number);
+        return Ok(Json(Changes {
+            changes: changes.into_iter().map(ChangeView::from).collect(),
+            next: next.to_string(),
+        }));
+    }
+}
+
+impl From<(u64, Change)> for ChangeView {
+    fn from((number, change): (u64, Change)) -> Self {
+        Self {
+            cursor: number.to_string(),
+            id: change.id,
+            task_type: change.task_type,
+            status: change.status.map_or("removed", Status::as_str),
+            previous_status: change.from,
+            generation: change.generation,
+            attempt: change.attempt,
+            updated_at: change.updated_at,
+        }
+    }
+}
+
+fn parse_cursor(given: &str) -> Result<u64, Problem> {
+    let refuse = |_| Problem::invalid_query("after: send the next of an answer as it is".to_owned());
+    given.parse().map_err(refuse)
+}

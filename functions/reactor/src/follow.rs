@@ -1,0 +1,73 @@
+//! Brings the records of a batch into their tenants' books.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use mesh_cloud::CloudError;
+use mesh_stats::Record;
+use mesh_task::Tenant;
+use tokio::time::sleep;
+
+use crate::Reactor;
+use crate::stream::Batch;
+
+/// How often a book is read again that another has written meanwhile: one tenant's tasks come by several stream shards.
+const TRIES: u32 = 20;
+/// The longest pause before the second try, in milliseconds; it grows with each further one.
+const PAUSE: u64 = 20;
+/// By how much DynamoDB's clock and a function's may differ.
+const SKEW: SignedDuration = SignedDuration::from_mins(2);
+
+impl Reactor {
+    /// Counts a batch, each tenant's part by itself. Answers with the first record that could not be counted, from which the
+    /// batch is to be repeated: what was counted since is known again then.
+    pub(crate) async fn follow(&self, batch: Batch) -> Option<String> {
+        let mut parts: HashMap<Tenant, (usize, Vec<Record>)> = HashMap::new();
+        for (place, event) in batch.records.iter().enumerate() {
+            let Some(record) = event.record() else { continue };
+            let task = record.new.as_ref().or(record.old.as_ref());
+            let Some(tenant) = task.map(|task| task.tenant.clone()) else {
+                continue;
+            };
+            parts.entry(tenant).or_insert((place, Vec::new())).1.push(record);
+        }
+        let done = parts.iter().map(async |(tenant, (place, records))| {
+            let error = self.count(tenant, records).await.err()?;
+            tracing::error!(%tenant, records = records.len(), %error, "a batch's records could not be counted");
+            Some(*place)
+        });
+        let failed = join_all(done).await.into_iter().flatten().min()?;
+        Some(batch.records[failed].id().to_owned())
+    }
+
+    async fn count(&self, tenant: &Tenant, records: &[Record]) -> Result<(), CloudError> {
+        if records.iter().all(|record| record.change().is_none()) {
+            return Ok(());
+        }
+        for tried in 0..TRIES {
+            let book = self.stats.book(tenant).await?;
+            let first = book.suspects(records).map(|record| record.written_at).min();
+            let counted: HashSet<_> = match first {
+                None => HashSet::new(),
+                Some(first) => {
+                    let log = self.stats.log_since(tenant, &book, first - SKEW).await?;
+                    log.into_iter().map(|change| change.sequence).collect()
+                }
+            };
+            let Some(next) = book.fold(records, &counted, Timestamp::now()) else {
+                tracing::info!(%tenant, records = records.len(), "a batch came again; it counts once");
+                return Ok(());
+            };
+            if self.stats.replace(tenant, &book, &next).await? {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(fastrand::u64(
+                ..=PAUSE * u64::from(tried + 1),
+            )))
+            .await;
+        }
+        Err(CloudError::contended("PutItem"))
+    }
+}

@@ -1,0 +1,133 @@
+//! What Lambda hands over of the table's stream.
+
+use jiff::Timestamp;
+use mesh_stats::{Record, Sequence, Snapshot};
+use serde::Deserialize;
+use serde_dynamo::Item;
+
+/// A batch: records of one stream shard, in order.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Batch {
+    pub(crate) records: Vec<Event>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Event {
+    dynamodb: Write,
+}
+
+/// One write to the table.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Write {
+    /// As it came, since Lambda wants it back in the same form.
+    sequence_number: String,
+    /// In seconds since the epoch.
+    approximate_creation_date_time: f64,
+    old_image: Option<Item>,
+    new_image: Option<Item>,
+}
+
+impl Event {
+    /// What the batch is to be repeated from, if this could not be done.
+    pub(crate) fn id(&self) -> &str {
+        &self.dynamodb.sequence_number
+    }
+
+    /// The task before and after; none of what is no task.
+    pub(crate) fn record(&self) -> Option<Record> {
+        let write = &self.dynamodb;
+        let sequence = match Sequence::try_from(write.sequence_number.clone()) {
+            Ok(sequence) => sequence,
+            Err(error) => {
+                tracing::error!(sequence = write.sequence_number, %error, "a record does not count");
+                return None;
+            }
+        };
+        let (old, new) = (
+            self.task(write.old_image.as_ref()),
+            self.task(write.new_image.as_ref()),
+        );
+        if old.is_none() && new.is_none() {
+            return None;
+        }
+        // To the second: no part of it is lost.
+        let written_at = Timestamp::from_second(write.approximate_creation_date_time as i64);
+        Some(Record {
+            sequence,
+            written_at: written_at.unwrap_or_default(),
+            old,
+            new,
+        })
+    }
+
+    fn task(&self, image: Option<&Item>) -> Option<Snapshot> {
+        // The records of idempotency keys lie in the same table, and have no status.
+        let image = image.filter(|image| image.contains_key("status"))?;
+        match serde_dynamo::from_item(image.clone()) {
+            Ok(task) => Some(task),
+            // It would fail again and again, and hold up all that follow.
+            Err(error) => {
+                tracing::error!(sequence = self.id(), %error, "an item is no task of ours; it does not count");
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_task::Status;
+    use serde_json::json;
+
+    use super::*;
+
+    fn image(status: &str) -> serde_json::Value {
+        json!({
+            "tenant_shard": { "S": "default#1" }, "id": { "S": "0198c1a2-7d3e-7000-8000-000000000001" },
+            "tenant": { "S": "default" }, "type": { "S": "sentiment" }, "status": { "S": status },
+            "payload": { "M": { "inline": { "M": { "text": { "S": "fine" } } } } },
+            "generation": { "N": "1" }, "attempt": { "N": "0" }, "fence": { "N": "0" },
+            "created_at": { "N": "1800000000000" }, "updated_at": { "N": "1800000000123" },
+            "expires_at": { "N": "1800086400" }, "history": { "L": [] },
+        })
+    }
+
+    fn batch(writes: &[serde_json::Value]) -> Batch {
+        let records = writes
+            .iter()
+            .map(|write| json!({ "eventName": "MODIFY", "dynamodb": write }));
+        serde_json::from_value(json!({ "Records": records.collect::<Vec<_>>() })).unwrap()
+    }
+
+    #[test]
+    fn a_task_is_read_before_and_after() {
+        let batch = batch(&[json!({
+            "ApproximateCreationDateTime": 1.8E9, "SequenceNumber": "000100", "OldImage": image("pending"),
+            "NewImage": image("processing"), "StreamViewType": "NEW_AND_OLD_IMAGES",
+        })]);
+        let event = &batch.records[0];
+        let record = event.record().unwrap();
+        assert_eq!(
+            (event.id(), record.sequence.to_string()),
+            ("000100", "100".to_owned())
+        );
+        assert_eq!(record.written_at.as_second(), 1_800_000_000);
+        let statuses = [record.old, record.new].map(|task| task.unwrap().status);
+        assert_eq!(statuses, [Status::Pending, Status::Processing]);
+    }
+
+    #[test]
+    fn what_is_no_task_does_not_count_and_holds_nothing_up() {
+        let key = json!({ "tenant_shard": { "S": "default#key#1" }, "id": { "S": "ff" } });
+        let mut odd = image("pending");
+        odd["type"] = json!({ "S": "telepathy" });
+        for image in [key, odd] {
+            let batch = batch(&[json!({
+                "ApproximateCreationDateTime": 1_800_000_000, "SequenceNumber": "1", "NewImage": image,
+            })]);
+            assert_eq!(batch.records[0].record(), None);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What is promised of the change log: each change once, a task's in their order, and a word when some are gone.
+
+use mesh_task::TaskId;
+use mesh_tests::{Api, Cloud, Reply, eventually, stream};
+use serde_json::{Value, json};
+
+fn changes(api: &Api, query: &str) -> Reply {
+    let reply = api.get(&format!("/v1/changes?{query}"));
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply
+}
+
+/// The changes after a cursor until one is found that ends it.
+fn follow(api: &Api, after: &str, is_end: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let mut after = after.to_owned();
+    let mut followed = Vec::new();
+    eventually("the change is told", || {
+        let reply = changes(api, &format!("after={after}&wait=20"));
+        after = reply.text("next").to_owned();
+        followed.extend(reply.body["changes"].as_array().into_iter().flatten().cloned());
+        followed.iter().any(&is_end).then_some(())
+    });
+    followed
+}
+
+#[test]
+fn a_follower_sees_each_change_of_a_task_once_and_in_order() {
+    let api = Api::new();
+    let now = changes(&api, "");
+    assert_eq!(
+        now.body["changes"],
+        json!([]),
+        "without a cursor it begins at the present"
+    );
+    let id = api.submit_text("fine", &[]);
+    let gone = api.submit_text("fine", &[("fault", "busy:600")]);
+    api.cancel(&gone);
+    api.result(&id);
+    let ends = [(&id, "completed"), (&gone, "cancelled")];
+    let mut followed = Vec::new();
+    for (id, end) in ends {
+        let is_end = |change: &Value| change["id"] == **id && change["status"] == end;
+        followed = follow(&api, now.text("next"), is_end);
+    }
+    let of = |id: &str| -> Vec<&Value> { followed.iter().filter(|change| change["id"] == *id).collect() };
+    let told = of(&id);
+    let statuses: Vec<_> = told
+        .iter()
+        .map(|change| (&change["previous_status"], &change["status"]))
+        .collect();
+    assert_eq!(
+        statuses,
+        [
+            (&json!(null), &json!("pending")),
+            (&json!("pending"), &json!("processing")),
+            (&json!("processing"), &json!("completed")),
+        ],
+        "{told:?}"
+    );
+    let last = told[2];
+    assert_eq!(
+        (&last["type"], &last["generation"], &last["attempt"]),
+        (&json!("sentiment"), &json!(1), &json!(1))
+    );
+    assert_eq!(last["updated_at"], api.show(&id)["updated_at"]);
+    assert_eq!(of(&gone).last().expect("it was cancelled")["status"], "cancelled");
+
+    let cursors = followed
+        .iter()
+        .map(|change| change["cursor"].as_str()?.parse::<u64>().ok());
+    let cursors: Vec<_> = cursors.map(|cursor| cursor.expect("a number")).collect();
+    assert!(
+        cursors.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "no gap and no double: {cursors:?}"
+    );
+    // A cursor is of one change, not of an answer.
+    let again = changes(&api, &format!("after={}", cursors[0]));
+    assert_eq!(again.body["changes"][0]["cursor"], json!(cursors[1].to_string()));
+}
+
+#[test]
+fn a_cursor_that_the_log_does_not_hold_is_said_to_be_gone() {
+    let api = Api::new();
+    let detail = api
+        .get("/v1/changes?after=99999999999999")
+        .problem(410, "changes-gone");
+    assert!(detail.contains("without after"), "{detail}");
+    for query in ["after=abc", "after=-1", "after="] {
+        api.get(&format!("/v1/changes?{query}"))
+            .problem(400, "invalid-query");
+    }
+    api.get("/v1/changes?wait=21").problem(400, "invalid-wait");
+}
+
+#[test]
+fn what_has_expired_is_gone_as_a_whole() {
+    let (cloud, tenant) = (Cloud::new(), stream::stranger("expired"));
+    for first in [10, 20, 30] {
+        cloud.react(&stream::life(&tenant, TaskId::generate(), first));
+    }
+    let numbers = |after| -> Option<Vec<u64>> {
+        let changes = cloud.changes(&tenant, after)?;
+        Some(changes.into_iter().map(|(number, _)| number).collect())
+    };
+    assert_eq!(numbers(0), Some((1..=9).collect()));
+    // DynamoDB removes it when it comes to it; until then it must not be told either.
+    cloud.edit_stats(&tenant, 3, "SET expires_at = :value", &[], 1);
+    assert_eq!((numbers(0), numbers(2)), (None, None));
+    assert_eq!(numbers(3), Some((4..=9).collect()));
+    assert_eq!(
+        (numbers(8), numbers(9), numbers(10)),
+        (Some(vec![9]), Some(vec![]), None)
+    );
+}
+
+#[test]
+fn a_tenant_sees_its_own_changes_alone() {
+    let (api, cloud, tenant) = (Api::new(), Cloud::new(), stream::stranger("other"));
+    let now = changes(&api, "");
+    let (theirs, ours) = (TaskId::generate(), api.submit_text("fine", &[]));
+    cloud.react(&stream::life(&tenant, theirs, 1));
+    assert_eq!(cloud.changes(&tenant, 0).map(|changes| changes.len()), Some(3));
+    api.result(&ours);
+    let is_end = |change: &Value| change["id"] == *ours && change["status"] == "completed";
+    let followed = follow(&api, now.text("next"), is_end);
+    assert!(followed.iter().all(|change| change["id"] != theirs.to_string()));
+}
