@@ -35,26 +35,24 @@ pub struct Sentiment {
     /// Confidence in the label, 0 to 1. With p = sigmoid(logit), the probability of "positive": p when positive,
     /// 1 - p when negative (both over a half), and 1 - |2p - 1| when neutral (1 in the very middle).
     pub score: f32,
+    /// p
+    pub positive: f32,
 }
 
 impl Sentiment {
     fn from_logit(logit: f32) -> Self {
         let positive = 1.0 / (1.0 + (-logit).exp());
-        if logit.abs() < NEUTRAL_BAND {
-            Self {
-                label: SentimentLabel::Neutral,
-                score: 1.0 - (2.0 * positive - 1.0).abs(),
-            }
+        let (label, score) = if logit.abs() < NEUTRAL_BAND {
+            (SentimentLabel::Neutral, 1.0 - (2.0 * positive - 1.0).abs())
         } else if logit > 0.0 {
-            Self {
-                label: SentimentLabel::Positive,
-                score: positive,
-            }
+            (SentimentLabel::Positive, positive)
         } else {
-            Self {
-                label: SentimentLabel::Negative,
-                score: 1.0 - positive,
-            }
+            (SentimentLabel::Negative, 1.0 - positive)
+        };
+        Self {
+            label,
+            score,
+            positive,
         }
     }
 }

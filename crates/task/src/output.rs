@@ -62,6 +62,8 @@ pub struct Sentiment {
     pub label: SentimentLabel,
     /// How sure it is of that side, 0 to 1.
     pub score: f32,
+    /// How probable it finds that the text speaks well, 0 to 1: what leans which way where the label is NEUTRAL.
+    pub positive: f32,
 }
 
 /// The sides a model of sentiment can take.

@@ -35,6 +35,7 @@ pub(crate) fn finished() -> Finished {
         result: StoredResult::Inline(TaskResult::Sentiment(Sentiment {
             label: SentimentLabel::Positive,
             score: 1.0,
+            positive: 1.0,
         })),
         report: Report {
             model: ModelName {

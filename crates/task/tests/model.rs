@@ -29,6 +29,7 @@ fn finished() -> Finished {
     let result = TaskResult::Sentiment(Sentiment {
         label: SentimentLabel::Positive,
         score: 1.0,
+        positive: 1.0,
     });
     let model = ModelName {
         name: "model".to_owned(),

@@ -203,6 +203,7 @@ mod tests {
             result: TaskResult::Sentiment(Sentiment {
                 label: SentimentLabel::Positive,
                 score: 1.0,
+                positive: 1.0,
             }),
             model: ModelName {
                 name: "model".to_owned(),

@@ -7,12 +7,12 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use http::HeaderValue;
 use mesh_cloud::{Payloads, Queues, StatsTable, TaskTable};
-use mesh_task::{Patience, RetryPolicies};
+use mesh_task::{Patience, RetryPolicies, Tenant};
 
 use crate::auth::{self, TokenHash};
 use crate::models::ModelSettings;
 use crate::problem::{self, Problem};
-use crate::{changes, dead_letters, health, hygiene, models, stats, tasks, uploads};
+use crate::{changes, compat, dead_letters, health, hygiene, models, stats, tasks, uploads};
 
 /// What the handlers work with.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Api {
     pub(crate) payloads: Payloads,
     pub(crate) queues: Queues,
     pub(crate) token: TokenHash,
+    /// As whom the earlier systems' clients act without a token, if they may.
+    pub(crate) compat_tenant: Option<Tenant>,
     /// Whose pages may call the API, if anyone's.
     pub(crate) origin: Option<HeaderValue>,
     /// How long a task is kept.
@@ -55,6 +57,7 @@ pub(crate) fn router(api: Api) -> Router {
             auth::require_token,
         ));
     let router = Router::new()
+        .merge(compat::router(&api))
         .route("/health", get(health::health))
         .nest("/v1", v1)
         .fallback(async || Problem::route_not_found())

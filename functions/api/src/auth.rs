@@ -64,6 +64,11 @@ pub(crate) fn tenant_of(api: &Api, headers: &HeaderMap) -> Result<Tenant, Proble
     }
 }
 
+/// Whether a request has a token, right or wrong.
+pub(crate) fn brings_token(headers: &HeaderMap) -> bool {
+    presented(headers).is_some()
+}
+
 /// The token of `X-Service-Token`, else of `Authorization: Bearer`.
 fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     if let Some(token) = headers.get("x-service-token") {

@@ -3,6 +3,7 @@
 mod app;
 mod auth;
 mod changes;
+mod compat;
 mod dead_letters;
 #[cfg(feature = "faults")]
 mod faults;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use lambda_http::Error;
 use mesh_cloud::{Payloads, Queues, StatsTable, TaskTable, setting};
+use mesh_task::Tenant;
 
 use crate::app::Api;
 use crate::auth::TokenHash;
@@ -36,6 +38,7 @@ async fn main() -> Result<(), Error> {
         payloads: Payloads::new(&config, setting("PAYLOAD_BUCKET")?),
         queues: Queues::from_settings(&config)?,
         token: setting::<TokenHash>("TOKEN_SHA256")?,
+        compat_tenant: compat_tenant()?,
         origin: Some(setting("WEB_ORIGIN")?).filter(|origin: &HeaderValue| !origin.is_empty()),
         policies: mesh_cloud::retry_policies()?,
         patience: mesh_cloud::patience()?,
@@ -45,4 +48,13 @@ async fn main() -> Result<(), Error> {
     // Lambda gives a starting environment more CPU than a running one: the handshakes are cheapest here.
     tokio::join!(api.table.warm(), api.queues.warm());
     lambda_http::run(app::router(api)).await
+}
+
+/// The tenant that `CompatTenant` lends, if it names one.
+fn compat_tenant() -> Result<Option<Tenant>, Error> {
+    let name: String = setting("COMPAT_TENANT")?;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Tenant::try_from(name)?))
 }

@@ -182,6 +182,21 @@ impl Problem {
         )
     }
 
+    pub(crate) fn invalid_compat(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-task",
+            "The body is not a task",
+            detail,
+        )
+    }
+
+    /// An answer of ours that can't be written as JSON.
+    pub(crate) fn unwritable(error: &serde_json::Error) -> Self {
+        tracing::error!(%error, "an answer could not be written");
+        Self::left_undone()
+    }
+
     pub(crate) fn invalid_query(detail: String) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,

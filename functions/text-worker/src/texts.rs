@@ -88,6 +88,7 @@ pub(crate) fn sentiment(sentiment: mesh_models::Sentiment) -> TaskResult {
     TaskResult::Sentiment(Sentiment {
         label,
         score: sentiment.score,
+        positive: sentiment.positive,
     })
 }
 

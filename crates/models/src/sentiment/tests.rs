@@ -99,7 +99,8 @@ fn the_score_is_the_confidence_in_the_label() {
         Sentiment::from_logit(0.0),
         Sentiment {
             label: SentimentLabel::Neutral,
-            score: 1.0
+            score: 1.0,
+            positive: 0.5,
         }
     );
     assert_eq!(
@@ -119,9 +120,10 @@ fn a_sentiment_is_written_as_the_api_promises() {
     let json = serde_json::to_string(&Sentiment {
         label: SentimentLabel::Positive,
         score: 0.5,
+        positive: 0.5,
     })
     .unwrap();
-    assert_eq!(json, r#"{"label":"POSITIVE","score":0.5}"#);
+    assert_eq!(json, r#"{"label":"POSITIVE","score":0.5,"positive":0.5}"#);
 }
 
 #[test]

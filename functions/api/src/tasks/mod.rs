@@ -15,9 +15,9 @@ use crate::problem::Problem;
 
 pub(crate) use batch::submit_batch;
 pub(crate) use change::{cancel, retry};
-pub(crate) use list::list;
+pub(crate) use list::{list, page as list_page};
 pub(crate) use show::show;
-pub(crate) use submit::submit;
+pub(crate) use submit::{Submitter, submit, take, upload_type};
 pub(crate) use view::TaskView;
 
 /// What is no id names no task: to the caller both are the same.

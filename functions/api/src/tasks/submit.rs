@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
 use http::StatusCode;
+use http::request::Parts;
 use jiff::Timestamp;
 use mesh_cloud::{KeyRecord, Pinned, ReadError};
 use mesh_language::Schema;
 use mesh_task::{
     Input, InvalidInput, InvalidSubmission, NewTask, Parameters, Payload, Size, Status, StoredInput,
-    Submitted, Task, TaskDraft, TaskId, TaskType, Tenant, Uploaded,
+    Submitted, Task, TaskDraft, TaskId, TaskType, Tenant, UploadId, Uploaded,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::app::Api;
@@ -24,7 +24,7 @@ use crate::request::{CorrelationId, IdempotencyKey, JsonBody};
 
 /// What is answered for a task that was accepted.
 #[derive(Serialize)]
-pub(super) struct Accepted {
+pub(crate) struct Accepted {
     id: TaskId,
     #[serde(rename = "type")]
     task_type: TaskType,
@@ -39,31 +39,60 @@ struct Links {
     wait: String,
 }
 
-/// Keeps the task, rings for it, and only then accepts it.
+/// Who submits, and how a repeat is known.
+pub(crate) struct Submitter {
+    source: Source,
+    key: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Submitter {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let tenant = parts
+            .extensions
+            .get()
+            .cloned()
+            .ok_or_else(Problem::token_missing)?;
+        let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, state).await?;
+        let CorrelationId(correlation_id) = CorrelationId::from_request_parts(parts, state).await?;
+        Ok(Self {
+            source: Source {
+                tenant,
+                correlation_id,
+            },
+            key,
+        })
+    }
+}
+
+/// Accepts one task.
 pub(crate) async fn submit(
     State(api): State<Arc<Api>>,
-    Extension(tenant): Extension<Tenant>,
-    IdempotencyKey(key): IdempotencyKey,
-    CorrelationId(correlation_id): CorrelationId,
+    by: Submitter,
     JsonBody(body): JsonBody,
-) -> Result<Response, Problem> {
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    let task = take(&api, by, body).await?;
+    let accepted = Accepted::of(task.id, task.task_type, task.status);
+    Ok((StatusCode::ACCEPTED, Json(accepted)))
+}
+
+/// Keeps the task and rings for it: only then it is accepted.
+pub(crate) async fn take(api: &Api, by: Submitter, body: Value) -> Result<Task, Problem> {
+    let Submitter { source, key } = by;
     let request_sha256 = key.is_some().then(|| fingerprint(&body));
     let new = check(body)?;
     let id = match key.zip(request_sha256) {
-        Some((key, request_sha256)) => id_of(&api, &tenant, &key, request_sha256).await?,
+        Some((key, request_sha256)) => id_of(api, &source.tenant, &key, request_sha256).await?,
         None => Id::New(TaskId::generate()),
     };
     let unavailable = |error| Problem::unavailable(&error);
-    let source = Source {
-        tenant,
-        correlation_id,
-    };
     let task = match id {
-        Id::New(id) => keep(&api, &source, id, new).await?,
+        Id::New(id) => keep(api, &source, id, new).await?,
         // The first request may have been cut off anywhere: what it left undone is done now.
         Id::Known(id) => match api.table.get(&source.tenant, id).await.map_err(unavailable)? {
             Some(task) => task,
-            None => keep(&api, &source, id, new).await?,
+            None => keep(api, &source, id, new).await?,
         },
     };
     if task.status == Status::Pending {
@@ -73,8 +102,7 @@ pub(crate) async fn submit(
             .await
             .map_err(unavailable)?;
     }
-    let accepted = Accepted::of(task.id, task.task_type, task.status);
-    Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
+    Ok(task)
 }
 
 impl Accepted {
@@ -202,13 +230,37 @@ async fn store(api: &Api, tenant: &Tenant, id: TaskId, input: Input) -> Result<(
     Ok((payload, size))
 }
 
+/// The type that suits an upload where the caller names none: what is read of a picture, what is said in a recording,
+/// the gist of a text.
+pub(crate) async fn upload_type(api: &Api, tenant: &Tenant, id: UploadId) -> Result<TaskType, Problem> {
+    let Pinned { object, head } = pin(api, tenant, id).await?;
+    let types = [TaskType::Ocr, TaskType::Transcribe, TaskType::Summarize];
+    let mut refusal = None;
+    for task_type in types {
+        let input = Submitted::parse(task_type, json!({ "upload": id })).map_err(InvalidSubmission::from)?;
+        let Submitted::Uploaded(uploaded) = input else {
+            continue;
+        };
+        match uploaded.accept(object.clone(), &head) {
+            Ok(_) => return Ok(task_type),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    let refusal = refusal.unwrap_or_else(|| InvalidInput("the upload is of no known kind".to_owned()));
+    Err(InvalidSubmission::from(refusal).into())
+}
+
+async fn pin(api: &Api, tenant: &Tenant, id: UploadId) -> Result<Pinned, Problem> {
+    let pinned = api.payloads.pin(id.key(tenant)).await;
+    pinned.map_err(|error| match error {
+        ReadError::Missing | ReadError::Changed => Problem::upload_not_found(id),
+        ReadError::Cloud(error) => Problem::unavailable(&error),
+    })
+}
+
 /// Pins what was uploaded before.
 async fn take_upload(api: &Api, tenant: &Tenant, uploaded: &Uploaded) -> Result<(Payload, Size), Problem> {
-    let pinned = api.payloads.pin(uploaded.id.key(tenant)).await;
-    let Pinned { object, head } = pinned.map_err(|error| match error {
-        ReadError::Missing | ReadError::Changed => Problem::upload_not_found(uploaded.id),
-        ReadError::Cloud(error) => Problem::unavailable(&error),
-    })?;
+    let Pinned { object, head } = pin(api, tenant, uploaded.id).await?;
     uploaded
         .accept(object, &head)
         .map_err(|error| Problem::from(InvalidSubmission::from(error)))

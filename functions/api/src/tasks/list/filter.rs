@@ -106,8 +106,7 @@ fn take_metadata(given: &mut BTreeMap<String, String>) -> Metadata {
 }
 
 fn parse_status(given: &str) -> Result<Status, Problem> {
-    let found = Status::ALL.into_iter().find(|status| status.as_str() == given);
-    found.ok_or_else(|| {
+    Status::named(given).ok_or_else(|| {
         let names = Status::ALL.map(Status::as_str).join(", ");
         Problem::invalid_query(format!("status={given} is none: send one of {names}"))
     })

@@ -38,6 +38,11 @@ pub(crate) async fn list(
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Json<Tasks>, Problem> {
     let Query(query) = query.map_err(|error| Problem::invalid_query(error.body_text()))?;
+    page(&api, &tenant, query).await.map(Json)
+}
+
+/// The page that a query asks for.
+pub(crate) async fn page(api: &Api, tenant: &Tenant, query: Vec<(String, String)>) -> Result<Tasks, Problem> {
     let Asked {
         filter,
         limit,
@@ -46,11 +51,11 @@ pub(crate) async fn list(
     let mut range = filter.range();
     let mut last = None;
     if let Some(cursor) = cursor {
-        let id = cursor::read(&tenant, &filter, &cursor).ok_or_else(Problem::invalid_cursor)?;
+        let id = cursor::read(tenant, &filter, &cursor).ok_or_else(Problem::invalid_cursor)?;
         range = range.below(id);
         last = Some(id);
     }
-    let mut source = Source::of(&api, &tenant, filter.status, range, limit).await?;
+    let mut source = Source::of(api, tenant, filter.status, range, limit).await?;
     let mut tasks = Vec::new();
     let then = loop {
         let drawn = source.draw(limit - tasks.len()).await?;
@@ -61,10 +66,10 @@ pub(crate) async fn list(
         }
     };
     let goes_on = then != Then::End;
-    Ok(Json(Tasks {
+    Ok(Tasks {
         tasks: tasks.into_iter().map(SummaryView::from).collect(),
         next_cursor: last
             .filter(|_| goes_on)
-            .map(|last| cursor::write(&tenant, &filter, last)),
-    }))
+            .map(|last| cursor::write(tenant, &filter, last)),
+    })
 }
