@@ -155,6 +155,12 @@ fn settings(host: &Host, folder: &Path) -> Vec<(&'static str, String)> {
         ("ORT_DISABLE_TELEMETRY", text("1")),
         ("RETRY_BASE_SECONDS", text("1")),
         ("RETRY_CAP_SECONDS", text("1")),
+        ("RETRY_POLICIES", String::new()),
+        ("LEASE_SECONDS", text("30")),
+        ("DUE_AFTER_SECONDS", text("60")),
+        ("SPEECH_MODEL", text("base")),
+        ("LANGUAGE_PROVIDER", text("none")),
+        ("LANGUAGE_MODEL", String::new()),
         ("LOG_LEVEL", text("error")),
     ]
 }

@@ -19,6 +19,8 @@ mod queue;
 mod secret;
 mod setup;
 mod table;
+#[cfg(test)]
+mod testing;
 
 #[cfg(feature = "bedrock")]
 pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed, Form};
