@@ -113,11 +113,16 @@ async fn function(args: &Args, case: &Case) -> Result<Cold> {
     })
 }
 
-fn settings(host: &Host, folder: &Path) -> Vec<(&'static str, String)> {
+fn settings(host: &Host, folder: &Path) -> Vec<(String, String)> {
     let address = host.address;
     let queue = format!("http://{address}/000000000000/bench");
+    let workers = ["", "TEXT_", "IMAGE_", "AUDIO_", "LANGUAGE_"];
+    let lanes = ["", "LARGE_", "HIGH_", "LOW_"];
+    let queues = workers
+        .iter()
+        .flat_map(|worker| lanes.map(|lane| (format!("{worker}{lane}QUEUE_URL"), queue.clone())));
     let text = str::to_owned;
-    vec![
+    let others = [
         ("AWS_LAMBDA_RUNTIME_API", address.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", text("bench")),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", text("1769")),
@@ -131,11 +136,6 @@ fn settings(host: &Host, folder: &Path) -> Vec<(&'static str, String)> {
         ("AWS_SECRET_ACCESS_KEY", text("bench")),
         ("TASKS_TABLE", text("bench")),
         ("PAYLOAD_BUCKET", text("bench")),
-        ("QUEUE_URL", queue.clone()),
-        ("TEXT_QUEUE_URL", queue.clone()),
-        ("IMAGE_QUEUE_URL", queue.clone()),
-        ("AUDIO_QUEUE_URL", queue.clone()),
-        ("LANGUAGE_QUEUE_URL", queue),
         ("TOKEN_SHA256", "0".repeat(64)),
         ("RETENTION_DAYS", text("1")),
         ("MAX_ATTEMPTS", text("3")),
@@ -143,6 +143,7 @@ fn settings(host: &Host, folder: &Path) -> Vec<(&'static str, String)> {
         ("ORT_DISABLE_TELEMETRY", text("1")),
         ("RETRY_BASE_SECONDS", text("1")),
         ("RETRY_CAP_SECONDS", text("1")),
+        ("RETRY_POLICIES", String::new()),
         ("LEASE_SECONDS", text("30")),
         ("DUE_AFTER_SECONDS", text("60")),
         ("LANGUAGE_PROVIDER", text("none")),
@@ -152,8 +153,13 @@ fn settings(host: &Host, folder: &Path) -> Vec<(&'static str, String)> {
         ("LANGUAGE_TIMEOUT_SECONDS", text("45")),
         ("LANGUAGE_MAX_TEXT_CHARS", text("24000")),
         ("LANGUAGE_MAX_OUTPUT_TOKENS", text("2048")),
+        ("STATS_TABLE", text("bench")),
+        ("WEB_ORIGIN", String::new()),
+        ("COMPAT_TENANT", String::new()),
         ("LOG_LEVEL", text("error")),
-    ]
+    ];
+    let others = others.map(|(name, value)| (name.to_owned(), value));
+    queues.chain(others).collect()
 }
 
 /// The most memory that the process has held so far, in MiB.

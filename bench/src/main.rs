@@ -1,18 +1,28 @@
 //! What a cold start costs and how many texts a second one thread classifies, beside Python's onnxruntime in the same
-//! run: machines are noisy, so only the ratios of one run mean anything. `cargo xtask bench` calls it.
+//! run: machines are noisy, so only the ratios of one run mean anything. `cargo xtask bench` calls it. And what requests
+//! cost in reads and writes, which are the same on every machine.
 
 mod cases;
 mod cold;
 mod host;
+mod reads;
 mod throughput;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Args as Arguments, Parser};
+
+#[derive(Debug, Parser)]
+enum Command {
+    /// Cold starts and throughput.
+    Speed(Args),
+    /// What requests cost on the stack of the environment.
+    Reads,
+}
 
 /// Where things are; `cargo xtask bench` knows.
-#[derive(Debug, Parser)]
+#[derive(Debug, Arguments)]
 struct Args {
     /// What `sam build` made: a folder per function.
     #[arg(long)]
@@ -47,7 +57,10 @@ impl Args {
 }
 
 fn main() -> Result<()> {
-    let args = Args::parse().absolute()?;
+    let args = match Command::parse() {
+        Command::Speed(args) => args.absolute()?,
+        Command::Reads => return reads::report(),
+    };
     println!("machine: {}\n", machine());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

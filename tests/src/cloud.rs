@@ -175,34 +175,38 @@ impl Cloud {
     /// Copies of a task that was just accepted, under new ids and with messages of their own, as if they had been
     /// submitted.
     pub fn multiply(&self, id: &str, copies: usize, queue_url: &str) -> Vec<String> {
+        let ids = self.copy(id, copies);
+        let queue = aws_sdk_sqs::Client::new(&self.config);
+        for page in ids.chunks(10) {
+            let entries = page.iter().enumerate().map(|(n, id)| {
+                let entry = SendMessageBatchRequestEntry::builder().id(n.to_string());
+                entry.message_body(message(id, 1)).build().expect("it has a body")
+            });
+            let send = queue.send_message_batch().queue_url(queue_url);
+            let sent = self.wait(send.set_entries(Some(entries.collect())).send());
+            assert!(sent.expect("the queue takes messages").failed.is_empty());
+        }
+        ids
+    }
+
+    /// Copies of a task under new ids, as it stands.
+    pub fn copy(&self, id: &str, copies: usize) -> Vec<String> {
         let item = self.item(id);
-        let ids: Vec<_> = (0..copies).map(|_| TaskId::generate()).collect();
+        let ids: Vec<_> = std::iter::successors(Some(TaskId::generate()), |id| Some(id.plus(1)))
+            .take(copies)
+            .collect();
         let puts = ids.iter().map(|id| {
             let mut copy = item.clone();
             copy.extend(key(&id.to_string()));
-            copy.insert(
-                "due_shard".to_owned(),
-                AttributeValue::S(mesh_task::due_shard(*id)),
-            );
+            if let Some(shard) = copy.get_mut("due_shard") {
+                *shard = AttributeValue::S(mesh_task::due_shard(*id));
+            }
             let put = PutRequest::builder().set_item(Some(copy)).build();
             WriteRequest::builder()
                 .put_request(put.expect("it has an item"))
                 .build()
         });
         self.write_all(puts.collect());
-        let queue = aws_sdk_sqs::Client::new(&self.config);
-        for page in ids.chunks(10) {
-            let entries = page.iter().enumerate().map(|(n, id)| {
-                let entry = SendMessageBatchRequestEntry::builder().id(n.to_string());
-                entry
-                    .message_body(message(&id.to_string(), 1))
-                    .build()
-                    .expect("it has a body")
-            });
-            let send = queue.send_message_batch().queue_url(queue_url);
-            let sent = self.wait(send.set_entries(Some(entries.collect())).send());
-            assert!(sent.expect("the queue takes messages").failed.is_empty());
-        }
         ids.iter().map(ToString::to_string).collect()
     }
 

@@ -42,8 +42,10 @@ fn a_wrong_method_is_405_and_told_the_right_ones() {
     let token = [("x-service-token", api.token())];
     let task = "/v1/tasks/019a0000-0000-7000-8000-000000000000";
     let wrong = [
-        ("GET", "/v1/tasks", "POST"),
+        ("DELETE", "/v1/tasks", "GET"),
         ("PUT", "/v1/tasks", "POST"),
+        ("GET", "/v1/tasks/batch", "POST"),
+        ("POST", "/v1/models", "GET"),
         ("DELETE", task, "GET"),
         ("POST", task, "GET"),
         ("POST", "/health", "GET"),

@@ -16,7 +16,15 @@ pub(crate) fn run() -> Result<()> {
     build.args(["build", "--release", "--package", "mesh-bench"]);
     process::run(&mut build, "building the benchmark", "bench-build")?;
     let mut measure = process::command("cargo");
-    measure.args(["run", "--quiet", "--release", "--package", "mesh-bench", "--"]);
+    measure.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "mesh-bench",
+        "--",
+        "speed",
+    ]);
     measure.arg("--artifacts").arg(artifacts);
     measure.arg("--assets").arg(paths::assets());
     measure.arg("--python").arg(venv.bin("python"));

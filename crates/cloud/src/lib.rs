@@ -20,6 +20,8 @@ mod secret;
 mod setup;
 mod stats;
 mod table;
+#[cfg(test)]
+mod testing;
 
 #[cfg(feature = "bedrock")]
 pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed, Form};

@@ -305,7 +305,59 @@ fn whole_seconds(delay: Duration) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+    use wiremock::MockServer;
+
     use super::*;
+    use crate::testing::{answer, config, requests, task};
+
+    /// An answer that takes all messages but those at these places.
+    fn refused(places: &[&str]) -> Value {
+        let failed = places
+            .iter()
+            .map(|place| json!({ "Id": place, "SenderFault": false, "Code": "InternalError" }));
+        json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() })
+    }
+
+    async fn ring(server: &MockServer, within: Duration) -> (Vec<Message>, Vec<Message>) {
+        let messages: Vec<_> = (0..4).map(|_| (task().message(), Duration::ZERO)).collect();
+        let queue = Queue::new(&config(server), format!("{}/queue", server.uri()));
+        let left = queue.ring_chunk(messages.clone(), Instant::now() + within).await;
+        let only = |messages: Vec<(Message, Duration)>| messages.into_iter().map(|(message, _)| message);
+        (only(messages).collect(), only(left).collect())
+    }
+
+    #[tokio::test]
+    async fn a_message_that_was_not_taken_is_sent_again_alone() {
+        let server = MockServer::start().await;
+        answer(&server, "SendMessageBatch", refused(&["1", "3"])).await;
+        answer(&server, "SendMessageBatch", refused(&["0"])).await;
+        answer(&server, "SendMessageBatch", refused(&[])).await;
+        let (messages, left) = ring(&server, Duration::from_mins(1)).await;
+        assert!(left.is_empty(), "{left:?}");
+        let sent: Vec<Vec<Message>> = requests(&server)
+            .await
+            .iter()
+            .map(|request| {
+                let entries = request["Entries"].as_array().unwrap().iter();
+                let body = |entry: &Value| serde_json::from_str(entry["MessageBody"].as_str().unwrap());
+                entries.map(|entry| body(entry).unwrap()).collect()
+            })
+            .collect();
+        let [one, three] = [&messages[1], &messages[3]].map(Clone::clone);
+        assert_eq!(sent, [messages, vec![one.clone(), three], vec![one]]);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_never_taken_is_named() {
+        let server = MockServer::start().await;
+        answer(&server, "SendMessageBatch", refused(&["2"])).await;
+        for _ in 0..20 {
+            answer(&server, "SendMessageBatch", refused(&["0"])).await;
+        }
+        let (messages, left) = ring(&server, Duration::from_millis(300)).await;
+        assert_eq!(left, messages[2..=2]);
+    }
 
     #[test]
     fn the_small_lane_has_the_worker_s_own_name() {

@@ -180,3 +180,103 @@ pub(super) fn projection(attributes: &[&str]) -> Option<(String, HashMap<String,
 fn written_id(request: &WriteRequest) -> Option<TaskId> {
     text(&request.put_request.as_ref()?.item, "id")?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+    use wiremock::MockServer;
+
+    use super::*;
+    use crate::testing::{answer, config, requests, task};
+
+    const RETENTION: Duration = Duration::from_secs(86_400);
+
+    fn in_a_minute() -> Instant {
+        Instant::now() + Duration::from_mins(1)
+    }
+
+    /// An answer that leaves a task out.
+    fn left_out(task: &Task) -> Value {
+        let item = json!({ "id": { "S": task.id.to_string() } });
+        json!({ "UnprocessedItems": { "tasks": [{ "PutRequest": { "Item": item } }] } })
+    }
+
+    fn written(request: &Value) -> usize {
+        request["RequestItems"]["tasks"].as_array().map_or(0, Vec::len)
+    }
+
+    #[tokio::test]
+    async fn what_was_left_out_is_written_again_and_nothing_else() {
+        let server = MockServer::start().await;
+        let tasks: Vec<_> = (0..30).map(|_| task()).collect();
+        answer(&server, "BatchWriteItem", left_out(&tasks[3])).await;
+        for _ in 0..2 {
+            answer(&server, "BatchWriteItem", json!({ "UnprocessedItems": {} })).await;
+        }
+        let table = TaskTable::new(&config(&server), "tasks".to_owned());
+        let left = table.create_all(&tasks, RETENTION, in_a_minute()).await.unwrap();
+        assert!(left.is_empty(), "{left:?}");
+        let mut writes: Vec<_> = requests(&server).await.iter().map(written).collect();
+        writes.sort_unstable();
+        assert_eq!(writes, [1, 5, 25]);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_out_until_the_time_is_up_is_named() {
+        let server = MockServer::start().await;
+        let tasks = [task(), task()];
+        for _ in 0..20 {
+            answer(&server, "BatchWriteItem", left_out(&tasks[1])).await;
+        }
+        let table = TaskTable::new(&config(&server), "tasks".to_owned());
+        let soon = Instant::now() + Duration::from_millis(300);
+        let left = table.create_all(&tasks, RETENTION, soon).await.unwrap();
+        assert_eq!(left, [tasks[1].id].into());
+        assert!(Instant::now() < soon + Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn what_a_read_left_out_is_read_again() {
+        let server = MockServer::start().await;
+        let tasks = [task(), task()];
+        let item = |task: &Task| serde_dynamo::to_item::<_, Item>(task).unwrap();
+        let found = |task: &Task| {
+            let attributes = item(task)
+                .into_iter()
+                .map(|(name, value)| (name, as_json(&value)));
+            json!({ "tasks": [attributes.collect::<serde_json::Map<_, _>>()] })
+        };
+        let key = json!({ "tenant_shard": { "S": "default#0" }, "id": { "S": tasks[1].id.to_string() } });
+        let first =
+            json!({ "Responses": found(&tasks[0]), "UnprocessedKeys": { "tasks": { "Keys": [key] } } });
+        answer(&server, "BatchGetItem", first).await;
+        answer(
+            &server,
+            "BatchGetItem",
+            json!({ "Responses": found(&tasks[1]), "UnprocessedKeys": {} }),
+        )
+        .await;
+        let table = TaskTable::new(&config(&server), "tasks".to_owned());
+        let ids = tasks.each_ref().map(|task| task.id);
+        let read = table.summaries(&Tenant::first(), ids).await.unwrap();
+        let read: BTreeSet<_> = read.into_iter().map(|task| task.id).collect();
+        assert_eq!(read, ids.into());
+    }
+
+    /// The attribute as DynamoDB's JSON says it.
+    fn as_json(value: &aws_sdk_dynamodb::types::AttributeValue) -> Value {
+        use aws_sdk_dynamodb::types::AttributeValue as Is;
+        match value {
+            Is::S(text) => json!({ "S": text }),
+            Is::N(number) => json!({ "N": number }),
+            Is::M(map) => {
+                let fields = map.iter().map(|(name, value)| (name.clone(), as_json(value)));
+                json!({ "M": fields.collect::<serde_json::Map<_, _>>() })
+            }
+            Is::L(list) => json!({ "L": list.iter().map(as_json).collect::<Vec<_>>() }),
+            other => panic!("a task has no {other:?}"),
+        }
+    }
+}
