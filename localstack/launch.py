@@ -137,10 +137,12 @@ def serve() -> int:
 
     import ministack.app
     from ministack.core import iam_actions, lambda_runtime
+    from ministack.services import lambda_svc
 
     shorten_log_wait(lambda_runtime)
     send_without_delay(lambda_runtime)
     check_actions_as_aws_does(iam_actions)
+    read_streams_from_their_beginning(lambda_svc)
 
     # MiniStack takes its own options from the command line.
     sys.argv = ["ministack"]
@@ -196,6 +198,19 @@ def check_actions_as_aws_does(iam_actions) -> None:
         return action.removesuffix("Batch") if service == "sqs" and action else action
 
     iam_actions.extract_iam_action = extract_known
+
+
+def read_streams_from_their_beginning(lambda_svc) -> None:
+    """A restart saves how far each function has read a table's stream, and not the stream: without this a function would
+    be told nothing of the new one until it has grown as long as the old one was."""
+    restore = getattr(lambda_svc, "_restore_state", None)
+    if restore is None or not hasattr(lambda_svc, "_dynamodb_stream_positions"):
+        raise InternalsChanged("lambda_svc._restore_state or its stream positions are gone")
+
+    def restore_the_rest(data):
+        restore({**data, "dynamodb_stream_positions": {}} if data else data)
+
+    lambda_svc._restore_state = restore_the_rest
 
 
 def end_environments(lambda_runtime) -> None:

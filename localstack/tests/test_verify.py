@@ -132,6 +132,20 @@ def test_an_event_source_setting_is_named(running, changed, prop):
         names(running, "ImageWorkerFunction", prop)
 
 
+@pytest.mark.parametrize(
+    ("changed", "prop"),
+    [
+        ({"BisectBatchOnFunctionError": False}, "Events[0].BisectBatchOnFunctionError"),
+        ({"MaximumRecordAgeInSeconds": 60}, "Events[0].MaximumRecordAgeInSeconds"),
+        ({"MaximumRetryAttempts": 1}, "Events[0].MaximumRetryAttempts"),
+        ({"DestinationConfig": {}}, "Events[0].DestinationConfig.OnFailure"),
+    ],
+)
+def test_a_stream_setting_is_named(running, changed, prop):
+    with mapping_setting(running, "ReactorFunction", **changed):
+        names(running, "ReactorFunction", prop)
+
+
 def test_a_schedule_that_is_off_is_named(running):
     arn = running.attribute("JanitorFunction", "Arn")
     (rule,) = client("events").list_rule_names_by_target(TargetArn=arn)["RuleNames"]

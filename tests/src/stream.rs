@@ -8,7 +8,7 @@ use mesh_stats::{Book, Change};
 use mesh_task::{TaskId, Tenant};
 use serde_json::{Value, json};
 
-use crate::{Cloud, setting};
+use crate::{Cloud, Trouble, setting};
 
 /// A tenant that no other test knows.
 #[must_use]
@@ -63,6 +63,7 @@ impl Cloud {
     /// Hands the reactor a batch, and returns what it answers.
     pub fn react(&self, records: &[Value]) -> Value {
         self.invoke_reactor(&json!({ "Records": records }))
+            .expect("the reactor answers")
     }
 
     /// The same for several batches at once, as several stream shards have them.
@@ -75,18 +76,22 @@ impl Cloud {
     }
 
     /// Has the reactor count all tasks anew, and returns what it counted.
-    pub fn rebuild_stats(&self) -> Value {
+    ///
+    /// # Errors
+    /// When it could not be invoked, or failed.
+    pub fn rebuild_stats(&self) -> Result<Value, Trouble> {
         self.invoke_reactor(&json!({ "rebuild": true }))
     }
 
-    fn invoke_reactor(&self, event: &Value) -> Value {
+    fn invoke_reactor(&self, event: &Value) -> Result<Value, Trouble> {
         let invoke = self.lambda().invoke().function_name(setting("REACTOR_FUNCTION"));
-        let answer = self.wait(invoke.payload(Blob::new(event.to_string())).send());
-        let answer = answer.expect("the reactor can be invoked");
+        let answer = self.wait(invoke.payload(Blob::new(event.to_string())).send())?;
         let payload = answer.payload.unwrap_or_else(|| Blob::new([]));
         let text = String::from_utf8_lossy(payload.as_ref());
-        assert_eq!(answer.function_error, None, "{text}");
-        serde_json::from_str(&text).expect("the reactor answers JSON")
+        match answer.function_error {
+            None => Ok(serde_json::from_str(&text)?),
+            Some(error) => Err(format!("{error}: {text}").into()),
+        }
     }
 
     /// What is kept of a tenant's tasks.
