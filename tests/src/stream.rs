@@ -60,17 +60,18 @@ fn image(tenant: &Tenant, id: TaskId, status: &str) -> Value {
 }
 
 impl Cloud {
-    /// Hands the reactor a batch, and returns what it answers.
-    pub fn react(&self, records: &[Value]) -> Value {
-        self.invoke_reactor(&json!({ "Records": records }))
-            .expect("the reactor answers")
+    /// Hands the reactor a batch.
+    pub fn react(&self, records: &[Value]) {
+        let answer = self.invoke_reactor(&json!({ "Records": records }));
+        let answer = answer.expect("the reactor takes the batch");
+        assert_eq!(answer, json!({ "records": records.len() }));
     }
 
     /// The same for several batches at once, as several stream shards have them.
     pub fn react_at_once(&self, batches: &[Vec<Value>]) {
         std::thread::scope(|scope| {
             for batch in batches {
-                scope.spawn(|| assert_eq!(Self::new().react(batch), json!({ "batchItemFailures": [] })));
+                scope.spawn(|| Self::new().react(batch));
             }
         });
     }
