@@ -201,8 +201,8 @@ def check_actions_as_aws_does(iam_actions) -> None:
 
 
 def read_streams_from_their_beginning(lambda_svc) -> None:
-    """A restart saves how far each function has read a table's stream, and not the stream: without this a function would
-    be told nothing of the new one until it has grown as long as the old one was."""
+    """A restart saves how far each function has read a table's stream, and not the stream: without this a function
+    would be told nothing of the new one until it has grown as long as the old one was."""
     restore = getattr(lambda_svc, "_restore_state", None)
     if restore is None or not hasattr(lambda_svc, "_dynamodb_stream_positions"):
         raise InternalsChanged("lambda_svc._restore_state or its stream positions are gone")
