@@ -137,12 +137,13 @@ def serve() -> int:
 
     import ministack.app
     from ministack.core import iam_actions, lambda_runtime
-    from ministack.services import apigateway
+    from ministack.services import apigateway, lambda_svc
 
     shorten_log_wait(lambda_runtime)
     send_without_delay(lambda_runtime)
     check_actions_as_aws_does(iam_actions)
     leave_options_to_the_app(apigateway)
+    read_streams_from_their_beginning(lambda_svc)
 
     # MiniStack takes its own options from the command line.
     sys.argv = ["ministack"]
@@ -223,6 +224,19 @@ def leave_options_to_the_app(apigateway) -> None:
         return await handle(api_id, stage, path, method, *arguments, **keywords)
 
     apigateway._handle_execute_in_scope = handle_as_aws_does
+
+
+def read_streams_from_their_beginning(lambda_svc) -> None:
+    """A restart saves how far each function has read a table's stream, and not the stream: without this a function
+    would be told nothing of the new one until it has grown as long as the old one was."""
+    restore = getattr(lambda_svc, "_restore_state", None)
+    if restore is None or not hasattr(lambda_svc, "_dynamodb_stream_positions"):
+        raise InternalsChanged("lambda_svc._restore_state or its stream positions are gone")
+
+    def restore_the_rest(data):
+        restore({**data, "dynamodb_stream_positions": {}} if data else data)
+
+    lambda_svc._restore_state = restore_the_rest
 
 
 def end_environments(lambda_runtime) -> None:

@@ -16,6 +16,8 @@ DROPPED = {
     ("ImageWorkerFunction", "ReservedConcurrentExecutions"),
     ("LanguageWorkerFunction", "ReservedConcurrentExecutions"),
     ("PayloadBucket", "LifecycleConfiguration.Rules"),
+    ("StatsTable", "TimeToLiveSpecification.AttributeName"),
+    ("StatsTable", "TimeToLiveSpecification.Enabled"),
     ("TasksTable", "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled"),
     ("TasksTable", "TimeToLiveSpecification.AttributeName"),
     ("TasksTable", "TimeToLiveSpecification.Enabled"),

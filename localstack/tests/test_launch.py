@@ -187,6 +187,27 @@ def test_options_are_left_to_the_app(monkeypatch):
     assert seen == [("plain", False, "OPTIONS"), ("own", True, "OPTIONS")]
 
 
+def test_a_restart_forgets_how_far_a_stream_was_read_and_nothing_else(monkeypatch):
+    from ministack.services import lambda_svc
+
+    # As the server keeps them: by account, region and mapping.
+    key = ("000000000000", "us-east-1", "of-a-test")
+    positions, others = lambda_svc._dynamodb_stream_positions, lambda_svc._kinesis_positions
+    saved = {
+        name: type(positions)() for name in ("dynamodb_stream_positions", "kinesis_positions")
+    }
+    for of in saved.values():
+        of.set_scoped(*key, 700)
+    monkeypatch.setattr(lambda_svc, "_restore_state", lambda_svc._restore_state)
+    launch.read_streams_from_their_beginning(lambda_svc)
+    try:
+        lambda_svc.load_persisted_state(saved)
+        assert positions.get_scoped(*key) is None
+        assert others.get_scoped(*key) == 700
+    finally:
+        others.pop_scoped(*key, None)
+
+
 def test_changed_internals_are_named():
     class Worker:
         def _drain_stderr_bounded(self, another=1):
@@ -199,3 +220,5 @@ def test_changed_internals_are_named():
         launch.send_without_delay(changed)
     with pytest.raises(launch.InternalsChanged, match="extract_iam_action is gone"):
         launch.check_actions_as_aws_does(changed)
+    with pytest.raises(launch.InternalsChanged, match="stream positions are gone"):
+        launch.read_streams_from_their_beginning(changed)

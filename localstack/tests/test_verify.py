@@ -45,9 +45,9 @@ def function_setting(running: Deployed, function: str, **changed):
 
 
 @contextlib.contextmanager
-def mapping_setting(running: Deployed, function: str, queue: str, **changed):
-    arn = running.attribute(queue, "Arn")
-    mappings = client("lambda").list_event_source_mappings(FunctionName=running.ids[function], EventSourceArn=arn)
+def mapping_setting(running: Deployed, function: str, queue: str | None = None, **changed):
+    source = {"EventSourceArn": running.attribute(queue, "Arn")} if queue else {}
+    mappings = client("lambda").list_event_source_mappings(FunctionName=running.ids[function], **source)
     (mapping,) = mappings["EventSourceMappings"]
     client("lambda").update_event_source_mapping(UUID=mapping["UUID"], **changed)
     try:
@@ -147,6 +147,20 @@ def test_lanes_that_are_off_are_not_there(endpoint, artifacts):
     variables = plain.properties("ApiFunction")["Environment"]["Variables"]
     lanes = {variables[f"TEXT_{lane}QUEUE_URL"] for lane in ("", "LARGE_", "HIGH_", "LOW_")}
     assert lanes == {plain.ids["TextQueue"]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "prop"),
+    [
+        ({"BisectBatchOnFunctionError": False}, "Events[0].BisectBatchOnFunctionError"),
+        ({"MaximumRecordAgeInSeconds": 60}, "Events[0].MaximumRecordAgeInSeconds"),
+        ({"MaximumRetryAttempts": 1}, "Events[0].MaximumRetryAttempts"),
+        ({"DestinationConfig": {}}, "Events[0].DestinationConfig.OnFailure"),
+    ],
+)
+def test_a_stream_setting_is_named(running, changed, prop):
+    with mapping_setting(running, "ReactorFunction", **changed):
+        names(running, "ReactorFunction", prop)
 
 
 def test_a_schedule_that_is_off_is_named(running):

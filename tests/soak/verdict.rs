@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mesh_stats::Counts;
+use mesh_task::{Status, TaskType, Tenant};
 use mesh_tests::{Api, Cloud, eventually, setting};
+use serde_json::Value;
 
 use crate::ledger::{Books, Ledger};
 use crate::load::Answer;
@@ -60,10 +63,28 @@ pub(crate) fn of(plan: &Plan, answers: &HashMap<u32, Answer>, ledger: &Ledger, c
             format!("the dead letters are not exactly the poison: {odd:?}"),
         ));
     }
+    findings.extend(count(cloud, &items));
     println!("soak: ends: {ends:?}; dead letters: {}", listed.len());
     println!("soak: writes: {:?}", books.moves);
     show(&findings, &books);
     findings.len()
+}
+
+/// What the counters, counted anew, say otherwise than the table. Each restart has lost them a part of the stream.
+fn count(cloud: &Cloud, items: &[Value]) -> Option<Finding> {
+    let mut truth = Counts::default();
+    for item in items {
+        let task_type = serde_json::from_value::<TaskType>(item["type"].clone());
+        let status = serde_json::from_value::<Status>(item["status"].clone());
+        if let (Ok(task_type), Ok(status)) = (task_type, status) {
+            truth.add(task_type, status, 1);
+        }
+    }
+    let before = cloud.book(&Tenant::first()).counts;
+    let rebuilt = eventually("the counters are rebuilt", || cloud.rebuild_stats().ok());
+    let after = cloud.book(&Tenant::first()).counts;
+    println!("soak: the counters said {before:?}; rebuilt: {rebuilt}");
+    (after != truth).then(|| (None, format!("the counters say {after:?}, the table {truth:?}")))
 }
 
 /// Whether a queue is empty in the end: what was sent in vain is dropped, what is hidden for a while comes back.

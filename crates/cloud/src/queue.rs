@@ -320,11 +320,10 @@ mod tests {
     }
 
     async fn ring(server: &MockServer, within: Duration) -> (Vec<Message>, Vec<Message>) {
-        let messages: Vec<_> = (0..4).map(|_| (task().message(), Duration::ZERO)).collect();
-        let queue = Queue::new(&config(server), format!("{}/queue", server.uri()));
+        let messages: Vec<_> = (0..4).map(|_| task().message()).collect();
+        let queue = Queue::at(Client::new(&config(server)), format!("{}/queue", server.uri()));
         let left = queue.ring_chunk(messages.clone(), Instant::now() + within).await;
-        let only = |messages: Vec<(Message, Duration)>| messages.into_iter().map(|(message, _)| message);
-        (only(messages).collect(), only(left).collect())
+        (messages, left)
     }
 
     #[tokio::test]

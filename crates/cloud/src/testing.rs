@@ -4,7 +4,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
-use mesh_task::{Modality, Payload, Size, Task, TaskDraft, TaskId, TaskType, Tenant};
+use mesh_task::{Modality, Payload, Priority, Size, Task, TaskDraft, TaskId, TaskType, Tenant};
 use serde_json::{Value, json};
 use wiremock::matchers::header_regex;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -46,10 +46,12 @@ pub(crate) fn task() -> Task {
         task_type: TaskType::Sentiment,
         modality: Modality::Text,
         size: Size::Small,
+        priority: Priority::Normal,
         payload: Payload::Inline(json!({ "text": "fine" })),
         metadata: [].into(),
         max_attempts: 3,
         timeout_seconds: None,
+        correlation_id: String::new(),
     };
     let now = Timestamp::now();
     Task::new(draft, now, now)

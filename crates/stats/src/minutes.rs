@@ -157,7 +157,8 @@ mod tests {
         let flow = minutes.flow(15, now);
         assert_eq!((flow.submitted, flow.finished), (1, 1));
         let mut waits = Histogram::default();
-        [3_000, 2_000].map(|millis| waits.note(millis));
+        waits.note(3_000);
+        waits.note(2_000);
         let mut runs = Histogram::default();
         runs.note(30_000);
         assert_eq!((flow.queue_wait, flow.run), (waits, runs));

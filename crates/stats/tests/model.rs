@@ -42,7 +42,7 @@ impl Table {
     }
 
     fn write(&mut self, old: Option<Snapshot>, new: Option<Snapshot>) {
-        let id = new.as_ref().or(old.as_ref()).unwrap().id;
+        let id = new.as_ref().or(old.as_ref()).expect("a write has an item").id;
         // Not by the id's last bits: a sixteenth of the tasks may lie on both.
         let shard = usize::from(id.to_string().as_bytes()[20] % 2);
         self.next[shard] += 1;
@@ -67,7 +67,7 @@ impl Table {
             let task = Snapshot {
                 id,
                 tenant: Tenant::first(),
-                task_type: *rng.choice(&TaskType::ALL).unwrap(),
+                task_type: *rng.choice(&TaskType::ALL).expect("there are types"),
                 status: Status::Pending,
                 generation: 1,
                 attempt: 0,
@@ -79,14 +79,14 @@ impl Table {
             };
             return self.write(None, Some(task));
         }
-        let id = *rng.choice(&self.ids).unwrap();
+        let id = *rng.choice(&self.ids).expect("there are tasks");
         let Some(old) = self.tasks.get(&id).cloned() else {
             return;
         };
         let mut new = old.clone();
         new.updated_at = self.clock;
         match (old.status, rng.u8(0..6)) {
-            (Status::Pending, 0..4) => {
+            (Status::Pending, 0..=3) => {
                 new.status = Status::Processing;
                 new.attempt += 1;
                 new.fence += 1;
@@ -176,7 +176,9 @@ impl Reader {
 }
 
 fn sequence(number: u64) -> Sequence {
-    format!("{number}00000000000000000000").try_into().unwrap()
+    format!("{number}00000000000000000000")
+        .try_into()
+        .expect("it is a number")
 }
 
 fn drain(table: &Table, readers: &mut [Reader; 2], keeper: &mut Keeper, rng: &mut Rng) {
@@ -241,11 +243,11 @@ fn a_recount_among_flowing_tasks_ends_at_the_truth() {
         let mut rng = Rng::with_seed(seed);
         let (mut table, mut keeper) = (Table::new(), Keeper::default());
         let mut readers = [Reader { at: 0 }, Reader { at: 0 }];
-        let mut flow = |table: &mut Table,
-                        keeper: &mut Keeper,
-                        readers: &mut [Reader; 2],
-                        steps: usize,
-                        rng: &mut Rng| {
+        let flow = |table: &mut Table,
+                    keeper: &mut Keeper,
+                    readers: &mut [Reader; 2],
+                    steps: usize,
+                    rng: &mut Rng| {
             for _ in 0..steps {
                 table.step(rng);
                 if rng.u8(0..4) == 0 {
@@ -316,6 +318,9 @@ fn a_book_is_read_back_from_the_table_as_it_was_written() {
         table.step(&mut rng);
     }
     keeper.take(&table.shards[0], table.clock);
-    let item: serde_dynamo::Item = serde_dynamo::to_item(&keeper.book).unwrap();
-    assert_eq!(serde_dynamo::from_item::<_, Book>(item).unwrap(), keeper.book);
+    let item: serde_dynamo::Item = serde_dynamo::to_item(&keeper.book).expect("a book is an item");
+    assert_eq!(
+        serde_dynamo::from_item::<_, Book>(item).expect("it is a book"),
+        keeper.book
+    );
 }

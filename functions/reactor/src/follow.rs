@@ -11,7 +11,7 @@ use mesh_task::Tenant;
 use tokio::time::sleep;
 
 use crate::Reactor;
-use crate::stream::Batch;
+use crate::stream::{Batch, Event};
 
 /// How often a book is read again that another has written meanwhile: one tenant's tasks come by several stream shards.
 const TRIES: u32 = 20;
@@ -21,25 +21,23 @@ const PAUSE: u64 = 20;
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 impl Reactor {
-    /// Counts a batch, each tenant's part by itself. Answers with the first record that could not be counted, from which the
-    /// batch is to be repeated: what was counted since is known again then.
-    pub(crate) async fn follow(&self, batch: Batch) -> Option<String> {
-        let mut parts: HashMap<Tenant, (usize, Vec<Record>)> = HashMap::new();
-        for (place, event) in batch.records.iter().enumerate() {
-            let Some(record) = event.record() else { continue };
+    /// Counts a batch, each tenant's part by itself. If one could not be, the batch is to be repeated: what was counted is
+    /// known again then.
+    pub(crate) async fn follow(&self, batch: &Batch) -> Result<(), CloudError> {
+        let mut parts: HashMap<Tenant, Vec<Record>> = HashMap::new();
+        for record in batch.records.iter().filter_map(Event::record) {
             let task = record.new.as_ref().or(record.old.as_ref());
-            let Some(tenant) = task.map(|task| task.tenant.clone()) else {
-                continue;
-            };
-            parts.entry(tenant).or_insert((place, Vec::new())).1.push(record);
+            if let Some(tenant) = task.map(|task| task.tenant.clone()) {
+                parts.entry(tenant).or_default().push(record);
+            }
         }
-        let done = parts.iter().map(async |(tenant, (place, records))| {
-            let error = self.count(tenant, records).await.err()?;
-            tracing::error!(%tenant, records = records.len(), %error, "a batch's records could not be counted");
-            Some(*place)
+        let counted = parts.iter().map(async |(tenant, records)| {
+            let counted = self.count(tenant, records).await;
+            counted.inspect_err(
+                |error| tracing::error!(%tenant, records = records.len(), %error, "records could not be counted"),
+            )
         });
-        let failed = join_all(done).await.into_iter().flatten().min()?;
-        Some(batch.records[failed].id().to_owned())
+        join_all(counted).await.into_iter().collect()
     }
 
     async fn count(&self, tenant: &Tenant, records: &[Record]) -> Result<(), CloudError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Error;
-use mesh_stats::{Book, RECENT, Recount};
+use mesh_stats::{RECENT, Recount};
 use mesh_task::Tenant;
 use tokio::time::{Instant, sleep};
 
@@ -23,6 +23,9 @@ const SETTLED_AFTER: Duration = Duration::from_secs(3);
 const LOST_AFTER: Duration = Duration::from_secs(20);
 /// How long until the log is looked at again.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// About how many changes are read at a time.
+const MORE: usize = 1_000;
 
 /// What a rebuild did.
 #[derive(Debug, Default)]
@@ -94,12 +97,20 @@ impl Reactor {
         scanned_at: Instant,
         until: Instant,
     ) -> Result<usize, Error> {
+        let book = self.stats.book(tenant).await?;
+        let mut log = self
+            .stats
+            .log_since(tenant, &book, began_at - RECENT - SKEW)
+            .await?;
+        let mut read = book.last;
         loop {
-            let book: Book = self.stats.book(tenant).await?;
-            let log = self
-                .stats
-                .log_since(tenant, &book, began_at - RECENT - SKEW)
-                .await?;
+            let book = self.stats.book(tenant).await?;
+            while read < book.last {
+                let more = self.stats.changes(tenant, &book, read, MORE).await?;
+                let more = more.ok_or("the change log was gone before it was read: run it again")?;
+                read += more.len() as u64;
+                log.extend(more.into_iter().map(|(_, change)| change));
+            }
             let unseen = recount.unseen(&log);
             let waited = scanned_at.elapsed();
             if waited >= LOST_AFTER || (waited >= SETTLED_AFTER && unseen == 0) {

@@ -21,7 +21,6 @@ pub(crate) struct Event {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Write {
-    /// As it came, since Lambda wants it back in the same form.
     sequence_number: String,
     /// In seconds since the epoch.
     approximate_creation_date_time: f64,
@@ -30,11 +29,6 @@ struct Write {
 }
 
 impl Event {
-    /// What the batch is to be repeated from, if this could not be done.
-    pub(crate) fn id(&self) -> &str {
-        &self.dynamodb.sequence_number
-    }
-
     /// The task before and after; none of what is no task.
     pub(crate) fn record(&self) -> Option<Record> {
         let write = &self.dynamodb;
@@ -69,7 +63,7 @@ impl Event {
             Ok(task) => Some(task),
             // It would fail again and again, and hold up all that follow.
             Err(error) => {
-                tracing::error!(sequence = self.id(), %error, "an item is no task of ours; it does not count");
+                tracing::error!(sequence = self.dynamodb.sequence_number, %error, "an item is no task of ours; it does not count");
                 None
             }
         }
@@ -109,10 +103,7 @@ mod tests {
         })]);
         let event = &batch.records[0];
         let record = event.record().unwrap();
-        assert_eq!(
-            (event.id(), record.sequence.to_string()),
-            ("000100", "100".to_owned())
-        );
+        assert_eq!(record.sequence.to_string(), "100");
         assert_eq!(record.written_at.as_second(), 1_800_000_000);
         let statuses = [record.old, record.new].map(|task| task.unwrap().status);
         assert_eq!(statuses, [Status::Pending, Status::Processing]);

@@ -109,6 +109,36 @@ def test_a_worker_without_the_table_is_refused(live):
         assert call(f"/v1/tasks/{task['id']}")[1]["status"] == "pending"
 
 
+def test_a_reactor_without_its_table_counts_once_it_has_it(live):
+    since = int(time.time() * 1000)
+    before = call("/v1/stats")[1]["total"]
+    with without(live, "ReactorRole", "reactor", "Stats"):
+        status, task = submit()
+        assert status == 202, task
+        await_log(live, "ReactorLogGroup", "AccessDenied", since)
+        assert call("/v1/stats")[1]["total"] == before
+    deadline = time.monotonic() + SECONDS
+    while (total := call("/v1/stats")[1]["total"]) == before and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert total == before + 1
+
+
+def test_an_api_that_may_not_read_the_counters_says_so_in_its_log_alone(live):
+    since = int(time.time() * 1000)
+    with without(live, "ApiRole", "api", "Stats"):
+        answers = [call("/v1/stats"), call("/v1/changes?after=0")]
+    assert [status for status, _ in answers] == [503, 503], answers
+    assert "AccessDenied" not in json.dumps(answers)
+    await_log(live, "ApiLogGroup", "AccessDenied", since)
+
+
+def test_the_reactor_may_count_anew(live):
+    answer = client("lambda").invoke(FunctionName=live.ids["ReactorFunction"], Payload=b'{"rebuild": true}')
+    counted = json.load(answer["Payload"])
+    assert "FunctionError" not in answer, counted
+    assert counted["tenants"] >= 1, counted
+
+
 @pytest.mark.parametrize(("sid", "action"), [("Tasks", "dynamodb:PutItem"), ("Queues", "sqs:SendMessage")])
 def test_an_api_that_may_not_write_says_so_in_its_log_and_not_to_the_caller(live, sid, action):
     since = int(time.time() * 1000)
@@ -121,6 +151,7 @@ def test_an_api_that_may_not_write_says_so_in_its_log_and_not_to_the_caller(live
 
 def test_the_functions_credentials_are_their_roles_own(live):
     """The account's root could do all of the above, so the tests prove nothing if a function runs as root."""
-    for function, role in (("ApiFunction", "ApiRole"), ("TextWorkerFunction", "TextWorkerRole")):
+    for name in ("Api", "TextWorker", "Reactor"):
+        function, role = f"{name}Function", f"{name}Role"
         configuration = client("lambda").get_function_configuration(FunctionName=live.ids[function])
         assert configuration["Role"] == live.attribute(role, "Arn")
