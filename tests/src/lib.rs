@@ -14,6 +14,7 @@ pub mod pictures;
 pub mod sounds;
 mod stack;
 pub mod stream;
+mod uploads;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ pub use cloud::{Cloud, Trouble, message};
 pub use lane::Lane;
 pub use log::logged;
 pub use stack::setting;
+pub use uploads::put;
 
 /// How long a test waits for what must come: several times what it takes on two busy cores. Only a failing test waits
 /// that long.

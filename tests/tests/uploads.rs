@@ -1,45 +1,9 @@
 //! What is promised of contents that are too large for a request.
 
 use image::{DynamicImage, ImageFormat, imageops::FilterType};
-use mesh_tests::{Api, Reply, pictures};
+use mesh_tests::{Api, pictures, put};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-
-fn announce(api: &Api, content_type: &str, content: &[u8]) -> Reply {
-    let body = json!({
-        "content_type": content_type,
-        "length": content.len(),
-        "sha256": hex::encode(Sha256::digest(content)),
-    });
-    api.post_to("/v1/uploads", Some(&body))
-}
-
-/// Sends a content as the announcement's answer says, and returns the status.
-fn put(announced: &Value, content: &[u8]) -> u16 {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let mut request = agent.put(announced["url"].as_str().expect("there is an address"));
-    for (name, value) in announced["headers"].as_object().expect("there are headers") {
-        // The agent counts for itself, so that another length is sent as such.
-        if name != "content-length" {
-            request = request.header(name, value.as_str().expect("a header is text"));
-        }
-    }
-    request
-        .send(content)
-        .expect("the bucket answers")
-        .status()
-        .as_u16()
-}
-
-fn uploaded(api: &Api, content_type: &str, content: &[u8]) -> String {
-    let announced = announce(api, content_type, content);
-    assert_eq!(announced.status, 201, "{announced:?}");
-    assert_eq!(put(&announced.body, content), 200);
-    announced.text("id").to_owned()
-}
 
 #[test]
 fn a_picture_too_large_for_a_request_is_uploaded_and_then_named() {
@@ -55,7 +19,7 @@ fn a_picture_too_large_for_a_request_is_uploaded_and_then_named() {
         refused.status
     );
 
-    let id = uploaded(&api, "image/bmp", &file);
+    let id = api.upload("image/bmp", &file);
     let task = api.finished(&api.submit("face_detection", json!({ "upload": id }), &[]));
     assert_eq!(task["result"]["count"], 1, "{task}");
     assert_eq!(task["size"], "large", "over 1,000 pixels a side: {task}");
@@ -68,7 +32,7 @@ fn a_picture_too_large_for_a_request_is_uploaded_and_then_named() {
 fn a_text_is_uploaded_beside_its_parameters() {
     let api = Api::new();
     let text = "The striker scored twice and the goalkeeper was sent off. ".repeat(300);
-    let id = uploaded(&api, "text/plain", text.as_bytes());
+    let id = api.upload("text/plain", text.as_bytes());
     let input = json!({ "upload": id, "labels": ["football", "cooking"] });
     let task = api.finished(&api.submit("classify", input, &[]));
     assert_eq!(task["result"]["label"], "football", "{task}");
@@ -79,7 +43,7 @@ fn a_text_is_uploaded_beside_its_parameters() {
 #[test]
 fn what_is_no_utf_8_fails_its_task_at_once() {
     let api = Api::new();
-    let id = uploaded(&api, "text/plain", b"caf\xe9 au lait");
+    let id = api.upload("text/plain", b"caf\xe9 au lait");
     let task = api.failed(
         &api.submit("sentiment", json!({ "upload": id }), &[]),
         "permanent",
@@ -97,7 +61,7 @@ fn what_is_no_utf_8_fails_its_task_at_once() {
 fn only_what_was_announced_can_be_uploaded_and_only_once() {
     let api = Api::new();
     let content = b"all as announced";
-    let announced = announce(&api, "text/plain", content);
+    let announced = api.announce("text/plain", content);
     assert_eq!(announced.status, 201, "{announced:?}");
     assert_ne!(
         put(&announced.body, b"all as imagined!"),
@@ -115,13 +79,13 @@ fn only_what_was_announced_can_be_uploaded_and_only_once() {
 #[test]
 fn an_upload_that_is_not_there_or_of_another_kind_is_refused() {
     let api = Api::new();
-    let announced = announce(&api, "image/png", b"never sent");
+    let announced = api.announce("image/png", b"never sent");
     let named =
         |task_type: &str, id: &str| api.post(&json!({ "type": task_type, "input": { "upload": id } }));
     let told = named("ocr", announced.text("id")).problem(422, "upload-not-found");
     assert!(told.contains("PUT"), "{told}");
     named("ocr", "00000000-0000-0000-0000-000000000000").problem(422, "upload-not-found");
-    let text = uploaded(&api, "text/plain", b"no picture at all");
+    let text = api.upload("text/plain", b"no picture at all");
     let told = named("ocr", &text).problem(422, "invalid-input");
     assert!(told.contains("not an image"), "{told}");
 }
