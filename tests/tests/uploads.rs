@@ -2,7 +2,7 @@
 
 use image::{DynamicImage, ImageFormat, imageops::FilterType};
 use mesh_tests::{Api, pictures, put};
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 #[test]

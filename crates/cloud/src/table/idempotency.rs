@@ -21,7 +21,8 @@ const TIDIED_AFTER: Duration = Duration::from_hours(25);
 pub struct KeyRecord {
     /// SHA-256 of the request, in hex.
     pub request_sha256: String,
-    /// The id that follows from the key: whoever repeats the request makes no other task.
+    /// The id that follows from the key: whoever repeats the request makes no other task. A batch's other ids follow from
+    /// this one.
     pub task_id: TaskId,
 }
 
