@@ -17,6 +17,8 @@ import socket
 import sys
 from pathlib import Path
 
+from localstack import metrics
+
 VERSION = "1.5.33"
 INTERNALS_CHANGED = 3
 
@@ -137,13 +139,14 @@ def serve() -> int:
 
     import ministack.app
     from ministack.core import iam_actions, lambda_runtime
-    from ministack.services import apigateway, lambda_svc
+    from ministack.services import apigateway, cloudwatch, lambda_svc
 
     shorten_log_wait(lambda_runtime)
     send_without_delay(lambda_runtime)
     check_actions_as_aws_does(iam_actions)
     leave_options_to_the_app(apigateway)
     read_streams_from_their_beginning(lambda_svc)
+    make_metrics_of_logs(lambda_svc, cloudwatch)
 
     # MiniStack takes its own options from the command line.
     sys.argv = ["ministack"]
@@ -237,6 +240,21 @@ def read_streams_from_their_beginning(lambda_svc) -> None:
         restore({**data, "dynamodb_stream_positions": {}} if data else data)
 
     lambda_svc._restore_state = restore_the_rest
+
+
+def make_metrics_of_logs(lambda_svc, cloudwatch) -> None:
+    """Records the metrics that functions write into their logs, which MiniStack leaves there."""
+    emit, record = getattr(lambda_svc, "_emit_lambda_logs", None), getattr(cloudwatch, "record_metric", None)
+    if emit is None or record is None:
+        raise InternalsChanged("lambda_svc._emit_lambda_logs or cloudwatch.record_metric is gone")
+
+    def emit_and_record(func, request_id, log_text, *arguments, **keywords):
+        for line in (log_text or "").splitlines():
+            for datum in metrics.embedded(line):
+                record(*datum)
+        return emit(func, request_id, log_text, *arguments, **keywords)
+
+    lambda_svc._emit_lambda_logs = emit_and_record
 
 
 def end_environments(lambda_runtime) -> None:

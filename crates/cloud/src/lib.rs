@@ -1,5 +1,5 @@
 //! The only crate that knows AWS: the task table, the counters, the queues and the payload bucket; by features of their
-//! own Bedrock's models and Secrets Manager's secrets.
+//! own Bedrock's models, Secrets Manager's secrets and CloudWatch's metrics.
 //!
 //! Each type here is a client with the resource's name. The code reads the standard AWS variables alone (region,
 //! credentials, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`), so that a stack may stand on AWS or on any emulator.
@@ -13,6 +13,7 @@ mod error;
 pub mod faults;
 #[cfg(feature = "faults")]
 pub mod meter;
+mod metrics;
 mod payloads;
 mod queue;
 #[cfg(feature = "secrets")]
@@ -27,6 +28,9 @@ mod testing;
 pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed, Form};
 pub use client::sdk_config;
 pub use error::CloudError;
+#[cfg(feature = "metrics")]
+pub use metrics::{Activity, Metrics};
+pub use metrics::{DIMENSION, Metric, NAMESPACE, emit};
 pub use payloads::{Payloads, Pinned, ReadError, SignedUpload};
 pub use queue::{Depth, MAX_DELAY, Queue, Queues, WorkerQueues};
 #[cfg(feature = "secrets")]

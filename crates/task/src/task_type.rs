@@ -89,6 +89,17 @@ impl TaskType {
         }
     }
 
+    /// The worker that runs it, unless its parameters ask for another engine.
+    #[must_use]
+    pub const fn usual_worker(self) -> Modality {
+        match self {
+            Self::Sentiment | Self::Classify | Self::Embed | Self::Summarize => Modality::Text,
+            Self::Translate | Self::DataExtraction => Modality::Language,
+            Self::FaceDetection | Self::Ocr => Modality::Image,
+            Self::Transcribe => Modality::Audio,
+        }
+    }
+
     /// What an input of this type looks like, for whoever sent another.
     pub(crate) const fn input_shape(self) -> &'static str {
         match self {

@@ -28,6 +28,7 @@ enum Claimed {
 impl<R: Runner> Worker<R> {
     /// Handles a batch of messages. Those that the answer names are delivered again.
     pub async fn handle(&self, records: Vec<SqsMessage>, invocation: Invocation) -> SqsBatchResponse {
+        self.tally.received(records.len());
         let Rings { rings, unreadable } = Rings::read(records);
         let mut answers = Vec::with_capacity(rings.len());
         let mut batch = Vec::new();
@@ -200,6 +201,7 @@ impl<R: Runner> Worker<R> {
         if overran {
             // Nothing may run on into the next invocation. The ends are written; the messages find that out.
             tracing::error!("a run did not heed its deadline: this environment ends");
+            self.tally.emit();
             std::process::exit(1);
         }
         answers

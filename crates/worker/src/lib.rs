@@ -15,6 +15,7 @@ mod ring;
 mod run;
 mod settle;
 mod stop;
+mod tally;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use mesh_task::{Input, RetryPolicies, RunError, RunOutput, Task};
 
 pub use invocation::Invocation;
 pub use stop::Stop;
+use tally::Tally;
 
 /// A claimed task with its input.
 #[derive(Debug, Clone)]
@@ -60,6 +62,7 @@ pub struct Worker<R> {
     lease: Duration,
     /// After this many receives SQS moves a message to the dead-letter queue instead of delivering it again.
     max_receives: u32,
+    tally: Tally,
     runner: Arc<R>,
 }
 
@@ -109,12 +112,15 @@ where
         policies,
         lease,
         max_receives,
+        tally: Tally::default(),
         runner: Arc::new(runner),
     };
     let worker = &worker;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let invocation = Invocation::until(event.context.deadline());
-        Ok::<_, Error>(worker.handle(event.payload.records, invocation).await)
+        let response = worker.handle(event.payload.records, invocation).await;
+        worker.tally.emit();
+        Ok::<_, Error>(response)
     }))
     .await
 }

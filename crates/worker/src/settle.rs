@@ -62,7 +62,10 @@ impl<R: Runner> Worker<R> {
             Settlement::Failed { failure, outcome } => task.fail(failure, *outcome, now),
         };
         match self.table.write(&task.tenant, task.id, &write).await {
-            Ok(Landed::Yes(_)) => self.tell_queue(ring, &settlement).await,
+            Ok(Landed::Yes(_)) => {
+                self.tally.settled(&settlement);
+                self.tell_queue(ring, &settlement).await
+            }
             Ok(Landed::No(standing)) => {
                 tracing::warn!(task = %task.id, fence = task.fence, "a stale worker's finish was refused");
                 after_loss(standing.as_deref())

@@ -12,7 +12,8 @@ use mesh_task::{Patience, RetryPolicies, Tenant};
 use crate::auth::{self, TokenHash};
 use crate::models::ModelSettings;
 use crate::problem::{self, Problem};
-use crate::{changes, compat, dead_letters, health, hygiene, models, stats, tasks, uploads};
+use crate::workers::Workers;
+use crate::{changes, compat, dead_letters, health, hygiene, models, stats, tasks, uploads, workers};
 
 /// What the handlers work with.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct Api {
     /// When the janitor looks at a new task.
     pub(crate) patience: Patience,
     pub(crate) models: ModelSettings,
+    pub(crate) workers: Workers,
 }
 
 /// The whole API. A new route below `/v1` is behind the token by its place.
@@ -48,6 +50,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/changes", get(changes::list))
         .route("/uploads", post(uploads::announce))
         .route("/models", get(models::list))
+        .route("/workers", get(workers::list))
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/redrive", post(dead_letters::redrive))
         .fallback(async || Problem::route_not_found())

@@ -20,7 +20,7 @@ use crate::app::Api;
 use crate::problem::Problem;
 use crate::request::JsonBody;
 use crate::tasks::{Submitter, TaskView, list_page, take, upload_type};
-use crate::{auth, stats};
+use crate::{auth, stats, workers};
 
 /// The task types of `/api/v1/tasks`.
 const PLATFORM_TYPES: [TaskType; 4] = [
@@ -40,6 +40,7 @@ pub(crate) fn router(api: &Arc<Api>) -> Router<Arc<Api>> {
         .route("/submit-task", post(submit))
         .route("/enqueue", post(enqueue))
         .route("/status/{id}", get(status))
+        .route("/workers", get(list_workers))
         .route("/result/{id}", get(show))
         .route("/task", post(submit_task))
         .route("/task/{id}", get(show))
@@ -153,6 +154,18 @@ async fn show(
         shown["error"] = json!(message);
     }
     Ok(Json(shown))
+}
+
+async fn list_workers(state: State<Arc<Api>>, tenant: Extension<Tenant>) -> Answer {
+    let Json(workers) = workers::list(state, tenant).await?;
+    let workers = serde_json::to_value(workers).map_err(|error| Problem::unwritable(&error))?;
+    let of = workers["workers"].as_array().into_iter().flatten().map(|worker| {
+        let status = if worker["running"] == json!(0) { "idle" } else { "busy" };
+        json!({
+            "id": worker["name"], "status": status, "last_seen": worker["last_seen"], "processed": worker["processed"],
+        })
+    });
+    Ok(Json(json!({ "workers": of.collect::<Vec<_>>() })))
 }
 
 fn simple_result(task: &Shown) -> Value {

@@ -16,17 +16,19 @@ mod stats;
 mod tasks;
 mod uploads;
 mod wait;
+mod workers;
 
 use std::time::Duration;
 
 use http::HeaderValue;
 use lambda_http::Error;
-use mesh_cloud::{Payloads, Queues, StatsTable, TaskTable, setting};
+use mesh_cloud::{Metrics, Payloads, Queues, StatsTable, TaskTable, setting};
 use mesh_task::Tenant;
 
 use crate::app::Api;
 use crate::auth::TokenHash;
 use crate::models::ModelSettings;
+use crate::workers::Workers;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -43,6 +45,7 @@ async fn main() -> Result<(), Error> {
         policies: mesh_cloud::retry_policies()?,
         patience: mesh_cloud::patience()?,
         models: ModelSettings::read()?,
+        workers: Workers::from_settings(Metrics::new(&config))?,
         retention: Duration::from_hours(24 * setting::<u64>("RETENTION_DAYS")?),
     };
     // Lambda gives a starting environment more CPU than a running one: the handshakes are cheapest here.

@@ -97,7 +97,7 @@ impl Problem {
     }
 
     pub(crate) fn route_not_found() -> Self {
-        let detail = "nothing is served at this address: tasks are at /v1/tasks, /v1/tasks/batch and /v1/tasks/{id}, uploads at /v1/uploads, models at /v1/models, counters at /v1/stats, changes at /v1/changes, dead letters at /v1/dead-letters";
+        let detail = "nothing is served at this address: tasks are at /v1/tasks, /v1/tasks/batch and /v1/tasks/{id}, uploads at /v1/uploads, models at /v1/models, workers at /v1/workers, counters at /v1/stats, changes at /v1/changes, dead letters at /v1/dead-letters";
         Self::new(
             StatusCode::NOT_FOUND,
             "route-not-found",

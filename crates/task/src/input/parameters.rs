@@ -173,12 +173,15 @@ impl Parameters {
     #[must_use]
     pub const fn modality(&self) -> Modality {
         match self {
-            Self::Sentiment | Self::Embed => Modality::Text,
             Self::Classify(it) => it.engine.modality(),
             Self::Summarize(it) => it.engine.modality(),
-            Self::Translate(_) | Self::DataExtraction(_) => Modality::Language,
-            Self::FaceDetection | Self::Ocr => Modality::Image,
-            Self::Transcribe => Modality::Audio,
+            Self::Sentiment => TaskType::Sentiment.usual_worker(),
+            Self::Embed => TaskType::Embed.usual_worker(),
+            Self::Translate(_) => TaskType::Translate.usual_worker(),
+            Self::DataExtraction(_) => TaskType::DataExtraction.usual_worker(),
+            Self::FaceDetection => TaskType::FaceDetection.usual_worker(),
+            Self::Ocr => TaskType::Ocr.usual_worker(),
+            Self::Transcribe => TaskType::Transcribe.usual_worker(),
         }
     }
 

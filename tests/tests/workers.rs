@@ -1,0 +1,45 @@
+//! What is told of the workers, from their own metrics.
+
+use std::collections::BTreeSet;
+
+use mesh_tests::{Api, eventually};
+use serde_json::{Value, json};
+
+fn workers(api: &Api) -> Vec<Value> {
+    let reply = api.get("/v1/workers");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.body["workers"].as_array().cloned().expect("workers")
+}
+
+#[test]
+fn every_worker_has_its_limits_and_says_what_it_did() {
+    let api = Api::new();
+    api.result(&api.submit_text("fine", &[]));
+    // CloudWatch is asked once a minute at most.
+    let text = eventually("the text worker's metrics are read", || {
+        let worker = workers(&api)
+            .into_iter()
+            .find(|worker| worker["name"] == "text-worker");
+        worker.filter(|worker| worker["processed"].as_u64() > Some(0))
+    });
+    assert!(
+        text["last_seen"].is_string() && text["mean_batch"].as_f64() >= Some(1.0),
+        "{text}"
+    );
+    assert!(text["cold_starts"].as_u64() > Some(0), "{text}");
+    // tests/stack.toml and the template's defaults.
+    assert_eq!(
+        text["limits"],
+        json!({ "small": 2, "large": 8, "high": 2, "low": 2 }),
+        "{text}"
+    );
+    assert_eq!(text["limit"], json!(14), "{text}");
+
+    let names: BTreeSet<_> = workers(&api)
+        .iter()
+        .map(|worker| worker["name"].to_string())
+        .collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    let earlier = api.get("/workers").body;
+    assert_eq!(earlier["workers"].as_array().map(Vec::len), Some(4), "{earlier}");
+}
