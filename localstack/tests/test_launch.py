@@ -205,3 +205,5 @@ def test_changed_internals_are_named():
         launch.check_actions_as_aws_does(changed)
     with pytest.raises(launch.InternalsChanged, match="stream positions are gone"):
         launch.read_streams_from_their_beginning(changed)
+    with pytest.raises(launch.InternalsChanged, match="_poll_dynamodb_streams is gone"):
+        launch.gather_stream_records(changed)
