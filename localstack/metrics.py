@@ -1,4 +1,4 @@
-"""Makes metrics of the log lines that ask for it (embedded metric format), as CloudWatch does and MiniStack does not."""
+"""Makes metrics of the log lines that ask for it (embedded metric format), as CloudWatch does."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@ MiniStack isn't the version it mends."""
 
 from __future__ import annotations
 
-import asyncio
 import http.server
 import json
 import os
@@ -12,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import types
 import urllib.request
 from pathlib import Path
 
@@ -144,81 +142,3 @@ def test_another_version_is_refused_with_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["launch", "--port", str(port), "--state", "unused"])
     assert launch.main() == launch.INTERNALS_CHANGED
     assert "written for MiniStack 0.0.1" in capsys.readouterr().err
-
-
-def test_the_runtime_api_sends_at_once_and_waits_for_no_log():
-    from ministack.core import lambda_runtime
-
-    launch.shorten_log_wait(lambda_runtime)
-    launch.send_without_delay(lambda_runtime)
-    worker = object.__new__(lambda_runtime.ProvidedWorker)
-    assert worker._build_handler_class(1, None).disable_nagle_algorithm is True
-    assert lambda_runtime.Worker._drain_stderr_bounded.__defaults__[0] == launch.FIRST_LINE_WAIT
-
-
-def test_a_call_asks_for_the_permission_that_aws_knows(monkeypatch):
-    from ministack.core import iam_actions
-
-    monkeypatch.setattr(iam_actions, "extract_iam_action", iam_actions.extract_iam_action)
-    launch.check_actions_as_aws_does(iam_actions)
-
-    def action(service: str, target: str, path: str = "/") -> str:
-        return iam_actions.extract_iam_action(service, "POST", path, {"x-amz-target": target}, b"{}", {})
-
-    assert action("sqs", "AmazonSQS.SendMessageBatch") == "sqs:SendMessage"
-    assert action("sqs", "AmazonSQS.SendMessage") == "sqs:SendMessage"
-    assert action("dynamodb", "DynamoDB_20120810.BatchGetItem") == "dynamodb:BatchGetItem"
-    assert action("bedrock-runtime", "", "/model/some.model-v1%3A0/converse") == "bedrock:InvokeModel"
-
-
-def test_options_are_left_to_the_app(monkeypatch):
-    from ministack.services import apigateway
-
-    seen = []
-
-    async def handle(api_id, stage, path, method, *_):
-        seen.append((api_id, method == "OPTIONS", f"{method}"))
-
-    monkeypatch.setattr(apigateway, "_handle_execute_in_scope", handle)
-    monkeypatch.setattr(apigateway, "_apis", {"plain": {}, "own": {"corsConfiguration": {"allowOrigins": ["*"]}}})
-    launch.leave_options_to_the_app(apigateway)
-    for api in ("plain", "own"):
-        asyncio.run(apigateway._handle_execute_in_scope(api, "$default", "/", "OPTIONS", {}, b"", {}))
-    assert seen == [("plain", False, "OPTIONS"), ("own", True, "OPTIONS")]
-
-
-def test_a_restart_forgets_how_far_a_stream_was_read_and_nothing_else(monkeypatch):
-    from ministack.services import lambda_svc
-
-    # As the server keeps them: by account, region and mapping.
-    key = ("000000000000", "us-east-1", "of-a-test")
-    positions, others = lambda_svc._dynamodb_stream_positions, lambda_svc._kinesis_positions
-    saved = {
-        name: type(positions)() for name in ("dynamodb_stream_positions", "kinesis_positions")
-    }
-    for of in saved.values():
-        of.set_scoped(*key, 700)
-    monkeypatch.setattr(lambda_svc, "_restore_state", lambda_svc._restore_state)
-    launch.read_streams_from_their_beginning(lambda_svc)
-    try:
-        lambda_svc.load_persisted_state(saved)
-        assert positions.get_scoped(*key) is None
-        assert others.get_scoped(*key) == 700
-    finally:
-        others.pop_scoped(*key, None)
-
-
-def test_changed_internals_are_named():
-    class Worker:
-        def _drain_stderr_bounded(self, another=1):
-            """Takes other parameters than the launcher knows."""
-
-    changed = types.SimpleNamespace(Worker=Worker, ProvidedWorker=object)
-    with pytest.raises(launch.InternalsChanged, match="takes other parameters"):
-        launch.shorten_log_wait(changed)
-    with pytest.raises(launch.InternalsChanged, match="_build_handler_class is gone"):
-        launch.send_without_delay(changed)
-    with pytest.raises(launch.InternalsChanged, match="extract_iam_action is gone"):
-        launch.check_actions_as_aws_does(changed)
-    with pytest.raises(launch.InternalsChanged, match="stream positions are gone"):
-        launch.read_streams_from_their_beginning(changed)

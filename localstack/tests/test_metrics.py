@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from localstack import launch
+from localstack import mends
 from localstack.metrics import Datum, embedded
 
 LINE = {
@@ -48,7 +48,7 @@ def test_a_functions_log_is_read_for_them(monkeypatch):
 
     monkeypatch.setattr(lambda_svc, "_emit_lambda_logs", emit)
     monkeypatch.setattr(cloudwatch, "record_metric", lambda *datum: recorded.append(datum))
-    launch.make_metrics_of_logs(lambda_svc, cloudwatch)
+    mends.make_metrics_of_logs(lambda_svc, cloudwatch)
     text = f"a line\n{json.dumps(LINE)}"
     lambda_svc._emit_lambda_logs({}, "1", text, False, 5, log_source=None)
     assert written == [text]

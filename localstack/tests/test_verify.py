@@ -266,7 +266,8 @@ def test_the_code_that_should_run_is_compared(running):
 def test_a_visibility_timeout_that_is_not_six_times_the_workers_is_named(endpoint, artifacts):
     short = deploy("short", artifacts, WorkerTimeoutSeconds="10", VisibilityTimeoutSeconds="30")
     found = [one for one in verify.differences(short) if one.property == "VisibilityTimeout"]
-    lanes = [f"{worker}{lane}Queue" for worker in ("Image", "Language", "Text") for lane in ("", "High", "Large", "Low")]
+    kinds = ("", "High", "Large", "Low")
+    lanes = [f"{worker}{kind}Queue" for worker in ("Image", "Language", "Text") for kind in kinds]
     assert sorted(one.resource for one in found) == sorted(lanes)
     assert found[0].expected.startswith("60 (6 times the 10 s")
 
