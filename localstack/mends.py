@@ -89,7 +89,7 @@ class Method(str):
 
 
 def leave_options_to_the_app(apigateway) -> None:
-    """Passes OPTIONS on to an API's routes, as AWS does where the API has no CORS configuration; MiniStack answers 403."""
+    """Passes OPTIONS on to an API's routes, as AWS does where it has no CORS configuration; MiniStack answers 403."""
     handle = getattr(apigateway, "_handle_execute_in_scope", None)
     if handle is None or list(inspect.signature(handle).parameters)[:4] != ["api_id", "stage", "path", "method"]:
         raise InternalsChanged("apigateway._handle_execute_in_scope takes other parameters")

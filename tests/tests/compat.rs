@@ -232,7 +232,7 @@ fn jobs_of_uploaded_files() {
     let files = [
         ("text/plain", TEXT.as_bytes().to_vec(), "museum"),
         ("image/png", picture, "segmentation"),
-        ("audio/wav", sounds::beckett(), "the"),
+        ("audio/wav", sounds::beckett(), "fail"),
     ];
     for (content_type, content, word) in files {
         let upload = api.upload(content_type, &content);
