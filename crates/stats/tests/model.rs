@@ -225,7 +225,8 @@ fn what_comes_in_order_is_never_looked_up() {
     let mut rng = Rng::with_seed(1);
     let (mut table, mut keeper) = (Table::new(), Keeper::default());
     let mut at = 0;
-    for _ in 0..1_000 {
+    // Ids are random: how many of them lie on this shard is not the same on every run.
+    while keeper.log.len() <= 100 {
         table.step(&mut rng);
         let shard = &table.shards[0];
         if shard.len() > at + 20 {
@@ -233,7 +234,6 @@ fn what_comes_in_order_is_never_looked_up() {
             at = shard.len();
         }
     }
-    assert!(keeper.log.len() > 100);
     assert_eq!(keeper.lookups, 0);
 }
 

@@ -264,7 +264,10 @@ mod tests {
         let bounds = json!({ "x": 1.0, "y": 2.0, "width": 3.0, "height": 4.0 });
         let line = json!({ "text": "a", "score": 0.5, "box": bounds });
         for (json, variant) in [
-            (json!({ "label": "NEUTRAL", "score": 0.5 }), "Sentiment("),
+            (
+                json!({ "label": "NEUTRAL", "score": 0.5, "positive": 0.25 }),
+                "Sentiment(",
+            ),
             (
                 json!({ "label": "NEUTRAL", "score": 0.5, "scores": [{ "label": "NEUTRAL", "score": 0.5 }] }),
                 "Classification(",
