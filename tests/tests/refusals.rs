@@ -67,7 +67,7 @@ fn a_body_that_is_no_submission_is_refused() {
         json!({ "type": "sentiment" }),
         json!({ "input": { "text": "fine" } }),
         json!({ "type": 1, "input": { "text": "fine" } }),
-        json!({ "type": "sentiment", "input": { "text": "fine" }, "priority": "high" }),
+        json!({ "type": "sentiment", "input": { "text": "fine" }, "urgency": "high" }),
         json!([sentiment("fine")]),
         json!(["sentiment", { "text": "fine" }]),
     ];

@@ -63,6 +63,8 @@ fn a_task_shows_what_was_asked_what_came_of_it_and_nothing_else() {
             "id": id,
             "type": "sentiment",
             "size": "small",
+            "priority": "normal",
+            "correlation_id": accepted.header("x-request-id"),
             "status": "completed",
             "input": { "text": PRAISE },
             "metadata": metadata,

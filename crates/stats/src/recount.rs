@@ -19,6 +19,8 @@ use crate::{Change, Counts, Snapshot};
 
 /// How far before the scan the log must be read: what happened earlier is taken to be in the counters already.
 pub const RECENT: Duration = Duration::from_mins(10);
+/// How far two machines' clocks are apart at most.
+const CLOCKS: Duration = Duration::from_mins(1);
 /// What may be removed while the scan runs is remembered by its id.
 const SCAN: Duration = Duration::from_mins(30);
 
@@ -92,6 +94,10 @@ impl Recount {
             let Some(last) = last.get(&first.id) else { continue };
             // Its last change was lost, and what the scan has seen is the truth.
             if scanned.is_some_and(|task| last.age() < task.age() && last.status.is_some()) {
+                continue;
+            }
+            // It stood so before the scan began, which did not find it: the record of its removal was lost.
+            if scanned.is_none() && last.status.is_some() && last.updated_at < self.began_at - CLOCKS {
                 continue;
             }
             let was = match scanned {
