@@ -15,6 +15,7 @@ pub const MAX_RESULT_BYTES: usize = 10_000_000;
 ///
 /// Each has its own set of fields and refuses others, so that reading one back can't take it for another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum TaskResult {
     /// Answers `sentiment`.
@@ -56,6 +57,7 @@ impl TaskResult {
 
 /// Whether a text speaks well or ill of its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sentiment {
     /// The side the model takes.
@@ -66,6 +68,7 @@ pub struct Sentiment {
 
 /// The sides a model of sentiment can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SentimentLabel {
     /// Speaks well of it.
@@ -78,6 +81,7 @@ pub enum SentimentLabel {
 
 /// Which label fits a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Classification {
     /// The label that fits best.
@@ -91,6 +95,7 @@ pub struct Classification {
 
 /// How well a label fits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LabelScore {
     /// As it was given.
     pub label: String,
@@ -100,6 +105,7 @@ pub struct LabelScore {
 
 /// Where texts lie by their meaning: what means the same points the same way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Embeddings {
     /// For each text, in order: 384 numbers, a vector of length 1.
@@ -108,6 +114,7 @@ pub struct Embeddings {
 
 /// What a text says, in few sentences.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
     /// The sentences as one text.
@@ -118,6 +125,7 @@ pub struct Summary {
 
 /// What a text says, in another language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Translation {
     /// The translation.
@@ -126,6 +134,7 @@ pub struct Translation {
 
 /// What a text says of each field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Extraction {
     /// An object that fits the schema.
@@ -134,6 +143,7 @@ pub struct Extraction {
 
 /// What is written on a picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Page {
     /// The lines in the order of reading, a line break between each two.
@@ -144,6 +154,7 @@ pub struct Page {
 
 /// One line of text, in pixels of the original picture held upright (after its EXIF orientation).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Line {
     /// What it says.
     pub text: String,
@@ -156,6 +167,7 @@ pub struct Line {
 
 /// What is said in a recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Transcript {
     /// All of it.
@@ -168,6 +180,7 @@ pub struct Transcript {
 
 /// A stretch of speech.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Segment {
     /// Seconds from the beginning of the recording.
     pub start: f32,
@@ -179,6 +192,7 @@ pub struct Segment {
 
 /// The faces on a picture, surest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FaceDetection {
     /// How many faces were found.
@@ -189,6 +203,7 @@ pub struct FaceDetection {
 
 /// One face, in pixels of the original picture held upright (after its EXIF orientation).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Face {
     /// The rectangle around it.
     #[serde(rename = "box")]
@@ -201,6 +216,7 @@ pub struct Face {
 
 /// A rectangle, from its upper left corner.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BoundingBox {
     /// Pixels from the left edge.
     pub x: f32,
@@ -214,6 +230,7 @@ pub struct BoundingBox {
 
 /// A place on a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Point {
     /// Pixels from the left edge.
     pub x: f32,
