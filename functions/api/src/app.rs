@@ -12,7 +12,7 @@ use mesh_task::{Patience, RetryPolicies};
 use crate::auth::{self, TokenHash};
 use crate::models::ModelSettings;
 use crate::problem::{self, Problem};
-use crate::{changes, dead_letters, health, hygiene, models, stats, tasks, uploads};
+use crate::{changes, dead_letters, docs, health, hygiene, models, openapi, stats, tasks, uploads};
 
 /// What the handlers work with.
 #[derive(Debug)]
@@ -56,6 +56,10 @@ pub(crate) fn router(api: Api) -> Router {
         ));
     let router = Router::new()
         .route("/health", get(health::health))
+        .route("/openapi.json", get(openapi::show))
+        .route("/docs", get(docs::page))
+        .route("/docs/page.js", get(docs::script))
+        .route("/docs/page.css", get(docs::style))
         .nest("/v1", v1)
         .fallback(async || Problem::route_not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())

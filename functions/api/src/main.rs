@@ -4,11 +4,13 @@ mod app;
 mod auth;
 mod changes;
 mod dead_letters;
+mod docs;
 #[cfg(feature = "faults")]
 mod faults;
 mod health;
 mod hygiene;
 mod models;
+mod openapi;
 mod problem;
 mod request;
 mod stats;
