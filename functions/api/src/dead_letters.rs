@@ -122,6 +122,10 @@ pub(crate) async fn redrive(
     let shape =
         r#"send {"ids": [...]}, {"type": "..."} or {"all": true}, the last two perhaps with a cursor"#;
     let refuse = |why: &str| Problem::invalid_redrive(format!("{why}; {shape}"));
+    if !body.is_object() {
+        // Serde would also take an array, by the order of the fields.
+        return Err(refuse("the body is no JSON object"));
+    }
     let which: Which = serde_json::from_value(body).map_err(|error| refuse(&error.to_string()))?;
     let ways = [which.ids.is_some(), which.task_type.is_some(), which.all];
     if ways.into_iter().filter(|given| *given).count() != 1 {

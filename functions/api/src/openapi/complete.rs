@@ -69,9 +69,9 @@ fn complete_operation(path: &str, operation: &mut Value) {
     } else {
         json!([{}, { "token": [] }, { "bearer": [] }])
     };
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
-        forbid_null(parameter);
-    }
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    parameters.into_iter().flatten().for_each(forbid_null);
+    summarize(operation);
     let Some(responses) = operation["responses"].as_object_mut() else {
         return;
     };
@@ -90,6 +90,19 @@ fn complete_operation(path: &str, operation: &mut Value) {
     if path == "/health" {
         let failing = &mut operation["responses"]["503"]["content"];
         failing["application/problem+json"] = problem_content();
+    }
+}
+
+/// Of what a handler says of itself, the first sentence is a summary.
+fn summarize(operation: &mut Value) {
+    let told = operation["summary"]
+        .as_str()
+        .unwrap_or_default()
+        .replace('\n', " ");
+    let (summary, description) = told.split_once(". ").unwrap_or((&told, ""));
+    operation["summary"] = json!(summary.trim_end_matches('.'));
+    if !description.is_empty() {
+        operation["description"] = json!(description);
     }
 }
 

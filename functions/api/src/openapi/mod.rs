@@ -25,7 +25,6 @@ use crate::{changes, dead_letters, health, models, stats, tasks, uploads};
         title = "AI Mesh",
         description = "A serverless queue for AI tasks: submit a text, an image or a recording, then wait for its result.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
-        contact(),
     ),
     paths(
         tasks::submit::submit,

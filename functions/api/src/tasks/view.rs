@@ -27,6 +27,9 @@ pub(crate) struct TaskView {
     size: Size,
     priority: Priority,
     status: Status,
+    /// As it was submitted. Where its content is kept apart, its parameters, and `object` with `key`, `bytes`, `content_type` and
+    /// `sha256`.
+    #[schema(value_type = Object)]
     input: InputView,
     #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
@@ -65,8 +68,7 @@ pub(crate) struct TaskView {
 }
 
 /// The input itself, or where it lies.
-#[derive(Serialize, ToSchema)]
-#[schema(as = StoredInput)]
+#[derive(Serialize)]
 #[serde(untagged)]
 enum InputView {
     Inline(Value),
@@ -78,8 +80,7 @@ enum InputView {
 }
 
 /// Where an input's content is kept.
-#[derive(Serialize, ToSchema)]
-#[schema(as = InputObject)]
+#[derive(Serialize)]
 struct ObjectView {
     key: String,
     bytes: u64,
