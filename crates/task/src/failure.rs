@@ -68,6 +68,7 @@ const MAX_BRIEF_BYTES: usize = 256;
 
 /// Why a task is not, or not yet, completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// The attempt failed, and another will follow. The only kind that a task which is not final can show.
@@ -90,6 +91,7 @@ impl FailureKind {
 
 /// The error that a task shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Failure {
     /// What it means for the task.
     pub kind: FailureKind,

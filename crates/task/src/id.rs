@@ -13,6 +13,7 @@ pub const SHARDS: u8 = 16;
 
 /// A task's id: a UUIDv7, so ids sort by the time of creation (RFC 9562, section 5.7).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"))]
 #[serde(try_from = "String", into = "String")]
 pub struct TaskId(Uuid);
 

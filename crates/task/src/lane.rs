@@ -8,6 +8,7 @@ use crate::{Modality, Size, Task};
 
 /// How soon a task is to run, where many wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// Before the others: it has a lane of its own, which stands empty at most times.

@@ -9,6 +9,8 @@ mod id;
 mod input;
 mod lane;
 mod moves;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod output;
 mod overdue;
 mod report;

@@ -15,6 +15,7 @@ pub const MAX_RESULT_BYTES: usize = 10_000_000;
 ///
 /// Each has its own set of fields and refuses others, so that reading one back can't take it for another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum TaskResult {
     /// Answers `sentiment`.
@@ -56,6 +57,7 @@ impl TaskResult {
 
 /// Whether a text speaks well or ill of its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sentiment {
     /// The side the model takes.
@@ -68,6 +70,7 @@ pub struct Sentiment {
 
 /// The sides a model of sentiment can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SentimentLabel {
     /// Speaks well of it.
@@ -80,6 +83,7 @@ pub enum SentimentLabel {
 
 /// Which label fits a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Classification {
     /// The label that fits best.
@@ -93,6 +97,7 @@ pub struct Classification {
 
 /// How well a label fits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LabelScore {
     /// As it was given.
     pub label: String,
@@ -102,6 +107,7 @@ pub struct LabelScore {
 
 /// Where texts lie by their meaning: what means the same points the same way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Embeddings {
     /// For each text, in order: 384 numbers, a vector of length 1.
@@ -110,6 +116,7 @@ pub struct Embeddings {
 
 /// What a text says, in few sentences.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
     /// The sentences as one text.
@@ -120,6 +127,7 @@ pub struct Summary {
 
 /// What a text says, in another language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Translation {
     /// The translation.
@@ -128,6 +136,7 @@ pub struct Translation {
 
 /// What a text says of each field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Extraction {
     /// An object that fits the schema.
@@ -136,6 +145,7 @@ pub struct Extraction {
 
 /// What is written on a picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Page {
     /// The lines in the order of reading, a line break between each two.
@@ -146,6 +156,7 @@ pub struct Page {
 
 /// One line of text, in pixels of the original picture held upright (after its EXIF orientation).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Line {
     /// What it says.
     pub text: String,
@@ -158,6 +169,7 @@ pub struct Line {
 
 /// What is said in a recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Transcript {
     /// All of it.
@@ -170,6 +182,7 @@ pub struct Transcript {
 
 /// A stretch of speech.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Segment {
     /// Seconds from the beginning of the recording.
     pub start: f32,
@@ -181,6 +194,7 @@ pub struct Segment {
 
 /// The faces on a picture, surest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FaceDetection {
     /// How many faces were found.
@@ -191,6 +205,7 @@ pub struct FaceDetection {
 
 /// One face, in pixels of the original picture held upright (after its EXIF orientation).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Face {
     /// The rectangle around it.
     #[serde(rename = "box")]
@@ -203,6 +218,7 @@ pub struct Face {
 
 /// A rectangle, from its upper left corner.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BoundingBox {
     /// Pixels from the left edge.
     pub x: f32,
@@ -216,6 +232,7 @@ pub struct BoundingBox {
 
 /// A place on a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Point {
     /// Pixels from the left edge.
     pub x: f32,

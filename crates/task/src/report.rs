@@ -23,6 +23,7 @@ pub struct RunOutput {
 
 /// A model, by name and version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModelName {
     /// Its name.
     pub name: String,
@@ -32,6 +33,7 @@ pub struct ModelName {
 
 /// How long the attempt that gave the result took, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Timings {
     /// From when the task could run (accepted, or rested) until a worker had it.
     pub queued_ms: u64,
@@ -43,6 +45,7 @@ pub struct Timings {
 
 /// What a language model's provider counted, over all its calls for one result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Usage {
     /// Tokens that were read.
     pub input_tokens: u64,

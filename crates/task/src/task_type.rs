@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a task asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TaskType {
     /// Does the text speak well or ill of its subject?

@@ -13,7 +13,9 @@ use crate::auth::{self, TokenHash};
 use crate::models::ModelSettings;
 use crate::problem::{self, Problem};
 use crate::workers::Workers;
-use crate::{changes, compat, dead_letters, health, hygiene, models, stats, tasks, uploads, workers};
+use crate::{
+    changes, compat, dead_letters, docs, health, hygiene, models, openapi, stats, tasks, uploads, workers,
+};
 
 /// What the handlers work with.
 #[derive(Debug)]
@@ -62,6 +64,10 @@ pub(crate) fn router(api: Api) -> Router {
     let router = Router::new()
         .merge(compat::router(&api))
         .route("/health", get(health::health))
+        .route("/openapi.json", get(openapi::show))
+        .route("/docs", get(docs::page))
+        .route("/docs/page.js", get(docs::script))
+        .route("/docs/page.css", get(docs::style))
         .nest("/v1", v1)
         .fallback(async || Problem::route_not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())

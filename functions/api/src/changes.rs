@@ -10,6 +10,7 @@ use mesh_stats::Change;
 use mesh_task::{Status, TaskId, TaskType, Tenant};
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::problem::Problem;
@@ -25,20 +26,25 @@ pub(crate) struct Params {
     wait: Option<String>,
 }
 
-#[derive(Serialize)]
+/// Changes, oldest first, and the cursor to go on from.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Changes {
     changes: Vec<ChangeView>,
     next: String,
 }
 
 /// A change as the task's owner sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Change)]
 struct ChangeView {
     cursor: String,
     id: TaskId,
     #[serde(rename = "type")]
     task_type: TaskType,
+    /// A task's status, or `removed`.
     status: &'static str,
+    /// None if the task is new.
+    #[schema(required)]
     previous_status: Option<Status>,
     generation: u32,
     attempt: u32,
@@ -47,6 +53,17 @@ struct ChangeView {
 
 /// Answers with the changes after the cursor, oldest first; with `?wait=SECONDS` not before there is one or the time is up.
 /// Without a cursor it begins at the present. While it waits it reads one item at a time, the tenant's book.
+#[utoipa::path(
+    get,
+    path = "/v1/changes",
+    tag = "operations",
+    operation_id = "list_changes",
+    params(
+        ("after" = Option<String>, Query, description = "The `next` of an answer; the present if it is left out.", pattern = "^[0-9]{1,19}$"),
+        ("wait" = Option<u32>, Query, description = "For how many seconds the answer is held until there is a change.", maximum = 20),
+    ),
+    responses((status = 200, description = "The changes.", body = Changes), (status = 400), (status = 410)),
+)]
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,

@@ -12,6 +12,7 @@ use mesh_cloud::Landed;
 use mesh_task::{IdRange, SHARDS, Task, TaskId, TaskType, Tenant};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::problem::Problem;
@@ -30,15 +31,29 @@ pub(crate) struct Params {
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A page of tasks whose attempts were all in vain, newest first.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct DeadLetters {
     dead_letters: Vec<TaskView>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next_cursor: Option<TaskId>,
 }
 
-/// `GET /v1/dead-letters`: newest first. A page may be short, or empty, with more to follow: it looks at a bounded number of
+/// Lists dead letters, newest first. A page may be short, or empty, with more to follow: it looks at a bounded number of
 /// failed tasks, and those that failed for good are no dead letters.
+#[utoipa::path(
+    get,
+    path = "/v1/dead-letters",
+    tag = "dead letters",
+    operation_id = "list_dead_letters",
+    params(
+        ("type" = Option<TaskType>, Query, description = "Only tasks of this type."),
+        ("limit" = Option<u32>, Query, description = "How many failed tasks are looked at; 50 if it is left out.", minimum = 1, maximum = 100),
+        ("cursor" = Option<TaskId>, Query, description = "The `next_cursor` of an answer."),
+    ),
+    responses((status = 200, description = "A page; it may be short, or empty, with more to follow.", body = DeadLetters), (status = 400)),
+)]
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,
@@ -61,28 +76,43 @@ pub(crate) async fn list(
     }))
 }
 
-#[derive(Deserialize)]
+/// Which dead letters are redriven: exactly one of `ids`, `type` and `all` says it.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Redrive, example = json!({ "all": true }))]
 #[serde(deny_unknown_fields)]
-struct Which {
+pub(crate) struct Which {
+    #[schema(max_items = 100)]
     ids: Option<Vec<String>>,
     #[serde(rename = "type")]
+    #[schema(value_type = Option<TaskType>)]
     task_type: Option<String>,
     #[serde(default)]
     all: bool,
+    /// The `next_cursor` of an answer, to go on; not with `ids`.
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+/// What was redriven. With a `next_cursor`, the same request with that cursor goes on.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Redriven {
     redriven: Vec<TaskId>,
     /// Those that were named and are no dead letters, or not any more.
     skipped: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next_cursor: Option<TaskId>,
 }
 
-/// `POST /v1/dead-letters/redrive`: gives a bounded number of dead letters a new generation of attempts. With a
+/// Gives a bounded number of dead letters a new generation of attempts. With a
 /// `next_cursor` in its answer, the same request with that cursor goes on.
+#[utoipa::path(
+    post,
+    path = "/v1/dead-letters/redrive",
+    tag = "dead letters",
+    operation_id = "redrive_dead_letters",
+    request_body = Which,
+    responses((status = 200, description = "What was redriven.", body = Redriven)),
+)]
 pub(crate) async fn redrive(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,
@@ -92,6 +122,10 @@ pub(crate) async fn redrive(
     let shape =
         r#"send {"ids": [...]}, {"type": "..."} or {"all": true}, the last two perhaps with a cursor"#;
     let refuse = |why: &str| Problem::invalid_redrive(format!("{why}; {shape}"));
+    if !body.is_object() {
+        // Serde would also take an array, by the order of the fields.
+        return Err(refuse("the body is no JSON object"));
+    }
     let which: Which = serde_json::from_value(body).map_err(|error| refuse(&error.to_string()))?;
     let ways = [which.ids.is_some(), which.task_type.is_some(), which.all];
     if ways.into_iter().filter(|given| *given).count() != 1 {

@@ -11,8 +11,8 @@ use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use mesh_cloud::CloudError;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::auth;
@@ -26,17 +26,43 @@ pub(crate) struct Params {
     deep: Option<String>,
 }
 
-#[derive(Serialize)]
+/// Whether the API lives; of a deep check, also whether all that it needs answers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `ok` or `failing`.
+    status: &'static str,
+    /// Of a deep check alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    checks: Option<Vec<Check>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = HealthCheck)]
 struct Check {
     name: String,
     ok: bool,
     latency_ms: u64,
     /// The service's name for what is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<String>,
 }
 
 /// Says that the API lives. A deep check calls AWS, which costs money: it takes the token.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "operations",
+    operation_id = "check_health",
+    params(("deep" = Option<String>, Query, description = "`1` calls all that the API needs, and takes the token.", pattern = "^[01]$")),
+    responses(
+        (status = 200, description = "The API lives, and what was checked answers.", body = Health),
+        (status = 400),
+        (status = 401),
+        (status = 503, description = "Something that the API needs does not answer.", body = Health),
+    ),
+)]
 pub(crate) async fn health(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
@@ -44,7 +70,13 @@ pub(crate) async fn health(
 ) -> Result<Response, Problem> {
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     match params.deep.as_deref() {
-        None | Some("0") => return Ok(Json(json!({ "status": "ok" })).into_response()),
+        None | Some("0") => {
+            let health = Health {
+                status: "ok",
+                checks: None,
+            };
+            return Ok(Json(health).into_response());
+        }
         Some("1") => auth::tenant_of(&api, &headers)?,
         Some(other) => {
             let detail = format!("deep={other} is neither 1, which checks what the API needs, nor 0");
@@ -67,8 +99,11 @@ pub(crate) async fn health(
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "failing")
     };
-    let report = json!({ "status": status, "checks": checks });
-    Ok((code, Json(report)).into_response())
+    let health = Health {
+        status,
+        checks: Some(checks),
+    };
+    Ok((code, Json(health)).into_response())
 }
 
 async fn check(name: String, call: impl Future<Output = Result<(), CloudError>>) -> Check {

@@ -5,11 +5,13 @@ mod auth;
 mod changes;
 mod compat;
 mod dead_letters;
+mod docs;
 #[cfg(feature = "faults")]
 mod faults;
 mod health;
 mod hygiene;
 mod models;
+mod openapi;
 mod problem;
 mod request;
 mod stats;

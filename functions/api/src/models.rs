@@ -7,6 +7,7 @@ use axum::extract::State;
 use mesh_cloud::{SettingError, setting};
 use mesh_task::TaskType;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::Api;
 
@@ -30,20 +31,23 @@ impl ModelSettings {
     }
 }
 
-#[derive(Serialize)]
+/// The models of this stack.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Models {
     models: Vec<Model>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Model {
     name: String,
     /// The first digits of its file's SHA-256; a provider's model says its version with each result.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     version: Option<&'static str>,
     task_types: Vec<TaskType>,
     /// Of the weights; a provider's are its own affair.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     licence: Option<&'static str>,
     runs_in: &'static str,
     /// `onnxruntime`, or whoever runs the language model.
@@ -115,6 +119,13 @@ const ASKED: [TaskType; 4] = [
 ];
 
 /// Answers with the models of this stack.
+#[utoipa::path(
+    get,
+    path = "/v1/models",
+    tag = "operations",
+    operation_id = "list_models",
+    responses((status = 200, description = "The models.", body = Models)),
+)]
 pub(crate) async fn list(State(api): State<Arc<Api>>) -> Json<Models> {
     Json(Models {
         models: models(&api.models),

@@ -11,7 +11,9 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use mesh_cloud::CloudError;
 use mesh_task::{InvalidInput, InvalidSubmission, Status, SubmissionRefusal, UploadId};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::hygiene::{CORRELATION_ID, REQUEST_ID};
 use crate::request::{MAX_EVENT_BYTES, request_id};
@@ -323,14 +325,34 @@ impl Problem {
 
     /// The document that the caller gets.
     pub(crate) fn document(&self, request_id: &str) -> Value {
-        json!({
-            "type": format!("urn:ai-mesh:problem:{}", self.slug),
-            "title": self.title,
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "request_id": request_id,
+        json!(ProblemDocument {
+            kind: format!("urn:ai-mesh:problem:{}", self.slug),
+            title: self.title.to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            request_id: request_id.to_owned(),
         })
     }
+}
+
+/// Why a request was refused, or failed (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument {
+    /// Stable: a client may branch on it.
+    #[serde(rename = "type")]
+    #[schema(
+        pattern = "^urn:ai-mesh:problem:[a-z-]+$",
+        example = "urn:ai-mesh:problem:task-not-found"
+    )]
+    kind: String,
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What was wrong and what to do, for people.
+    detail: String,
+    /// By which the logs know the request.
+    request_id: String,
 }
 
 impl From<InvalidSubmission> for Problem {

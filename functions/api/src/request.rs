@@ -60,10 +60,15 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
             return Ok(Self(None));
         };
         match key.to_str() {
-            Ok(key) if (1..=MAX_KEY_BYTES).contains(&key.len()) => Ok(Self(Some(key.to_owned()))),
+            Ok(key) if is_visible(key, MAX_KEY_BYTES) => Ok(Self(Some(key.to_owned()))),
             _ => Err(Problem::invalid_idempotency_key(MAX_KEY_BYTES)),
         }
     }
+}
+
+/// Whether a header says something, in few visible ASCII characters. A space is none.
+fn is_visible(value: &str, most: usize) -> bool {
+    (1..=most).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// What the logs shall know a request and its tasks by: `X-Correlation-Id`, else the request's own id.
@@ -81,7 +86,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CorrelationId {
             return Ok(Self(request_id(&parts.extensions)));
         };
         match id.to_str() {
-            Ok(id) if (1..=MAX_CORRELATION_BYTES).contains(&id.len()) => Ok(Self(id.to_owned())),
+            Ok(id) if is_visible(id, MAX_CORRELATION_BYTES) => Ok(Self(id.to_owned())),
             _ => Err(Problem::invalid_correlation_id(MAX_CORRELATION_BYTES)),
         }
     }

@@ -12,6 +12,7 @@ use mesh_cloud::CloudError;
 use mesh_stats::{Book, Flow, Histogram};
 use mesh_task::{Status, TaskType, Tenant};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::problem::Problem;
@@ -19,43 +20,50 @@ use crate::problem::Problem;
 /// Over how many minutes percentiles are told.
 const LAST: u32 = 15;
 
-#[derive(Serialize)]
+/// How many tasks there are, how fast they come and go, and what waits in the queues.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Stats {
     total: u64,
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_status: ByStatus,
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, u64>>)]
     by_type: BTreeMap<&'static str, ByStatus>,
     per_minute: PerMinute,
     queue_wait_ms: Percentiles,
     run_ms: Percentiles,
     queues: Vec<QueueView>,
+    #[schema(required)]
     updated_at: Option<Timestamp>,
 }
 
 type ByStatus = BTreeMap<&'static str, u64>;
 
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 struct PerMinute {
     submitted: Rates,
     finished: Rates,
 }
 
 /// Tasks a minute, on average over the last 1, 5 and 15 minutes.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 struct Rates {
     last_1: f64,
     last_5: f64,
     last_15: f64,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 struct Percentiles {
+    #[schema(required)]
     p50: Option<u64>,
+    #[schema(required)]
     p95: Option<u64>,
     count: u64,
 }
 
 /// Of all tenants' tasks: queues are shared.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QueueDepth)]
 struct QueueView {
     name: String,
     visible: u64,
@@ -64,6 +72,13 @@ struct QueueView {
 }
 
 /// Answers with the tenant's counters, and the queues as SQS counts them.
+#[utoipa::path(
+    get,
+    path = "/v1/stats",
+    tag = "operations",
+    operation_id = "show_stats",
+    responses((status = 200, description = "The counters.", body = Stats)),
+)]
 pub(crate) async fn show(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,

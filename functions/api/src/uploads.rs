@@ -11,6 +11,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use mesh_task::{NewUpload, Tenant, UploadId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::problem::Problem;
@@ -19,8 +20,10 @@ use crate::request::JsonBody;
 /// How long an upload may take to begin.
 const UPLOAD_EXPIRES_IN: Duration = Duration::from_mins(15);
 
-#[derive(Serialize)]
-struct UploadView {
+/// A request that uploads exactly what was announced, once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Upload)]
+pub(crate) struct UploadView {
     id: UploadId,
     method: &'static str,
     url: String,
@@ -29,6 +32,14 @@ struct UploadView {
 }
 
 /// Answers with a request that uploads exactly what was announced, once, under the tenant's own prefix.
+#[utoipa::path(
+    post,
+    path = "/v1/uploads",
+    tag = "uploads",
+    operation_id = "announce_upload",
+    request_body(content = ref("#/components/schemas/NewUpload")),
+    responses((status = 201, description = "What to send, within 15 minutes, with exactly these headers.", body = UploadView)),
+)]
 pub(crate) async fn announce(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,

@@ -13,6 +13,7 @@ use mesh_task::{LaneKind, Modality, Status, TaskType, Tenant};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::problem::Problem;
@@ -39,24 +40,39 @@ struct Function {
     limits: BTreeMap<&'static str, u32>,
 }
 
-#[derive(Serialize)]
+/// What each worker function may do, does, and did of late.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Workers)]
 pub(crate) struct WorkersView {
+    /// Over how many minutes it is told what they did.
     minutes: i64,
     workers: Vec<WorkerView>,
 }
 
-#[derive(Serialize)]
+/// A worker function.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Worker)]
 struct WorkerView {
     name: String,
+    /// What Lambda calls it.
     function: String,
+    /// How many of it may run at once.
     limit: u32,
+    /// The same for each of its lanes.
+    #[schema(value_type = BTreeMap<String, u32>)]
     limits: BTreeMap<&'static str, u32>,
+    /// How many of your tasks are being run.
     running: u64,
+    /// The minute of its last batch.
     last_seen: Option<Timestamp>,
+    /// Tasks that it completed or failed.
     processed: u64,
     failed: u64,
+    /// Attempts that another followed.
     retried: u64,
+    /// Messages in a batch, on average.
     mean_batch: Option<f64>,
+    /// Environments that were started.
     cold_starts: u64,
 }
 
@@ -107,6 +123,13 @@ impl Workers {
 }
 
 /// Answers for each worker function.
+#[utoipa::path(
+    get,
+    path = "/v1/workers",
+    tag = "operations",
+    operation_id = "list_workers",
+    responses((status = 200, description = "The worker functions.", body = WorkersView)),
+)]
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,

@@ -49,6 +49,7 @@ pub enum Content {
 
 /// How much work a task is, as far as its content tells without being run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Size {
     /// As most are.

@@ -1,7 +1,7 @@
 //! What is asked of a content: an input's fields but for the content itself.
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::InvalidInput;
@@ -92,10 +92,18 @@ pub struct Classify {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
     /// Whether each label is judged by itself, so that several may fit, or none.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
     pub multi_label: bool,
     /// Who answers.
-    #[serde(default, skip_serializing_if = "Engine::is_default")]
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "Engine::is_default"
+    )]
     pub engine: Engine,
 }
 
@@ -110,7 +118,11 @@ pub struct Summarize {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
     /// Who answers.
-    #[serde(default, skip_serializing_if = "Engine::is_default")]
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "Engine::is_default"
+    )]
     pub engine: Engine,
 }
 
@@ -275,9 +287,12 @@ impl DataExtraction {
     }
 }
 
-fn read<T: DeserializeOwned>(task_type: TaskType, mut fields: Map<String, Value>) -> Result<T, InvalidInput> {
-    // What is null is not given.
-    fields.retain(|_, value| !value.is_null());
+/// What is null is not given.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(given: D) -> Result<T, D::Error> {
+    Option::deserialize(given).map(Option::unwrap_or_default)
+}
+
+fn read<T: DeserializeOwned>(task_type: TaskType, fields: Map<String, Value>) -> Result<T, InvalidInput> {
     serde_json::from_value(fields.into()).map_err(|why| InvalidInput::shaped(task_type, &why.to_string()))
 }
 

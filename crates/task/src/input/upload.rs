@@ -14,6 +14,7 @@ use crate::{TaskType, Tenant};
 
 /// The name of an upload. It is made here, and says nothing of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, format = "uuid"))]
 #[serde(transparent)]
 pub struct UploadId(Uuid);
 

@@ -12,35 +12,38 @@ use mesh_task::{NewTask, Status, Task, TaskId, TaskSummary, Tenant};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
 
 use super::submit::{Accepted, Id, Source, check, fingerprint, id_of, keep, prepare};
 use crate::app::Api;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDocument};
 use crate::request::{CorrelationId, Deadline, IdempotencyKey, JsonBody, RequestId};
 
 /// The most tasks of one batch.
-const MAX_BATCH: usize = 1_000;
+pub(crate) const MAX_BATCH: usize = 1_000;
 /// How many tasks have a call of their own under way at once.
 const AT_ONCE: usize = 16;
 
-#[derive(Serialize)]
+/// What became of each entry of a batch, in their order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchResults)]
 pub(crate) struct Results {
     results: Vec<Entry>,
 }
 
 /// What a request for that task alone would have been answered.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchResult)]
 struct Entry {
     status: u16,
-    #[serde(flatten)]
-    answer: Answer,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Answer {
-    Task(Accepted),
-    Problem(Value),
+    /// If it was accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    task: Option<Accepted>,
+    /// If it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<ProblemDocument>)]
+    problem: Option<Value>,
 }
 
 /// A submission that may still be accepted, and its place in the batch.
@@ -54,6 +57,15 @@ struct Candidate {
 type Standing = Result<TaskSummary, Problem>;
 
 /// Keeps each task that can be kept and rings for all of them; every entry is answered for itself.
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/batch",
+    tag = "tasks",
+    operation_id = "submit_batch",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe: for 24 hours the same key with the same body gives what the first request gave.", max_length = 255, pattern = "^[!-~]+$"), ("X-Correlation-Id" = Option<String>, Header, description = "What the logs of all that handle the task shall know it by; the request's own id if it is left out.", max_length = 128, pattern = "^[!-~]+$")),
+    request_body(content = ref("#/components/schemas/Batch")),
+    responses((status = 202, description = "Each entry, accepted or refused for itself, in their order.", body = Results)),
+)]
 pub(crate) async fn submit_batch(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,
@@ -91,11 +103,13 @@ pub(crate) async fn submit_batch(
     let entry = |standing: Option<Standing>| match standing.unwrap_or_else(|| Err(Problem::left_undone())) {
         Ok(task) => Entry {
             status: StatusCode::ACCEPTED.as_u16(),
-            answer: Answer::Task(Accepted::of(task.id, task.task_type, task.status)),
+            task: Some(Accepted::of(task.id, task.task_type, task.status)),
+            problem: None,
         },
         Err(problem) => Entry {
             status: problem.status().as_u16(),
-            answer: Answer::Problem(problem.document(&request_id)),
+            task: None,
+            problem: Some(problem.document(&request_id)),
         },
     };
     let results = standings.into_iter().map(entry).collect();

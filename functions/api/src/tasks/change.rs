@@ -9,13 +9,21 @@ use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
 use mesh_cloud::Landed;
-use mesh_task::{Status, Tenant};
+use mesh_task::{Status, TaskId, Tenant};
 
 use crate::app::Api;
 use crate::problem::Problem;
 use crate::tasks::{TaskView, parse_id};
 
 /// Ends a task that is not final, at once.
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/{id}/cancel",
+    tag = "tasks",
+    operation_id = "cancel_task",
+    params(("id" = TaskId, Path, description = "The task's id.")),
+    responses((status = 200, description = "The task, cancelled.", body = TaskView), (status = 404), (status = 409)),
+)]
 pub(crate) async fn cancel(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,
@@ -32,6 +40,14 @@ pub(crate) async fn cancel(
 }
 
 /// Gives a failed or cancelled task a new generation of attempts.
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/{id}/retry",
+    tag = "tasks",
+    operation_id = "retry_task",
+    params(("id" = TaskId, Path, description = "The task's id.")),
+    responses((status = 202, description = "The task, pending again.", body = TaskView), (status = 404), (status = 409)),
+)]
 pub(crate) async fn retry(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,

@@ -1,10 +1,10 @@
 //! Tasks over HTTP.
 
-mod batch;
-mod change;
-mod list;
-mod show;
-mod submit;
+pub(crate) mod batch;
+pub(crate) mod change;
+pub(crate) mod list;
+pub(crate) mod show;
+pub(crate) mod submit;
 mod view;
 
 use axum::extract::Path;
@@ -13,7 +13,7 @@ use mesh_task::TaskId;
 
 use crate::problem::Problem;
 
-pub(crate) use batch::submit_batch;
+pub(crate) use batch::{MAX_BATCH, submit_batch};
 pub(crate) use change::{cancel, retry};
 pub(crate) use list::{list, page as list_page};
 pub(crate) use show::show;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
-use mesh_task::Tenant;
+use mesh_task::{TaskId, Tenant};
 use serde::Deserialize;
 
 use crate::app::Api;
@@ -20,6 +20,14 @@ pub(crate) struct Params {
 }
 
 /// Answers with the task; with `?wait=SECONDS` not before it is final or the time is up.
+#[utoipa::path(
+    get,
+    path = "/v1/tasks/{id}",
+    tag = "tasks",
+    operation_id = "show_task",
+    params(("id" = TaskId, Path, description = "The task's id."), ("wait" = Option<u32>, Query, description = "For how many seconds the answer is held until the task is final.", maximum = 20)),
+    responses((status = 200, description = "The task.", body = TaskView), (status = 400), (status = 404)),
+)]
 pub(crate) async fn show(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,

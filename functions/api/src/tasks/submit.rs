@@ -17,13 +17,15 @@ use mesh_task::{
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::problem::Problem;
 use crate::request::{CorrelationId, IdempotencyKey, JsonBody};
 
 /// What is answered for a task that was accepted.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AcceptedTask)]
 pub(crate) struct Accepted {
     id: TaskId,
     #[serde(rename = "type")]
@@ -32,7 +34,8 @@ pub(crate) struct Accepted {
     links: Links,
 }
 
-#[derive(Serialize)]
+/// Paths below the API's address.
+#[derive(Serialize, ToSchema)]
 struct Links {
     #[serde(rename = "self")]
     itself: String,
@@ -67,6 +70,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Submitter {
 }
 
 /// Accepts one task.
+#[utoipa::path(
+    post,
+    path = "/v1/tasks",
+    tag = "tasks",
+    operation_id = "submit_task",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe: for 24 hours the same key with the same body gives what the first request gave.", max_length = 255, pattern = "^[!-~]+$"), ("X-Correlation-Id" = Option<String>, Header, description = "What the logs of all that handle the task shall know it by; the request's own id if it is left out.", max_length = 128, pattern = "^[!-~]+$")),
+    request_body(content = ref("#/components/schemas/Submission")),
+    responses((status = 202, description = "The task is written and its message sent.", body = Accepted)),
+)]
 pub(crate) async fn submit(
     State(api): State<Arc<Api>>,
     by: Submitter,

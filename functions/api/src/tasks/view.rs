@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mesh_task::{
-    Attempt, Failure, Metadata, ObjectRef, Outcome, Payload, Priority, Report, Size, Status, Task, TaskId,
-    TaskResult, TaskType,
+    Attempt, Failure, Metadata, ModelName, ObjectRef, Outcome, Payload, Priority, Size, Status, Task, TaskId,
+    TaskResult, TaskType, Timings, Usage,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::problem::Problem;
@@ -16,7 +17,9 @@ use crate::problem::Problem;
 /// How long a link to a large result is good for.
 const LINK_EXPIRES_IN: Duration = Duration::from_mins(15);
 
-#[derive(Serialize)]
+/// A task.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Task)]
 pub(crate) struct TaskView {
     id: TaskId,
     #[serde(rename = "type")]
@@ -24,26 +27,43 @@ pub(crate) struct TaskView {
     size: Size,
     priority: Priority,
     status: Status,
+    /// As it was submitted. Where its content is kept apart, its parameters, and `object` with `key`, `bytes`, `content_type` and
+    /// `sha256`.
+    #[schema(value_type = Object)]
     input: InputView,
+    #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     result: Option<TaskResult>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     result_link: Option<LinkView>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<Failure>,
-    #[serde(flatten)]
-    report: Option<Report>,
+    /// Who gave the result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    model: Option<ModelName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    timings: Option<Timings>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    usage: Option<Usage>,
     generation: u32,
     attempt: u32,
     max_attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     timeout_seconds: Option<u32>,
     correlation_id: String,
     attempts: Vec<AttemptView>,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next_attempt_at: Option<Timestamp>,
 }
 
@@ -59,6 +79,7 @@ enum InputView {
     },
 }
 
+/// Where an input's content is kept.
 #[derive(Serialize)]
 struct ObjectView {
     key: String,
@@ -68,7 +89,8 @@ struct ObjectView {
 }
 
 /// Where a result lies that is too large to be shown here.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ResultLink)]
 struct LinkView {
     url: String,
     expires_at: Timestamp,
@@ -77,15 +99,20 @@ struct LinkView {
     sha256: String,
 }
 
-#[derive(Serialize)]
+/// One of a task's last ten attempts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
 struct AttemptView {
     generation: u32,
     started_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     ended_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     outcome: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<String>,
 }
 
@@ -96,7 +123,11 @@ impl TaskView {
             Some(object) => Some(LinkView::of(object, api).await?),
             None => None,
         };
-        let attempts = task.told_history().into_iter().map(AttemptView::from);
+        let attempts = task.told_history().into_iter().map(AttemptView::from).collect();
+        let (model, timings, usage) = match task.report {
+            Some(report) => (Some(report.model), Some(report.timings), report.usage),
+            None => (None, None, None),
+        };
         Ok(Self {
             id: task.id,
             task_type: task.task_type,
@@ -108,13 +139,15 @@ impl TaskView {
             result: task.result,
             result_link,
             error: task.error,
-            report: task.report,
+            model,
+            timings,
+            usage,
             generation: task.generation,
             attempt: task.attempt,
             max_attempts: task.max_attempts,
             timeout_seconds: task.timeout_seconds,
             correlation_id: task.correlation_id,
-            attempts: attempts.collect(),
+            attempts,
             created_at: task.created_at,
             updated_at: task.updated_at,
             next_attempt_at: task.next_attempt_at,

@@ -15,8 +15,9 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
-use mesh_task::Tenant;
+use mesh_task::{Priority, Status, TaskType, Tenant};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::problem::Problem;
@@ -24,14 +25,33 @@ use filter::Asked;
 use source::{Source, Then};
 use view::SummaryView;
 
-#[derive(Serialize)]
+/// A page of tasks, newest first. Without a `next_cursor` nothing follows.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TaskPage)]
 pub(crate) struct Tasks {
     tasks: Vec<SummaryView>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next_cursor: Option<String>,
 }
 
 /// Answers with a page. Without a `next_cursor` nothing follows.
+#[utoipa::path(
+    get,
+    path = "/v1/tasks",
+    tag = "tasks",
+    operation_id = "list_tasks",
+    params(
+        ("status" = Option<Status>, Query, description = "Only tasks that stand so."),
+        ("type" = Option<TaskType>, Query, description = "Only tasks of this type."),
+        ("priority" = Option<Priority>, Query, description = "Only tasks of this priority."),
+        ("created_after" = Option<Timestamp>, Query, description = "Only tasks that were accepted then or later."),
+        ("created_before" = Option<Timestamp>, Query, description = "Only tasks that were accepted before."),
+        ("limit" = Option<u32>, Query, description = "The most tasks of a page; 50 if it is left out.", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of an answer, with the same filters.", pattern = "^[0-9a-f]{48}$"),
+    ),
+    responses((status = 200, description = "A page; it may be short, or empty, with more to follow.", body = Tasks), (status = 400)),
+)]
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,

@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 use mesh_task::{Failure, Metadata, Priority, Size, Status, TaskId, TaskSummary, TaskType};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
+/// A task without its input, result and attempts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TaskSummary)]
 pub(crate) struct SummaryView {
     id: TaskId,
     #[serde(rename = "type")]
@@ -12,8 +15,10 @@ pub(crate) struct SummaryView {
     size: Size,
     priority: Priority,
     status: Status,
+    #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<Failure>,
     generation: u32,
     attempt: u32,
@@ -21,6 +26,7 @@ pub(crate) struct SummaryView {
     created_at: Timestamp,
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next_attempt_at: Option<Timestamp>,
 }
 

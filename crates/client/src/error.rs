@@ -1,0 +1,71 @@
+//! Why a call did not give what was asked for.
+
+use serde::Deserialize;
+
+/// A refusal, or a failure, in the API's own words (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, thiserror::Error)]
+#[error("{title}: {detail} ({status}, request {request_id})")]
+pub struct Problem {
+    /// `urn:ai-mesh:problem:...`: stable, to branch on.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What is wrong, in a few words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was wrong and what to do.
+    pub detail: String,
+    /// By which the functions' logs know the request.
+    pub request_id: String,
+}
+
+impl Problem {
+    /// The last part of its type: `task-not-found`, say.
+    #[must_use]
+    pub fn slug(&self) -> &str {
+        self.kind.rsplit(':').next().unwrap_or_default()
+    }
+}
+
+/// Why there is no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address, the token or an environment variable can't be used.
+    #[error("{0}")]
+    Setup(String),
+    /// The API refused, or failed in its own words.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// Something between here and the API answered in its place.
+    #[error("an answer of status {status} is none of the API's: check the address")]
+    Stranger {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Nobody answered, or the connection broke off.
+    #[error("the API can't be reached at {address}: is the stack up, and the address right?")]
+    Unreachable {
+        /// The address that was asked.
+        address: String,
+        /// What went wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The API was reached and did not answer in time.
+    #[error("the API did not answer within {seconds} s")]
+    TimedOut {
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The task did not become final in the time that was given.
+    #[error("task {id} is not final after {seconds} s: wait for it again")]
+    NotFinal {
+        /// The task.
+        id: mesh_task::TaskId,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// A success whose body is not what this version knows.
+    #[error("the answer can't be read: is the client older than the API?")]
+    Unreadable(#[source] serde_json::Error),
+}

@@ -1,0 +1,33 @@
+//! A client of the API: each of its operations as a method, answers and refusals typed.
+//!
+//! ```no_run
+//! # async fn shown() -> Result<(), mesh_client::Error> {
+//! use std::time::Duration;
+//! use mesh_client::{Client, Source, Submission};
+//! use mesh_task::Parameters;
+//!
+//! let client = Client::from_env()?;
+//! let submission = Submission::new(&Parameters::Sentiment, &Source::Text("Well done!".to_owned()));
+//! let accepted = client.submit(&submission).await?;
+//! let task = client.wait(accepted.id, Duration::from_secs(60)).await?;
+//! println!("{:?}", task.result);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What the API is too busy for (429, 503) is asked again after its `Retry-After`, a few times; so is what got no answer
+//! where a repeat does no harm. A submission has an idempotency key in any case, so that it never makes two tasks.
+
+mod answers;
+mod client;
+mod error;
+mod exchange;
+mod submission;
+
+pub use answers::{
+    Accepted, Attempt, Change, Changes, DeadLetters, Flow, Model, Percentiles, QueueDepth, Rates, Redriven,
+    ResultLink, Stats, Task, TaskPage, TaskSummary,
+};
+pub use client::{Client, Filter, Which};
+pub use error::{Error, Problem};
+pub use submission::{Source, Submission};

@@ -1,0 +1,428 @@
+//! What a client may send, as JSON Schema: the same limits that the parsers beside it hold requests to.
+//!
+//! A schema may let through what the parser refuses (a length in bytes, two fields that exclude each other); what the schema
+//! refuses, the parser refuses too. A test holds both against the same bodies.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    MAX_ATTEMPTS, MAX_LABEL_BYTES, MAX_LABELS, MAX_MEDIA_BYTES, MAX_METADATA_BYTES, MAX_METADATA_PAIRS,
+    MAX_SUMMARY_SENTENCES, MAX_TEXT_BYTES, MAX_TEXTS, MAX_TIMEOUT_SECONDS, TaskType,
+};
+
+/// What is not blank.
+const NOT_BLANK: &str = r"\S";
+
+/// The schemas of request bodies, by name, the parts that they refer to among them. They also refer to `Priority`, which is
+/// derived.
+#[must_use]
+pub fn request_schemas() -> Vec<(String, Value)> {
+    let mut schemas = vec![
+        ("Submission".to_owned(), submission()),
+        ("NewUpload".to_owned(), new_upload()),
+    ];
+    for task_type in TaskType::ALL {
+        let name = pascal_case(task_type);
+        schemas.push((format!("{name}Task"), task(task_type)));
+        schemas.push((format!("{name}Input"), input(task_type)));
+    }
+    schemas
+}
+
+/// A submission that is accepted and shows what the type can do.
+#[must_use]
+pub fn example(task_type: TaskType) -> Value {
+    // The smallest image, and the smallest recording, that begin as they should.
+    let pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+    let silence = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAgD4AAAB9AAACABAAZGF0YQIAAAAAAA==";
+    let input = match task_type {
+        TaskType::Sentiment => json!({ "text": "What a delightful little machine." }),
+        TaskType::Classify => json!({
+            "text": "The goalkeeper saved a penalty in the last minute.",
+            "labels": ["sports", "cooking", "politics"],
+        }),
+        TaskType::Embed => json!({ "texts": ["A cat sat on the mat.", "A kitten rested on the rug."] }),
+        TaskType::Summarize => json!({
+            "text": "The bridge was closed on Monday. Engineers had found cracks in two cables. \
+                     It will open again when both are replaced. The ferry runs twice as often until then.",
+            "max_sentences": 2,
+        }),
+        TaskType::Translate => json!({ "text": "Good morning!", "target_language": "de" }),
+        TaskType::DataExtraction => json!({
+            "text": "Ada Lovelace, born in 1815, lived in London.",
+            "schema": { "name": "string", "birth_year": "integer" },
+        }),
+        TaskType::FaceDetection | TaskType::Ocr => json!({ "image": pixel }),
+        TaskType::Transcribe => json!({ "audio": silence }),
+    };
+    json!({ "type": task_type, "input": input })
+}
+
+fn reference(name: &str) -> String {
+    format!("#/components/schemas/{name}")
+}
+
+/// `face_detection` -> `FaceDetection`
+fn pascal_case(task_type: TaskType) -> String {
+    let words = task_type.as_str().split('_');
+    words
+        .map(|word| word[..1].to_ascii_uppercase() + &word[1..])
+        .collect()
+}
+
+fn submission() -> Value {
+    let of = |task_type| reference(&format!("{}Task", pascal_case(task_type)));
+    let each = TaskType::ALL.map(|task_type| json!({ "$ref": of(task_type) }));
+    let mapping = TaskType::ALL.map(|task_type| (task_type.as_str().to_owned(), json!(of(task_type))));
+    json!({
+        "description": "A task to run: its type, the input that the type takes, and how it is to be treated.",
+        "oneOf": each,
+        "discriminator": { "propertyName": "type", "mapping": Map::from_iter(mapping) },
+    })
+}
+
+fn task(task_type: TaskType) -> Value {
+    let properties = json!({
+        "type": { "type": "string", "const": task_type },
+        "input": { "$ref": reference(&format!("{}Input", pascal_case(task_type))) },
+        "metadata": {
+            "description": format!(
+                "Your own notes: given back, never interpreted. Keys and values have {MAX_METADATA_BYTES} bytes together at most."
+            ),
+            "type": ["object", "null"],
+            "maxProperties": MAX_METADATA_PAIRS,
+            "propertyNames": { "minLength": 1, "maxLength": MAX_METADATA_BYTES },
+            "additionalProperties": { "type": "string", "maxLength": MAX_METADATA_BYTES },
+        },
+        "priority": { "oneOf": [{ "type": "null" }, { "$ref": reference("Priority") }] },
+        "max_attempts": {
+            "description": "How often it is tried; else the type's policy says.",
+            "type": ["integer", "null"], "minimum": 1, "maximum": MAX_ATTEMPTS,
+        },
+        "timeout_seconds": {
+            "description": "How long one attempt may run, where that is less than the worker's own limit.",
+            "type": ["integer", "null"], "minimum": 1, "maximum": MAX_TIMEOUT_SECONDS,
+        },
+    });
+    json!({
+        "type": "object",
+        "required": ["type", "input"],
+        "properties": properties,
+        "additionalProperties": false,
+        "examples": [example(task_type)],
+    })
+}
+
+/// One alternative for each field that can hold the content, each with all of the type's parameters.
+fn input(task_type: TaskType) -> Value {
+    let (parameters, required) = parameters(task_type);
+    let contents = match task_type {
+        TaskType::Embed => vec![text(), texts(), upload()],
+        TaskType::FaceDetection | TaskType::Ocr => {
+            vec![file("image", "JPEG, PNG, WebP, GIF or BMP"), upload()]
+        }
+        TaskType::Transcribe => vec![file("audio", "WAV, FLAC, MP3 or OGG"), upload()],
+        _ => vec![text(), upload()],
+    };
+    let alternatives = contents.into_iter().map(|(name, schema)| {
+        let mut properties = parameters.clone();
+        properties.insert(name.to_owned(), schema);
+        let mut required = required.to_vec();
+        required.push(name);
+        let title = format!(
+            "{}By{}{}",
+            pascal_case(task_type),
+            name[..1].to_ascii_uppercase(),
+            &name[1..]
+        );
+        json!({
+            "title": title,
+            "type": "object",
+            "required": required,
+            "properties": properties,
+            "additionalProperties": false,
+        })
+    });
+    json!({ "oneOf": alternatives.collect::<Vec<_>>() })
+}
+
+/// What the input holds beside the content, and what of it must be there.
+fn parameters(task_type: TaskType) -> (Map<String, Value>, &'static [&'static str]) {
+    let engine = json!({
+        "description": "`onnx` is a model that the worker carries, `llm` the language model of the stack's provider.",
+        "enum": ["onnx", "llm", null], "default": "onnx",
+    });
+    let (parameters, required): (Value, &[&str]) = match task_type {
+        TaskType::Classify => (
+            json!({
+                "labels": {
+                    "description": "2 or more different ones, 1 with `multi_label`; a default set of twelve if it is left out.",
+                    "type": ["array", "null"], "minItems": 1, "maxItems": MAX_LABELS, "uniqueItems": true,
+                    "items": { "type": "string", "minLength": 1, "maxLength": MAX_LABEL_BYTES, "pattern": NOT_BLANK },
+                },
+                "multi_label": {
+                    "description": "Whether each label is judged by itself, so that several may fit, or none.",
+                    "type": ["boolean", "null"], "default": false,
+                },
+                "engine": engine,
+            }),
+            &[],
+        ),
+        TaskType::Summarize => (
+            json!({
+                "max_sentences": {
+                    "description": "3 if neither this nor `ratio` is given; they exclude each other.",
+                    "type": ["integer", "null"], "minimum": 1, "maximum": MAX_SUMMARY_SENTENCES,
+                },
+                "ratio": {
+                    "description": "The share of the sentences that is kept.",
+                    "type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1,
+                },
+                "engine": engine,
+            }),
+            &[],
+        ),
+        TaskType::Translate => (
+            json!({
+                "target_language": {
+                    "description": "A code (`de`, `pt-BR`) or an English name (`German`).",
+                    "type": "string", "minLength": 1, "maxLength": 40, "pattern": NOT_BLANK,
+                },
+            }),
+            &["target_language"],
+        ),
+        TaskType::DataExtraction => (
+            json!({
+                "schema": {
+                    "description": "A JSON Schema of an object, without references to other documents; or an object that \
+                                    gives each field's type: `{\"name\": \"string\"}`. 16,384 bytes at most.",
+                    "type": "object", "minProperties": 1,
+                },
+            }),
+            &["schema"],
+        ),
+        TaskType::Sentiment
+        | TaskType::Embed
+        | TaskType::FaceDetection
+        | TaskType::Ocr
+        | TaskType::Transcribe => (json!({}), &[]),
+    };
+    let Value::Object(parameters) = parameters else {
+        return (Map::new(), required);
+    };
+    (parameters, required)
+}
+
+fn one_text() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": MAX_TEXT_BYTES, "pattern": NOT_BLANK })
+}
+
+fn text() -> (&'static str, Value) {
+    let mut schema = one_text();
+    schema["description"] = json!(format!("Not blank, at most {MAX_TEXT_BYTES} bytes of UTF-8."));
+    ("text", schema)
+}
+
+fn texts() -> (&'static str, Value) {
+    let description = format!("Each not blank, together at most {MAX_TEXT_BYTES} bytes of UTF-8.");
+    let schema = json!({
+        "description": description, "type": "array", "minItems": 1, "maxItems": MAX_TEXTS, "items": one_text(),
+    });
+    ("texts", schema)
+}
+
+fn file(name: &'static str, kinds: &str) -> (&'static str, Value) {
+    let description = format!("The file in base64, bare or as a data URL: {kinds}.");
+    (
+        name,
+        json!({ "description": description, "type": "string", "minLength": 1 }),
+    )
+}
+
+fn upload() -> (&'static str, Value) {
+    let description = "An id that `POST /v1/uploads` answered, once its content is uploaded.";
+    (
+        "upload",
+        json!({ "description": description, "type": "string", "format": "uuid" }),
+    )
+}
+
+fn new_upload() -> Value {
+    json!({
+        "description": "What is announced of an upload: only this can then be uploaded.",
+        "type": "object",
+        "required": ["content_type", "length", "sha256"],
+        "properties": {
+            "content_type": {
+                "description": "`text/...`, `image/...` or `audio/...`. The content itself is looked at when a task names it.",
+                "type": "string", "maxLength": 100, "pattern": "^[ -~]+/[ -~]*$",
+            },
+            "length": {
+                "description": format!("In bytes; a text has {MAX_TEXT_BYTES} at most."),
+                "type": "integer", "minimum": 1, "maximum": MAX_MEDIA_BYTES,
+            },
+            "sha256": {
+                "description": "The content's SHA-256 in hex.",
+                "type": "string", "pattern": "^[0-9a-fA-F]{64}$",
+            },
+        },
+        "additionalProperties": false,
+        "examples": [{
+            "content_type": "image/jpeg",
+            "length": 7_340_032,
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NewTask;
+
+    /// A validator of submissions.
+    fn validator() -> jsonschema::Validator {
+        let mut schemas: Map<_, _> = request_schemas().into_iter().collect();
+        schemas.insert(
+            "Priority".to_owned(),
+            json!({ "enum": ["high", "normal", "low"] }),
+        );
+        let root = json!({ "$ref": reference("Submission"), "components": { "schemas": schemas } });
+        jsonschema::validator_for(&root).unwrap()
+    }
+
+    #[test]
+    fn every_example_is_accepted() {
+        let validator = validator();
+        for task_type in TaskType::ALL {
+            let example = example(task_type);
+            assert!(validator.is_valid(&example), "{example}");
+            assert_eq!(NewTask::parse(example).unwrap().task_type, task_type);
+        }
+    }
+
+    /// Bodies that differ from an example in one place. Whether each is accepted, parser and schema must agree.
+    #[test]
+    fn what_the_schema_refuses_the_parser_refuses_too_and_the_other_way_round() {
+        let odd = [
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(1),
+            json!(3),
+            json!(0.5),
+            json!(-1),
+            json!(901),
+            json!(""),
+            json!(" "),
+            json!("high"),
+            json!("llm"),
+            json!([]),
+            json!(["a"]),
+            json!(["a", "b"]),
+            json!(["a", "a"]),
+            json!(["a", " "]),
+            json!(["a", 1]),
+            json!({}),
+            json!({ "a": "b" }),
+            json!({ "": "b" }),
+            json!({ "a": 1 }),
+        ];
+        let fields = [
+            "text",
+            "texts",
+            "image",
+            "audio",
+            "upload",
+            "labels",
+            "multi_label",
+            "engine",
+            "max_sentences",
+            "ratio",
+            "target_language",
+            "schema",
+            "unknown",
+        ];
+        let whole = [
+            "type",
+            "input",
+            "metadata",
+            "priority",
+            "max_attempts",
+            "timeout_seconds",
+            "unknown",
+        ];
+        let validator = validator();
+        let (mut accepted, mut refused) = (0, 0);
+        let mut hold = |body: Value| {
+            let valid = validator.is_valid(&body);
+            let parsed = NewTask::parse(body.clone());
+            // What only the parser can tell: the bytes of a file, an upload's id (a format asserts nothing), one label alone.
+            let beyond = parsed.as_ref().is_err_and(|error| {
+                let beyond = [
+                    "base64",
+                    "of a known type",
+                    "no upload's id",
+                    "labels has 1:",
+                    "exclude each other",
+                ];
+                beyond.iter().any(|word| error.message.contains(word))
+            });
+            assert!(
+                valid == parsed.is_ok() || (valid && beyond),
+                "{body}: {valid}, but {parsed:?}"
+            );
+            if parsed.is_ok() {
+                accepted += 1;
+            } else {
+                refused += 1;
+            }
+        };
+        for task_type in TaskType::ALL {
+            for value in &odd {
+                for field in whole {
+                    let mut body = example(task_type);
+                    body[field] = value.clone();
+                    hold(body);
+                }
+                for field in fields {
+                    let mut body = example(task_type);
+                    body["input"][field] = value.clone();
+                    hold(body);
+                }
+            }
+            for field in whole {
+                let mut body = example(task_type);
+                body.as_object_mut().unwrap().remove(field);
+                hold(body);
+            }
+            for field in fields {
+                let mut body = example(task_type);
+                body["input"].as_object_mut().unwrap().remove(field);
+                hold(body);
+            }
+        }
+        assert!(accepted > 200 && refused > 2_000, "{accepted}, {refused}");
+    }
+
+    #[test]
+    fn an_upload_is_announced_as_its_schema_says() {
+        let validator = jsonschema::validator_for(&new_upload()).unwrap();
+        let example = new_upload()["examples"][0].clone();
+        assert!(crate::NewUpload::parse(example.clone()).is_ok() && validator.is_valid(&example));
+        for (field, value) in [
+            ("content_type", json!("image")),
+            ("content_type", json!(1)),
+            ("length", json!(0)),
+            ("length", json!(MAX_MEDIA_BYTES + 1)),
+            ("length", json!("7")),
+            ("sha256", json!("00")),
+            ("more", json!(1)),
+        ] {
+            let mut body = example.clone();
+            body[field] = value;
+            assert!(!validator.is_valid(&body), "{body}");
+            assert!(crate::NewUpload::parse(body).is_err());
+        }
+    }
+}

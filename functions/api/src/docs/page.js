@@ -1,0 +1,261 @@
+// Makes the pages from the API's OpenAPI document. Text goes into the page as text alone, never as markup.
+"use strict";
+
+const TOKEN = "ai-mesh-token";
+let api;
+
+function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+// What a reference stands for.
+function resolve(thing) {
+  if (!thing || !thing.$ref) return thing;
+  const steps = thing.$ref.slice(2).split("/");
+  return steps.reduce((found, step) => found[step.replace(/~1/g, "/").replace(/~0/g, "~")], api);
+}
+
+function nameOf(thing) {
+  return thing && thing.$ref ? thing.$ref.split("/").pop() : (thing && thing.title) || "";
+}
+
+// Text with its `code`.
+function prose(text) {
+  const parts = String(text || "").split("`");
+  return parts.map((part, at) => (at % 2 ? element("code", {}, part) : part));
+}
+
+function anchor(method, path) {
+  return method + path.replace(/[^a-z]+/gi, "-");
+}
+
+// The bounds of a value, in words.
+function bounds(schema) {
+  const told = [];
+  const between = (low, high, unit) => {
+    if (low !== undefined && high !== undefined) told.push(`${low} to ${high}${unit}`);
+    else if (low !== undefined) told.push(`from ${low}${unit}`);
+    else if (high !== undefined) told.push(`up to ${high}${unit}`);
+  };
+  between(schema.minimum, schema.maximum, "");
+  if (schema.exclusiveMinimum !== undefined) told.push(`above ${schema.exclusiveMinimum}`);
+  between(schema.minLength, schema.maxLength, " characters");
+  between(schema.minItems, schema.maxItems, " items");
+  between(schema.minProperties, schema.maxProperties, " members");
+  if (schema.enum) told.push(schema.enum.map((one) => JSON.stringify(one)).join(" | "));
+  if (schema.const !== undefined) told.push(JSON.stringify(schema.const));
+  if (schema.format) told.push(schema.format);
+  if (schema.default !== undefined) told.push(`default ${JSON.stringify(schema.default)}`);
+  return told.length ? ` (${told.join(", ")})` : "";
+}
+
+// A schema as a tree that opens where one looks. Nothing is drawn before: schemas may refer to themselves.
+function schemaTree(label, given, required) {
+  const schema = resolve(given) || {};
+  const options = schema.oneOf || schema.anyOf || schema.allOf;
+  const parts = [];
+  if (schema.properties) {
+    for (const [name, of] of Object.entries(schema.properties)) {
+      parts.push([name, of, (schema.required || []).includes(name)]);
+    }
+  }
+  if (options) options.forEach((of, at) => parts.push([nameOf(of) || `choice ${at + 1}`, of, false]));
+  if (schema.items) parts.push(["each item", schema.items, false]);
+  if (typeof schema.additionalProperties === "object") parts.push(["each other member", schema.additionalProperties, false]);
+  const types = options ? "one of" : [].concat(schema.type || "").join(" | ");
+  const head = [
+    element("code", {}, label),
+    required ? element("span", { class: "must", title: "required" }, " *") : null,
+    " ",
+    element("span", { class: "type" }, `${nameOf(given)} ${types}`.trim() + bounds(schema)),
+    schema.description ? element("span", { class: "note" }, " ", ...prose(schema.description)) : null,
+  ];
+  if (!parts.length) return element("div", {}, ...head);
+  const list = element("ul");
+  const tree = element("details", { class: "schema" }, element("summary", {}, ...head), list);
+  tree.addEventListener("toggle", () => {
+    if (tree.open && !list.childElementCount) {
+      parts.forEach(([name, of, must]) => list.append(element("li", {}, schemaTree(name, of, must))));
+    }
+  });
+  return tree;
+}
+
+function responsesTable(operation) {
+  const rows = Object.entries(operation.responses).map(([status, given]) => {
+    const response = resolve(given);
+    const bodies = Object.entries(response.content || {}).map(([type, body]) => schemaTree(type, body.schema, false));
+    const headers = Object.keys(response.headers || {}).join(", ");
+    return element(
+      "tr", {},
+      element("td", {}, element("code", {}, status)),
+      element("td", {}, ...prose(response.description), ...bodies,
+        headers ? element("div", { class: "note" }, "Headers: ", element("code", {}, headers)) : null),
+    );
+  });
+  return element("table", {}, ...rows);
+}
+
+// What an operation's body may be, to begin with.
+function exampleBodies(operation) {
+  const content = operation.requestBody.content["application/json"];
+  if (content.examples) return Object.entries(content.examples).map(([name, one]) => [name, one.value]);
+  const schema = resolve(content.schema);
+  const one = content.example || schema.example || (schema.examples || [{}])[0];
+  return [["example", one]];
+}
+
+function tryIt(method, path, operation) {
+  const fields = (operation.parameters || []).map((parameter) => {
+    const schema = resolve(parameter.schema) || {};
+    const input = schema.enum
+      ? element("select", {}, element("option", { value: "" }, ""), ...schema.enum.map((one) => element("option", {}, one)))
+      : element("input", { spellcheck: "false", autocomplete: "off" });
+    if (schema.type === "object") input.setAttribute("placeholder", "name=value&name=value");
+    return { parameter, input, isObject: schema.type === "object", schema };
+  });
+  const rows = fields.map(({ parameter, input, schema }) => element(
+    "tr", {},
+    element("td", {}, element("code", {}, parameter.name),
+      parameter.required ? element("span", { class: "must" }, " *") : null,
+      element("div", { class: "note" }, parameter.in)),
+    element("td", {}, input, element("div", {}, element("span", { class: "type" }, schema.type || "", bounds(schema)), " ",
+      ...prose(parameter.description))),
+  ));
+  let body = null;
+  let choice = null;
+  if (operation.requestBody) {
+    const bodies = exampleBodies(operation);
+    body = element("textarea", { spellcheck: "false", "aria-label": "Request body" });
+    const show = (at) => { body.value = JSON.stringify(bodies[at][1], null, 2); };
+    show(0);
+    if (bodies.length > 1) {
+      const options = bodies.map(([name], at) => element("option", { value: at }, name));
+      choice = element("select", { "aria-label": "Example", onchange: () => show(choice.value) }, ...options);
+    }
+  }
+  const answer = element("div", { "aria-live": "polite" });
+  const send = async () => {
+    answer.replaceChildren(element("p", { class: "note" }, "…"));
+    answer.replaceChildren(...(await call(method, path, fields, body)));
+  };
+  return [
+    rows.length ? element("table", {}, ...rows) : null,
+    body ? element("h3", {}, "Body") : null,
+    choice,
+    body,
+    element("p", {}, element("button", { type: "button", onclick: send }, "Send")),
+    answer,
+  ];
+}
+
+// Sends the request that the fields say, and shows the answer.
+async function call(method, path, fields, body) {
+  const headers = {};
+  const query = new URLSearchParams();
+  let address = path;
+  for (const { parameter, input, isObject } of fields) {
+    if (!input.value && parameter.in !== "path") continue;
+    if (parameter.in === "path") address = address.replace(`{${parameter.name}}`, encodeURIComponent(input.value));
+    else if (parameter.in === "header") headers[parameter.name] = input.value;
+    else if (isObject) new URLSearchParams(input.value).forEach((value, name) => query.append(name, value));
+    else query.append(parameter.name, input.value);
+  }
+  const token = sessionStorage.getItem(TOKEN);
+  if (token) headers["X-Service-Token"] = token;
+  if (body) headers["Content-Type"] = "application/json";
+  if (query.size) address += `?${query}`;
+  const begun = performance.now();
+  try {
+    // Beside this page, whatever the stage before it.
+    const response = await fetch(`.${address}`, { method: method.toUpperCase(), headers, body: body ? body.value : undefined });
+    const text = await response.text();
+    let shown = text;
+    try { shown = JSON.stringify(JSON.parse(text), null, 2); } catch { /* shown as it is */ }
+    const took = Math.round(performance.now() - begun);
+    const id = response.headers.get("x-request-id") || "";
+    return [
+      element("p", response.ok ? {} : { class: "failed" }, `${response.status} in ${took} ms, request ${id}`),
+      element("pre", {}, shown),
+    ];
+  } catch (error) {
+    return [element("p", { class: "failed" }, `No answer: ${error.message}`)];
+  }
+}
+
+function drawOperation(method, path, operation) {
+  const inside = element("div");
+  const drawn = element(
+    "details", { class: "operation", id: anchor(method, path) },
+    element("summary", {}, element("span", { class: `method ${method}` }, method.toUpperCase()), element("code", {}, path),
+      element("span", { class: "summary" }, ...prose(operation.summary))),
+    inside,
+  );
+  drawn.addEventListener("toggle", () => {
+    if (!drawn.open || inside.childElementCount) return;
+    const body = operation.requestBody && operation.requestBody.content["application/json"];
+    inside.append(...[
+      operation.description ? element("p", {}, ...prose(operation.description)) : null,
+      body ? element("h3", {}, "Request") : null,
+      body ? schemaTree("body", body.schema, true) : null,
+      element("h3", {}, "Responses"),
+      responsesTable(operation),
+      element("h3", {}, "Try it"),
+      ...tryIt(method, path, operation),
+    ].filter(Boolean));
+  });
+  return drawn;
+}
+
+function draw() {
+  document.getElementById("about").textContent = `${api.info.description} Version ${api.info.version}.`;
+  const operations = document.getElementById("operations");
+  const index = document.getElementById("index");
+  operations.replaceChildren();
+  for (const tag of api.tags) {
+    const drawn = [];
+    for (const [path, item] of Object.entries(api.paths)) {
+      for (const [method, operation] of Object.entries(item)) {
+        if (!(operation.tags || []).includes(tag.name)) continue;
+        drawn.push(drawOperation(method, path, operation));
+        const label = element("span", { class: `method ${method}` }, method.toUpperCase());
+        index.append(element("a", { href: `#${anchor(method, path)}` }, label, element("code", {}, path)));
+      }
+    }
+    operations.append(element("h2", {}, tag.name), element("p", { class: "note" }, tag.description), ...drawn);
+  }
+  openAddressed();
+}
+
+function openAddressed() {
+  const addressed = document.getElementById(location.hash.slice(1));
+  if (addressed && addressed.tagName === "DETAILS") {
+    addressed.open = true;
+    addressed.scrollIntoView();
+  }
+}
+
+async function begin() {
+  const token = document.getElementById("token");
+  token.value = sessionStorage.getItem(TOKEN) || "";
+  token.addEventListener("input", () => sessionStorage.setItem(TOKEN, token.value));
+  document.getElementById("access").addEventListener("submit", (event) => event.preventDefault());
+  addEventListener("hashchange", openAddressed);
+  try {
+    const response = await fetch("openapi.json");
+    if (!response.ok) throw new Error(`it answers ${response.status}`);
+    api = await response.json();
+    draw();
+  } catch (error) {
+    const told = `openapi.json can't be read: ${error.message}`;
+    document.getElementById("operations").replaceChildren(element("p", { class: "failed" }, told));
+  }
+}
+
+begin();
