@@ -182,7 +182,10 @@ fn answered(status: StatusCode, body: Vec<u8>) -> Result<Vec<u8>, Error> {
 }
 
 fn is_busy(status: StatusCode) -> bool {
-    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    )
 }
 
 /// The seconds of `Retry-After`. The API gives no dates.

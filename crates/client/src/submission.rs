@@ -128,10 +128,16 @@ mod tests {
         for (parameters, source) in [
             (Parameters::Sentiment, &text),
             (Parameters::Classify(classify), &text),
-            (Parameters::Embed, &Source::Texts(vec!["a".to_owned(), "b".to_owned()])),
+            (
+                Parameters::Embed,
+                &Source::Texts(vec!["a".to_owned(), "b".to_owned()]),
+            ),
             (Parameters::Summarize(Summarize::default()), &text),
             (Parameters::Translate(translate), &text),
-            (Parameters::Ocr, &Source::Image(b"GIF89a".to_vec())),
+            (
+                Parameters::Ocr,
+                &Source::Image(b"GIF89a\x01\0\x01\0\0\0\0;".to_vec()),
+            ),
             (Parameters::FaceDetection, &Source::Upload(UploadId::generate())),
         ] {
             let submission = Submission::new(&parameters, source)
@@ -141,9 +147,15 @@ mod tests {
                 .timeout_seconds(9);
             let task = NewTask::parse(json!(submission)).unwrap();
             assert_eq!(task.input.parameters(), &parameters);
-            assert_eq!((task.priority, task.max_attempts, task.timeout_seconds), (Priority::High, Some(2), Some(9)));
+            assert_eq!(
+                (task.priority, task.max_attempts, task.timeout_seconds),
+                (Priority::High, Some(2), Some(9))
+            );
             assert_eq!(task.metadata["order"], "42");
-            assert_eq!(matches!(task.input, Submitted::Uploaded(_)), matches!(source, Source::Upload(_)));
+            assert_eq!(
+                matches!(task.input, Submitted::Uploaded(_)),
+                matches!(source, Source::Upload(_))
+            );
         }
     }
 }
