@@ -1,4 +1,4 @@
-"""Makes a call with the Python client that `cargo xtask clients` made: submits a text and waits for what becomes of it."""
+"""Makes a call with the Python client that `cargo xtask clients` made: submits a text and waits for its result."""
 
 import os
 
