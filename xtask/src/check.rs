@@ -111,7 +111,15 @@ fn ruff() -> Result<Command> {
 
 /// The folders with Python in them.
 fn python_folders() -> Vec<&'static str> {
-    let folders = ["bench", "infra", "localstack", "models", "tests", "xtask"];
+    let folders = [
+        "bench",
+        "clients",
+        "infra",
+        "localstack",
+        "models",
+        "tests",
+        "xtask",
+    ];
     folders
         .into_iter()
         .filter(|folder| paths::root().join(folder).is_dir())

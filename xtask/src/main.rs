@@ -4,6 +4,7 @@
 mod bench;
 mod cache;
 mod check;
+mod clients;
 mod demo;
 mod evaluate;
 mod fetch;
@@ -17,6 +18,7 @@ mod lock;
 mod logs;
 mod manifest;
 mod models;
+mod openapi;
 mod paths;
 mod process;
 mod progress;
@@ -120,6 +122,10 @@ enum Command {
     Soak(soak::Args),
     /// Measures cold starts and throughput, beside Python's onnxruntime
     Bench,
+    /// Writes docs/openapi.json anew, as the API tells it of itself
+    Openapi,
+    /// Makes a Python and a TypeScript client of docs/openapi.json, and has each make a call
+    Clients,
     /// Formats, lints, licences, the template: everything but the tests
     Check,
     #[command(name = "__guard", hide = true)]
@@ -193,6 +199,8 @@ fn run(command: Command) -> Result<()> {
         Command::Test { unit, llm, nextest } => test::run(unit, llm, &nextest),
         Command::Soak(args) => soak::run(&args),
         Command::Bench => bench::run(),
+        Command::Openapi => openapi::run(),
+        Command::Clients => clients::run(),
         Command::Check => check::run(),
         Command::Guard(_) => Ok(()),
     }

@@ -19,6 +19,9 @@ const NOT_BLANK: &str = r"\S";
 pub fn request_schemas() -> Vec<(String, Value)> {
     let mut schemas = vec![
         ("Submission".to_owned(), submission()),
+        ("SubmissionMetadata".to_owned(), metadata()),
+        ("Engine".to_owned(), engine()),
+        ("ExtractionSchema".to_owned(), extraction_schema()),
         ("NewUpload".to_owned(), new_upload()),
     ];
     for task_type in TaskType::ALL {
@@ -85,16 +88,8 @@ fn task(task_type: TaskType) -> Value {
     let properties = json!({
         "type": { "type": "string", "const": task_type },
         "input": { "$ref": reference(&format!("{}Input", pascal_case(task_type))) },
-        "metadata": {
-            "description": format!(
-                "Your own notes: given back, never interpreted. Keys and values have {MAX_METADATA_BYTES} bytes together at most."
-            ),
-            "type": ["object", "null"],
-            "maxProperties": MAX_METADATA_PAIRS,
-            "propertyNames": { "minLength": 1, "maxLength": MAX_METADATA_BYTES },
-            "additionalProperties": { "type": "string", "maxLength": MAX_METADATA_BYTES },
-        },
-        "priority": { "oneOf": [{ "type": "null" }, { "$ref": reference("Priority") }] },
+        "metadata": or_null("SubmissionMetadata"),
+        "priority": or_null("Priority"),
         "max_attempts": {
             "description": "How often it is tried; else the type's policy says.",
             "type": ["integer", "null"], "minimum": 1, "maximum": MAX_ATTEMPTS,
@@ -110,6 +105,39 @@ fn task(task_type: TaskType) -> Value {
         "properties": properties,
         "additionalProperties": false,
         "examples": [example(task_type)],
+    })
+}
+
+/// What may be left out may as well be null.
+fn or_null(name: &str) -> Value {
+    json!({ "oneOf": [{ "type": "null" }, { "$ref": reference(name) }] })
+}
+
+fn metadata() -> Value {
+    json!({
+        "description": format!(
+            "Your own notes: given back, never interpreted. Keys and values have {MAX_METADATA_BYTES} bytes together at most."
+        ),
+        "type": "object",
+        "maxProperties": MAX_METADATA_PAIRS,
+        "propertyNames": { "minLength": 1, "maxLength": MAX_METADATA_BYTES },
+        "additionalProperties": { "type": "string", "maxLength": MAX_METADATA_BYTES },
+    })
+}
+
+fn engine() -> Value {
+    json!({
+        "description": "Who answers: `onnx`, a model that the worker carries and the default, or `llm`, the language model of \
+                        the stack's provider.",
+        "type": "string", "enum": ["onnx", "llm"],
+    })
+}
+
+fn extraction_schema() -> Value {
+    json!({
+        "description": "A JSON Schema of an object, without references to other documents; or an object that gives each \
+                        field's type: `{\"name\": \"string\"}`. 16,384 bytes at most.",
+        "type": "object", "minProperties": 1,
     })
 }
 
@@ -148,10 +176,6 @@ fn input(task_type: TaskType) -> Value {
 
 /// What the input holds beside the content, and what of it must be there.
 fn parameters(task_type: TaskType) -> (Map<String, Value>, &'static [&'static str]) {
-    let engine = json!({
-        "description": "`onnx` is a model that the worker carries, `llm` the language model of the stack's provider.",
-        "enum": ["onnx", "llm", null], "default": "onnx",
-    });
     let (parameters, required): (Value, &[&str]) = match task_type {
         TaskType::Classify => (
             json!({
@@ -164,7 +188,7 @@ fn parameters(task_type: TaskType) -> (Map<String, Value>, &'static [&'static st
                     "description": "Whether each label is judged by itself, so that several may fit, or none.",
                     "type": ["boolean", "null"], "default": false,
                 },
-                "engine": engine,
+                "engine": or_null("Engine"),
             }),
             &[],
         ),
@@ -178,7 +202,7 @@ fn parameters(task_type: TaskType) -> (Map<String, Value>, &'static [&'static st
                     "description": "The share of the sentences that is kept.",
                     "type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1,
                 },
-                "engine": engine,
+                "engine": or_null("Engine"),
             }),
             &[],
         ),
@@ -193,11 +217,7 @@ fn parameters(task_type: TaskType) -> (Map<String, Value>, &'static [&'static st
         ),
         TaskType::DataExtraction => (
             json!({
-                "schema": {
-                    "description": "A JSON Schema of an object, without references to other documents; or an object that \
-                                    gives each field's type: `{\"name\": \"string\"}`. 16,384 bytes at most.",
-                    "type": "object", "minProperties": 1,
-                },
+                "schema": { "$ref": reference("ExtractionSchema") },
             }),
             &["schema"],
         ),

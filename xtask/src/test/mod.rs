@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test there is, against stacks that are started for them and stopped in any case.
 
+mod conformance;
 mod report;
 mod settings;
 
@@ -78,7 +79,11 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
         pytest("localstack/tests/built", &variables, report)?;
         pytest("localstack/tests/auth", &variables, report)?;
     }
-    report.nextest(nextest_run(&[], nextest)?.envs(variables))?;
+    report.nextest(nextest_run(&[], nextest)?.envs(variables.iter().cloned()))?;
+    if nextest.is_empty() {
+        // After the others: it asks the API as fast as that answers.
+        report.schemathesis(&mut conformance::command(&variables)?)?;
+    }
     drop((test, auth));
     if llm {
         with_language_models(nextest, report)?;

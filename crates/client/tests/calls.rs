@@ -1,0 +1,292 @@
+//! The client against answers that are made up: what it sends, what it makes of what it gets, and when it asks again.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use mesh_client::{Client, Error, Filter, Source, Submission, Which};
+use mesh_task::{Parameters, Status, TaskId, TaskResult, TaskType};
+use serde_json::{Value, json};
+use wiremock::matchers::{body_json, header, header_exists, method, path, query_param};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+fn problem(status: u16, slug: &str) -> ResponseTemplate {
+    ResponseTemplate::new(status).set_body_json(json!({
+        "type": format!("urn:ai-mesh:problem:{slug}"), "title": "Refused", "status": status, "detail": "do otherwise",
+        "request_id": "r-1",
+    }))
+}
+
+fn accepted(id: TaskId) -> Value {
+    json!({ "id": id, "type": "sentiment", "status": "pending", "links": { "self": "/", "wait": "/" } })
+}
+
+fn task(id: TaskId, status: &str) -> Value {
+    json!({
+        "id": id, "type": "sentiment", "size": "small", "priority": "normal", "status": status,
+        "input": { "text": "fine" }, "metadata": {}, "generation": 1, "attempt": 1, "max_attempts": 3,
+        "correlation_id": "c", "attempts": [], "created_at": "2026-01-31T12:00:00.123Z",
+        "updated_at": "2026-01-31T12:00:00.456Z", "unknown": true,
+    })
+}
+
+fn fine() -> Submission {
+    Submission::new(&Parameters::Sentiment, &Source::Text("fine".to_owned()))
+}
+
+async fn client(server: &MockServer) -> Client {
+    Client::new(&server.uri(), "secret").expect("the address is one")
+}
+
+async fn keys(server: &MockServer) -> Vec<String> {
+    let requests = server.received_requests().await.unwrap_or_default();
+    let key = |request: &Request| {
+        let key = request.headers.get("idempotency-key");
+        key.and_then(|key| key.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    requests.iter().map(key).collect()
+}
+
+#[tokio::test]
+async fn a_submission_carries_the_token_and_a_key_of_its_own() {
+    let server = MockServer::start().await;
+    let id = TaskId::generate();
+    Mock::given(method("POST"))
+        .and(path("/v1/tasks"))
+        .and(header("authorization", "Bearer secret"))
+        .and(header("content-type", "application/json"))
+        .and(header_exists("idempotency-key"))
+        .and(body_json(
+            json!({ "type": "sentiment", "input": { "text": "fine" }, "priority": "normal" }),
+        ))
+        .respond_with(ResponseTemplate::new(202).set_body_json(accepted(id)))
+        .expect(2)
+        .mount(&server)
+        .await;
+    let client = client(&server).await;
+    assert_eq!(client.submit(&fine()).await.unwrap().id, id);
+    client.submit(&fine()).await.unwrap();
+    let keys = keys(&server).await;
+    assert!(!keys[0].is_empty());
+    assert_ne!(keys[0], keys[1]);
+}
+
+#[tokio::test]
+async fn a_busy_api_is_asked_again_after_the_time_it_names_under_the_same_key() {
+    for status in [429, 503] {
+        let server = MockServer::start().await;
+        let id = TaskId::generate();
+        Mock::given(method("POST"))
+            .respond_with(problem(status, "unavailable").insert_header("retry-after", "1"))
+            .up_to_n_times(1)
+            .mount(&server)
+            .await;
+        Mock::given(method("POST"))
+            .respond_with(ResponseTemplate::new(202).set_body_json(accepted(id)))
+            .mount(&server)
+            .await;
+        let begun = Instant::now();
+        assert_eq!(client(&server).await.submit(&fine()).await.unwrap().id, id);
+        assert!(begun.elapsed() >= Duration::from_secs(1));
+        let keys = keys(&server).await;
+        assert_eq!((keys.len(), &keys[0]), (2, &keys[1]));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_once_in_the_api_s_own_words() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .respond_with(problem(422, "invalid-input"))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let refused = client(&server).await.submit(&fine()).await.unwrap_err();
+    let Error::Problem(problem) = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!((problem.slug(), problem.status), ("invalid-input", 422));
+    assert_eq!(problem.to_string(), "Refused: do otherwise (422, request r-1)");
+}
+
+#[tokio::test]
+async fn a_busy_api_is_not_asked_for_ever_and_a_stranger_is_known_as_one() {
+    let server = MockServer::start().await;
+    Mock::given(path("/v1/stats"))
+        .respond_with(problem(503, "unavailable").insert_header("retry-after", "0"))
+        .expect(4)
+        .mount(&server)
+        .await;
+    Mock::given(path("/v1/models"))
+        .respond_with(ResponseTemplate::new(502).set_body_string("<html>"))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let client = client(&server).await;
+    let busy = client.stats().await.unwrap_err();
+    assert!(
+        matches!(&busy, Error::Problem(problem) if problem.slug() == "unavailable"),
+        "{busy}"
+    );
+    let stranger = client.models().await.unwrap_err();
+    assert!(matches!(stranger, Error::Stranger { status: 502 }), "{stranger}");
+    let nobody = Client::new("http://127.0.0.1:9", "secret")
+        .unwrap()
+        .cancel(TaskId::generate())
+        .await;
+    assert!(matches!(nobody, Err(Error::Unreachable { .. })), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn a_wait_goes_on_until_the_task_is_final_or_patience_ends() {
+    let server = MockServer::start().await;
+    let id = TaskId::generate();
+    let at = format!("/v1/tasks/{id}");
+    Mock::given(path(&at))
+        .respond_with(ResponseTemplate::new(200).set_body_json(task(id, "processing")))
+        .up_to_n_times(2)
+        .mount(&server)
+        .await;
+    let mut done = task(id, "completed");
+    done["result"] = json!({ "label": "POSITIVE", "score": 0.5, "positive": 0.98 });
+    Mock::given(path(&at))
+        .and(query_param("wait", "20"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(done))
+        .mount(&server)
+        .await;
+    let client = client(&server).await;
+    let early = client.wait(id, Duration::ZERO).await.unwrap_err();
+    assert!(matches!(early, Error::NotFinal { .. }), "{early}");
+    let task = client.wait(id, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(task.status, Status::Completed);
+    assert!(matches!(task.result, Some(TaskResult::Sentiment(_))), "{task:?}");
+}
+
+#[tokio::test]
+async fn a_list_is_filtered_and_followed_to_its_end() {
+    let server = MockServer::start().await;
+    let ids = [TaskId::generate(), TaskId::generate()];
+    let page = |id: TaskId, next: Option<&str>| json!({ "tasks": [task(id, "failed")], "next_cursor": next });
+    Mock::given(path("/v1/tasks"))
+        .and(query_param("cursor", "next"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(page(ids[1], None)))
+        .mount(&server)
+        .await;
+    Mock::given(path("/v1/tasks"))
+        .and(query_param("status", "failed"))
+        .and(query_param("type", "face_detection"))
+        .and(query_param("metadata.a b", "1+1=2&é"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(page(ids[0], Some("next"))))
+        .mount(&server)
+        .await;
+    let filter = Filter {
+        status: Some(Status::Failed),
+        task_type: Some(TaskType::FaceDetection),
+        metadata: BTreeMap::from([("a b".to_owned(), "1+1=2&é".to_owned())]),
+        ..Filter::default()
+    };
+    let client = client(&server).await;
+    let tasks = client.list_all(&filter, 10).await.unwrap();
+    assert_eq!(tasks.iter().map(|task| task.id).collect::<Vec<_>>(), ids);
+    assert_eq!(client.list_all(&filter, 1).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn each_entry_of_a_batch_has_its_own_answer() {
+    let server = MockServer::start().await;
+    let id = TaskId::generate();
+    let refused = json!({
+        "type": "urn:ai-mesh:problem:invalid-input", "title": "t", "status": 422, "detail": "d", "request_id": "r",
+    });
+    let results = json!({ "results": [{ "status": 202, "task": accepted(id) }, { "status": 422, "problem": refused }] });
+    Mock::given(path("/v1/tasks/batch"))
+        .and(header("idempotency-key", "k"))
+        .respond_with(ResponseTemplate::new(202).set_body_json(results))
+        .mount(&server)
+        .await;
+    let each = client(&server)
+        .await
+        .submit_batch(&[fine(), fine()], Some("k"))
+        .await
+        .unwrap();
+    assert_eq!(each[0].as_ref().unwrap().id, id);
+    assert!(matches!(&each[1], Err(Error::Problem(problem)) if problem.slug() == "invalid-input"));
+}
+
+#[tokio::test]
+async fn an_upload_goes_where_the_api_says_without_the_token() {
+    let server = MockServer::start().await;
+    let id = mesh_task::UploadId::generate();
+    let announced = json!({
+        "content_type": "text/plain", "length": 3,
+        "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    });
+    let upload = json!({
+        "id": id, "method": "PUT", "url": format!("{}/bucket/x?signed", server.uri()), "headers": { "x-signed": "yes" },
+        "expires_at": "2026-01-31T12:00:00Z",
+    });
+    Mock::given(path("/v1/uploads"))
+        .and(body_json(announced))
+        .respond_with(ResponseTemplate::new(201).set_body_json(upload))
+        .mount(&server)
+        .await;
+    Mock::given(method("PUT"))
+        .and(path("/bucket/x"))
+        .and(header("x-signed", "yes"))
+        .respond_with(ResponseTemplate::new(200))
+        .expect(1)
+        .mount(&server)
+        .await;
+    assert_eq!(
+        client(&server)
+            .await
+            .upload("text/plain", b"abc".to_vec())
+            .await
+            .unwrap(),
+        id
+    );
+    let put = server.received_requests().await.unwrap().pop().unwrap();
+    assert_eq!(
+        (put.body.as_slice(), put.headers.get("authorization")),
+        (&b"abc"[..], None)
+    );
+}
+
+#[tokio::test]
+async fn a_redrive_says_which_and_goes_on() {
+    let server = MockServer::start().await;
+    let (id, cursor) = (TaskId::generate(), TaskId::generate());
+    let answer = json!({ "redriven": [id], "skipped": [], "next_cursor": cursor });
+    for body in [
+        json!({ "all": true }),
+        json!({ "type": "ocr", "cursor": cursor }),
+        json!({ "ids": [id] }),
+    ] {
+        Mock::given(path("/v1/dead-letters/redrive"))
+            .and(body_json(body))
+            .respond_with(ResponseTemplate::new(200).set_body_json(&answer))
+            .expect(1)
+            .mount(&server)
+            .await;
+    }
+    let client = client(&server).await;
+    let redriven = client.redrive(&Which::All, None).await.unwrap();
+    assert_eq!(
+        (redriven.redriven, redriven.next_cursor),
+        (vec![id], Some(cursor))
+    );
+    client
+        .redrive(&Which::Type(TaskType::Ocr), Some(cursor))
+        .await
+        .unwrap();
+    client.redrive(&Which::Ids(vec![id]), None).await.unwrap();
+}
+
+#[test]
+fn an_address_that_is_none_and_a_token_that_is_none_are_refused() {
+    for (url, token) in [("localhost:4566", "t"), ("", "t"), ("http://localhost", "a\nb")] {
+        let refused = Client::new(url, token);
+        assert!(matches!(refused, Err(Error::Setup(_))), "{url:?}");
+    }
+}

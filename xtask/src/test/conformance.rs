@@ -1,0 +1,25 @@
+//! schemathesis: requests made of the API's own document, those that fit it and those that don't, some 3,000 in all. What
+//! is answered must be as the document says.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::venv::Venv;
+use crate::{paths, process};
+
+/// A run against the stack that the variables name.
+pub(super) fn command(variables: &[(String, String)]) -> Result<Command> {
+    let folder = paths::root().join("tests/conformance");
+    let venv = Venv::ensure("conformance", &folder.join("requirements.txt"))?;
+    let url = variables.iter().find(|(name, _)| name == "AI_MESH_URL");
+    let (_, url) = url.context("stack.env has no AI_MESH_URL")?;
+    let mut command = process::command(venv.bin("schemathesis"));
+    command.arg("--config-file").arg(folder.join("schemathesis.toml"));
+    command.arg("run").arg(format!("{url}/openapi.json"));
+    command
+        .current_dir(paths::root())
+        .envs(variables.iter().cloned())
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(command)
+}
