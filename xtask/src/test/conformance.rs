@@ -16,7 +16,9 @@ pub(super) fn command(variables: &[(String, String)]) -> Result<Command> {
     let (_, url) = url.context("stack.env has no AI_MESH_URL")?;
     let mut command = process::command(venv.bin("schemathesis"));
     command.arg("--config-file").arg(folder.join("schemathesis.toml"));
-    command.arg("run").arg(format!("{url}/openapi.json"));
+    // Where the API lies below a path, as on a local cloud, the document's relative address is not resolved against it.
+    command.arg("run").args(["--url", url]);
+    command.arg(format!("{url}/openapi.json"));
     command
         .current_dir(paths::root())
         .envs(variables.iter().cloned())
