@@ -21,6 +21,7 @@ use crate::wait::Wait;
 const MOST: usize = 500;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     after: Option<String>,
     wait: Option<String>,

@@ -24,6 +24,7 @@ const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 100;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     #[serde(rename = "type")]
     task_type: Option<String>,

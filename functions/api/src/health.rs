@@ -22,6 +22,7 @@ use crate::problem::Problem;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     deep: Option<String>,
 }

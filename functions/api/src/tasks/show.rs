@@ -15,6 +15,7 @@ use crate::tasks::{TaskView, parse_id};
 use crate::wait::Wait;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     wait: Option<String>,
 }
