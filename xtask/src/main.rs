@@ -19,6 +19,7 @@ mod manifest;
 mod models;
 mod paths;
 mod process;
+mod program;
 mod progress;
 mod soak;
 mod stack;
@@ -118,8 +119,11 @@ enum Command {
     },
     /// Runs tasks of both types under random faults, and checks what is promised of them
     Soak(soak::Args),
-    /// Measures cold starts and throughput, beside Python's onnxruntime
-    Bench,
+    /// Measures cold starts and throughput, beside Python's onnxruntime; or what the subcommand says
+    Bench {
+        #[command(subcommand)]
+        what: Option<bench::What>,
+    },
     /// Formats, lints, licences, the template: everything but the tests
     Check,
     #[command(name = "__guard", hide = true)]
@@ -192,7 +196,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Test { unit, llm, nextest } => test::run(unit, llm, &nextest),
         Command::Soak(args) => soak::run(&args),
-        Command::Bench => bench::run(),
+        Command::Bench { what } => bench::run(what.as_ref()),
         Command::Check => check::run(),
         Command::Guard(_) => Ok(()),
     }
