@@ -33,7 +33,7 @@ def main() -> None:
             axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("workers running")
     axes[1][0].set_ylabel("tasks")
-    axes[1][0].legend(loc="upper left")
+    axes[1][1].legend(loc="upper right")
     figure.tight_layout()
     # Without the time of writing, the same figures make the same file.
     figure.savefig(picture, dpi=110, metadata={"Software": None})

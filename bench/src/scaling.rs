@@ -21,9 +21,9 @@ use timeline::{Attempt, Timeline};
 /// So many tasks are submitted at a time: what a single worker does at once, up to what keeps all busy, and back.
 const BURSTS: [usize; 11] = [2, 5, 10, 20, 40, 80, 40, 20, 10, 5, 2];
 /// From one burst to the next.
-const GAP: Duration = Duration::from_secs(4);
+const GAP: Duration = Duration::from_secs(6);
 /// How long a task runs.
-const RUN: Duration = Duration::from_millis(250);
+const RUN: Duration = Duration::from_millis(500);
 const SAMPLE_EVERY: Duration = Duration::from_millis(250);
 /// Nothing comes any more, and nobody runs.
 const QUIET: Duration = Duration::from_secs(5);
@@ -171,8 +171,8 @@ fn sample(kind: &Kind, ends: &AtomicBool) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
     let mut next = Instant::now();
     while !ends.load(Relaxed) {
-        let at = Timestamp::now();
         let stats = api.get("/v1/stats");
+        let at = Timestamp::now();
         let queues = stats.body["queues"].as_array();
         let queue = queues.and_then(|queues| queues.iter().find(|queue| queue["name"] == kind.queue));
         let queue = queue.with_context(|| format!("the API tells nothing of {}: {stats:?}", kind.queue))?;

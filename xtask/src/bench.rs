@@ -108,7 +108,7 @@ fn scaling() -> Result<()> {
     measure.arg("--csv").arg(&csv);
     println!(
         "{}",
-        process::run(&mut measure, "measuring (about 2 minutes)", "bench-scaling")?
+        process::run(&mut measure, "measuring (about 4 minutes)", "bench-scaling")?
     );
     let mut plot = process::command(venv.bin("python"));
     plot.arg(folder.join("plot.py")).arg(&csv).arg(&picture);

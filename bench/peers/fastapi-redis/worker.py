@@ -14,7 +14,8 @@ from redis import Redis
 
 def main() -> None:
     model = Sentiment(Path(sys.argv[1]))
-    redis = Redis.from_url(os.environ["REDIS_URL"], decode_responses=True)
+    # It waits for a job as long as it takes; the client's own default is to give up after 5 s.
+    redis = Redis.from_url(os.environ["REDIS_URL"], decode_responses=True, socket_timeout=None)
     while True:
         _, task_id = redis.brpop("jobs")
         text = redis.hget(f"job:{task_id}", "data")

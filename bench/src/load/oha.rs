@@ -15,6 +15,8 @@ use crate::children::Started;
 const CONNECTIONS: u32 = 64;
 /// A request without an answer after this is an error.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Whoever can't follow the rate answers all the same, later and later: so long at most.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// What is asked again and again.
 #[derive(Clone, Debug)]
@@ -76,8 +78,7 @@ pub(crate) fn run(oha: &Path, work: &Path, request: &Request, count: u32, rate: 
         command.args(["-m", "POST", "-T", "application/json", "-d", body]);
     }
     command.arg(&request.url);
-    let longest = Duration::from_secs(u64::from(count / rate)) * 2 + 2 * TIMEOUT;
-    let status = Started::spawn("oha", &mut command, &output, &errors)?.wait(longest)?;
+    let status = Started::spawn("oha", &mut command, &output, &errors)?.wait(LONGEST)?;
     ensure!(
         status.success(),
         "oha ended with {status}: {}",
