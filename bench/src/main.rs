@@ -3,9 +3,12 @@
 //! cost in reads and writes, which are the same on every machine.
 
 mod cases;
+mod children;
 mod cold;
 mod host;
+mod load;
 mod reads;
+mod scaling;
 mod throughput;
 
 use std::path::PathBuf;
@@ -19,6 +22,10 @@ enum Command {
     Speed(Args),
     /// What requests cost on the stack of the environment.
     Reads,
+    /// Latency and processor time under load, beside a twin of the first earlier system.
+    Load(load::Args),
+    /// How many workers run while a backlog grows and goes.
+    Scaling(scaling::Args),
 }
 
 /// Where things are; `cargo xtask bench` knows.
@@ -60,6 +67,8 @@ fn main() -> Result<()> {
     let args = match Command::parse() {
         Command::Speed(args) => args.absolute()?,
         Command::Reads => return reads::report(),
+        Command::Load(args) => return load::report(&args),
+        Command::Scaling(args) => return scaling::report(&args),
     };
     println!("machine: {}\n", machine());
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,30 +1,57 @@
-//! `cargo xtask bench`: what a cold start costs, and how many texts a second one thread classifies, beside Python.
+//! `cargo xtask bench`: what a cold start costs, and how many texts a second one thread classifies, beside Python; and
+//! by its subcommands what a load costs, and how many workers a backlog brings up.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result};
 
 use crate::functions::{self, Build};
-use crate::paths;
-use crate::process;
+use crate::program::Program;
+use crate::stack::{self, Attached, Options};
+use crate::tools::{self, cargo};
 use crate::venv::Venv;
+use crate::{models, paths, process};
+
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(crate) enum What {
+    /// Latency and processor time of submissions and status requests at fixed rates, beside a twin of the first earlier
+    /// system on FastAPI and Redis
+    Load {
+        /// Requests a second
+        #[arg(long, value_delimiter = ',', default_value = "10,50,100")]
+        rates: Vec<u32>,
+        /// How long each rate is kept
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=600))]
+        seconds: u32,
+    },
+    /// Workers running while a backlog grows and goes; writes bench/scaling
+    Scaling,
+}
+
+const REDIS: Program = Program {
+    name: "redis-server",
+    probe: &["--version"],
+    answer: "Redis server",
+    packages: "redis-server",
+    purpose: "the first earlier system's twin keeps its jobs there",
+};
+
+pub(crate) fn run(what: Option<&What>) -> Result<()> {
+    match what {
+        None => speed(),
+        Some(What::Load { rates, seconds }) => load(rates, *seconds),
+        Some(What::Scaling) => scaling(),
+    }
+}
 
 /// Measures the functions as they go to AWS. The peer's Python environment is made the first time.
-pub(crate) fn run() -> Result<()> {
+fn speed() -> Result<()> {
     let artifacts = functions::build(Build::Release)?;
     let bench = paths::root().join("bench");
     let venv = Venv::ensure("bench", &bench.join("requirements.txt"))?;
-    let mut build = process::command("cargo");
-    build.args(["build", "--release", "--package", "mesh-bench"]);
-    process::run(&mut build, "building the benchmark", "bench-build")?;
-    let mut measure = process::command("cargo");
-    measure.args([
-        "run",
-        "--quiet",
-        "--release",
-        "--package",
-        "mesh-bench",
-        "--",
-        "speed",
-    ]);
+    let mut measure = measurement(Profile::Release, "speed")?;
     measure.arg("--artifacts").arg(artifacts);
     measure.arg("--assets").arg(paths::assets());
     measure.arg("--python").arg(venv.bin("python"));
@@ -34,4 +61,92 @@ pub(crate) fn run() -> Result<()> {
         process::run(&mut measure, "measuring (about 2 minutes)", "bench")?
     );
     Ok(())
+}
+
+/// On a stack of its own, of the functions as they go to AWS.
+fn load(rates: &[u32], seconds: u32) -> Result<()> {
+    REDIS.check()?;
+    let bench = paths::root().join("bench");
+    let assets = models::ensure()?;
+    let oha = tools::OHA.ensure()?;
+    let requirements = bench.join("peers/fastapi-redis/requirements.txt");
+    let venv = Venv::ensure("bench-fastapi-redis", &requirements)?;
+    // What it takes itself is no part of the figures.
+    let mut measure = measurement(Profile::Dev, "load")?;
+    let stack = stack::attached("load", &Options::default())?;
+    measure.envs(settings(&stack)?);
+    measure.arg("--oha").arg(oha);
+    measure.arg("--python").arg(venv.bin("python"));
+    measure.arg("--assets").arg(assets);
+    measure.arg("--bench").arg(bench);
+    measure.arg("--work").arg(paths::local().join("load-bench"));
+    let rates: Vec<_> = rates.iter().map(u32::to_string).collect();
+    measure.args(["--rates", &rates.join(","), "--seconds", &seconds.to_string()]);
+    println!(
+        "{}",
+        process::run(&mut measure, "measuring under load", "bench-load")?
+    );
+    Ok(())
+}
+
+/// On a stack of its own, with test faults: its tasks take as long as they are told to.
+fn scaling() -> Result<()> {
+    let folder = paths::root().join("bench/scaling");
+    let (csv, picture) = (folder.join("workers.csv"), folder.join("workers.png"));
+    let venv = Venv::ensure("bench-scaling", &folder.join("requirements.txt"))?;
+    let mut measure = measurement(Profile::Dev, "scaling")?;
+    let concurrency = ["TextConcurrency", "LargeConcurrency"].map(|name| (name.to_owned(), "8".to_owned()));
+    let stack = stack::attached(
+        "scaling",
+        &Options {
+            faults: true,
+            parameters: concurrency.into(),
+            ..Options::default()
+        },
+    )?;
+    measure.envs(settings(&stack)?);
+    measure.arg("--csv").arg(&csv);
+    println!(
+        "{}",
+        process::run(&mut measure, "measuring (about 4 minutes)", "bench-scaling")?
+    );
+    let mut plot = process::command(venv.bin("python"));
+    plot.arg(folder.join("plot.py")).arg(&csv).arg(&picture);
+    plot.env("MPLCONFIGDIR", paths::local().join("matplotlib"));
+    process::run(&mut plot, "drawing", "bench-plot")?;
+    println!("{} and {}", paths::shown(&csv), paths::shown(&picture));
+    Ok(())
+}
+
+fn settings(stack: &Attached) -> Result<BTreeMap<String, String>> {
+    let env = fs::read_to_string(stack.place.env()).context("the stack has no settings")?;
+    let mut settings = stack::parse_env(&env)?;
+    let log = stack.place.log().display().to_string();
+    settings.insert("AI_MESH_CLOUD_LOG".to_owned(), log);
+    Ok(settings)
+}
+
+#[derive(Clone, Copy)]
+enum Profile {
+    Dev,
+    Release,
+}
+
+/// Builds mesh-bench; a command for one of its measurements.
+fn measurement(profile: Profile, name: &str) -> Result<Command> {
+    let profile: &[_] = match profile {
+        Profile::Dev => &[],
+        Profile::Release => &["--release"],
+    };
+    let mut build = process::command(cargo());
+    build
+        .args(["build", "--locked", "--package", "mesh-bench"])
+        .args(profile);
+    process::run(&mut build, "building the benchmark", "bench-build")?;
+    let mut measure = process::command(cargo());
+    measure
+        .args(["run", "--quiet", "--locked"])
+        .args(profile)
+        .args(["--package", "mesh-bench", "--", name]);
+    Ok(measure)
 }

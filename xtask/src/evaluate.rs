@@ -1,10 +1,9 @@
 //! `cargo xtask models --evaluate`: measures the models through the pipelines and writes `models/QUALITY.md`.
 
-use std::process::Command;
-
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::ValueEnum;
 
+use crate::program::Program;
 use crate::tools::cargo;
 use crate::venv::{FromSource, Venv};
 use crate::{models, paths, process};
@@ -32,15 +31,7 @@ impl Section {
     }
 }
 
-/// A program that has no package in a language's registry.
-struct Program {
-    name: &'static str,
-    /// Asks it for what is needed of it.
-    probe: &'static [&'static str],
-    /// What its answer holds if it is whole.
-    answer: &'static str,
-    packages: &'static str,
-}
+const SPEECH_USE: &str = "speech is measured with it";
 
 const SPEECH: [Program; 2] = [
     Program {
@@ -48,12 +39,14 @@ const SPEECH: [Program; 2] = [
         probe: &["--version"],
         answer: "eSpeak NG",
         packages: "espeak-ng",
+        purpose: SPEECH_USE,
     },
     Program {
         name: "sox",
         probe: &["--help"],
         answer: " mp3 ",
         packages: "sox libsox-fmt-mp3",
+        purpose: SPEECH_USE,
     },
 ];
 
@@ -94,40 +87,9 @@ pub(crate) fn run(only: Option<Section>) -> Result<()> {
     Ok(())
 }
 
-impl Program {
-    fn check(&self) -> Result<()> {
-        let output = Command::new(self.name).args(self.probe).output();
-        let text = output.map(|output| [output.stdout, output.stderr].concat());
-        if text.is_ok_and(|text| String::from_utf8_lossy(&text).contains(self.answer)) {
-            return Ok(());
-        }
-        bail!(
-            "{} is not there or not whole, and speech is measured with it: apt-get install {}",
-            self.name,
-            self.packages
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_program_that_is_missing_or_lacks_a_format_is_named_with_its_packages() {
-        let program = |name, answer| Program {
-            name,
-            probe: &["hello mp3"],
-            answer,
-            packages: "sox libsox-fmt-mp3",
-        };
-        program("echo", "mp3").check().unwrap();
-        for damaged in [program("echo", "flac"), program("no-such-program", "mp3")] {
-            let error = damaged.check().unwrap_err().to_string();
-            assert!(error.contains("apt-get install sox libsox-fmt-mp3"), "{error}");
-            assert!(error.contains(damaged.name), "{error}");
-        }
-    }
 
     #[test]
     fn the_report_knows_every_section() {

@@ -21,6 +21,7 @@ mod models;
 mod openapi;
 mod paths;
 mod process;
+mod program;
 mod progress;
 mod soak;
 mod stack;
@@ -120,8 +121,11 @@ enum Command {
     },
     /// Runs tasks of both types under random faults, and checks what is promised of them
     Soak(soak::Args),
-    /// Measures cold starts and throughput, beside Python's onnxruntime
-    Bench,
+    /// Measures cold starts and throughput, beside Python's onnxruntime; or what the subcommand says
+    Bench {
+        #[command(subcommand)]
+        what: Option<bench::What>,
+    },
     /// Writes docs/openapi.json anew, as the API tells it of itself
     Openapi,
     /// Makes a Python and a TypeScript client of docs/openapi.json, and has each make a call
@@ -198,7 +202,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Test { unit, llm, nextest } => test::run(unit, llm, &nextest),
         Command::Soak(args) => soak::run(&args),
-        Command::Bench => bench::run(),
+        Command::Bench { what } => bench::run(what.as_ref()),
         Command::Openapi => openapi::run(),
         Command::Clients => clients::run(),
         Command::Check => check::run(),

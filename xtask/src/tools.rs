@@ -24,6 +24,10 @@ pub(crate) const NEXTEST: Tool = Tool {
     name: "cargo-nextest",
     version: "0.9.143",
 };
+pub(crate) const OHA: Tool = Tool {
+    name: "oha",
+    version: "1.16.0",
+};
 
 impl Tool {
     /// The path of its program.
