@@ -98,8 +98,8 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
 fn with_language_models(nextest: &[String], report: &mut Report) -> Result<()> {
     // Those of the crate reach it both ways by themselves.
     for (provider, tests) in [
-        (Provider::Openai, "binary(live)"),
-        (Provider::Bedrock, "package(mesh-tests) & binary(live)"),
+        (Provider::Openai, "binary(live) | test(/^live::/)"),
+        (Provider::Bedrock, "package(mesh-tests) & test(/^live::/)"),
     ] {
         let options = Options {
             auth: true,

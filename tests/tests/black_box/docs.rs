@@ -4,7 +4,7 @@ use mesh_tests::Api;
 
 #[test]
 fn the_document_is_the_one_that_is_kept() {
-    let kept = include_str!("../../docs/openapi.json");
+    let kept = include_str!("../../../docs/openapi.json");
     let kept: serde_json::Value = serde_json::from_str(kept).unwrap();
     let reply = Api::new().send("GET", "/openapi.json", &[], None);
     assert_eq!(
