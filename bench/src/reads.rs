@@ -66,6 +66,8 @@ fn measure(api: &Api, id: &str) -> Result<Vec<(&'static str, Cost)>> {
         ("POST /v1/tasks", submitted),
         ("POST /v1/tasks/batch (100)", batch),
         ("GET /v1/tasks/{id}", api.get(&format!("/v1/tasks/{id}"))),
+        ("GET /status/{id}", api.get(&format!("/status/{id}"))),
+        ("GET /v1/stats", api.get("/v1/stats")),
         ("GET /v1/tasks?limit=10", api.get("/v1/tasks?limit=10")),
         ("GET /v1/tasks?limit=50", page),
         ("GET /v1/tasks?limit=50&cursor=...", api.get(&next)),

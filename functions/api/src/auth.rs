@@ -54,6 +54,20 @@ pub(crate) async fn require_token(
     Ok(next.run(request).await)
 }
 
+/// Lets a request without a token in as the tenant of `CompatTenant`. One with a token must have the right one.
+pub(crate) async fn lend_tenant(
+    State(api): State<Arc<Api>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let tenant = match &api.compat_tenant {
+        Some(lent) if presented(request.headers()).is_none() => lent.clone(),
+        _ => tenant_of(&api, request.headers())?,
+    };
+    request.extensions_mut().insert(tenant);
+    Ok(next.run(request).await)
+}
+
 /// The tenant whose token a request brings.
 pub(crate) fn tenant_of(api: &Api, headers: &HeaderMap) -> Result<Tenant, Problem> {
     let token = presented(headers).ok_or_else(Problem::token_missing)?;
@@ -62,11 +76,6 @@ pub(crate) fn tenant_of(api: &Api, headers: &HeaderMap) -> Result<Tenant, Proble
     } else {
         Err(Problem::token_wrong())
     }
-}
-
-/// Whether a request has a token, right or wrong.
-pub(crate) fn brings_token(headers: &HeaderMap) -> bool {
-    presented(headers).is_some()
 }
 
 /// The token of `X-Service-Token`, else of `Authorization: Bearer`.

@@ -4,21 +4,25 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::body::HttpBody;
+use axum::extract::multipart::{MultipartError, MultipartRejection};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Multipart, Path, Query, Request, State};
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::extract::{
+    DefaultBodyLimit, FromRequest, FromRequestParts, Multipart, Path, Query, Request, State,
+};
+use axum::middleware;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use http::request::Parts;
 use mesh_task::{Status, TaskId, TaskType, Tenant, UploadId};
 use serde_json::{Value, json};
 
 use crate::app::Api;
 use crate::problem::Problem;
-use crate::request::JsonBody;
+use crate::request::{JsonBody, MAX_EVENT_BYTES};
 use crate::tasks::{Submitter, TaskView, list_page, take, upload_type};
 use crate::{auth, stats, workers};
 
@@ -43,11 +47,12 @@ pub(crate) fn router(api: &Arc<Api>) -> Router<Arc<Api>> {
         .route("/workers", get(list_workers))
         .route("/result/{id}", get(show))
         .route("/task", post(submit_task))
-        .route("/task/{id}", get(show))
+        .route("/task/{id}", get(show_task))
         .route("/jobs", post(submit_job).get(list_jobs))
         .route("/jobs/{id}", get(show_job))
         .route("/admin/stats", get(job_stats))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(api), lend_tenant));
+        .layer(DefaultBodyLimit::max(MAX_EVENT_BYTES))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::lend_tenant));
     let closed = Router::new()
         .route("/api/v1/tasks", post(submit_platform))
         .route("/api/v1/tasks/{id}", get(show_platform))
@@ -58,50 +63,34 @@ pub(crate) fn router(api: &Arc<Api>) -> Router<Arc<Api>> {
     open.merge(closed)
 }
 
-/// Lets a request without a token in as the tenant of `CompatTenant`. One with a token must have the right one.
-async fn lend_tenant(
-    State(api): State<Arc<Api>>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let tenant = match &api.compat_tenant {
-        Some(lent) if !auth::brings_token(request.headers()) => lent.clone(),
-        _ => auth::tenant_of(&api, request.headers())?,
-    };
-    request.extensions_mut().insert(tenant);
-    Ok(next.run(request).await)
-}
-
-// --- AI Mesh in Python, and the mini task queue ------------------------------------------------------------------------
+// --- AI Mesh in Python -------------------------------------------------------------------------------------------------
 
 async fn submit(State(api): State<Arc<Api>>, by: Submitter, JsonBody(body): JsonBody) -> Accepted {
     let task = take(&api, by, simple(&body)?).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "task_id": task.id }))))
+    accepted(json!({ "task_id": task.id }))
 }
 
-async fn submit_task(State(api): State<Arc<Api>>, by: Submitter, JsonBody(body): JsonBody) -> Accepted {
-    let task = take(&api, by, simple(&body)?).await?;
-    let status = simple_status(task.status);
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(json!({ "task_id": task.id, "status": status })),
-    ))
-}
-
-/// A form: `file` holds a picture or a text, or `data` a text; `type` may say which.
-async fn enqueue(State(api): State<Arc<Api>>, by: Submitter, form: Multipart) -> Accepted {
+/// A form: `file` holds a picture or a text; `task_type` may say which.
+async fn enqueue(
+    State(api): State<Arc<Api>>,
+    by: Submitter,
+    form: Result<Multipart, MultipartRejection>,
+) -> Accepted {
+    let form = form.map_err(|error| Problem::invalid_compat(error.body_text()))?;
     let body = read_form(form).await?;
     let task = take(&api, by, body).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "task_id": task.id }))))
+    accepted(json!({ "task_id": task.id }))
 }
 
 async fn read_form(mut form: Multipart) -> Result<Value, Problem> {
-    let refused =
-        |error: axum::extract::multipart::MultipartError| Problem::invalid_compat(error.body_text());
+    let refused = |error: MultipartError| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(MAX_EVENT_BYTES + 1),
+        _ => Problem::invalid_compat(error.body_text()),
+    };
     let (mut kind, mut content) = (None, None);
     while let Some(field) = form.next_field().await.map_err(refused)? {
         match field.name().unwrap_or_default() {
-            "type" => kind = Some(field.text().await.map_err(refused)?),
+            "task_type" | "type" => kind = Some(field.text().await.map_err(refused)?),
             "file" | "data" | "image" | "text" => content = Some(field.bytes().await.map_err(refused)?),
             _ => {}
         }
@@ -133,39 +122,32 @@ fn simple(body: &Value) -> Result<Value, Problem> {
     }
 }
 
-async fn status(state: State<Arc<Api>>, tenant: Extension<Tenant>, id: Path<String>) -> Answer {
-    let Json(mut shown) = show(state, tenant, id).await?;
+async fn status(task: Shown) -> Answer {
+    let Json(mut shown) = show(task).await?;
     if let Value::Object(fields) = &mut shown {
         fields.remove("task_id");
     }
     Ok(Json(shown))
 }
 
-async fn show(
-    State(api): State<Arc<Api>>,
-    Extension(tenant): Extension<Tenant>,
-    Path(id): Path<String>,
-) -> Answer {
-    let task = find(&api, &tenant, &id).await?;
-    let mut shown = json!({ "task_id": task["id"], "status": simple_status(task.status) });
-    if task.status == Status::Completed {
-        shown["result"] = simple_result(&task);
-    } else if let Some(message) = task.failure() {
-        shown["error"] = json!(message);
-    }
+async fn show(task: Shown) -> Answer {
+    let status = match task.status {
+        Status::Completed => "done",
+        status => platform_status(status),
+    };
+    let mut shown = json!({ "task_id": task["id"], "status": status });
+    task.end(&mut shown);
     Ok(Json(shown))
 }
 
+/// Theirs beat each few seconds; here none is there to be offline.
 async fn list_workers(state: State<Arc<Api>>, tenant: Extension<Tenant>) -> Answer {
     let Json(workers) = workers::list(state, tenant).await?;
-    let workers = serde_json::to_value(workers).map_err(|error| Problem::unwritable(&error))?;
-    let of = workers["workers"].as_array().into_iter().flatten().map(|worker| {
-        let status = if worker["running"] == json!(0) { "idle" } else { "busy" };
-        json!({
-            "id": worker["name"], "status": status, "last_seen": worker["last_seen"], "processed": worker["processed"],
-        })
+    let told = workers.workers.into_iter().map(|worker| {
+        let seen = worker.last_seen.map_or(0.0, |at| at.as_duration().as_secs_f64());
+        json!({ "id": worker.name, "status": "healthy", "last_seen": seen, "tasks_in_progress": worker.running })
     });
-    Ok(Json(json!({ "workers": of.collect::<Vec<_>>() })))
+    Ok(Json(told.collect()))
 }
 
 fn simple_result(task: &Shown) -> Value {
@@ -186,11 +168,32 @@ fn simple_result(task: &Shown) -> Value {
     }
 }
 
-const fn simple_status(status: Status) -> &'static str {
-    match status {
-        Status::Completed => "done",
+// --- The mini task queue -----------------------------------------------------------------------------------------------
+
+/// What that system ran for a request without a body.
+const SAMPLE: &str = "Sample background task";
+
+async fn submit_task(State(api): State<Arc<Api>>, by: Submitter, request: Request) -> Accepted {
+    let body = if request.body().is_end_stream() {
+        json!({ "type": "text", "data": SAMPLE })
+    } else {
+        let JsonBody(body) = JsonBody::from_request(request, &()).await?;
+        body
+    };
+    let task = take(&api, by, simple(&body)?).await?;
+    accepted(json!({ "task_id": task.id, "status": "submitted" }))
+}
+
+async fn show_task(task: Shown) -> Answer {
+    let status = match task.status {
+        Status::Processing => "running",
         status => platform_status(status),
-    }
+    };
+    let mut shown = json!({
+        "id": task["id"], "task_id": task["id"], "status": status, "data": task["input"]["text"],
+    });
+    task.end(&mut shown);
+    Ok(Json(shown))
 }
 
 // --- AI TaskFlow -------------------------------------------------------------------------------------------------------
@@ -206,18 +209,12 @@ async fn submit_platform(State(api): State<Arc<Api>>, by: Submitter, JsonBody(bo
     let mut input = body["input"].clone();
     rename(&mut input, "categories", "labels");
     let task = take(&api, by, json!({ "type": task_type, "input": input })).await?;
-    let accepted = json!({
+    accepted(json!({
         "id": task.id, "task_type": task_type, "status": platform_status(task.status), "input": body["input"],
-    });
-    Ok((StatusCode::ACCEPTED, Json(accepted)))
+    }))
 }
 
-async fn show_platform(
-    State(api): State<Arc<Api>>,
-    Extension(tenant): Extension<Tenant>,
-    Path(id): Path<String>,
-) -> Answer {
-    let task = find(&api, &tenant, &id).await?;
+async fn show_platform(task: Shown) -> Answer {
     let mut input = task["input"].clone();
     rename(&mut input, "labels", "categories");
     let result = match task.failure() {
@@ -275,10 +272,9 @@ async fn submit_job(
     // Whatever tenant the path names, the upload is looked for among the caller's own.
     let task_type = upload_type(&api, &tenant, id).await?;
     let task = take(&api, by, json!({ "type": task_type, "input": { "upload": id } })).await?;
-    let accepted = json!({
+    accepted(json!({
         "id": task.id, "status": platform_status(task.status), "input_file_path": format!("uploads/{id}"),
-    });
-    Ok((StatusCode::ACCEPTED, Json(accepted)))
+    }))
 }
 
 async fn list_jobs(
@@ -304,14 +300,10 @@ async fn list_jobs(
     ))
 }
 
-async fn show_job(
-    State(api): State<Arc<Api>>,
-    Extension(tenant): Extension<Tenant>,
-    Path(id): Path<String>,
-) -> Answer {
-    let task = find(&api, &tenant, &id).await?;
+async fn show_job(task: Shown) -> Answer {
+    // Below the tenant's own folder.
     let key = task["input"]["object"]["key"].as_str();
-    let path = key.and_then(|key| key.strip_prefix(&format!("{tenant}/")));
+    let path = key.and_then(|key| key.split_once('/')).map(|(_, path)| path);
     let mut job = json!({
         "id": task["id"], "status": platform_status(task.status), "input_file_path": path,
         "result": null, "error_message": task.failure(),
@@ -339,6 +331,10 @@ async fn job_stats(state: State<Arc<Api>>, tenant: Extension<Tenant>) -> Answer 
 
 // --- All of them -------------------------------------------------------------------------------------------------------
 
+fn accepted(body: Value) -> Accepted {
+    Ok((StatusCode::ACCEPTED, Json(body)))
+}
+
 /// A task as the present API shows it.
 struct Shown {
     task_type: TaskType,
@@ -355,6 +351,15 @@ impl std::ops::Index<&str> for Shown {
 }
 
 impl Shown {
+    /// Adds what came of it: a result, or an error.
+    fn end(&self, shown: &mut Value) {
+        if self.status == Status::Completed {
+            shown["result"] = simple_result(self);
+        } else if let Some(message) = self.failure() {
+            shown["error"] = json!(message);
+        }
+    }
+
     /// Why it will have no result, if so.
     fn failure(&self) -> Option<&str> {
         match self.status {
@@ -365,17 +370,25 @@ impl Shown {
     }
 }
 
-async fn find(api: &Api, tenant: &Tenant, id: &str) -> Result<Shown, Problem> {
-    let id: TaskId = id.parse().map_err(|_| Problem::task_not_found())?;
-    let task = api.table.get(tenant, id).await;
-    let task = task.map_err(|error| Problem::unavailable(&error))?;
-    let task = task.ok_or_else(Problem::task_not_found)?;
-    let (task_type, status) = (task.task_type, task.status);
-    let view = TaskView::of(task, api).await?;
-    let view = serde_json::to_value(view).map_err(|error| Problem::unwritable(&error))?;
-    Ok(Shown {
-        task_type,
-        status,
-        view,
-    })
+/// The task that the path names.
+impl FromRequestParts<Arc<Api>> for Shown {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let id = Path::<String>::from_request_parts(parts, api).await.ok();
+        let id: Option<TaskId> = id.and_then(|Path(id)| id.parse().ok());
+        let tenant = parts.extensions.get::<Tenant>();
+        let (id, tenant) = id.zip(tenant).ok_or_else(Problem::task_not_found)?;
+        let task = api.table.get(tenant, id).await;
+        let task = task.map_err(|error| Problem::unavailable(&error))?;
+        let task = task.ok_or_else(Problem::task_not_found)?;
+        let (task_type, status) = (task.task_type, task.status);
+        let view = serde_json::to_value(TaskView::of(task, api).await?);
+        let view = view.map_err(|error| Problem::unwritable(&error))?;
+        Ok(Self {
+            task_type,
+            status,
+            view,
+        })
+    }
 }

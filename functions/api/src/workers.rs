@@ -46,14 +46,14 @@ struct Function {
 pub(crate) struct WorkersView {
     /// Over how many minutes it is told what they did.
     minutes: i64,
-    workers: Vec<WorkerView>,
+    pub(crate) workers: Vec<WorkerView>,
 }
 
 /// A worker function.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Worker)]
-struct WorkerView {
-    name: String,
+pub(crate) struct WorkerView {
+    pub(crate) name: String,
     /// What Lambda calls it.
     function: String,
     /// How many of it may run at once.
@@ -62,9 +62,9 @@ struct WorkerView {
     #[schema(value_type = BTreeMap<String, u32>)]
     limits: BTreeMap<&'static str, u32>,
     /// How many of your tasks are being run.
-    running: u64,
+    pub(crate) running: u64,
     /// The minute of its last batch.
-    last_seen: Option<Timestamp>,
+    pub(crate) last_seen: Option<Timestamp>,
     /// Tasks that it completed or failed.
     processed: u64,
     failed: u64,

@@ -32,7 +32,7 @@ fn polled(api: &Api, path: &str, ends: &[&str]) -> Value {
         if ends.contains(&&*status) {
             return body;
         }
-        assert!(["pending", "processing"].contains(&&*status), "{body}");
+        assert!(["pending", "processing", "running"].contains(&&*status), "{body}");
         assert!(begun.elapsed() < PATIENCE, "{body}");
         std::thread::yield_now();
     }
@@ -85,16 +85,28 @@ fn submit_and_result_of_an_image() {
 fn a_form_is_taken_by_what_its_file_is() {
     let api = Api::new();
     let photograph = pictures::encode(&pictures::astronaut(), image::ImageFormat::Jpeg);
-    let form = |content: &[u8]| {
-        let head = "--limit\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
-        [head.as_bytes(), content, b"\r\n--limit--\r\n"].concat()
+    let part = |name: &str, content: &[u8]| {
+        let head = format!("--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+        [head.as_bytes(), content, b"\r\n"].concat()
     };
+    let form = |content: &[u8]| [&part("file", content), &b"--limit--\r\n"[..]].concat();
     let headers = [("content-type", "multipart/form-data; boundary=limit")];
     for (content, member) in [(&photograph[..], "faces"), (b"A fine day.", "label")] {
         let reply = api.send("POST", "/enqueue", &headers, Some(&form(content)));
         let done = polled(&api, &format!("/status/{}", id(&reply, "task_id")), &["done"]);
         assert!(done["result"].get(member).is_some(), "{done}");
     }
+    // What the form calls a picture is taken for one.
+    let named = [part("task_type", b"image"), form(b"A fine day.")].concat();
+    let reply = api.send("POST", "/enqueue", &headers, Some(&named));
+    reply.problem(422, "invalid-input");
+    // It is the text that is too long, not the form.
+    let long = form(&b"fine ".repeat(500_000));
+    let reply = api.send("POST", "/enqueue", &headers, Some(&long));
+    reply.problem(422, "invalid-input");
+    let none = [("content-type", "multipart/form-data")];
+    api.send("POST", "/enqueue", &none, Some(b"x"))
+        .problem(422, "invalid-task");
     let empty = api.send("POST", "/enqueue", &headers, Some(b"--limit--\r\n"));
     empty.problem(422, "invalid-task");
 }
@@ -135,14 +147,22 @@ fn task_and_its_status() {
         "/task",
         &json!({ "type": "text", "data": "I hate waiting." }),
     );
-    assert_eq!(reply.text("status"), "pending");
+    assert_eq!(reply.text("status"), "submitted");
     let task = id(&reply, "task_id");
-    let done = polled(&api, &format!("/task/{task}"), &["done"]);
+    let done = polled(&api, &format!("/task/{task}"), &["completed"]);
     assert_eq!(
-        (&done["task_id"], &done["result"]["label"]),
-        (&json!(task), &json!("NEGATIVE")),
+        (&done["id"], &done["data"], &done["result"]["label"]),
+        (&json!(task), &json!("I hate waiting."), &json!("NEGATIVE")),
         "{done}"
     );
+}
+
+#[test]
+fn task_without_a_body_runs_that_system_s_sample() {
+    let api = Api::new();
+    let reply = api.send("POST", "/task", &[], None);
+    let done = polled(&api, &format!("/task/{}", id(&reply, "task_id")), &["completed"]);
+    assert_eq!(done["data"], json!("Sample background task"), "{done}");
 }
 
 #[test]

@@ -41,5 +41,10 @@ fn every_worker_has_its_limits_and_says_what_it_did() {
         .collect();
     assert_eq!(names.len(), 4, "{names:?}");
     let earlier = api.get("/workers").body;
-    assert_eq!(earlier["workers"].as_array().map(Vec::len), Some(4), "{earlier}");
+    let earlier = earlier.as_array().expect("a list, as theirs was");
+    assert_eq!(earlier.len(), 4, "{earlier:?}");
+    assert!(
+        earlier.iter().all(|worker| worker["status"] == "healthy"),
+        "{earlier:?}"
+    );
 }

@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::tasks::MAX_BATCH;
 
-/// Any of them may befall whatever is behind the token.
+/// The one thing that anyone may ask.
+const OPEN: &str = "/health";
+/// Any of them may befall all others.
 const ALWAYS: [u16; 4] = [401, 429, 431, 503];
 /// And these what has a body.
 const WITH_BODY: [u16; 4] = [400, 413, 415, 422];
@@ -60,11 +62,12 @@ pub(super) fn complete(document: &mut Value) {
 }
 
 fn complete_operation(path: &str, operation: &mut Value) {
-    let takes_body = operation.get("requestBody").is_some();
-    if takes_body {
-        operation["requestBody"]["required"] = json!(true);
+    let body = operation.get_mut("requestBody").and_then(Value::as_object_mut);
+    let takes_body = body.is_some();
+    if let Some(body) = body {
+        body.entry("required").or_insert(json!(true));
     }
-    operation["security"] = if path.starts_with("/v1/") {
+    operation["security"] = if ["/v1/", "/api/v1/"].iter().any(|closed| path.starts_with(closed)) {
         json!([{ "token": [] }, { "bearer": [] }])
     } else {
         json!([{}, { "token": [] }, { "bearer": [] }])
@@ -75,7 +78,7 @@ fn complete_operation(path: &str, operation: &mut Value) {
     let Some(responses) = operation["responses"].as_object_mut() else {
         return;
     };
-    let always = ALWAYS.iter().filter(|_| path.starts_with("/v1/"));
+    let always = ALWAYS.iter().filter(|_| path != OPEN);
     let with_body = WITH_BODY.iter().filter(|_| takes_body);
     for status in always.chain(with_body) {
         responses.entry(status.to_string()).or_insert(Value::Null);
@@ -87,7 +90,7 @@ fn complete_operation(path: &str, operation: &mut Value) {
             response["headers"] = headers(&["x-request-id", "x-correlation-id"]);
         }
     }
-    if path == "/health" {
+    if path == OPEN {
         let failing = &mut operation["responses"]["503"]["content"];
         failing["application/problem+json"] = problem_content();
     }

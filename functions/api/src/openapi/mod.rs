@@ -3,6 +3,7 @@
 //! Types and handlers say it of themselves; here it is put together, and what holds for all of them is said once. The
 //! document is made when it is first asked for: a cold start does not pay for it.
 
+mod compat;
 mod complete;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,7 @@ pub(crate) async fn show() -> Response {
 /// The whole document.
 fn document() -> Value {
     let mut document = serde_json::json!(Told::openapi());
+    compat::add(&mut document);
     complete::complete(&mut document);
     document
 }
