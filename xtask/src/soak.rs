@@ -76,11 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         parameters: parameters.into(),
         function_environment,
     };
-    process::run(
-        process::command(cargo()).args(["build", "--package", "mesh-tests", "--bin", "soak", "--locked"]),
-        "building the soak",
-        "soak-build",
-    )?;
+    build()?;
     let mut stack = stack::attached(&format!("soak-{}", args.seed), &options)?;
     let mut command = load(args, &stack)?;
     let mut load = Running::spawn(&mut command, Kind::Tool)?;
@@ -108,20 +104,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Builds it as the tests are built, which take it along: of what has other features cargo would compile everything anew.
+fn build() -> Result<()> {
+    let mut command = process::command(cargo());
+    command.args(["test", "--workspace", "--test", "black_box", "--no-run", "--locked"]);
+    process::run(&mut command, "building the soak", "soak-build")
+}
+
 fn load(args: &Args, stack: &Attached) -> Result<Command> {
     let settings = stack::parse_env(&fs::read_to_string(stack.place.env())?)?;
-    let mut command = process::command(cargo());
+    let mut command = process::command(paths::target().join("debug/soak"));
     command
-        .args([
-            "run",
-            "--quiet",
-            "--package",
-            "mesh-tests",
-            "--bin",
-            "soak",
-            "--locked",
-            "--",
-        ])
         .args([
             "--tasks",
             &args.tasks.to_string(),

@@ -46,6 +46,14 @@ pub async fn sdk_config() -> Result<SdkConfig, CloudError> {
         .await)
 }
 
+/// A client of DynamoDB, which a test build has told what each call consumed.
+pub(crate) fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::config::Builder::from(config);
+    #[cfg(feature = "faults")]
+    let config = config.interceptor(crate::meter::AskCapacity);
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
 /// The platform's certificates, and those of `AWS_CA_BUNDLE` beside them: an emulator with a CA of its own names it there.
 fn trust_store() -> Result<TrustStore, CloudError> {
     const END: &str = "-----END CERTIFICATE-----";

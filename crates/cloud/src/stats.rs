@@ -38,7 +38,7 @@ impl StatsTable {
     #[must_use]
     pub fn new(config: &SdkConfig, name: String) -> Self {
         Self {
-            client: Client::new(config),
+            client: crate::client::dynamodb(config),
             name,
         }
     }

@@ -62,11 +62,8 @@ impl TaskTable {
     /// The table of that name.
     #[must_use]
     pub fn new(config: &SdkConfig, name: String) -> Self {
-        let config = aws_sdk_dynamodb::config::Builder::from(config);
-        #[cfg(feature = "faults")]
-        let config = config.interceptor(crate::meter::AskCapacity);
         Self {
-            client: Client::from_conf(config.build()),
+            client: crate::client::dynamodb(config),
             name,
         }
     }
