@@ -107,7 +107,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Builds it as the tests are built, which take it along: of what has other features cargo would compile everything anew.
 fn build() -> Result<()> {
     let mut command = process::command(cargo());
-    command.args(["test", "--workspace", "--test", "black_box", "--no-run", "--locked"]);
+    command.args([
+        "test",
+        "--workspace",
+        "--test",
+        "black_box",
+        "--no-run",
+        "--locked",
+    ]);
     process::run(&mut command, "building the soak", "soak-build")
 }
 

@@ -21,6 +21,7 @@ mod recount;
 mod sequence;
 #[cfg(test)]
 mod testing;
+mod view;
 
 pub use book::{Book, Logged};
 pub use change::{Change, Record, Snapshot};
@@ -29,3 +30,4 @@ pub use histogram::Histogram;
 pub use minutes::{Flow, Minutes};
 pub use recount::{RECENT, Recount};
 pub use sequence::{InvalidSequence, Sequence};
+pub use view::ChangeView;

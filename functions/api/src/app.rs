@@ -6,10 +6,11 @@ use std::time::Duration;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use http::HeaderValue;
+use mesh_access::TokenHash;
 use mesh_cloud::{Payloads, Queues, StatsTable, TaskTable};
 use mesh_task::{Patience, RetryPolicies, Tenant};
 
-use crate::auth::{self, TokenHash};
+use crate::auth;
 use crate::models::ModelSettings;
 use crate::problem::{self, Problem};
 use crate::workers::Workers;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
-use jiff::Timestamp;
-use mesh_stats::Change;
-use mesh_task::{Status, TaskId, TaskType, Tenant};
+use mesh_stats::ChangeView;
+use mesh_task::Tenant;
 use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -32,24 +31,6 @@ pub(crate) struct Params {
 pub(crate) struct Changes {
     changes: Vec<ChangeView>,
     next: String,
-}
-
-/// A change as the task's owner sees it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Change)]
-struct ChangeView {
-    cursor: String,
-    id: TaskId,
-    #[serde(rename = "type")]
-    task_type: TaskType,
-    /// A task's status, or `removed`.
-    status: &'static str,
-    /// None if the task is new.
-    #[schema(required)]
-    previous_status: Option<Status>,
-    generation: u32,
-    attempt: u32,
-    updated_at: Timestamp,
 }
 
 /// Answers with the changes after the cursor, oldest first; with `?wait=SECONDS` not before there is one or the time is up.
@@ -89,21 +70,6 @@ pub(crate) async fn list(
             changes: changes.into_iter().map(ChangeView::from).collect(),
             next: next.to_string(),
         }));
-    }
-}
-
-impl From<(u64, Change)> for ChangeView {
-    fn from((number, change): (u64, Change)) -> Self {
-        Self {
-            cursor: number.to_string(),
-            id: change.id,
-            task_type: change.task_type,
-            status: change.status.map_or("removed", Status::as_str),
-            previous_status: change.from,
-            generation: change.generation,
-            attempt: change.attempt,
-            updated_at: change.updated_at,
-        }
     }
 }
 

@@ -24,11 +24,11 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use lambda_http::Error;
+use mesh_access::TokenHash;
 use mesh_cloud::{Metrics, Payloads, Queues, StatsTable, TaskTable, setting};
 use mesh_task::Tenant;
 
 use crate::app::Api;
-use crate::auth::TokenHash;
 use crate::models::ModelSettings;
 use crate::workers::Workers;
 

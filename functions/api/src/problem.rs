@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use mesh_access::Denied;
 use mesh_cloud::CloudError;
 use mesh_task::{InvalidInput, InvalidSubmission, Status, SubmissionRefusal, UploadId};
 use serde::Serialize;
@@ -46,23 +47,16 @@ impl Problem {
         }
     }
 
-    pub(crate) fn token_missing() -> Self {
-        let detail = "send the token in the X-Service-Token header, or as Authorization: Bearer <token>";
+    pub(crate) fn unauthorized(denied: Denied) -> Self {
+        let title = match denied {
+            Denied::NoToken => "A token is required",
+            Denied::WrongToken => "The token is not accepted",
+        };
         Self::new(
             StatusCode::UNAUTHORIZED,
             "unauthorized",
-            "A token is required",
-            detail,
-        )
-    }
-
-    pub(crate) fn token_wrong() -> Self {
-        let detail = "the token is not known here: check that it belongs to this address";
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "The token is not accepted",
-            detail,
+            title,
+            denied.to_string(),
         )
     }
 

@@ -8,6 +8,7 @@ use axum::extract::{FromRequestParts, State};
 use http::StatusCode;
 use http::request::Parts;
 use jiff::Timestamp;
+use mesh_access::Denied;
 use mesh_cloud::{KeyRecord, Pinned, ReadError};
 use mesh_language::Schema;
 use mesh_task::{
@@ -56,7 +57,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Submitter {
             .extensions
             .get()
             .cloned()
-            .ok_or_else(Problem::token_missing)?;
+            .ok_or_else(|| Problem::unauthorized(Denied::NoToken))?;
         let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, state).await?;
         let CorrelationId(correlation_id) = CorrelationId::from_request_parts(parts, state).await?;
         Ok(Self {

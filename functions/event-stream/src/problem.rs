@@ -1,0 +1,99 @@
+//! Why there is no stream (RFC 9457), in the words of the API.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use mesh_access::Denied;
+use mesh_cloud::CloudError;
+use serde_json::json;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Problem {
+    Unauthorized(Denied),
+    NoSuchTask,
+    NoSuchAddress,
+    MethodNotAllowed,
+    BadCursor,
+    BadQuery,
+    Gone,
+    Unavailable,
+}
+
+impl Problem {
+    /// Its status, the end of its type, and its detail.
+    fn told(self) -> (StatusCode, &'static str, String) {
+        let (status, kind, detail) = match self {
+            Self::Unauthorized(denied) => {
+                return (StatusCode::UNAUTHORIZED, "unauthorized", denied.to_string());
+            }
+            Self::NoSuchTask => (
+                StatusCode::NOT_FOUND,
+                "task-not-found",
+                "there is no task with this id, or it is not yours",
+            ),
+            Self::NoSuchAddress => (
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "nothing is here: ask for /v1/events, or for /v1/tasks/{id}/events",
+            ),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "streams are read by GET",
+            ),
+            Self::BadCursor => (
+                StatusCode::BAD_REQUEST,
+                "invalid-query",
+                "send the id of an event, or the next of GET /v1/changes, as it is",
+            ),
+            Self::BadQuery => (
+                StatusCode::BAD_REQUEST,
+                "invalid-query",
+                "the one parameter is after; the token goes into a header",
+            ),
+            Self::Gone => (
+                StatusCode::GONE,
+                "changes-gone",
+                "the changes after this event are not kept any more: read your tasks anew, and follow without Last-Event-ID",
+            ),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "a service behind the stream did not answer: try again in a few seconds",
+            ),
+        };
+        (status, kind, detail.to_owned())
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        Self::Unauthorized(denied)
+    }
+}
+
+impl From<CloudError> for Problem {
+    fn from(error: CloudError) -> Self {
+        tracing::error!(%error, "a stream could not begin");
+        Self::Unavailable
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, kind, detail) = self.told();
+        let document = json!({
+            "type": format!("urn:ai-mesh:problem:{kind}"),
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": detail,
+        });
+        let mut response = (status, document.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self == Self::Unavailable {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
