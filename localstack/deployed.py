@@ -82,6 +82,10 @@ def _function_arn(name: str) -> str:
     return client("lambda").get_function_configuration(FunctionName=name)["FunctionArn"]
 
 
+def _function_url(function: str) -> str:
+    return client("lambda").get_function_url_config(FunctionName=function)["FunctionUrl"]
+
+
 def _queue_arn(url: str) -> str:
     attributes = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     return attributes["Attributes"]["QueueArn"]
@@ -110,6 +114,7 @@ def _log_group_arn(name: str) -> str:
 
 _ATTRIBUTES = {
     ("AWS::Serverless::Function", "Arn"): _function_arn,
+    ("AWS::Lambda::Url", "FunctionUrl"): _function_url,
     ("AWS::SQS::Queue", "Arn"): _queue_arn,
     ("AWS::DynamoDB::Table", "Arn"): _table_arn,
     ("AWS::DynamoDB::Table", "StreamArn"): _stream_arn,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import threading
 import time
 
@@ -32,6 +33,7 @@ def apply() -> None:
     read_streams_from_their_beginning(lambda_svc)
     read_streams_aside(lambda_svc)
     make_metrics_of_logs(lambda_svc, cloudwatch)
+    give_functions_an_address_that_resolves(lambda_svc)
 
 
 def shorten_log_wait(lambda_runtime) -> None:
@@ -157,3 +159,25 @@ def read_streams_aside(lambda_svc) -> None:
         return False
 
     lambda_svc._poll_dynamodb_streams = leave_to_the_other_thread
+
+
+def give_functions_an_address_that_resolves(lambda_svc) -> None:
+    """A function's URL names a host of AWS, which nobody here resolves; MiniStack answers under a path of its own, too."""
+    create, find = (getattr(lambda_svc, name, None) for name in ("_create_function_url_config", "_function_url_id"))
+    if create is None or find is None or not hasattr(lambda_svc, "_function_urls"):
+        raise InternalsChanged("lambda_svc keeps function URLs elsewhere")
+    path = "/_aws/lambda-url/"
+
+    def create_here(function, data, qualifier):
+        status, headers, body = create(function, data, qualifier)
+        if status >= 400:
+            return status, headers, body
+        config = lambda_svc._function_urls[lambda_svc._url_config_key(function, qualifier)]
+        config["FunctionUrl"] = f"{os.environ['AWS_ENDPOINT_URL']}{path}{find(config['FunctionUrl'])}/"
+        return lambda_svc.json_response(config, status=status)
+
+    def find_here(address):
+        return address.split(path, 1)[1].split("/", 1)[0] if path in address else find(address)
+
+    lambda_svc._create_function_url_config = create_here
+    lambda_svc._function_url_id = find_here

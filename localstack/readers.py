@@ -64,23 +64,44 @@ def permission(deployed: Deployed, logical_id: str) -> dict[str, Any]:
         {
             "Action": statement["Action"],
             "FunctionName": expected["FunctionName"],
-            "Principal": statement["Principal"].get("Service"),
-            # AWS and its emulators write the key with either capital.
-            "SourceArn": next(
-                (
-                    arn
-                    for test in statement.get("Condition", {}).values()
-                    for key, arn in test.items()
-                    if key.lower() == "aws:sourcearn"
-                ),
-                None,
-            ),
+            "Principal": _principal(statement["Principal"]),
+            **_conditions(statement.get("Condition", {})),
         }
         for statement in json.loads(policy["Policy"])["Statement"]
         if statement["Effect"] == "Allow"
     ]
     # One function may have several permissions: the one that is meant, else the first, for the message.
     return next((one for one in granted if one == expected), granted[0] if granted else {})
+
+
+def _principal(principal: Any) -> str | None:
+    if isinstance(principal, str):
+        return principal
+    return principal.get("Service") or principal.get("AWS")
+
+
+def _conditions(conditions: dict[str, Any]) -> dict[str, Any]:
+    """What a permission's properties become in a policy. AWS and its emulators write the keys with either capital."""
+    words = {
+        "aws:sourcearn": "SourceArn",
+        "lambda:functionurlauthtype": "FunctionUrlAuthType",
+        "lambda:invokedviafunctionurl": "InvokedViaFunctionUrl",
+    }
+    return {
+        words[key.lower()]: {"true": True, "false": False}.get(value, value)
+        for test in conditions.values()
+        for key, value in test.items()
+        if key.lower() in words
+    }
+
+
+def function_url(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    function = deployed.properties(logical_id)["TargetFunctionArn"]
+    try:
+        actual = client("lambda").get_function_url_config(FunctionName=function)
+    except ClientError as error:
+        return absent(error, "ResourceNotFoundException")
+    return {**actual, "TargetFunctionArn": actual["FunctionArn"]}
 
 
 def role(deployed: Deployed, logical_id: str) -> dict[str, Any]:
@@ -205,6 +226,7 @@ READERS = {
     "AWS::IAM::Role": role,
     "AWS::Lambda::EventSourceMapping": mapping,
     "AWS::Lambda::Permission": permission,
+    "AWS::Lambda::Url": function_url,
     "AWS::Logs::LogGroup": log_group,
     "AWS::S3::Bucket": bucket,
     "AWS::S3::BucketPolicy": bucket_policy,

@@ -15,7 +15,7 @@ use crate::process;
 use crate::venv::Venv;
 
 /// The template's functions and the folders that they are built from.
-pub(crate) const FUNCTIONS: [(&str, &str); 7] = [
+pub(crate) const FUNCTIONS: [(&str, &str); 8] = [
     ("api", "ApiFunction"),
     ("text-worker", "TextWorkerFunction"),
     ("image-worker", "ImageWorkerFunction"),
@@ -23,6 +23,7 @@ pub(crate) const FUNCTIONS: [(&str, &str); 7] = [
     ("language-worker", "LanguageWorkerFunction"),
     ("janitor", "JanitorFunction"),
     ("reactor", "ReactorFunction"),
+    ("event-stream", "EventStreamFunction"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

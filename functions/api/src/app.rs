@@ -30,6 +30,8 @@ pub(crate) struct Api {
     pub(crate) compat_tenant: Option<Tenant>,
     /// Whose pages may call the API, if anyone's.
     pub(crate) origin: Option<HeaderValue>,
+    /// Where changes are told as they happen, if anywhere.
+    pub(crate) events: Option<String>,
     /// How long a task is kept.
     pub(crate) retention: Duration,
     /// How often a task is tried that does not say it itself.
@@ -38,6 +40,14 @@ pub(crate) struct Api {
     pub(crate) patience: Patience,
     pub(crate) models: ModelSettings,
     pub(crate) workers: Workers,
+}
+
+impl Api {
+    /// The address of a stream of events, if there are any.
+    pub(crate) fn events_at(&self, path: &str) -> Option<String> {
+        let base = self.events.as_deref()?;
+        Some(format!("{}{path}", base.trim_end_matches('/')))
+    }
 }
 
 /// The whole API. A new route below `/v1` is behind the token by its place.

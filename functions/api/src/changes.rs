@@ -31,6 +31,16 @@ pub(crate) struct Params {
 pub(crate) struct Changes {
     changes: Vec<ChangeView>,
     next: String,
+    /// None where the stack has no event stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    links: Option<ChangeLinks>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ChangeLinks {
+    /// Where the same changes come as server-sent events.
+    events: String,
 }
 
 /// Answers with the changes after the cursor, oldest first; with `?wait=SECONDS` not before there is one or the time is up.
@@ -69,6 +79,7 @@ pub(crate) async fn list(
         return Ok(Json(Changes {
             changes: changes.into_iter().map(ChangeView::from).collect(),
             next: next.to_string(),
+            links: api.events_at("/v1/events").map(|events| ChangeLinks { events }),
         }));
     }
 }

@@ -44,6 +44,7 @@ async fn main() -> Result<(), Error> {
         token: setting::<TokenHash>("TOKEN_SHA256")?,
         compat_tenant: compat_tenant()?,
         origin: Some(setting("WEB_ORIGIN")?).filter(|origin: &HeaderValue| !origin.is_empty()),
+        events: Some(setting("EVENTS_URL")?).filter(|address: &String| !address.is_empty()),
         policies: mesh_cloud::retry_policies()?,
         patience: mesh_cloud::patience()?,
         models: ModelSettings::read()?,

@@ -23,6 +23,7 @@ from localstack import package
 LIBRARY = "lib/libonnxruntime.so"
 CONTENTS = {
     "ApiFunction": ["bootstrap"],
+    "EventStreamFunction": ["bootstrap"],
     "JanitorFunction": ["bootstrap"],
     "LanguageWorkerFunction": ["bootstrap"],
     "ReactorFunction": ["bootstrap"],

@@ -103,7 +103,7 @@ pub(crate) async fn submit_batch(
     let entry = |standing: Option<Standing>| match standing.unwrap_or_else(|| Err(Problem::left_undone())) {
         Ok(task) => Entry {
             status: StatusCode::ACCEPTED.as_u16(),
-            task: Some(Accepted::of(task.id, task.task_type, task.status)),
+            task: Some(Accepted::of(&api, task.id, task.task_type, task.status)),
             problem: None,
         },
         Err(problem) => Entry {

@@ -35,12 +35,16 @@ pub(crate) struct Accepted {
     links: Links,
 }
 
-/// Paths below the API's address.
+/// Paths below the API's address, and the address of the task's events.
 #[derive(Serialize, ToSchema)]
 struct Links {
     #[serde(rename = "self")]
     itself: String,
     wait: String,
+    /// Where it is told what happens to the task, if the stack has an event stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    events: Option<String>,
 }
 
 /// Who submits, and how a repeat is known.
@@ -86,7 +90,7 @@ pub(crate) async fn submit(
     JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
     let task = take(&api, by, body).await?;
-    let accepted = Accepted::of(task.id, task.task_type, task.status);
+    let accepted = Accepted::of(&api, task.id, task.task_type, task.status);
     Ok((StatusCode::ACCEPTED, Json(accepted)))
 }
 
@@ -119,10 +123,11 @@ pub(crate) async fn take(api: &Api, by: Submitter, body: Value) -> Result<Task, 
 }
 
 impl Accepted {
-    pub(super) fn of(id: TaskId, task_type: TaskType, status: Status) -> Self {
+    pub(super) fn of(api: &Api, id: TaskId, task_type: TaskType, status: Status) -> Self {
         let itself = format!("/v1/tasks/{id}");
         let links = Links {
             wait: format!("{itself}?wait=20"),
+            events: api.events_at(&format!("{itself}/events")),
             itself,
         };
         Self {
