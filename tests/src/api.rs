@@ -48,6 +48,15 @@ impl Api {
         }
     }
 
+    /// The same with another address of the stack.
+    #[must_use]
+    pub fn at(&self, url: &str) -> Self {
+        Self {
+            url: url.trim_end_matches('/').to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The token that the stack admits.
     #[must_use]
     pub fn token(&self) -> &str {

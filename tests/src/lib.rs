@@ -14,6 +14,7 @@ pub mod pictures;
 pub mod sounds;
 mod stack;
 pub mod stream;
+mod streaming;
 mod uploads;
 
 use std::thread::sleep;
@@ -24,6 +25,7 @@ pub use cloud::{Cloud, Trouble, message};
 pub use lane::Lane;
 pub use log::logged;
 pub use stack::setting;
+pub use streaming::Streamed;
 pub use uploads::put;
 
 /// How long a test waits for what must come: several times what it takes on two busy cores. Only a failing test waits

@@ -11,11 +11,11 @@ mod request;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Router, middleware};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method};
 use lambda_http::Error;
@@ -68,6 +68,7 @@ fn router(events: Events) -> Router {
         .route("/v1/tasks/{id}/events", get(one))
         .fallback(async || Problem::NoSuchAddress)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(middleware::from_fn(problem::render))
         .layer(cors)
         .with_state(Arc::new(events))
 }

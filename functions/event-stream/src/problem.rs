@@ -1,8 +1,11 @@
 //! Why there is no stream (RFC 9457), in the words of the API.
 
+use axum::extract::Request;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
+use lambda_http::RequestExt;
 use mesh_access::Denied;
 use mesh_cloud::CloudError;
 use serde_json::json;
@@ -80,13 +83,37 @@ impl From<CloudError> for Problem {
 }
 
 impl IntoResponse for Problem {
+    /// Leaves the problem with the response for [`render`], which knows the request.
     fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the problem that a handler left, and the request id on every answer.
+pub(crate) async fn render(request: Request, next: Next) -> Response {
+    let context = request.lambda_context_ref();
+    let id = context.map_or_else(String::new, |context| context.request_id.clone());
+    let mut response = next.run(request).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = problem.document(&id);
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}
+
+impl Problem {
+    fn document(self, request_id: &str) -> Response {
         let (status, kind, detail) = self.told();
         let document = json!({
             "type": format!("urn:ai-mesh:problem:{kind}"),
             "title": status.canonical_reason(),
             "status": status.as_u16(),
             "detail": detail,
+            "request_id": request_id,
         });
         let mut response = (status, document.to_string()).into_response();
         let headers = response.headers_mut();

@@ -10,6 +10,7 @@ mod compat;
 mod dead_letters;
 mod delivery;
 mod docs;
+mod events;
 mod faces;
 mod faults;
 mod health;
