@@ -100,7 +100,7 @@ def test_deploying_twice_changes_nothing_and_prints_where_the_api_is(endpoint, a
     command += ["--parameter", f"TokenSha256={TOKEN_SHA256}"]
     first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert "created" in first.stderr and "7 of 7 functions uploaded" in first.stderr
-    assert "unchanged" in again.stderr and "0 of 7 functions uploaded" in again.stderr
+    assert "created" in first.stderr and "8 of 8 functions uploaded" in first.stderr
+    assert "unchanged" in again.stderr and "0 of 8 functions uploaded" in again.stderr
     assert json.loads(again.stdout) == json.loads(first.stdout)
     assert json.loads(again.stdout)["url"].startswith(f"{endpoint}/_aws/execute-api/")
