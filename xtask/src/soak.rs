@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use crate::interrupt::{self, Kind};
+use crate::paths;
 use crate::process::{self, Running};
 use crate::stack::{self, Attached, Options};
 use crate::tools::cargo;

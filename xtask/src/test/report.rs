@@ -1,7 +1,6 @@
 //! Adds up what the different test runners found, so that the run ends with one line for all of them.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -28,7 +27,7 @@ impl Report {
     /// Runs cargo nextest, whose own output is what a person wants to see.
     pub(super) fn nextest(&mut self, command: &mut Command) -> Result<()> {
         // Where .config/nextest.toml has it written.
-        let junit = target().join("nextest/default/junit.xml");
+        let junit = paths::target().join("nextest/default/junit.xml");
         let _ = fs::remove_file(&junit);
         let status = process::run_shown(command)?;
         if !status.success() {
@@ -154,10 +153,6 @@ impl Report {
         self.counts.failed += counts.failed;
         self.counts.skipped += counts.skipped;
     }
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths::root().join("target"), PathBuf::from)
 }
 
 /// Reads the sums from the first element that begins so. JUnit's `tests` counts the failed and the skipped too.
