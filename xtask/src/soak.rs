@@ -116,7 +116,8 @@ fn build() -> Result<()> {
         "--no-run",
         "--locked",
     ]);
-    process::run(&mut command, "building the soak", "soak-build")
+    process::run(&mut command, "building the soak", "soak-build")?;
+    Ok(())
 }
 
 fn load(args: &Args, stack: &Attached) -> Result<Command> {
