@@ -37,6 +37,7 @@ def function(deployed: Deployed, logical_id: str) -> dict[str, Any]:
         if mapping["UUID"] not in others
     ]
     actual["Events"] = sources + _schedules(actual["FunctionArn"])
+    actual["Tracing"] = actual.get("TracingConfig", {}).get("Mode")
     return actual
 
 

@@ -11,9 +11,9 @@ mod client;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
+mod log;
 #[cfg(feature = "faults")]
 pub mod meter;
-mod log;
 mod metrics;
 mod payloads;
 mod queue;

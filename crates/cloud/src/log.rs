@@ -119,7 +119,11 @@ where
         let mut line = head();
         line.insert("level".to_owned(), json!(event.metadata().level().as_str()));
         line.insert("location".to_owned(), json!(event.metadata().target()));
-        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context
+            .event_scope()
+            .into_iter()
+            .flat_map(|scope| scope.from_root())
+        {
             let extensions = span.extensions();
             let fields = extensions.get::<FormattedFields<JsonFields>>();
             if let Some(Ok(fields)) = fields.map(|fields| serde_json::from_str::<Map<_, _>>(&fields.fields)) {
@@ -245,8 +249,13 @@ mod tests {
             tracing::info!("outside");
         });
         let written = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
-        let lines: Vec<Value> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let [inside, outside] = &lines[..] else { panic!("two lines: {written}") };
+        let lines: Vec<Value> = written
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let [inside, outside] = &lines[..] else {
+            panic!("two lines: {written}")
+        };
         let at: Timestamp = inside["timestamp"].as_str().unwrap().parse().unwrap();
         assert!(at <= Timestamp::now());
         for (key, value) in [

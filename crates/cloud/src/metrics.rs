@@ -154,7 +154,11 @@ impl Measured {
     /// With a value of a metric that is only worth a line, and its price, if there is something to count.
     #[must_use]
     pub fn with_any(self, metric: Metric, count: u64) -> Self {
-        if count == 0 { self } else { self.with(metric, count) }
+        if count == 0 {
+            self
+        } else {
+            self.with(metric, count)
+        }
     }
 
     /// With some values of a metric; of very many, the first hundred stand for all.
@@ -196,7 +200,10 @@ impl Measured {
         let mut directives: Vec<(&[&str], Vec<Value>)> = Vec::new();
         for (metric, _) in &self.values {
             let named = json!({ "Name": metric.name(), "Unit": metric.unit() });
-            match directives.iter_mut().find(|(dimensions, _)| *dimensions == metric.dimensions()) {
+            match directives
+                .iter_mut()
+                .find(|(dimensions, _)| *dimensions == metric.dimensions())
+            {
                 Some((_, metrics)) => metrics.push(named),
                 None => directives.push((metric.dimensions(), vec![named])),
             }
@@ -266,10 +273,17 @@ mod tests {
     fn documented() -> BTreeSet<(String, String, String)> {
         let row = |line: &str| {
             let mut cells = line.strip_prefix("| `")?.split(" | ");
-            let mut cell = || cells.next().map(|cell| cell.trim_matches(['`', ' ', '|']).to_owned());
+            let mut cell = || {
+                cells
+                    .next()
+                    .map(|cell| cell.trim_matches(['`', ' ', '|']).to_owned())
+            };
             Some((cell()?, cell()?, cell()?))
         };
-        include_str!("../../../docs/METRICS.md").lines().filter_map(row).collect()
+        include_str!("../../../docs/METRICS.md")
+            .lines()
+            .filter_map(row)
+            .collect()
     }
 
     #[test]

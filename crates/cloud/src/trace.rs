@@ -26,8 +26,14 @@ impl Trace {
         let known: Vec<_> = fields
             .filter(|(name, value)| FIELDS.contains(name) && is_word(value))
             .collect();
-        let id = known.iter().find(|(name, value)| *name == "Root" && is_id(value))?.1;
-        let header: Vec<_> = known.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let id = known
+            .iter()
+            .find(|(name, value)| *name == "Root" && is_id(value))?
+            .1;
+        let header: Vec<_> = known
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         Some(Self {
             header: header.join(";"),
             id: id.to_owned(),
@@ -52,13 +58,17 @@ pub(crate) fn current() -> Option<Trace> {
 }
 
 fn is_word(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    !value.is_empty()
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// A version, the time in 8 and a random number in 24 hex digits.
 fn is_id(value: &str) -> bool {
     let parts: Vec<_> = value.split('-').collect();
-    let is_hex = |part: &str, digits| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_hex =
+        |part: &str, digits| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     matches!(parts[..], ["1", time, random] if is_hex(time, 8) && is_hex(random, 24))
 }
 
@@ -70,8 +80,14 @@ mod tests {
 
     #[test]
     fn a_header_is_passed_on_without_what_lambda_adds() {
-        let trace = Trace::read(&format!("{ROOT};Parent=53995c3f42cd8ad8;Sampled=0;Lineage=1:2c9b:0")).unwrap();
-        assert_eq!(trace.header(), format!("{ROOT};Parent=53995c3f42cd8ad8;Sampled=0"));
+        let trace = Trace::read(&format!(
+            "{ROOT};Parent=53995c3f42cd8ad8;Sampled=0;Lineage=1:2c9b:0"
+        ))
+        .unwrap();
+        assert_eq!(
+            trace.header(),
+            format!("{ROOT};Parent=53995c3f42cd8ad8;Sampled=0")
+        );
         assert_eq!(trace.id(), "1-5759e988-bd862e3fe1be46a994272793");
         assert_eq!(Trace::read(ROOT).unwrap().header(), ROOT);
     }
