@@ -15,6 +15,7 @@ pub mod sounds;
 mod stack;
 pub mod stream;
 mod uploads;
+mod watch;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 pub use api::{Api, Reply, sentiment};
 pub use cloud::{Cloud, Trouble, message};
 pub use lane::Lane;
-pub use log::logged;
+pub use log::{is_in_log, logged};
 pub use stack::setting;
 pub use uploads::put;
 
