@@ -1,10 +1,11 @@
-//! The stack's metrics and alarms, as CloudWatch tells them.
+//! The stack's logs, metrics and alarms, as CloudWatch tells them.
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricAlarm, Statistic};
 use jiff::{SignedDuration, Timestamp};
 use mesh_cloud::{Metric, NAMESPACE};
+use serde_json::Value;
 
 use crate::Cloud;
 
@@ -12,6 +13,30 @@ use crate::Cloud;
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 impl Cloud {
+    /// The entries of the api's log whose line holds all of these words. The local cloud's own log, which [`crate::logged`]
+    /// reads, has only what queues and streams set off.
+    ///
+    /// # Panics
+    /// When CloudWatch does not answer.
+    pub fn logged_by_api(&self, words: &[&str]) -> Vec<Value> {
+        let client = aws_sdk_cloudwatchlogs::Client::new(self.config());
+        let groups = client.describe_log_groups().log_group_name_prefix("/aws/lambda/");
+        let groups = self.wait(groups.send()).expect("there are log groups").log_groups;
+        let names = groups
+            .into_iter()
+            .flatten()
+            .filter_map(|group| group.log_group_name);
+        let name = names.into_iter().find(|name| name.ends_with("/api"));
+        let filter = client.filter_log_events().set_log_group_name(name);
+        let events = filter.into_paginator().items().send().try_collect();
+        let events = self.wait(events).expect("the log can be read");
+        let lines = events.into_iter().filter_map(|event| event.message);
+        lines
+            .filter(|line| words.iter().all(|word| line.contains(word)))
+            .filter_map(|line| serde_json::from_str(&line).ok())
+            .collect()
+    }
+
     /// How many values of a metric there were of late, and their sum.
     ///
     /// # Panics

@@ -20,9 +20,17 @@ fn submit(api: &Api, text: &str, headers: &[(&str, &str)]) -> Reply {
     reply
 }
 
-/// The line of the log that says this of the task.
-fn line(what: &str, id: &str) -> Value {
-    eventually(what, || logged(&[what, id]).pop())
+/// The line of the worker's log that says how an attempt at the task ended.
+fn ended(id: &str) -> Value {
+    eventually("its end is logged", || logged(&["an attempt ended", id]).pop())
+}
+
+/// The line of the api's log that says that the task is accepted.
+fn accepted(id: &str) -> Value {
+    let cloud = Cloud::new();
+    eventually("it is logged", || {
+        cloud.logged_by_api(&["a task is accepted", id]).pop()
+    })
 }
 
 #[test]
@@ -38,7 +46,7 @@ fn the_log_tells_a_tasks_story_and_never_its_text() {
     let id = reply.text("id");
     api.result(id);
 
-    let (accepted, ended) = (line("a task is accepted", id), line("an attempt ended", id));
+    let (accepted, ended) = (accepted(id), ended(id));
     for entry in [&accepted, &ended] {
         assert_eq!(entry["task_id"], json!(id), "{entry}");
         assert_eq!(entry["correlation_id"], json!(correlation), "{entry}");
@@ -78,6 +86,7 @@ fn the_log_tells_a_tasks_story_and_never_its_text() {
         (&json!(1), &json!("completed")),
         "{ended}"
     );
+    assert_eq!(Cloud::new().logged_by_api(&[&word]), [] as [Value; 0]);
     assert!(
         is_in_log(&correlation) && !is_in_log(&word),
         "the text is in no line"
@@ -91,7 +100,7 @@ fn a_trace_goes_with_the_task_from_the_api_to_the_worker() {
     let again = api.submit_limited(json!({ "max_attempts": 4 }), &[("fault", "transient:3")]);
     for id in [id, again] {
         api.result(&id);
-        let accepted = line("a task is accepted", &id);
+        let accepted = accepted(&id);
         let trace = accepted["xray_trace_id"].as_str().expect("the stack is traced");
         let ends = eventually("its end is logged", || {
             let ends = logged(&["an attempt ended", &id]);
@@ -115,10 +124,7 @@ fn a_clients_own_trace_is_what_its_task_is_known_by() {
     assert_eq!(reply.header("x-correlation-id"), trace);
     let task = api.finished(reply.text("id"));
     assert_eq!(task["correlation_id"], json!(trace));
-    assert_eq!(
-        line("an attempt ended", reply.text("id"))["correlation_id"],
-        json!(trace)
-    );
+    assert_eq!(ended(reply.text("id"))["correlation_id"], json!(trace));
 }
 
 #[test]
