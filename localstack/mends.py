@@ -161,7 +161,7 @@ def read_streams_aside(lambda_svc) -> None:
 
 
 def judge_alarms(cloudwatch, sqs) -> None:
-    """Judges alarms by their own dimensions and periods, whether or not metrics come, and records the queues' metrics."""
+    """Judges alarms by their own dimensions and periods, whenever metrics come, and records the queues' metrics."""
     needed = (
         "_evaluate_alarm",
         "_evaluate_parent_alarms",

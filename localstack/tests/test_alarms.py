@@ -78,9 +78,8 @@ def test_an_alarm_sees_its_own_dimensions_and_periods_alone(cloudwatch):
 def test_a_queue_is_measured_until_it_is_empty(cloudwatch):
     now = time.time()
     messages = [{"sent_at": now - 30, "visible_at": now - 30}, {"sent_at": now, "visible_at": now + 5}]
-    sqs = types.SimpleNamespace(
-        _queues_lock=threading.Lock(), _queues={"http://host/1/full": {"messages": messages}, "x/idle": {"messages": []}}
-    )
+    standing = {"http://host/1/full": {"messages": messages}, "http://host/1/idle": {"messages": []}}
+    sqs = types.SimpleNamespace(_queues_lock=threading.Lock(), _queues=standing)
     queues = alarms.Queues(cloudwatch, sqs)
     queues.record(now)
     messages.clear()

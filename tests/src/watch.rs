@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use crate::Cloud;
 
-/// How far back is looked.
+/// How far back the log is read: a test reads what it has just caused.
+const LOOKBACK: SignedDuration = SignedDuration::from_mins(5);
+/// How far back metrics are read.
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 impl Cloud {
@@ -27,10 +29,15 @@ impl Cloud {
             .flatten()
             .filter_map(|group| group.log_group_name);
         let name = names.into_iter().find(|name| name.ends_with("/api"));
-        let filter = client.filter_log_events().set_log_group_name(name);
-        let events = filter.into_paginator().items().send().try_collect();
-        let events = self.wait(events).expect("the log can be read");
-        let lines = events.into_iter().filter_map(|event| event.message);
+        let since = Timestamp::now() - LOOKBACK;
+        let filter = client
+            .filter_log_events()
+            .set_log_group_name(name)
+            .start_time(since.as_millisecond());
+        let pages = filter.into_paginator().send().try_collect();
+        let pages: Vec<_> = self.wait(pages).expect("the log can be read");
+        let events = pages.into_iter().filter_map(|page| page.events).flatten();
+        let lines = events.filter_map(|event| event.message);
         lines
             .filter(|line| words.iter().all(|word| line.contains(word)))
             .filter_map(|line| serde_json::from_str(&line).ok())
