@@ -16,6 +16,9 @@ from collections.abc import Iterable
 # Seconds between two looks.
 EVERY = 1.0
 
+# How many of the newest values are looked at: more than come within the longest period here.
+NEWEST = 20_000
+
 _OPERATORS = {
     "GreaterThanThreshold": operator.gt,
     "GreaterThanOrEqualToThreshold": operator.ge,
@@ -43,7 +46,7 @@ def values(cloudwatch, alarm: dict, now: float) -> list[float | None]:
     """The statistic of each of the alarm's periods, newest first. The last one ends now."""
     dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
     key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
-    points = list(cloudwatch._metrics.get(key) or [])
+    points = (cloudwatch._metrics.get(key) or [])[-NEWEST:]
     period, found = alarm["Period"], []
     for number in range(alarm["EvaluationPeriods"]):
         until = now - number * period

@@ -56,15 +56,21 @@ static INVOCATION: RwLock<Invocation> = RwLock::new(Invocation {
 /// Sends the log to standard error, from `LOG_LEVEL` up (`info` when it is not set).
 pub fn init_logging() {
     let level = setting::<LevelFilter>("LOG_LEVEL").unwrap_or(LevelFilter::INFO);
-    let others = level.min(LevelFilter::WARN);
-    let targets = Targets::new()
-        .with_default(others)
-        .with_targets(OURS.map(|name| (name, level)));
     let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(JsonFields::new())
         .event_format(Line)
         .with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(lines).with(targets).init();
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(targets(level))
+        .init();
+}
+
+fn targets(level: LevelFilter) -> Targets {
+    let others = level.min(LevelFilter::WARN);
+    Targets::new()
+        .with_default(others)
+        .with_targets(OURS.map(|name| (name, level)))
 }
 
 /// Begins an invocation: from here on every line carries its request id.
@@ -201,6 +207,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use mesh_task::TaskId;
+    use tracing::Level;
     use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
@@ -224,6 +231,18 @@ mod tests {
 
         fn make_writer(&'a self) -> Self {
             self.clone()
+        }
+    }
+
+    #[test]
+    fn the_sdk_prints_no_requests_whatever_the_level() {
+        let targets = targets(LevelFilter::TRACE);
+        for ours in ["api::tasks::submit", "mesh_worker::settle", "text_worker"] {
+            assert!(targets.would_enable(ours, &Level::TRACE), "{ours}");
+        }
+        for other in ["aws_smithy_runtime::client::http", "lambda_runtime", "hyper"] {
+            assert!(!targets.would_enable(other, &Level::INFO), "{other}");
+            assert!(targets.would_enable(other, &Level::WARN), "{other}");
         }
     }
 

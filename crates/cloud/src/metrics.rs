@@ -294,4 +294,27 @@ mod tests {
         });
         assert_eq!(documented(), BTreeSet::from(emitted));
     }
+    /// The names of our metrics in a text, each found between these two.
+    fn named<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
+        text.split(before).skip(1).filter_map(move |rest| rest.split(after).next())
+    }
+
+    #[test]
+    fn alarms_and_dashboards_ask_for_no_other_metrics() {
+        let stack = include_str!("../../../infra/observability.yaml");
+        let grafana = include_str!("../../../infra/grafana/ai-mesh.json");
+        let of_ours = |text: &'static str| text.lines().filter(|line| line.contains("{AIMesh,"));
+        let searched = |text| of_ours(text).flat_map(|line| named(line, r#"MetricName=\""#, r#"\""#));
+        let asked: Vec<_> = named(stack, "Namespace: AIMesh\n      MetricName: ", "\n")
+            .chain(named(stack, r#"["AIMesh", ""#, "\""))
+            .chain(searched(stack))
+            .chain(searched(grafana))
+            .collect();
+        for name in &asked {
+            assert!(Metric::ALL.iter().any(|metric| metric.name() == *name), "{name}");
+        }
+        for metric in Metric::ALL {
+            assert!(asked.contains(&metric.name()), "nobody looks at {}", metric.name());
+        }
+    }
 }
