@@ -296,7 +296,9 @@ mod tests {
     }
     /// The names of our metrics in a text, each found between these two.
     fn named<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
-        text.split(before).skip(1).filter_map(move |rest| rest.split(after).next())
+        text.split(before)
+            .skip(1)
+            .filter_map(move |rest| rest.split(after).next())
     }
 
     #[test]
@@ -314,7 +316,11 @@ mod tests {
             assert!(Metric::ALL.iter().any(|metric| metric.name() == *name), "{name}");
         }
         for metric in Metric::ALL {
-            assert!(asked.contains(&metric.name()), "nobody looks at {}", metric.name());
+            assert!(
+                asked.contains(&metric.name()),
+                "nobody looks at {}",
+                metric.name()
+            );
         }
     }
 }

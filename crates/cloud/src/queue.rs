@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{
-    MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
-    SendMessageBatchRequestEntry,
-};
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use mesh_task::{Lane, LaneKind, Message, TaskId};
@@ -191,7 +188,7 @@ impl Queue {
         let send = self.client.send_message().queue_url(&self.url).message_body(body);
         // Fair queues: one tenant's backlog does not hold up another's.
         let send = send.message_group_id(message.tenant.as_str());
-        let send = send.set_message_system_attributes(system_attributes(trace));
+        let send = send.set_message_system_attributes(trace::attributes(trace));
         let send = if delay.is_zero() {
             send
         } else {
@@ -228,7 +225,7 @@ impl Queue {
                 .id(place.to_string())
                 .message_body(body)
                 .message_group_id(message.tenant.as_str())
-                .set_message_system_attributes(system_attributes(trace.as_ref()))
+                .set_message_system_attributes(trace::attributes(trace.as_ref()))
                 .build()
                 .map_err(|error| CloudError::setup(CALL, error))
         });
@@ -316,17 +313,6 @@ impl Queue {
         let got = attributes.send().await;
         got.map(drop).map_err(CloudError::of("GetQueueAttributes"))
     }
-}
-
-/// By which X-Ray knows what a message is a part of.
-fn system_attributes(
-    trace: Option<&Trace>,
-) -> Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>> {
-    let value = MessageSystemAttributeValue::builder()
-        .data_type("String")
-        .string_value(trace?.header());
-    let attribute = MessageSystemAttributeNameForSends::AwsTraceHeader;
-    Some(HashMap::from([(attribute, value.build().ok()?)]))
 }
 
 /// SQS counts in whole seconds: rounded up, so that nothing comes early.

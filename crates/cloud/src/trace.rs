@@ -6,6 +6,10 @@
 //!
 //! <https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>
 
+use std::collections::HashMap;
+
+use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
+
 /// The header of the invocation that runs, kept by the Lambda runtime.
 const VARIABLE: &str = "_X_AMZN_TRACE_ID";
 /// The fields that are passed on: SQS refuses a message whose header it can't read, and Lambda adds ones of its own.
@@ -45,16 +49,22 @@ impl Trace {
     pub fn id(&self) -> &str {
         &self.id
     }
-
-    /// The whole header.
-    pub(crate) fn header(&self) -> &str {
-        &self.header
-    }
 }
 
 /// That of the invocation that runs, if Lambda gave it one.
 pub(crate) fn current() -> Option<Trace> {
     Trace::read(&std::env::var(VARIABLE).ok()?)
+}
+
+/// By which X-Ray knows what a message is a part of. It counts nothing towards a message's size.
+pub(crate) fn attributes(
+    trace: Option<&Trace>,
+) -> Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>> {
+    let value = MessageSystemAttributeValue::builder()
+        .data_type("String")
+        .string_value(&*trace?.header);
+    let attribute = MessageSystemAttributeNameForSends::AwsTraceHeader;
+    Some(HashMap::from([(attribute, value.build().ok()?)]))
 }
 
 fn is_word(value: &str) -> bool {
@@ -85,11 +95,11 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(
-            trace.header(),
+            trace.header,
             format!("{ROOT};Parent=53995c3f42cd8ad8;Sampled=0")
         );
         assert_eq!(trace.id(), "1-5759e988-bd862e3fe1be46a994272793");
-        assert_eq!(Trace::read(ROOT).unwrap().header(), ROOT);
+        assert_eq!(Trace::read(ROOT).unwrap().header, ROOT);
     }
 
     #[test]

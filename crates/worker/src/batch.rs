@@ -155,7 +155,11 @@ impl<R: Runner> Worker<R> {
         match self.table.write(&task.tenant, task.id, &renew).await {
             Ok(Landed::Yes(_)) => None,
             Ok(Landed::No(standing)) => {
-                tracing::info!(task_id = %task.id, correlation_id = task.correlation_id, "a running task is no longer this worker's");
+                tracing::info!(
+                    task_id = %task.id,
+                    correlation_id = task.correlation_id,
+                    "a running task is no longer this worker's"
+                );
                 Some(after_loss(standing.as_deref()))
             }
             Err(error) => {
