@@ -94,10 +94,7 @@ mod tests {
             "{ROOT};Parent=53995c3f42cd8ad8;Sampled=0;Lineage=1:2c9b:0"
         ))
         .unwrap();
-        assert_eq!(
-            trace.header,
-            format!("{ROOT};Parent=53995c3f42cd8ad8;Sampled=0")
-        );
+        assert_eq!(trace.header, format!("{ROOT};Parent=53995c3f42cd8ad8;Sampled=0"));
         assert_eq!(trace.id(), "1-5759e988-bd862e3fe1be46a994272793");
         assert_eq!(Trace::read(ROOT).unwrap().header, ROOT);
     }
