@@ -12,13 +12,17 @@ use crate::{functions, interrupt, paths, process};
 
 type Check = (&'static str, fn() -> Result<Command>);
 
-const CHECKS: [Check; 7] = [
+/// The template of the stack, and of the one that watches it.
+const TEMPLATES: [&str; 2] = ["infra/template.yaml", "infra/observability.yaml"];
+
+const CHECKS: [Check; 8] = [
     ("rustfmt", rustfmt),
     ("clippy", || clippy(&[])),
     ("clippy-faults", || clippy(&["--all-features"])),
     ("cargo-deny", deny),
     ("cfn-lint", cfn_lint),
-    ("sam-validate", sam_validate),
+    ("sam-validate", || sam_validate(TEMPLATES[0])),
+    ("sam-validate-observability", || sam_validate(TEMPLATES[1])),
     ("ruff", ruff),
 ];
 
@@ -75,17 +79,17 @@ fn deny() -> Result<Command> {
 fn cfn_lint() -> Result<Command> {
     let venv = functions::sam_venv()?;
     let mut command = process::command(venv.bin("cfn-lint"));
-    command.arg("infra/template.yaml");
+    command.args(TEMPLATES);
     Ok(command)
 }
 
-fn sam_validate() -> Result<Command> {
+fn sam_validate(template: &str) -> Result<Command> {
     let mut command = functions::sam(&functions::sam_venv()?)?;
     command.args([
         "validate",
         "--lint",
         "--template",
-        "infra/template.yaml",
+        template,
         "--region",
         "us-east-1",
     ]);

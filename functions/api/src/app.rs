@@ -15,7 +15,8 @@ use crate::models::ModelSettings;
 use crate::problem::{self, Problem};
 use crate::workers::Workers;
 use crate::{
-    changes, compat, dead_letters, docs, health, hygiene, models, openapi, stats, tasks, uploads, workers,
+    changes, compat, dead_letters, docs, health, hygiene, models, observe, openapi, stats, tasks, uploads,
+    workers,
 };
 
 /// What the handlers work with.
@@ -86,5 +87,6 @@ pub(crate) fn router(api: Api) -> Router {
         .layer(middleware::from_fn(problem::render));
     #[cfg(feature = "faults")]
     let router = router.layer(middleware::from_fn(crate::faults::strike));
+    let router = router.layer(middleware::from_fn(observe::observe));
     hygiene::layers(router, api.origin.as_ref()).with_state(api)
 }

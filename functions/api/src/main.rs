@@ -11,6 +11,7 @@ mod faults;
 mod health;
 mod hygiene;
 mod models;
+mod observe;
 mod openapi;
 mod problem;
 mod request;

@@ -25,6 +25,7 @@ mod limits;
 mod list;
 #[cfg(feature = "live")]
 mod live;
+mod observability;
 mod ocr;
 mod refusals;
 mod security;
