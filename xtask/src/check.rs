@@ -8,11 +8,11 @@ use anyhow::{Result, bail};
 use crate::progress::seconds;
 use crate::tools::{self, cargo};
 use crate::venv::Venv;
-use crate::{functions, interrupt, paths, process};
+use crate::{functions, interrupt, paths, process, web};
 
 type Check = (&'static str, fn() -> Result<Command>);
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     ("rustfmt", rustfmt),
     ("clippy", || clippy(&[])),
     ("clippy-faults", || clippy(&["--all-features"])),
@@ -20,6 +20,7 @@ const CHECKS: [Check; 7] = [
     ("cfn-lint", cfn_lint),
     ("sam-validate", sam_validate),
     ("ruff", ruff),
+    ("typescript", web::typecheck),
 ];
 
 /// Runs every check, whatever the others say, and fails at the end if one did.

@@ -130,7 +130,10 @@ impl Payloads {
             .map_err(|error| CloudError::setup("GetObject", error))?;
         let get = self.client().get_object().bucket(&self.bucket).key(KEY);
         let signed = get.presigned(expiry).await.map_err(CloudError::of("GetObject"))?;
-        let address = signed.uri().split_once('?').map_or(signed.uri(), |(address, _)| address);
+        let address = signed
+            .uri()
+            .split_once('?')
+            .map_or(signed.uri(), |(address, _)| address);
         Ok(address.trim_end_matches(KEY).to_owned())
     }
 

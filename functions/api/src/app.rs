@@ -14,7 +14,8 @@ use crate::models::ModelSettings;
 use crate::problem::{self, Problem};
 use crate::workers::Workers;
 use crate::{
-    changes, compat, dashboard, dead_letters, docs, health, hygiene, models, openapi, stats, tasks, uploads, workers,
+    changes, compat, dashboard, dead_letters, docs, health, hygiene, models, openapi, stats, tasks, uploads,
+    workers,
 };
 
 /// What the handlers work with.

@@ -59,9 +59,7 @@ pub(crate) async fn asset(name: Result<Path<String>, PathRejection>) -> Result<R
 /// What the page may load and whom it may ask: its own API, and the payload bucket, which photographs and recordings come
 /// from and large contents go to. Nothing inline, nothing evaluated, no markup made of text, in nobody's frame.
 fn policy(payloads: Option<&str>) -> String {
-    let bucket = payloads
-        .map(|address| format!(" {address}"))
-        .unwrap_or_default();
+    let bucket = payloads.map(|address| format!(" {address}")).unwrap_or_default();
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:{bucket}; media-src blob:{bucket}; \
          connect-src 'self'{bucket}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \

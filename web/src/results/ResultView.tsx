@@ -37,11 +37,19 @@ export function ResultView({ task, renew }: { task: Task; renew: () => void }) {
   return (
     <>
       <Shown task={task} result={result} renew={renew} />
-      <details className="raw">
-        <summary>As JSON</summary>
-        <Json value={result} />
-      </details>
+      <Raw value={result} />
     </>
+  );
+}
+
+/** Drawn only when it is opened: the vectors of many texts are thousands of numbers. */
+function Raw({ value }: { value: unknown }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details className="raw" onToggle={(event) => event.target === event.currentTarget && setOpen(event.currentTarget.open)}>
+      <summary>As JSON</summary>
+      {isOpen && <Json value={value} />}
+    </details>
   );
 }
 
