@@ -22,6 +22,17 @@ function decoded(part: string): string {
   }
 }
 
+let isWithin = false;
+// What this page makes by itself, a browser does not vouch for.
+window.addEventListener("hashchange", (event) => {
+  isWithin ||= event.isTrusted;
+});
+
+/** Whether the page before this one in the browser's history is one of ours. */
+export function cameFromWithin(): boolean {
+  return isWithin;
+}
+
 function listen(listener: () => void): () => void {
   window.addEventListener("hashchange", listener);
   return () => window.removeEventListener("hashchange", listener);

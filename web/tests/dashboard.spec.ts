@@ -39,6 +39,7 @@ test("the page tells browsers to load nothing from elsewhere, and is asked for a
   expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'");
   expect(policy).not.toContain("unsafe");
   expect(page.headers()["cache-control"]).toBe("no-cache");
+  expect((await request.get(URL_OF_STACK.replace(/\/$/, ""))).url(), "without its slash it leads there too").toBe(URL_OF_STACK);
   const etag = page.headers()["etag"] ?? "";
   const again = await request.get(URL_OF_STACK, { headers: { "If-None-Match": etag } });
   expect(again.status()).toBe(304);

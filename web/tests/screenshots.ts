@@ -1,9 +1,11 @@
 // Pictures of the main pages for docs/DASHBOARD.md: `npm run screenshots`, against a stack with the test faults.
 
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { Page } from "@playwright/test";
 
+import { compressed } from "./png";
 import { expect, finished, signIn, submit, submitMany, test, testdata, visit } from "./stack";
 
 const FOLDER = process.env["AI_MESH_IMAGES"] ?? join(import.meta.dirname, "../../docs/images");
@@ -42,38 +44,38 @@ test("pictures of the main pages", async ({ dashboard: page }) => {
   await signIn(page);
   await expect(page.getByRole("list", { name: "Tasks" }).getByRole("listitem").nth(10)).toBeVisible();
   await settle(page);
-  await page.screenshot({ path: join(FOLDER, "list.png") });
+  await take(page, "list.png");
 
   await visit(page, `#/tasks/${faces}`);
   await expect(page.locator(".overlay svg .box").first()).toBeVisible();
-  await page.screenshot({ path: join(FOLDER, "faces.png") });
+  await take(page, "faces.png");
   await page.getByRole("button", { name: "Use the dark theme" }).click();
   await visit(page, `#/tasks/${sheet}`);
   await expect(page.locator(".overlay svg .box").first()).toBeVisible();
   await page.getByRole("button", { name: /Let us first/ }).focus();
-  await page.screenshot({ path: join(FOLDER, "page-dark.png") });
+  await take(page, "page-dark.png");
   await page.getByRole("button", { name: "Use the light theme" }).click();
 
   await visit(page, "#/dead-letters");
   await expect(page.getByRole("list", { name: /Dead letters/ }).getByRole("listitem").nth(2)).toBeVisible();
-  await page.screenshot({ path: join(FOLDER, "dead-letters.png") });
+  await take(page, "dead-letters.png");
 
   await visit(page, "#/workers");
   await submitMany(Array.from({ length: 200 }, (_, at) => ({ type: "sentiment", input: { text: TEXTS[at % 4] } })));
   await submitMany(Array.from({ length: 30 }, () => ({ type: "ocr", input: { image: image("page.png") } })));
   await expect(page.locator(".chart polyline").first()).toBeAttached();
   await settle(page, 12);
-  await page.screenshot({ path: join(FOLDER, "workers.png") });
+  await take(page, "workers.png");
 
   await visit(page, "#/submit?type=face_detection");
   await page.getByRole("button", { name: "Use an example" }).click();
   await expect(page.locator(".chosen-file img")).toBeVisible();
-  await page.screenshot({ path: join(FOLDER, "submit.png") });
+  await take(page, "submit.png");
 
   await page.setViewportSize({ width: 390, height: 780 });
   await visit(page, "#/tasks");
   await expect(page.getByRole("list", { name: "Tasks" }).getByRole("listitem").nth(5)).toBeVisible();
-  await page.screenshot({ path: join(FOLDER, "phone.png") });
+  await take(page, "phone.png");
 });
 
 /** Waits until the counters have been asked so many times more. */
@@ -81,4 +83,9 @@ async function settle(page: Page, times = 1): Promise<void> {
   for (let time = 0; time < times; time += 1) {
     await page.waitForResponse((response) => response.url().endsWith("/v1/stats"));
   }
+}
+
+async function take(page: Page, name: string): Promise<void> {
+  mkdirSync(FOLDER, { recursive: true });
+  writeFileSync(join(FOLDER, name), await compressed(page, await page.screenshot()));
 }

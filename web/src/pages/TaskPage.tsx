@@ -9,6 +9,7 @@ import { Loading, Refusal } from "../parts/Notice";
 import { Ago, StatusBadge } from "../parts/Status";
 import { Timeline } from "../parts/Timeline";
 import { ResultView } from "../results/ResultView";
+import { cameFromWithin } from "../route";
 import { TYPE_NAMES, bytes, duration, isFinal, moment } from "../words";
 
 export function TaskPage({ id }: { id: string }) {
@@ -124,7 +125,7 @@ export function TaskPage({ id }: { id: string }) {
   );
 }
 
-/** The exact task: an answer that was overtaken on its way is still the newest that was asked for. */
+/** An answer, unless a newer one overtook it on its way. */
 function newest(answer: Task) {
   return (before: Task | null): Task => (before && before.updated_at > answer.updated_at ? before : answer);
 }
@@ -135,7 +136,7 @@ function Back() {
       className="back"
       href="#/tasks"
       onClick={(event) => {
-        if (window.history.length < 2) return;
+        if (!cameFromWithin()) return;
         // To the list as it was, filters and all.
         event.preventDefault();
         window.history.back();
