@@ -110,8 +110,8 @@ def leave_options_to_the_app(apigateway) -> None:
 
 
 def lead_to_the_root(app) -> None:
-    """Sends a browser that asks for an API's bare address on to its root, which MiniStack knows by the slash alone. On AWS
-    the root is a host's, where a browser puts the slash itself."""
+    """Sends a browser that asks for an API's bare address on to its root, which MiniStack knows by the slash alone. On
+    AWS the root is a host's, where a browser puts the slash itself."""
     handle = getattr(app, "_handle_execute_api_request", None)
     if handle is None or list(inspect.signature(handle).parameters)[:3] != ["host", "path", "method"]:
         raise InternalsChanged("app._handle_execute_api_request takes other parameters")

@@ -55,7 +55,7 @@ def test_options_are_left_to_the_app(monkeypatch):
 def test_a_bare_address_leads_to_the_root(monkeypatch):
     from ministack import app
 
-    async def handle(_host, path, _method):
+    async def handle(host, path, method):
         return path
 
     monkeypatch.setattr(app, "_handle_execute_api_request", handle)

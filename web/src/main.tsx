@@ -5,6 +5,7 @@ import { App } from "./App";
 import "./style/base.css";
 import "./style/layout.css";
 import "./style/parts.css";
+import "./style/pages.css";
 import "./style/results.css";
 
 const root = document.getElementById("root");
