@@ -55,6 +55,20 @@ test("a stream that is held back is given up for asking", async ({ dashboard: pa
   await page.unrouteAll({ behavior: "ignoreErrors" });
 });
 
+test("a stream that is refused or can't be reached is given up for asking", async ({ dashboard: page }) => {
+  for (const status of [403, undefined]) {
+    await page.route(/\/v1\/changes(?!\?after)/, async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: { ...(await response.json()), links: { events: EVENTS } } });
+    });
+    await page.route(EVENTS, (route) => (status === undefined ? route.abort("blockedbyclient") : route.fulfill({ status })));
+    await signIn(page);
+    await expect(page.getByTitle("by long-polling")).toBeVisible();
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+    await page.getByRole("button", { name: "Sign out" }).click();
+  }
+});
+
 test("whoever was away for too long reads everything anew", async ({ dashboard: page }) => {
   let gone = 0;
   await page.route(/\/v1\/changes\?after/, async (route) => {

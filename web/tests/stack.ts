@@ -68,7 +68,7 @@ export const test = base.extend<{ dashboard: Page }>({
     });
     // A breach of the policy is told on the console, as an error; so is a refusal, which the tests look for themselves.
     page.on("console", (message) => {
-      const isRefusal = /the server responded with a status of 4\d\d/.test(message.text());
+      const isRefusal = /the server responded with a status of 4\d\d|ERR_BLOCKED_BY_CLIENT/.test(message.text());
       if (message.type() === "error" && !isRefusal) errors.push(message.text());
     });
     page.on("pageerror", (error) => errors.push(String(error)));

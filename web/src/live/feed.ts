@@ -21,7 +21,11 @@ export interface Listener {
   state?(state: FeedState): void;
 }
 
-class Silence extends Error {}
+/** How often a stream may fail in a row before it is asked instead. */
+const MOST_FAILURES = 2;
+
+/** There is no stream to be had: it is held back, refused or kept from this page. */
+class NoStream extends Error {}
 
 export class Feed {
   state: FeedState = "connecting";
@@ -30,6 +34,9 @@ export class Feed {
   private cursor: string | undefined;
   private events: string | undefined;
   private wake: (() => void) | undefined;
+  private streamFailures = 0;
+  /** Whether a stream has said anything yet: then another may, after the network was gone. */
+  private hasStreamed = false;
 
   constructor(private readonly client: Client) {}
 
@@ -65,7 +72,7 @@ export class Feed {
         failures = 0;
       } catch (error) {
         if (this.end.signal.aborted) return;
-        if (error instanceof Silence) {
+        if (error instanceof NoStream) {
           this.events = undefined;
           continue;
         }
@@ -93,6 +100,7 @@ export class Feed {
     this.tell("polling");
     const answer = await this.client.changes(after, this.end.signal);
     this.cursor = answer.next;
+    if (this.hasStreamed) this.events = answer.links?.events;
     this.pass(answer.changes);
   }
 
@@ -120,6 +128,8 @@ export class Feed {
         const { done, value } = await reader.read();
         if (done) break;
         heard = true;
+        this.hasStreamed = true;
+        this.streamFailures = 0;
         window.clearTimeout(timer);
         timer = watch(SILENCE_MS);
         this.tell("streaming");
@@ -128,15 +138,23 @@ export class Feed {
         this.cursor = events.at(-1)?.id ?? this.cursor;
       }
     } catch (error) {
-      if (isSilent) throw new Silence();
-      if (!(heard && isAbort(error))) throw error;
+      if (isSilent) throw new NoStream();
+      if (!heard) throw this.failed(error);
+      if (!isAbort(error)) throw error;
     } finally {
       window.clearTimeout(timer);
       this.end.signal.removeEventListener("abort", abort);
     }
     // It ends by itself after some minutes; one that was buffered whole ends at once.
     if (heard) await this.rest(parser.retry ?? 2_000);
-    else throw new Silence();
+    else throw new NoStream();
+  }
+
+  /** What follows from a stream that could not be opened. That changes are gone is an answer like any other. */
+  private failed(error: unknown): unknown {
+    if (error instanceof Problem) return error.status === 410 ? error : new NoStream();
+    this.streamFailures += 1;
+    return this.streamFailures < MOST_FAILURES ? error : new NoStream();
   }
 
   private pass(changes: Change[]): void {
