@@ -13,5 +13,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     // The few files are loaded by the page itself.
     modulePreload: false,
+    // React's licence asks that its notice travels along.
+    rolldownOptions: { output: { comments: { legal: true } } },
   },
 });

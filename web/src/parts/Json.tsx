@@ -25,7 +25,8 @@ function Branch({ value, label, depth }: { value: object; label: ReactNode; dept
   const isFlat = isList && entries.every(([, item]) => typeof item === "number");
   const [isOpen, setOpen] = useState(depth < OPEN_DEPTH && !(isFlat && entries.length > 8));
   const [shown, setShown] = useState(FIRST);
-  const size = isList ? `${entries.length} items` : `${entries.length} members`;
+  const unit = isList ? "item" : "member";
+  const size = `${entries.length} ${unit}${entries.length === 1 ? "" : "s"}`;
   return (
     <details className="json" open={isOpen} onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>
