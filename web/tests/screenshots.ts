@@ -1,6 +1,7 @@
-// Pictures of the main pages for docs/DASHBOARD.md: `npm run screenshots`, against a stack with the test faults.
+// Pictures of the main pages for docs/DASHBOARD.md: `cargo xtask web --screenshots`, which brings a stack along, or
+// `npm run screenshots` against one whose functions are built in the dev profile: some tasks shall run out of time.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { Page } from "@playwright/test";
@@ -9,6 +10,8 @@ import { compressed } from "./png";
 import { expect, finished, signIn, submit, submitMany, test, testdata, visit } from "./stack";
 
 const FOLDER = process.env["AI_MESH_IMAGES"] ?? join(import.meta.dirname, "../../docs/images");
+/** A page that takes seconds to read. */
+const COLUMNS = join(import.meta.dirname, "../../crates/models/testdata/columns.png");
 
 const TEXTS = [
   "I loved every minute of it: warm, funny and beautifully acted.",
@@ -34,9 +37,13 @@ test("pictures of the main pages", async ({ dashboard: page }) => {
       return { type, input, metadata, priority: at % 7 === 2 ? "high" : "normal" };
     }),
   );
-  const dead = await Promise.all(
-    [1, 2, 3].map((at) => submit("sentiment", { text: TEXTS[at] }, { max_attempts: 1, metadata: { fault: "transient:1" } })),
-  );
+  const recording = testdata("beckett.wav").toString("base64");
+  const hurried = { max_attempts: 1, timeout_seconds: 1 };
+  const dead = await Promise.all([
+    submit("transcribe", { audio: recording }, { ...hurried, metadata: { call: "318" } }),
+    submit("transcribe", { audio: recording }, { ...hurried, metadata: { call: "319" } }),
+    submit("ocr", { image: readFileSync(COLUMNS).toString("base64") }, { ...hurried, metadata: { book: "8" } }),
+  ]);
   const classified = await submit("classify", { text: TEXTS[0], labels: ["film", "sports", "cooking", "politics"] });
   await submit("translate", { text: TEXTS[0], target_language: "German" }, { metadata: { order: "1066" } });
   await Promise.all([faces, sheet, classified, ...dead].map(finished));
