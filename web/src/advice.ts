@@ -29,7 +29,8 @@ const ADVICE: Record<string, string> = {
   provider_unavailable: "The language model's provider did not answer. Retry the task in a while.",
   provider_throttled: "The provider was asked too often. Retry the task in a while.",
   throttled: "More was asked than the stack may take at once. Retry the task in a while.",
-  crashed: "Every attempt took its process along. The input may be too large for the worker's memory: send a smaller one.",
+  crashed:
+    "Every attempt took its process along. The input may be too large for the worker's memory: send a smaller one.",
 };
 
 export function advice(code: string): string {

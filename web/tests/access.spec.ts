@@ -66,7 +66,9 @@ test("nothing is wider than a phone", async ({ dashboard: page }) => {
   for (const [hash, mark] of Object.entries(shown)) {
     await visit(page, hash);
     await expect(page.locator(mark).first()).toBeVisible();
-    const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    const wider = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
     expect(wider, hash).toBeLessThanOrEqual(0);
   }
 });

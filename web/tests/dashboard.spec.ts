@@ -1,17 +1,6 @@
 // What one does with the dashboard, done in a browser.
 
-import {
-  TOKEN,
-  URL_OF_STACK,
-  expect,
-  finished,
-  signIn,
-  submit,
-  submitMany,
-  test,
-  testdata,
-  visit,
-} from "./stack";
+import { TOKEN, URL_OF_STACK, expect, finished, signIn, submit, submitMany, test, testdata, visit } from "./stack";
 
 test("a wrong token is told, the right one lets in and is kept out of addresses", async ({ dashboard: page }) => {
   const addresses: string[] = [];
@@ -39,7 +28,9 @@ test("the page tells browsers to load nothing from elsewhere, and is asked for a
   expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'");
   expect(policy).not.toContain("unsafe");
   expect(page.headers()["cache-control"]).toBe("no-cache");
-  expect((await request.get(URL_OF_STACK.replace(/\/$/, ""))).url(), "without its slash it leads there too").toBe(URL_OF_STACK);
+  expect((await request.get(URL_OF_STACK.replace(/\/$/, ""))).url(), "without its slash it leads there too").toBe(
+    URL_OF_STACK,
+  );
   const etag = page.headers()["etag"] ?? "";
   const again = await request.get(URL_OF_STACK, { headers: { "If-None-Match": etag } });
   expect(again.status()).toBe(304);
@@ -47,7 +38,12 @@ test("the page tells browsers to load nothing from elsewhere, and is asked for a
   const asset = await request.get(URL_OF_STACK + script);
   expect(asset.headers()["content-type"]).toBe("text/javascript; charset=utf-8");
   expect(asset.headers()["cache-control"]).toContain("immutable");
-  for (const path of ["assets/..%2findex.html", "assets/..%2f..%2fbootstrap", "assets/nothing.js", "assets/index.html"]) {
+  for (const path of [
+    "assets/..%2findex.html",
+    "assets/..%2f..%2fbootstrap",
+    "assets/nothing.js",
+    "assets/index.html",
+  ]) {
     expect((await request.get(URL_OF_STACK + path)).status(), path).toBe(404);
   }
 });
@@ -108,7 +104,17 @@ test("a picture too large for a request is uploaded first", async ({ dashboard: 
 test("each type has an example that can be sent", async ({ dashboard: page }) => {
   test.setTimeout(240_000);
   await signIn(page, "#/submit");
-  const types = ["sentiment", "classify", "embed", "summarize", "translate", "data_extraction", "face_detection", "ocr", "transcribe"];
+  const types = [
+    "sentiment",
+    "classify",
+    "embed",
+    "summarize",
+    "translate",
+    "data_extraction",
+    "face_detection",
+    "ocr",
+    "transcribe",
+  ];
   const shown: Record<string, string | RegExp> = {
     sentiment: "POSITIVE",
     classify: "sports",
@@ -190,7 +196,12 @@ test("a list of a thousand tasks stays light", async ({ dashboard: page }) => {
   test.setTimeout(240_000);
   const batch = String(Date.now());
   const ids = await submitMany(
-    Array.from({ length: 1_000 }, () => ({ type: "sentiment", input: { text: "fine" }, priority: "low", metadata: { batch } })),
+    Array.from({ length: 1_000 }, () => ({
+      type: "sentiment",
+      input: { text: "fine" },
+      priority: "low",
+      metadata: { batch },
+    })),
   );
   await signIn(page, `#/tasks?metadata.batch=${batch}`);
   const rows = page.getByRole("list", { name: "Tasks" }).getByRole("listitem");
@@ -198,7 +209,9 @@ test("a list of a thousand tasks stays light", async ({ dashboard: page }) => {
   await page.evaluate(() => {
     const told: number[] = [];
     Object.assign(window, { longTasks: told });
-    new PerformanceObserver((list) => list.getEntries().forEach((entry) => told.push(entry.duration))).observe({ type: "longtask" });
+    new PerformanceObserver((list) => list.getEntries().forEach((entry) => told.push(entry.duration))).observe({
+      type: "longtask",
+    });
   });
   const last = page.getByRole("link").filter({ hasText: (ids[0] ?? "").slice(-8) });
   let most = 0;

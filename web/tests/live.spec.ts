@@ -5,7 +5,9 @@ import { TOKEN, URL_OF_STACK, expect, signIn, submit, test } from "./stack";
 
 const EVENTS = `${URL_OF_STACK}v1/events`;
 
-test("changes are streamed where there is a stream, each once, with the token in no address", async ({ dashboard: page }) => {
+test("changes are streamed where there is a stream, each once, with the token in no address", async ({
+  dashboard: page,
+}) => {
   await page.route(/\/v1\/changes/, async (route) => {
     const response = await route.fetch();
     await route.fulfill({ response, json: { ...(await response.json()), links: { events: EVENTS } } });
@@ -20,8 +22,17 @@ test("changes are streamed where there is a stream, each once, with the token in
       after: await request.headerValue("last-event-id"),
     });
     // The first tells of a task that has come meanwhile; the one after it ended, of nothing more.
-    const [at, id] = asked.length === 1 ? [9_000_000, await submit("sentiment", { text: "fine" }, { metadata: { order } })] : [];
-    const change = { cursor: String(at), id, type: "sentiment", status: "pending", previous_status: null, generation: 1, attempt: 0 };
+    const [at, id] =
+      asked.length === 1 ? [9_000_000, await submit("sentiment", { text: "fine" }, { metadata: { order } })] : [];
+    const change = {
+      cursor: String(at),
+      id,
+      type: "sentiment",
+      status: "pending",
+      previous_status: null,
+      generation: 1,
+      attempt: 0,
+    };
     const event = id === undefined ? "" : `id: ${at}\nevent: change\ndata: ${JSON.stringify(change)}\n\n`;
     await route.fulfill({ contentType: "text/event-stream", body: `: live\nretry: 50\n\n${event}` });
   });
@@ -61,7 +72,9 @@ test("a stream that is refused or can't be reached is given up for asking", asyn
       const response = await route.fetch();
       await route.fulfill({ response, json: { ...(await response.json()), links: { events: EVENTS } } });
     });
-    await page.route(EVENTS, (route) => (status === undefined ? route.abort("blockedbyclient") : route.fulfill({ status })));
+    await page.route(EVENTS, (route) =>
+      status === undefined ? route.abort("blockedbyclient") : route.fulfill({ status }),
+    );
     await signIn(page);
     await expect(page.getByTitle("by long-polling")).toBeVisible();
     await page.unrouteAll({ behavior: "ignoreErrors" });
@@ -75,7 +88,13 @@ test("whoever was away for too long reads everything anew", async ({ dashboard: 
     if (gone > 0) return route.fallback();
     gone += 1;
     await submit("sentiment", { text: "fine" }, { metadata: { away: "yes" } });
-    const problem = { type: "urn:ai-mesh:problem:changes-gone", title: "Gone", status: 410, detail: "Gone", request_id: "1" };
+    const problem = {
+      type: "urn:ai-mesh:problem:changes-gone",
+      title: "Gone",
+      status: 410,
+      detail: "Gone",
+      request_id: "1",
+    };
     await route.fulfill({ status: 410, contentType: "application/problem+json", json: problem });
   });
   await signIn(page);

@@ -59,7 +59,8 @@ async function decoded(page: Page, png: Buffer): Promise<Pixels> {
     pen?.drawImage(bitmap, 0, 0);
     const data = pen?.getImageData(0, 0, width, height).data ?? new Uint8ClampedArray();
     let text = "";
-    for (let at = 0; at < data.length; at += 4) text += String.fromCharCode(data[at] ?? 0, data[at + 1] ?? 0, data[at + 2] ?? 0);
+    for (let at = 0; at < data.length; at += 4)
+      text += String.fromCharCode(data[at] ?? 0, data[at + 1] ?? 0, data[at + 2] ?? 0);
     return { width, height, base64: btoa(text) };
   }, png.toString("base64"));
   await other.close();
@@ -95,7 +96,10 @@ function medianCut(counts: Map<number, number>): [number, number, number][] {
     const axis = spans.indexOf(Math.max(...spans)) as 0 | 1 | 2;
     bin.sort((one, other) => one.colour[axis] - other.colour[axis]);
     const middle = (bin[0]?.colour[axis] ?? 0) + (spans[axis] ?? 0) / 2;
-    const cut = Math.max(1, bin.findIndex((entry) => entry.colour[axis] > middle));
+    const cut = Math.max(
+      1,
+      bin.findIndex((entry) => entry.colour[axis] > middle),
+    );
     bins.splice(widest, 1, bin.slice(0, cut), bin.slice(cut));
   }
   return bins.map((bin) => bin.reduce((best, entry) => (entry.count > best.count ? entry : best)).colour);

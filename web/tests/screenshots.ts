@@ -64,7 +64,12 @@ test("pictures of the main pages", async ({ dashboard: page }) => {
   await page.getByRole("button", { name: "Use the light theme" }).click();
 
   await visit(page, "#/dead-letters");
-  await expect(page.getByRole("list", { name: /Dead letters/ }).getByRole("listitem").nth(2)).toBeVisible();
+  await expect(
+    page
+      .getByRole("list", { name: /Dead letters/ })
+      .getByRole("listitem")
+      .nth(2),
+  ).toBeVisible();
   await take(page, "dead-letters.png");
 
   await visit(page, "#/workers");

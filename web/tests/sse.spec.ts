@@ -8,7 +8,9 @@ const change = (cursor: number) => `id: ${cursor}\nevent: change\ndata: {"cursor
 
 test("a change is read with its id and its type", () => {
   const parser = new EventParser();
-  expect(parser.push(`: hello\nretry: 2000\n\n${change(4711)}`)).toEqual([{ type: "change", data: '{"cursor":"4711"}', id: "4711" }]);
+  expect(parser.push(`: hello\nretry: 2000\n\n${change(4711)}`)).toEqual([
+    { type: "change", data: '{"cursor":"4711"}', id: "4711" },
+  ]);
   expect(parser.retry).toBe(2_000);
 });
 

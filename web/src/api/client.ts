@@ -1,16 +1,6 @@
 // Asks the API, which lies beside this page whatever stage or path stands before both.
 
-import type {
-  Changes,
-  DeadLetters,
-  Redriven,
-  Stats,
-  Submission,
-  Task,
-  TaskPage,
-  Upload,
-  Worker,
-} from "./types";
+import type { Changes, DeadLetters, Redriven, Stats, Submission, Task, TaskPage, Upload, Worker } from "./types";
 
 /** A refusal in the API's own words, or that nobody answered (status 0). */
 export class Problem extends Error {
@@ -93,7 +83,11 @@ export class Client {
   private async ask<T>(
     method: string,
     path: string,
-    { body, headers, signal }: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal | undefined } = {},
+    {
+      body,
+      headers,
+      signal,
+    }: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal | undefined } = {},
   ): Promise<T> {
     const sent: RequestInit = { method, headers: { "X-Service-Token": this.token, ...headers } };
     if (signal) sent.signal = signal;

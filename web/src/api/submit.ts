@@ -35,11 +35,23 @@ export const PARAMETERS: Partial<Record<TaskType, Parameter[]>> = {
       name: "labels",
       title: "Labels",
       hint: "Divided by commas; without them a default set is used",
-      read: (typed) => typed.split(",").map((label) => label.trim()).filter(Boolean),
+      read: (typed) =>
+        typed
+          .split(",")
+          .map((label) => label.trim())
+          .filter(Boolean),
     },
   ],
   summarize: [{ name: "max_sentences", title: "Sentences at most", hint: "1 to 100; 3 if left empty", read: WHOLE }],
-  translate: [{ name: "target_language", title: "Into", hint: "A code or an English name: de, or German", isRequired: true, read: TEXT }],
+  translate: [
+    {
+      name: "target_language",
+      title: "Into",
+      hint: "A code or an English name: de, or German",
+      isRequired: true,
+      read: TEXT,
+    },
+  ],
   data_extraction: [
     {
       name: "schema",
@@ -81,7 +93,8 @@ async function content(client: Client, type: TaskType, draft: Draft): Promise<Re
   const kind = fileKind(type);
   if (kind === null) {
     if (!draft.text.trim()) throw new Problem(0, "There is no text", "Write or drop the text first.");
-    if (new Blob([draft.text]).size > MOST_TEXT_BYTES) throw new Problem(0, "The text is too long", "It may have 1 MB.");
+    if (new Blob([draft.text]).size > MOST_TEXT_BYTES)
+      throw new Problem(0, "The text is too long", "It may have 1 MB.");
     return { text: draft.text };
   }
   if (!draft.file) throw new Problem(0, "There is no file", "Choose or drop the file first.");
@@ -92,7 +105,11 @@ async function content(client: Client, type: TaskType, draft: Draft): Promise<Re
 async function upload(client: Client, file: File, kind: "image" | "audio"): Promise<string> {
   // Browsers compute digests on pages that came safely, by HTTPS or from this machine.
   if (!window.isSecureContext) {
-    throw new Problem(0, "The file is too large for this address", "Open the dashboard by HTTPS to send files of over 3 MB.");
+    throw new Problem(
+      0,
+      "The file is too large for this address",
+      "Open the dashboard by HTTPS to send files of over 3 MB.",
+    );
   }
   const body = await file.arrayBuffer();
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
@@ -100,7 +117,9 @@ async function upload(client: Client, file: File, kind: "image" | "audio"): Prom
   const type = file.type.startsWith(`${kind}/`) ? file.type : kind === "image" ? "image/jpeg" : "audio/wav";
   const announced = await client.announce(type, file.size, sha256);
   // The browser sets the length by itself, and lets no page do so.
-  const headers = Object.entries(announced.headers).filter(([name]) => !["content-length", "host"].includes(name.toLowerCase()));
+  const headers = Object.entries(announced.headers).filter(
+    ([name]) => !["content-length", "host"].includes(name.toLowerCase()),
+  );
   const answer = await fetch(announced.url, { method: announced.method, headers, body });
   if (!answer.ok) throw new Problem(answer.status, "The file could not be uploaded", "Try again in a few seconds.");
   return announced.id;

@@ -64,10 +64,15 @@ function drawn(): Promise<File> {
   pen.font = "bold 44px Georgia, serif";
   pen.fillText("Notice to visitors", 60, 100);
   pen.font = "30px Georgia, serif";
-  ["The reading room is open from nine to five.", "Bags are left in the lockers by the door.", "Pencils only, please."].forEach((line, at) =>
-    pen.fillText(line, 60, 180 + 60 * at),
-  );
+  [
+    "The reading room is open from nine to five.",
+    "Bags are left in the lockers by the door.",
+    "Pencils only, please.",
+  ].forEach((line, at) => pen.fillText(line, 60, 180 + 60 * at));
   return new Promise((done, failed) => {
-    canvas.toBlob((blob) => (blob ? done(new File([blob], "page.png", { type: "image/png" })) : failed(new Error("no picture"))), "image/png");
+    canvas.toBlob(
+      (blob) => (blob ? done(new File([blob], "page.png", { type: "image/png" })) : failed(new Error("no picture"))),
+      "image/png",
+    );
   });
 }

@@ -76,7 +76,9 @@ export function DeadLetters() {
       <header className="task-head">
         <div>
           <h1>Dead letters</h1>
-          <p className="muted">Tasks whose attempts were all in vain. Redrive gives them new ones, once the cause is mended.</p>
+          <p className="muted">
+            Tasks whose attempts were all in vain. Redrive gives them new ones, once the cause is mended.
+          </p>
         </div>
         {letters !== null && letters.length > 0 && (
           <div className="actions">
@@ -94,7 +96,9 @@ export function DeadLetters() {
         error === null && <Loading what="dead letters" />
       ) : letters.length === 0 ? (
         <section className="card">
-          <Empty title="No dead letters">Every task that failed did so for a reason that another attempt would not change.</Empty>
+          <Empty title="No dead letters">
+            Every task that failed did so for a reason that another attempt would not change.
+          </Empty>
         </section>
       ) : (
         <ul className="letters card" aria-label="Dead letters, newest first">
@@ -113,7 +117,12 @@ export function DeadLetters() {
                   <Ago time={letter.updated_at} now={now} />
                 </p>
               </div>
-              <button type="button" disabled={isBusy} aria-label={`Redrive …${letter.id.slice(-8)}`} onClick={() => void redrive([letter.id])}>
+              <button
+                type="button"
+                disabled={isBusy}
+                aria-label={`Redrive …${letter.id.slice(-8)}`}
+                onClick={() => void redrive([letter.id])}
+              >
                 Redrive
               </button>
             </li>

@@ -75,7 +75,13 @@ export function Submit({ query }: { query: URLSearchParams }) {
           <div className="types">
             {TASK_TYPES.map((one) => (
               <label key={one} className="type">
-                <input type="radio" name="type" value={one} checked={one === type} onChange={() => go(`#/submit?type=${one}`, true)} />
+                <input
+                  type="radio"
+                  name="type"
+                  value={one}
+                  checked={one === type}
+                  onChange={() => go(`#/submit?type=${one}`, true)}
+                />
                 <span>{TYPE_NAMES[one]}</span>
               </label>
             ))}
@@ -85,12 +91,19 @@ export function Submit({ query }: { query: URLSearchParams }) {
 
         <div className="field">
           <div className="field-head">
-            <label htmlFor={kind === null ? "text" : "file"}>{kind === null ? "Text" : kind === "image" ? "Picture" : "Recording"}</label>
+            <label htmlFor={kind === null ? "text" : "file"}>
+              {kind === null ? "Text" : kind === "image" ? "Picture" : "Recording"}
+            </label>
             <button type="button" className="quiet" onClick={() => void fill()}>
               Use an example
             </button>
           </div>
-          <FileDrop kind={kind} file={draft.file} take={(file) => void takeFile(file)} clear={() => setDraft({ ...draft, file: null })}>
+          <FileDrop
+            kind={kind}
+            file={draft.file}
+            take={(file) => void takeFile(file)}
+            clear={() => setDraft({ ...draft, file: null })}
+          >
             {kind === null && (
               <textarea
                 id="text"
@@ -114,7 +127,9 @@ export function Submit({ query }: { query: URLSearchParams }) {
                 autoComplete="off"
                 aria-describedby={`${name}-hint`}
                 value={draft.parameters[name] ?? ""}
-                onChange={(event) => setDraft({ ...draft, parameters: { ...draft.parameters, [name]: event.target.value } })}
+                onChange={(event) =>
+                  setDraft({ ...draft, parameters: { ...draft.parameters, [name]: event.target.value } })
+                }
               />
               <p id={`${name}-hint`} className="muted small">
                 {hint}
@@ -159,11 +174,15 @@ export function Submit({ query }: { query: URLSearchParams }) {
 }
 
 function pairs(text: string): Record<string, string> {
-  const parts = text.split(",").map((part) => part.trim()).filter(Boolean);
+  const parts = text
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean);
   return Object.fromEntries(
     parts.map((part) => {
       const at = part.indexOf("=");
-      if (at < 1) throw new Problem(0, "The metadata can't be read", `“${part}” is no pair: write key=value, divided by commas.`);
+      if (at < 1)
+        throw new Problem(0, "The metadata can't be read", `“${part}” is no pair: write key=value, divided by commas.`);
       return [part.slice(0, at).trim(), part.slice(at + 1).trim()];
     }),
   );

@@ -27,7 +27,12 @@ export function TaskList({ query }: { query: URLSearchParams }) {
           <span className="cell-time">Created</span>
         </div>
         {tasks.length > 0 && (
-          <VirtualList label="Tasks" items={tasks} id={(task) => task.id} nearEnd={() => !isEnd && !error && void more()}>
+          <VirtualList
+            label="Tasks"
+            items={tasks}
+            id={(task) => task.id}
+            nearEnd={() => !isEnd && !error && void more()}
+          >
             {(task) => <Row task={task} now={now} />}
           </VirtualList>
         )}

@@ -80,7 +80,12 @@ export function TaskPage({ id }: { id: string }) {
             </button>
           )}
           {canRetry && (
-            <button type="button" className="primary" disabled={isBusy} onClick={() => void act(() => client.retry(id))}>
+            <button
+              type="button"
+              className="primary"
+              disabled={isBusy}
+              onClick={() => void act(() => client.retry(id))}
+            >
               Retry
             </button>
           )}

@@ -32,8 +32,18 @@ export function Workers() {
         <p className="muted">Over the time that this page has been open.</p>
       </header>
       <div className="charts">
-        <Chart title="Queue depth" unit="messages that wait" times={times} lines={KINDS.map((name) => ({ name, values: depth(name, "visible") }))} />
-        <Chart title="In flight" unit="messages being worked on" times={times} lines={KINDS.map((name) => ({ name, values: depth(name, "in_flight") }))} />
+        <Chart
+          title="Queue depth"
+          unit="messages that wait"
+          times={times}
+          lines={KINDS.map((name) => ({ name, values: depth(name, "visible") }))}
+        />
+        <Chart
+          title="In flight"
+          unit="messages being worked on"
+          times={times}
+          lines={KINDS.map((name) => ({ name, values: depth(name, "in_flight") }))}
+        />
         <Chart
           title="Tasks running"
           unit="by worker"
@@ -75,7 +85,13 @@ export function Workers() {
                 <tr key={worker.name}>
                   <th scope="row">{worker.name}</th>
                   <td>{number(worker.running)}</td>
-                  <td title={Object.entries(worker.limits).map(([lane, limit]) => `${lane} ${limit}`).join(", ")}>{number(worker.limit)}</td>
+                  <td
+                    title={Object.entries(worker.limits)
+                      .map(([lane, limit]) => `${lane} ${limit}`)
+                      .join(", ")}
+                  >
+                    {number(worker.limit)}
+                  </td>
                   <td>{number(worker.processed)}</td>
                   <td>{number(worker.failed)}</td>
                   <td>{number(worker.retried)}</td>

@@ -38,7 +38,7 @@ export function useTasks(filters: string) {
     const own = scope.current;
     try {
       let cursor = latest.current.cursor;
-      for (let found = 0; found === 0; ) {
+      for (let found = 0; found === 0;) {
         const page = await read(cursor);
         found = page.tasks.length;
         cursor = page.next_cursor;

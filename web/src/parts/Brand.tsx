@@ -15,7 +15,13 @@ export function Logo() {
 export function ThemeButton({ theme, toggle }: { theme: Theme; toggle: () => void }) {
   const other = theme === "dark" ? "light" : "dark";
   return (
-    <button type="button" className="icon" onClick={toggle} aria-label={`Use the ${other} theme`} title={`Use the ${other} theme`}>
+    <button
+      type="button"
+      className="icon"
+      onClick={toggle}
+      aria-label={`Use the ${other} theme`}
+      title={`Use the ${other} theme`}
+    >
       <svg viewBox="0 0 24 24" width="18" height="18" aria-hidden="true">
         {theme === "dark" ? (
           <>

@@ -15,7 +15,17 @@ const LEFT = 34;
 const BOTTOM = 18;
 const TOP = 8;
 
-export function Chart({ title, unit, times, lines }: { title: string; unit: string; times: readonly number[]; lines: readonly Line[] }) {
+export function Chart({
+  title,
+  unit,
+  times,
+  lines,
+}: {
+  title: string;
+  unit: string;
+  times: readonly number[];
+  lines: readonly Line[];
+}) {
   const id = useId();
   const top = ceiling(Math.max(1, ...lines.flatMap((line) => line.values)));
   const first = times[0] ?? 0;
@@ -49,7 +59,9 @@ export function Chart({ title, unit, times, lines }: { title: string; unit: stri
             <polyline
               key={line.name}
               className={`line line-${at}`}
-              points={line.values.map((value, index) => `${x(times[index] ?? 0).toFixed(1)},${y(value).toFixed(1)}`).join(" ")}
+              points={line.values
+                .map((value, index) => `${x(times[index] ?? 0).toFixed(1)},${y(value).toFixed(1)}`)
+                .join(" ")}
             />
           ))}
       </svg>

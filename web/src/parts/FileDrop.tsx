@@ -35,7 +35,12 @@ export function FileDrop({
     if (dropped) take(dropped);
   };
   return (
-    <div className={`drop ${isOver ? "over" : ""} ${kind ?? "text"}`} onDragOver={over} onDragLeave={() => setOver(false)} onDrop={drop}>
+    <div
+      className={`drop ${isOver ? "over" : ""} ${kind ?? "text"}`}
+      onDragOver={over}
+      onDragLeave={() => setOver(false)}
+      onDrop={drop}
+    >
       {children}
       {kind !== null && file && (
         <div className="chosen-file">

@@ -33,15 +33,42 @@ export function Filters({ query }: { query: URLSearchParams }) {
   };
   return (
     <section className="filters" aria-label="Filters">
-      <Choice name="Status" value={query.get("status")} options={STATUSES.map((one) => [one, STATUS_NAMES[one]])} set={(to) => set("status", to)} />
-      <Choice name="Type" value={query.get("type")} options={TASK_TYPES.map((one) => [one, TYPE_NAMES[one]])} set={(to) => set("type", to)} />
-      <Choice name="Priority" value={query.get("priority")} options={PRIORITIES.map((one) => [one, one])} set={(to) => set("priority", to)} />
+      <Choice
+        name="Status"
+        value={query.get("status")}
+        options={STATUSES.map((one) => [one, STATUS_NAMES[one]])}
+        set={(to) => set("status", to)}
+      />
+      <Choice
+        name="Type"
+        value={query.get("type")}
+        options={TASK_TYPES.map((one) => [one, TYPE_NAMES[one]])}
+        set={(to) => set("type", to)}
+      />
+      <Choice
+        name="Priority"
+        value={query.get("priority")}
+        options={PRIORITIES.map((one) => [one, one])}
+        set={(to) => set("priority", to)}
+      />
       <form className="tag-form" onSubmit={addTag}>
-        <input name="tag" aria-label="Metadata, as key=value" placeholder="metadata key=value" spellCheck={false} autoComplete="off" />
+        <input
+          name="tag"
+          aria-label="Metadata, as key=value"
+          placeholder="metadata key=value"
+          spellCheck={false}
+          autoComplete="off"
+        />
         <button type="submit">Add</button>
       </form>
       {tags.map(([name, value]) => (
-        <button key={name} type="button" className="tag removable" onClick={() => set(name, "")} aria-label={`Remove the filter ${name.slice(PREFIX.length)}`}>
+        <button
+          key={name}
+          type="button"
+          className="tag removable"
+          onClick={() => set(name, "")}
+          aria-label={`Remove the filter ${name.slice(PREFIX.length)}`}
+        >
           {name.slice(PREFIX.length)}: {value} <span aria-hidden="true">×</span>
         </button>
       ))}

@@ -16,8 +16,12 @@ export function Input({ task }: { task: Task }) {
   return (
     <div className="input">
       {typeof text === "string" && <p className="prose quote">{text}</p>}
-      {link?.content_type.startsWith("image/") && !showsItself(task) && <img className="photo" src={link.url} alt="What was submitted" />}
-      {link?.content_type.startsWith("audio/") && !showsItself(task) && <audio controls preload="metadata" src={link.url} />}
+      {link?.content_type.startsWith("image/") && !showsItself(task) && (
+        <img className="photo" src={link.url} alt="What was submitted" />
+      )}
+      {link?.content_type.startsWith("audio/") && !showsItself(task) && (
+        <audio controls preload="metadata" src={link.url} />
+      )}
       {link?.content_type.startsWith("text/") && <StoredText link={link} />}
       {link && (
         <p className="muted small">

@@ -30,7 +30,9 @@ export function StatsBar({ query }: { query: URLSearchParams }) {
       <dl className="figures">
         <Figure name="Finished a minute">{stats && number(stats.per_minute.finished.last_1)}</Figure>
         <Figure name="In queues">{waiting !== undefined && number(waiting)}</Figure>
-        <Figure name="Wait, median">{stats && (stats.queue_wait_ms.p50 === null ? "–" : duration(stats.queue_wait_ms.p50))}</Figure>
+        <Figure name="Wait, median">
+          {stats && (stats.queue_wait_ms.p50 === null ? "–" : duration(stats.queue_wait_ms.p50))}
+        </Figure>
         <Figure name="Run, median">{stats && (stats.run_ms.p50 === null ? "–" : duration(stats.run_ms.p50))}</Figure>
       </dl>
       {isStale && <p className="muted small">The counters do not answer: these are the last that were known.</p>}

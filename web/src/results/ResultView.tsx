@@ -46,7 +46,10 @@ export function ResultView({ task, renew }: { task: Task; renew: () => void }) {
 function Raw({ value }: { value: unknown }) {
   const [isOpen, setOpen] = useState(false);
   return (
-    <details className="raw" onToggle={(event) => event.target === event.currentTarget && setOpen(event.currentTarget.open)}>
+    <details
+      className="raw"
+      onToggle={(event) => event.target === event.currentTarget && setOpen(event.currentTarget.open)}
+    >
       <summary>As JSON</summary>
       {isOpen && <Json value={value} />}
     </details>
@@ -62,7 +65,8 @@ function Shown({ task, result, renew }: { task: Task; result: unknown; renew: ()
   if (task.type === "face_detection" && "faces" in result) {
     return <Faces result={result as FaceDetection} link={task.input_link} renew={renew} />;
   }
-  if (task.type === "ocr" && "lines" in result) return <Page result={result as PageResult} link={task.input_link} renew={renew} />;
+  if (task.type === "ocr" && "lines" in result)
+    return <Page result={result as PageResult} link={task.input_link} renew={renew} />;
   if (task.type === "transcribe" && "segments" in result) {
     return <Transcript result={result as TranscriptResult} link={task.input_link} />;
   }
@@ -79,7 +83,12 @@ function Vectors({ vectors }: { vectors: number[][] }) {
       {vectors.map((vector, at) => (
         <li key={at}>
           <strong>Text {at + 1}</strong> <span className="muted">{vector.length} numbers</span>
-          <svg viewBox={`0 0 ${vector.length} 40`} preserveAspectRatio="none" role="img" aria-label={`The numbers of text ${at + 1}`}>
+          <svg
+            viewBox={`0 0 ${vector.length} 40`}
+            preserveAspectRatio="none"
+            role="img"
+            aria-label={`The numbers of text ${at + 1}`}
+          >
             {vector.map((value, index) => (
               <rect key={index} x={index} width="0.8" y={value > 0 ? 20 - bar(value) : 20} height={bar(value)} />
             ))}
