@@ -54,6 +54,8 @@ class Deployed:
             return region()
         if name == "AWS::AccountId":
             return _caller()["Account"]
+        if name == "AWS::URLSuffix":
+            return "amazonaws.com"
         if name == "AWS::Partition":
             return _caller()["Arn"].split(":")[1]
         try:

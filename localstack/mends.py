@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import re
 import threading
 import time
 
@@ -17,12 +18,16 @@ FIRST_LINE_WAIT = 0.002
 # Seconds between two looks at the tables' streams.
 STREAM_WINDOW = 0.2
 
+# An API's address on this cloud, without the slash that a browser would need.
+BARE_ADDRESS = re.compile(r"/_aws/execute-api/[0-9A-Za-z]+")
+
 
 class InternalsChanged(Exception):
     """The installed MiniStack isn't the one that is known here."""
 
 
 def apply() -> None:
+    from ministack import app
     from ministack.core import iam_actions, lambda_runtime
     from ministack.services import apigateway, cloudwatch, lambda_svc, sqs
 
@@ -30,6 +35,7 @@ def apply() -> None:
     send_without_delay(lambda_runtime)
     check_actions_as_aws_does(iam_actions)
     leave_options_to_the_app(apigateway)
+    lead_to_the_root(app)
     read_streams_from_their_beginning(lambda_svc)
     read_streams_aside(lambda_svc)
     make_metrics_of_logs(lambda_svc, cloudwatch)
@@ -104,6 +110,21 @@ def leave_options_to_the_app(apigateway) -> None:
         return await handle(api_id, stage, path, method, *arguments, **keywords)
 
     apigateway._handle_execute_in_scope = handle_as_aws_does
+
+
+def lead_to_the_root(app) -> None:
+    """Sends a browser that asks for an API's bare address on to its root, which MiniStack knows by the slash alone. On
+    AWS the root is a host's, where a browser puts the slash itself."""
+    handle = getattr(app, "_handle_execute_api_request", None)
+    if handle is None or list(inspect.signature(handle).parameters)[:3] != ["host", "path", "method"]:
+        raise InternalsChanged("app._handle_execute_api_request takes other parameters")
+
+    async def handle_the_bare_address(host, path, method, *arguments, **keywords):
+        if method in ("GET", "HEAD") and BARE_ADDRESS.fullmatch(path):
+            return 308, {"Location": f"{path}/"}, b""
+        return await handle(host, path, method, *arguments, **keywords)
+
+    app._handle_execute_api_request = handle_the_bare_address
 
 
 def read_streams_from_their_beginning(lambda_svc) -> None:

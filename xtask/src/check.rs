@@ -8,14 +8,14 @@ use anyhow::{Result, bail};
 use crate::progress::seconds;
 use crate::tools::{self, cargo};
 use crate::venv::Venv;
-use crate::{functions, interrupt, paths, process};
+use crate::{functions, interrupt, paths, process, web};
 
 type Check = (&'static str, fn() -> Result<Command>);
 
 /// The template of the stack, and of the one that watches it.
 const TEMPLATES: [&str; 2] = ["infra/template.yaml", "infra/observability.yaml"];
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     ("rustfmt", rustfmt),
     ("clippy", || clippy(&[])),
     ("clippy-faults", || clippy(&["--all-features"])),
@@ -24,6 +24,7 @@ const CHECKS: [Check; 8] = [
     ("sam-validate", || sam_validate(TEMPLATES[0])),
     ("sam-validate-observability", || sam_validate(TEMPLATES[1])),
     ("ruff", ruff),
+    ("typescript", web::typecheck),
 ];
 
 /// Runs every check, whatever the others say, and fails at the end if one did.

@@ -36,14 +36,16 @@ pub struct Task {
     pub priority: Priority,
     /// Where it stands.
     pub status: Status,
-    /// Its input, or where that lies.
+    /// Its input, or what its content is.
     pub input: Value,
+    /// Where the input's content lies, if it is kept apart.
+    pub input_link: Option<Link>,
     /// The sender's own notes.
     pub metadata: Metadata,
     /// The result, once completed, unless it is large.
     pub result: Option<TaskResult>,
     /// Where a larger result lies.
-    pub result_link: Option<ResultLink>,
+    pub result_link: Option<Link>,
     /// Why it failed; while it waits for another attempt, what ended the last one.
     pub error: Option<Failure>,
     /// Who gave the result.
@@ -72,9 +74,9 @@ pub struct Task {
     pub next_attempt_at: Option<Timestamp>,
 }
 
-/// Where a large result lies. The address needs no token, and is good for a limited time.
+/// Where an input or a large result lies. The address needs no token, and is good for a limited time.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct ResultLink {
+pub struct Link {
     /// The address.
     pub url: String,
     /// Until when it is good.

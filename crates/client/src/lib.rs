@@ -26,7 +26,7 @@ mod submission;
 
 pub use answers::{
     Accepted, Attempt, Change, Changes, DeadLetters, Flow, Model, Percentiles, QueueDepth, Rates, Redriven,
-    ResultLink, Stats, Task, TaskPage, TaskSummary,
+    Stats, Task, TaskPage, TaskSummary,
 };
 pub use client::{Client, Filter, Which};
 pub use error::{Error, Problem};

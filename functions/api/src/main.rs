@@ -4,6 +4,7 @@ mod app;
 mod auth;
 mod changes;
 mod compat;
+mod dashboard;
 mod dead_letters;
 mod docs;
 #[cfg(feature = "faults")]

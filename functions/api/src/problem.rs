@@ -102,6 +102,16 @@ impl Problem {
         )
     }
 
+    pub(crate) fn no_dashboard() -> Self {
+        let detail = "this API was built without its dashboard: run cargo xtask web, then build and deploy the functions again; /docs shows the API";
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no-dashboard",
+            "There is no dashboard here",
+            detail,
+        )
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
         let detail = "this address does not take this method: the Allow header names those it takes";
         Self::new(

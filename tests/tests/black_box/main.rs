@@ -7,6 +7,7 @@ mod cancel;
 mod changes;
 mod client;
 mod compat;
+mod dashboard;
 mod dead_letters;
 mod delivery;
 mod docs;
