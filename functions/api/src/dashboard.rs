@@ -28,7 +28,8 @@ const ASK_FIRST: HeaderValue = HeaderValue::from_static("no-cache");
 /// The page, from which the others follow by what stands behind the `#` of its address.
 pub(crate) async fn page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Problem> {
     let page = read("index.html").await.ok_or_else(Problem::no_dashboard)?;
-    let policy = policy(api.payloads.address().await.ok().as_deref());
+    let bucket = api.payloads.address().await.ok();
+    let policy = policy(bucket.as_deref(), api.events.as_deref());
     // A weak one: the answer may be compressed on its way.
     let tag = format!("W/\"{}\"", hex::encode(&Sha256::digest(&page)[..8]));
     let known = headers.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
@@ -56,13 +57,14 @@ pub(crate) async fn asset(name: Result<Path<String>, PathRejection>) -> Result<R
     Ok(response)
 }
 
-/// What the page may load and whom it may ask: its own API, and the payload bucket, which photographs and recordings come
-/// from and large contents go to. Nothing inline, nothing evaluated, no markup made of text, in nobody's frame.
-fn policy(payloads: Option<&str>) -> String {
+/// What the page may load and whom it may ask: its own API, the event stream, and the payload bucket, which photographs and
+/// recordings come from and large contents go to. Nothing inline, nothing evaluated, no markup made of text, in nobody's frame.
+fn policy(payloads: Option<&str>, events: Option<&str>) -> String {
     let bucket = payloads.map(|address| format!(" {address}")).unwrap_or_default();
+    let events = events.map(|address| format!(" {address}")).unwrap_or_default();
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:{bucket}; media-src blob:{bucket}; \
-         connect-src 'self'{bucket}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         connect-src 'self'{bucket}{events}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'; trusted-types 'none'"
     )
 }
@@ -136,18 +138,15 @@ mod tests {
     }
 
     #[test]
-    fn the_page_may_ask_the_bucket_and_no_other_host() {
-        let own = policy(None);
+    fn the_page_may_ask_the_stack_s_own_and_no_other_host() {
+        let own = policy(None, None);
         assert!(!own.contains("http") && !own.contains("unsafe"), "{own}");
-        let with_bucket = policy(Some("https://bucket.example/"));
+        let whole = policy(Some("https://bucket.example/"), Some("https://events.example/"));
         assert!(
-            with_bucket.contains("connect-src 'self' https://bucket.example/;"),
-            "{with_bucket}"
+            whole.contains("connect-src 'self' https://bucket.example/ https://events.example/;"),
+            "{whole}"
         );
-        assert_eq!(
-            with_bucket.matches("https://").count(),
-            3,
-            "images, media, requests: {with_bucket}"
-        );
+        // Images and media come from the bucket too.
+        assert_eq!(whole.matches("https://").count(), 4, "{whole}");
     }
 }
