@@ -1,5 +1,5 @@
-// How changes arrive: by server-sent events where the stack tells of them, and by asking where they are held back on their
-// way. A local cloud streams nothing, so the stream is played here, by what stands between the page and the network.
+// How changes arrive: by server-sent events where the stack tells of them, and by asking where they are held back on
+// their way. A local cloud streams nothing, so the stream is played here, between the page and the network.
 
 import { TOKEN, URL_OF_STACK, expect, signIn, submit, test } from "./stack";
 

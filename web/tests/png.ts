@@ -1,5 +1,5 @@
-// Makes a screenshot small: a PNG of 256 colours, chosen by median cut (P. Heckbert, "Color image quantization for frame
-// buffer display", 1982). The browser that took it decodes it.
+// Makes a screenshot small: a PNG of 256 colours, chosen by median cut (P. Heckbert, "Color image quantization for
+// frame buffer display", 1982). The browser that took it decodes it.
 
 import { crc32, deflateSync } from "node:zlib";
 

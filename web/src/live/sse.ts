@@ -1,5 +1,5 @@
-// Server-sent events, out of a stream that is read by fetch: EventSource sends no header, and the token belongs into none
-// of the addresses. As the HTML standard says, section 9.2.6.
+// Server-sent events, out of a stream that is read by fetch: EventSource sends no header, and the token belongs into no
+// address. As the HTML standard says, section 9.2.6.
 
 export interface ServerEvent {
   type: string;

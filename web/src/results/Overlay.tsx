@@ -1,4 +1,4 @@
-// Boxes over a picture, in its own pixels. The browser turns a photograph upright as its EXIF says, and so do the boxes.
+// Boxes over a picture, in its own pixels. The browser turns a photograph upright as its EXIF says, as the boxes are.
 
 import { type ReactNode, useState } from "react";
 

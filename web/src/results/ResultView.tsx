@@ -1,4 +1,4 @@
-// A result, shown as what it is. One that is not as its type says is shown as JSON: a stack may be newer than this page.
+// A result, shown as what it is. One that is not as its type says is shown as JSON: a stack may be newer than the page.
 
 import { useEffect, useState } from "react";
 
