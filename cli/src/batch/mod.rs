@@ -290,7 +290,7 @@ impl Batch<'_> {
                 match answer {
                     Ok(accepted) => answered.push((row.line, Known::Id(accepted.id))),
                     Err(Error::Problem(problem)) if matches!(problem.status, 429 | 503) => {
-                        busy = Some(problem)
+                        busy = Some(problem);
                     }
                     Err(Error::Problem(problem)) => answered.push((row.line, Known::Problem(problem))),
                     Err(error) => return Err(error.into()),
