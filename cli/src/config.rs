@@ -127,7 +127,11 @@ fn from_profile(named: Option<&str>) -> Result<Found> {
                 "{source} has a token and a token_file: keep one of them"
             )));
         }
-        (None, Some(at)) => Some(read_token(&at)?),
+        (None, Some(at)) => {
+            // Beside the configuration, unless its path is absolute.
+            let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+            Some(read_token(&folder.join(at))?)
+        }
         (token, None) => token,
     };
     Ok(Found {

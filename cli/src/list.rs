@@ -3,6 +3,7 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use mesh_client::{Client, Filter, TaskSummary};
+use mesh_task::Priority;
 
 use crate::args::ListArgs;
 use crate::exit::Exit;
@@ -50,8 +51,12 @@ fn table(tasks: &[TaskSummary], screen: &Screen) -> Result<()> {
         return Ok(());
     }
     let now = Timestamp::now();
-    let mut table = Table::new(["ID", "TYPE", "STATUS", "PRIORITY", "TRY", "AGE", "NOTE"]);
+    let mut table = Table::new(["ID", "TYPE", "STATUS", "TRY", "AGE", "NOTE"]);
     for task in tasks {
+        let priority = match task.priority {
+            Priority::Normal => String::new(),
+            other => format!("{} priority ", other.as_str()),
+        };
         let note = match &task.error {
             Some(error) => words::failure(error),
             None => words::metadata(&task.metadata),
@@ -60,10 +65,9 @@ fn table(tasks: &[TaskSummary], screen: &Screen) -> Result<()> {
             task.id.to_string().into(),
             task.task_type.as_str().into(),
             Cell::styled(words::style(task.status), task.status.as_str()),
-            task.priority.as_str().into(),
             format!("{}/{}", task.attempt, task.max_attempts).into(),
             words::ago(task.created_at, now).into(),
-            note.into(),
+            (priority + &note).into(),
         ]);
     }
     table.print(screen)?;

@@ -90,10 +90,14 @@ impl<const N: usize> Table<N> {
         let Some(most) = most else { return widths };
         let all = widths.iter().sum::<usize>() + GAP * N.saturating_sub(1);
         let mut excess = all.saturating_sub(most);
-        for width in widths.iter_mut().rev() {
-            let given = excess.min(width.saturating_sub(LEAST));
+        for (column, width) in widths.iter_mut().enumerate().rev() {
+            let mut given = excess.min(width.saturating_sub(LEAST));
+            // A word or two of the last column say less than the whole of the others.
+            if column + 1 == N && given < excess {
+                given = *width;
+            }
             *width -= given;
-            excess -= given;
+            excess = excess.saturating_sub(given);
         }
         widths
     }
@@ -101,6 +105,9 @@ impl<const N: usize> Table<N> {
 
 /// The text in at most so many columns.
 pub(crate) fn cut(text: &str, width: usize) -> String {
+    if width == 0 {
+        return String::new();
+    }
     if text.width() <= width {
         return text.to_owned();
     }
@@ -125,7 +132,8 @@ mod tests {
         assert_eq!(table.widths(None), [10, 19]);
         assert_eq!(table.widths(Some(40)), [10, 19]);
         assert_eq!(table.widths(Some(20)), [10, 8]);
-        assert_eq!(table.widths(Some(16)), [8, LEAST]);
+        assert_eq!(table.widths(Some(16)), [10, 0], "it goes as a whole");
+        assert_eq!(table.widths(Some(8)), [6, 0]);
     }
 
     #[test]
@@ -134,6 +142,7 @@ mod tests {
         assert_eq!(cut("grüner", 4), "grü…");
         assert_eq!(cut("日本語", 5), "日本…");
         assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("a", 0), "");
     }
 
     #[test]

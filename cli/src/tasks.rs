@@ -173,7 +173,11 @@ fn told(screen: &Screen, id: TaskId, task: Result<Task, Error>, success: Exit) -
             Ok(exit::of_client(&error))
         }
         Err(error) => {
-            screen.complain(&exit::in_words(&error))?;
+            let said = exit::in_words(&error);
+            match error {
+                Error::Problem(_) => screen.complain(&format!("{id}: {said}"))?,
+                _ => screen.complain(&said)?,
+            }
             Ok(exit::of_client(&error))
         }
     }

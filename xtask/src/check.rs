@@ -113,6 +113,7 @@ fn ruff() -> Result<Command> {
 fn python_folders() -> Vec<&'static str> {
     let folders = [
         "bench",
+        "cli",
         "clients",
         "infra",
         "localstack",

@@ -28,7 +28,7 @@ use crate::exit::{Exit, usage};
 use crate::screen::Screen;
 use crate::{input, tasks, words};
 use journal::{Journal, Known};
-use output::{Output, Record};
+use output::{Output, Record, Tally};
 use rows::Row;
 
 /// What a request's tasks may take: the API's limit is 6 MB.
@@ -88,7 +88,22 @@ pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> R
         return ended.unwrap_or(Ok(())).map(|()| Exit::Interrupted);
     }
     batch.journal.into_inner().done()?;
-    let whole = if args.no_wait { "accepted" } else { "completed" };
+    if screen.json && place.is_some() {
+        screen.value(&json!({
+            "lines": total, "done": tally.done, "failed": tally.failed, "refused": tally.refused, "output": place,
+        }))?;
+    } else {
+        screen.note(&summary(total, tally, args.no_wait, place.as_deref()))?;
+    }
+    Ok(if tally.failed + tally.refused == 0 {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+fn summary(total: usize, tally: Tally, is_unwaited: bool, place: Option<&Path>) -> String {
+    let whole = if is_unwaited { "accepted" } else { "completed" };
     let mut told = format!("{}: {} {whole}", words::count(total, "line"), tally.done);
     for (number, what) in [(tally.failed, "failed"), (tally.refused, "refused")] {
         if number > 0 {
@@ -98,12 +113,7 @@ pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> R
     if let Some(place) = place {
         let _ = write!(told, "; results in {}", place.display());
     }
-    screen.note(&told)?;
-    Ok(if tally.failed + tally.refused == 0 {
-        Exit::Done
-    } else {
-        Exit::Failed
-    })
+    told
 }
 
 /// Where the results go; none for standard output.

@@ -4,4 +4,5 @@ mod answers;
 mod batch;
 mod endings;
 mod settings;
+mod terminal;
 mod world;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +15,9 @@ use wiremock::{Mock, MockServer, Respond, ResponseTemplate};
 pub(crate) const TOKEN: &str = "a-token-that-is-secret";
 pub(crate) const ID: &str = "01a21202-48f4-70f7-a2cd-8b57fcde12fd";
 pub(crate) const OTHER: &str = "01a21202-44bb-7505-917f-5858c5ae3f62";
+
+/// Only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct World {
     pub(crate) server: MockServer,
@@ -56,7 +60,7 @@ impl World {
             .env_clear()
             .env("HOME", self.folder.path())
             .current_dir(self.folder.path())
-            .timeout(std::time::Duration::from_secs(60));
+            .timeout(PATIENCE);
         command
     }
 
@@ -120,6 +124,15 @@ impl Ended {
             "{}--- standard error\n{}--- exit code {code}\n",
             self.out, self.err
         )
+    }
+}
+
+/// Looks again and again until it is so.
+pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
