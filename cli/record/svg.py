@@ -1,5 +1,5 @@
-"""A film of a terminal as one SVG: the frames stand side by side, and a style sheet moves one after the other into view.
-Who wants no motion, or can't have it, sees the last frame."""
+"""A film of a terminal as one SVG: the frames stand side by side, and a style sheet moves one after the other into
+view. Who wants no motion, or can't have it, sees the last frame."""
 
 from html import escape
 from itertools import groupby

@@ -151,7 +151,7 @@ pub(crate) struct FieldArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How it is run")]
 pub(crate) struct LimitArgs {
-    /// high, normal or low
+    /// How soon it is to run
     #[arg(long, value_parser = priorities())]
     pub(crate) priority: Option<Priority>,
     /// A note of yours that is given back with the task; may be repeated

@@ -53,21 +53,21 @@ fn table(tasks: &[TaskSummary], screen: &Screen) -> Result<()> {
     let now = Timestamp::now();
     let mut table = Table::new(["ID", "TYPE", "STATUS", "TRY", "AGE", "NOTE"]);
     for task in tasks {
-        let priority = match task.priority {
-            Priority::Normal => String::new(),
-            other => format!("{} priority ", other.as_str()),
-        };
-        let note = match &task.error {
+        let mut note = match &task.error {
             Some(error) => words::failure(error),
             None => words::metadata(&task.metadata),
         };
+        if task.priority != Priority::Normal {
+            let gap = if note.is_empty() { "" } else { ", " };
+            note = format!("{} priority{gap}{note}", task.priority.as_str());
+        }
         table.row([
             task.id.to_string().into(),
             task.task_type.as_str().into(),
             Cell::styled(words::style(task.status), task.status.as_str()),
             format!("{}/{}", task.attempt, task.max_attempts).into(),
             words::ago(task.created_at, now).into(),
-            (priority + &note).into(),
+            note.into(),
         ]);
     }
     table.print(screen)?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use mesh_client::{Client, Percentiles, Rates};
+use mesh_client::{Client, Percentiles, QueueDepth, Rates};
 
 use crate::exit::Exit;
 use crate::screen::{Screen, Style};
@@ -72,14 +72,29 @@ pub(crate) async fn stats(client: &Client, screen: &Screen) -> Result<Exit> {
     times.row(percentiles("run", &stats.run_ms));
     times.print(screen)?;
     screen.line("")?;
-    let mut queues = Table::new(["QUEUE (ALL TENANTS)", "WAITING", "IN FLIGHT", "DELAYED"]);
-    for queue in &stats.queues {
+    queues(&stats.queues, screen)?;
+    Ok(Exit::Done)
+}
+
+/// Most queues are empty most of the time.
+fn queues(queues: &[QueueDepth], screen: &Screen) -> Result<()> {
+    let is_empty = |queue: &&QueueDepth| queue.visible + queue.in_flight + queue.delayed == 0;
+    let empty = queues.iter().filter(is_empty).count();
+    if empty == queues.len() {
+        screen.line(format_args!("{} queues, all empty", queues.len()))?;
+        return Ok(());
+    }
+    let mut table = Table::new(["QUEUE (ALL TENANTS)", "WAITING", "IN FLIGHT", "DELAYED"]);
+    for queue in queues.iter().filter(|queue| !is_empty(queue)) {
         let [visible, flying, delayed] =
             [queue.visible, queue.in_flight, queue.delayed].map(|number| number.to_string().into());
-        queues.row([queue.name.as_str().into(), visible, flying, delayed]);
+        table.row([queue.name.as_str().into(), visible, flying, delayed]);
     }
-    queues.print(screen)?;
-    Ok(Exit::Done)
+    table.print(screen)?;
+    if empty > 0 {
+        screen.line(format_args!("empty and left out: {empty}"))?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn workers(client: &Client, screen: &Screen) -> Result<Exit> {

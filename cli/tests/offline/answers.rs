@@ -111,7 +111,8 @@ async fn the_stack_is_told_of_in_tables() {
                 "by_type": { "ocr": { "completed": 2 }, "sentiment": { "pending": 3, "completed": 9 } },
                 "per_minute": { "submitted": rates, "finished": rates },
                 "queue_wait_ms": { "p50": 41, "p95": 1_800, "count": 884 }, "run_ms": { "p50": null, "p95": null, "count": 0 },
-                "queues": [{ "name": "text-small", "visible": 3, "in_flight": 8, "delayed": 0 }], "updated_at": null,
+                "queues": [{ "name": "text-small", "visible": 3, "in_flight": 8, "delayed": 0 },
+                           { "name": "text-large", "visible": 0, "in_flight": 0, "delayed": 0 }], "updated_at": null,
             }),
         )
         .await;

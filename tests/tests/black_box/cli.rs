@@ -329,5 +329,5 @@ fn the_stack_s_workers_models_and_counters_are_told() {
     told(&["submit", "sentiment", "--text", "fine", "--wait"]);
     assert!(told(&["workers"]).contains("text-worker"));
     assert!(told(&["models"]).contains("minilm-sentiment"));
-    assert!(told(&["stats"]).contains("text-small"));
+    assert!(told(&["stats"]).contains("wait for a worker"));
 }
