@@ -101,7 +101,9 @@ def main():
         sys.exit(__doc__)
     program, to = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        rows = (f'{n},"{REVIEWS[n % len(REVIEWS)]}"\n' for n in range(1, 301))
+        # Other numbers each time: the same file would give the tasks of the recording before.
+        first = int(time.time()) % 1_000_000
+        rows = (f'{n},"{REVIEWS[n % len(REVIEWS)]}"\n' for n in range(first, first + 300))
         Path(folder, "reviews.csv").write_text("metadata.review,text\n" + "".join(rows))
         session = Session(folder, program)
         session.command('mesh submit sentiment --text "I loved every minute of it." --wait')

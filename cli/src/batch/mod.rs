@@ -165,13 +165,23 @@ fn progress(all: usize, finished: usize) -> Result<ProgressBar> {
     let rate = |state: &ProgressState, out: &mut dyn Write| {
         let _ = write!(out, "{:.1}/s", state.per_sec());
     };
+    let left = |state: &ProgressState, out: &mut dyn Write| {
+        let left = state.eta();
+        // Before anything is finished, nothing is known of it.
+        if !left.is_zero() {
+            let left = words::millis(left.as_secs().saturating_mul(1_000));
+            let _ = write!(out, "{left} left");
+        }
+    };
     let style =
-        ProgressStyle::with_template("{bar:30} {pos}/{len} finished, {msg} submitted  {rate}  {eta} left")?;
-    let bar = ProgressBar::new(all as u64).with_style(style.with_key("rate", rate).progress_chars("━╸─"));
-    bar.set_position(finished as u64);
+        ProgressStyle::with_template("{bar:30} {pos}/{len} finished, {msg} submitted  {rate}  {left}")?;
+    let style = style.with_key("rate", rate).with_key("left", left);
+    let bar = ProgressBar::new(all as u64)
+        .with_style(style.progress_chars("━╸─"))
+        .with_message("0")
+        .with_position(finished as u64);
     // What an earlier run did says nothing of this one's speed.
     bar.reset_eta();
-    bar.set_message("0");
     bar.enable_steady_tick(Duration::from_millis(250));
     Ok(bar)
 }
@@ -188,9 +198,10 @@ impl Batch<'_> {
         let mut chunks = self.chunks(args.size).into_iter();
         let mut submits = FuturesUnordered::new();
         let mut waits = FuturesUnordered::new();
-        let mut accepted: VecDeque<(usize, TaskId)> = VecDeque::new();
+        let mut accepted: VecDeque<(usize, TaskType, TaskId)> = VecDeque::new();
         let mut submitted = 0;
         let mut are_chunks_left = true;
+        let mut is_first = true;
         loop {
             while are_chunks_left && submits.len() < SUBMITS {
                 match chunks.next() {
@@ -199,9 +210,9 @@ impl Batch<'_> {
                 }
             }
             while waits.len() < tasks::WAITS
-                && let Some((line, id)) = accepted.pop_front()
+                && let Some((line, task_type, id)) = accepted.pop_front()
             {
-                waits.push(self.wait(line, id));
+                waits.push(self.wait(line, task_type, id));
             }
             tokio::select! {
                 Some(answered) = submits.next() => {
@@ -214,7 +225,7 @@ impl Batch<'_> {
                         }
                         let record = match known {
                             Known::Id(id) if !args.no_wait => {
-                                accepted.push_back((line, id));
+                                accepted.push_back((line, task_type, id));
                                 continue;
                             }
                             Known::Id(id) => Record::accepted(line, id, task_type),
@@ -227,6 +238,10 @@ impl Batch<'_> {
                 Some(record) = waits.next() => {
                     output.write(&record?)?;
                     bar.inc(1);
+                    if std::mem::take(&mut is_first) {
+                        // Until here the stack was still waking up.
+                        bar.reset_eta();
+                    }
                 }
                 else => return Ok(()),
             }
@@ -325,8 +340,14 @@ impl Batch<'_> {
         format!("mesh-{:.16}-{salt}-{first}-{last}-{body:.32}", self.digest)
     }
 
-    async fn wait(&self, line: usize, id: TaskId) -> Result<Record> {
-        let task = self.client.wait(id, PATIENCE).await?;
-        Record::of(self.client, line, task).await
+    async fn wait(&self, line: usize, task_type: TaskType, id: TaskId) -> Result<Record> {
+        match self.client.wait(id, PATIENCE).await {
+            Ok(task) => Record::of(self.client, line, task).await,
+            // A journal may outlive the tasks that it knows of: the other lines are gone on with.
+            Err(Error::Problem(problem)) if problem.status == 404 => {
+                Ok(Record::refused(line, task_type, problem))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }

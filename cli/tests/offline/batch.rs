@@ -1,101 +1,18 @@
 //! `mesh batch`: every line has one task, however often it was interrupted.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use mesh_task::TaskId;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use wiremock::matchers::{method, path, path_regex};
-use wiremock::{Mock, Request, Respond, ResponseTemplate};
+use wiremock::matchers::{method, path_regex};
+use wiremock::{Mock, Request, ResponseTemplate};
 
-use crate::world::{TOKEN, World, completed, eventually, problem_body};
-
-/// An API that keeps what it is given, by idempotency key, and answers as it is told.
-#[derive(Clone, Default)]
-struct Api(Arc<Mutex<Kept>>);
-
-#[derive(Default)]
-struct Kept {
-    /// What each key's request made.
-    answers: HashMap<String, Value>,
-    /// The tasks' texts, one entry for each task that was made.
-    texts: Vec<String>,
-    requests: usize,
-    /// Of these requests, by number from 1, the work is done and the answer lost.
-    lost: BTreeSet<usize>,
-    /// Tasks whose wait has no end.
-    endless: BTreeSet<String>,
-}
-
-impl Api {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().expect("nobody panics while it is held")
-    }
-}
-
-impl Respond for Api {
-    fn respond(&self, request: &Request) -> ResponseTemplate {
-        let mut kept = self.kept();
-        kept.requests += 1;
-        let key = request.headers["idempotency-key"]
-            .to_str()
-            .expect("a key is text");
-        let key = key.to_owned();
-        let body: Value = serde_json::from_slice(&request.body).expect("a body is JSON");
-        if !kept.answers.contains_key(&key) {
-            let tasks = body["tasks"].as_array().expect("a batch has tasks");
-            let results: Vec<_> = tasks.iter().map(|task| kept.accept(task)).collect();
-            kept.answers.insert(key.clone(), json!({ "results": results }));
-        }
-        if kept.lost.contains(&kept.requests) {
-            return ResponseTemplate::new(502).set_body_string("<html>");
-        }
-        ResponseTemplate::new(202).set_body_json(&kept.answers[&key])
-    }
-}
-
-impl Kept {
-    fn accept(&mut self, task: &Value) -> Value {
-        let text = task["input"]["text"].as_str().unwrap_or("no text").to_owned();
-        if text == "refuse" {
-            return json!({ "status": 422, "problem": problem_body(422, "invalid-input", "send another text") });
-        }
-        let id = TaskId::generate();
-        if text == "endless" {
-            self.endless.insert(id.to_string());
-        }
-        self.texts.push(text);
-        json!({ "status": 202, "task": { "id": id, "type": "sentiment", "status": "pending" } })
-    }
-}
-
-async fn api(world: &World) -> Api {
-    let api = Api::default();
-    Mock::given(method("POST"))
-        .and(path("/v1/tasks/batch"))
-        .respond_with(api.clone())
-        .mount(&world.server)
-        .await;
-    let known = api.clone();
-    let show = move |request: &Request| {
-        let id = request.url.path().rsplit('/').next().unwrap_or_default();
-        let answer = ResponseTemplate::new(200).set_body_json(completed(id));
-        if known.kept().endless.contains(id) {
-            answer.set_delay(Duration::from_secs(300))
-        } else {
-            answer
-        }
-    };
-    Mock::given(method("GET"))
-        .and(path_regex("^/v1/tasks/.+$"))
-        .respond_with(show)
-        .mount(&world.server)
-        .await;
-    api
-}
+use crate::keeping::api;
+use crate::world::{TOKEN, World, completed, eventually, problem, problem_body};
 
 /// A file of texts, a line each.
 fn texts(world: &World, texts: &[&str]) {
@@ -272,6 +189,31 @@ async fn entries_that_the_api_could_not_keep_are_sent_again_under_their_key() {
         requests[0].headers["idempotency-key"],
         requests[1].headers["idempotency-key"]
     );
+}
+
+#[tokio::test]
+async fn a_task_that_is_no_longer_kept_holds_up_no_other_line() {
+    let world = World::new().await;
+    let [gone, kept] = [
+        "01a21202-48f4-70f7-a2cd-8b57fcde12f0",
+        "01a21202-48f4-70f7-a2cd-8b57fcde12f1",
+    ];
+    let accepted =
+        |id| json!({ "status": 202, "task": { "id": id, "type": "sentiment", "status": "pending" } });
+    let answer = json!({ "results": [accepted(gone), accepted(kept)] });
+    let answer = ResponseTemplate::new(202).set_body_json(answer);
+    world.answer("POST", "/v1/tasks/batch", answer).await;
+    let not_found = problem(404, "task-not-found", "tasks are kept for a limited time");
+    world.answer("GET", &format!("/v1/tasks/{gone}"), not_found).await;
+    world.get(&format!("/v1/tasks/{kept}"), completed(kept)).await;
+    texts(&world, &["a", "b"]);
+    let ended = world.run(&["batch", "b.jsonl"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.told());
+    assert_eq!(
+        results(&world)[&1]["problem"]["detail"],
+        "tasks are kept for a limited time"
+    );
+    assert_eq!(results(&world)[&2]["status"], "completed");
 }
 
 #[tokio::test]

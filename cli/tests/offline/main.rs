@@ -3,6 +3,7 @@
 mod answers;
 mod batch;
 mod endings;
+mod keeping;
 mod settings;
 mod terminal;
 mod world;
