@@ -268,7 +268,8 @@ pub(crate) enum DeadCommand {
     },
     /// Give them a new generation of attempts
     Redrive {
-        #[arg(value_name = "ID", required_unless_present_any = ["task_type", "all"], conflicts_with_all = ["task_type", "all"])]
+        #[arg(value_name = "ID", required_unless_present_any = ["task_type", "all"])]
+        #[arg(conflicts_with_all = ["task_type", "all"])]
         ids: Vec<TaskId>,
         /// All of this type
         #[arg(long = "type", value_name = "TYPE", value_parser = task_types(), conflicts_with = "all")]

@@ -1,5 +1,5 @@
-//! `mesh`: the command line of AI Mesh. Each command is a module; what it prints goes through [`screen::Screen`], and how
-//! it ends is an [`exit::Exit`] that scripts can branch on. Only the API is spoken to, by its typed client.
+//! `mesh`: the command line of AI Mesh. Each command is a module; what it prints goes through [`screen::Screen`], and
+//! how it ends is an [`exit::Exit`] that scripts can branch on. Only the API is spoken to, by its typed client.
 
 mod annotate;
 mod args;

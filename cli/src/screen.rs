@@ -1,5 +1,5 @@
-//! What is printed, and where: answers on standard output, everything else on standard error. Colours and cutting to the
-//! width are for terminals alone, and text of others never reaches one with its control characters.
+//! What is printed, and where: answers on standard output, everything else on standard error. Colours and cutting to
+//! the width are for terminals alone, and text of others never reaches one with its control characters.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};

@@ -332,7 +332,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Follows from the file, the lines and what is sent for them: the same in every run, and another for anything else.
+    /// Follows from the file, the lines and what is sent for them: the same in every run, another for anything else.
     fn key(&self, rows: &[Row], submissions: &[Submission]) -> String {
         let body = hex::encode(Sha256::digest(json!(submissions).to_string()));
         let [first, last] = [rows.first(), rows.last()].map(|row| row.map_or(0, |row| row.line));

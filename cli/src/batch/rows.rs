@@ -1,5 +1,6 @@
-//! The tasks of a file: a line of JSONL each, as the API takes them, or a record of CSV each, whose columns are named after
-//! the API's fields. The whole file is read before anything is sent, so that a line that is none stops nothing half-way.
+//! The tasks of a file: a line of JSONL each, as the API takes them, or a record of CSV each, whose columns are named
+//! after the API's fields. The whole file is read before anything is sent, so that a line that is none stops nothing
+//! half-way.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -220,8 +221,8 @@ fn value(column: &str, cell: &str) -> Result<Value, String> {
             _ => Err(format!("multi_label must be true or false, not {cell:?}")),
         },
         _ => Err(format!(
-            "there is no field {column:?}; columns are type, text, file, upload, texts, labels, multi_label, max_sentences, \
-             ratio, target_language, schema, engine, priority, max_attempts, timeout_seconds and metadata.KEY"
+            "there is no field {column:?}; columns are type, text, file, upload, texts, labels, multi_label, \
+             max_sentences, ratio, target_language, schema, engine, priority, max_attempts, timeout_seconds and metadata.KEY"
         )),
     }
 }
@@ -259,7 +260,8 @@ mod tests {
                 ),
                 (
                     5,
-                    json!({ "type": "summarize", "priority": "normal", "input": { "text": "long", "max_sentences": 2 } })
+                    json!({ "type": "summarize", "priority": "normal",
+                            "input": { "text": "long", "max_sentences": 2 } })
                 ),
             ]
         );
@@ -267,8 +269,13 @@ mod tests {
 
     #[test]
     fn json_lines_are_what_the_api_takes_and_blank_ones_are_passed_over() {
-        let lines = "{\"type\":\"sentiment\",\"input\":{\"text\":\"a\"},\"max_attempts\":2}\n\n{\"input\":{\"text\":\"b\"}}\n";
-        let rows = submissions("a.jsonl", lines, Some(TaskType::Embed)).unwrap();
+        let lines = [
+            r#"{"type":"sentiment","input":{"text":"a"},"max_attempts":2}"#,
+            "",
+            r#"{"input":{"text":"b"}}"#,
+        ]
+        .join("\n");
+        let rows = submissions("a.jsonl", &lines, Some(TaskType::Embed)).unwrap();
         assert_eq!(
             rows,
             [

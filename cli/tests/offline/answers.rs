@@ -64,7 +64,8 @@ async fn a_large_result_is_fetched_and_checked() {
     let body = r#"{"label":"POSITIVE","score":0.5,"positive":0.5}"#;
     let mut large = task(ID, "completed");
     large["result_link"] = json!({
-        "url": format!("{}/bucket/large", world.server.uri()), "expires_at": "2026-01-31T12:15:00Z", "bytes": body.len(),
+        "url": format!("{}/bucket/large", world.server.uri()), "expires_at": "2026-01-31T12:15:00Z",
+        "bytes": body.len(),
         "content_type": "application/json",
         "sha256": "a23e39ed01f3ad85f3b91c36d26d1d1b2c9a9d1d1a7b3ba0ee6b1ebc0ed9bd4e",
     });
@@ -110,7 +111,8 @@ async fn the_stack_is_told_of_in_tables() {
                 "total": 14, "by_status": { "pending": 3, "processing": 0, "completed": 11 },
                 "by_type": { "ocr": { "completed": 2 }, "sentiment": { "pending": 3, "completed": 9 } },
                 "per_minute": { "submitted": rates, "finished": rates },
-                "queue_wait_ms": { "p50": 41, "p95": 1_800, "count": 884 }, "run_ms": { "p50": null, "p95": null, "count": 0 },
+                "queue_wait_ms": { "p50": 41, "p95": 1_800, "count": 884 },
+                "run_ms": { "p50": null, "p95": null, "count": 0 },
                 "queues": [{ "name": "text-small", "visible": 3, "in_flight": 8, "delayed": 0 },
                            { "name": "text-large", "visible": 0, "in_flight": 0, "delayed": 0 }], "updated_at": null,
             }),
@@ -121,7 +123,8 @@ async fn the_stack_is_told_of_in_tables() {
             "/v1/workers",
             json!({ "minutes": 60, "workers": [
                 { "name": "text-worker", "function": "f", "limit": 20, "limits": { "small": 20 }, "running": 3,
-                  "last_seen": ago(3), "processed": 1_204, "failed": 11, "retried": 4, "mean_batch": 6.41, "cold_starts": 9 },
+                  "last_seen": ago(3), "processed": 1_204, "failed": 11, "retried": 4, "mean_batch": 6.41,
+                  "cold_starts": 9 },
                 { "name": "ocr-worker", "function": "g", "limit": 2, "limits": {}, "running": 0, "last_seen": null,
                   "processed": 0, "failed": 0, "retried": 0, "mean_batch": null, "cold_starts": 0 },
             ] }),
@@ -131,9 +134,11 @@ async fn the_stack_is_told_of_in_tables() {
         .get(
             "/v1/models",
             json!({ "models": [
-                { "name": "minilm-sentiment", "version": "be82d7670691", "task_types": ["sentiment"], "licence": "Apache-2.0",
+                { "name": "minilm-sentiment", "version": "be82d7670691", "task_types": ["sentiment"],
+                  "licence": "Apache-2.0",
                   "runs_in": "text-worker", "engine": "onnxruntime" },
-                { "name": "amazon.nova-lite-v1:0", "task_types": ["translate", "summarize"], "runs_in": "language-worker",
+                { "name": "amazon.nova-lite-v1:0", "task_types": ["translate", "summarize"],
+                  "runs_in": "language-worker",
                   "engine": "bedrock" },
             ] }),
         )
@@ -247,7 +252,8 @@ async fn a_submission_carries_what_its_flags_say() {
     let inputs: Vec<_> = world.sent("/v1/tasks").await;
     assert_eq!(
         inputs[0],
-        json!({ "type": "classify", "priority": "high", "metadata": { "order": "4=2" }, "max_attempts": 2, "timeout_seconds": 9,
+        json!({ "type": "classify", "priority": "high", "metadata": { "order": "4=2" }, "max_attempts": 2,
+                "timeout_seconds": 9,
                 "input": { "text": "a", "labels": ["x", "y z"], "multi_label": true, "engine": "llm" } })
     );
     let inputs: Vec<_> = inputs[1..].iter().map(|body| body["input"].clone()).collect();

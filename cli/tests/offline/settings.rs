@@ -13,7 +13,7 @@ async fn world() -> World {
     world.get("/v1/models", json!({ "models": [] })).await;
     let config = format!(
         "default = \"home\"\n[profiles.home]\nurl = \"{0}/home\"\ntoken = \"{TOKEN}\"\n\
-         [profiles.work]\nurl = \"{0}/work\"\ntoken_file = \"token\"\n[profiles.bare]\nurl = \"{0}/bare\"\n\
+         [profiles.work]\nurl = \"{0}/office\"\ntoken_file = \"token\"\n[profiles.bare]\nurl = \"{0}/bare\"\n\
          [profiles.both]\nurl = \"{0}\"\ntoken = \"a\"\ntoken_file = \"b\"\n",
         world.server.uri()
     );
@@ -29,7 +29,7 @@ async fn world() -> World {
     world
         .answer(
             "GET",
-            "/work/v1/models",
+            "/office/v1/models",
             ResponseTemplate::new(200).set_body_json(json!({ "models": [] })),
         )
         .await;
@@ -58,7 +58,7 @@ async fn flags_come_before_the_environment_and_that_before_profiles() {
         "the file's default"
     );
     Ended::of(world.bare().args(["models"]).env("AI_MESH_PROFILE", "work"));
-    assert_eq!(asked(&world).await, of("/work/v1/models", "of-work"));
+    assert_eq!(asked(&world).await, of("/office/v1/models", "of-work"));
     Ended::of(
         world
             .bare()
@@ -73,17 +73,17 @@ async fn flags_come_before_the_environment_and_that_before_profiles() {
     Ended::of(both.args(["models", "--profile", "work"]));
     assert_eq!(
         asked(&world).await,
-        of("/work/v1/models", "of-work"),
+        of("/office/v1/models", "of-work"),
         "neither is mixed"
     );
-    let url = format!("{}/work", world.server.uri());
+    let url = format!("{}/office", world.server.uri());
     Ended::of(
         world
             .bare()
             .args(["models", "--url", &url, "--token-file", "-"])
             .write_stdin("piped\n"),
     );
-    assert_eq!(asked(&world).await, of("/work/v1/models", "piped"));
+    assert_eq!(asked(&world).await, of("/office/v1/models", "piped"));
 }
 
 #[tokio::test]

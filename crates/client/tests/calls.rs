@@ -294,7 +294,8 @@ fn an_address_that_is_none_and_a_token_that_is_none_are_refused() {
 #[tokio::test]
 async fn a_failing_stack_is_an_answer_and_a_greeting_tells_the_time() {
     let server = MockServer::start().await;
-    let failing = json!({ "status": "failing", "checks": [{ "name": "bucket", "ok": false, "latency_ms": 9, "error": "NoSuchBucket" }] });
+    let bucket = json!({ "name": "bucket", "ok": false, "latency_ms": 9, "error": "NoSuchBucket" });
+    let failing = json!({ "status": "failing", "checks": [bucket] });
     let answer = ResponseTemplate::new(503).set_body_json(failing);
     Mock::given(path("/health"))
         .respond_with(answer.insert_header("date", "Sat, 31 Jan 2026 12:00:00 GMT"))
