@@ -118,6 +118,7 @@ fn ruff() -> Result<Command> {
 fn python_folders() -> Vec<&'static str> {
     let folders = [
         "bench",
+        "cli",
         "clients",
         "infra",
         "localstack",

@@ -5,6 +5,7 @@ mod bad_images;
 mod batch;
 mod cancel;
 mod changes;
+mod cli;
 mod client;
 mod compat;
 mod dashboard;
