@@ -102,13 +102,39 @@ function responsesTable(operation) {
   return element("table", {}, ...rows);
 }
 
-// What an operation's body may be, to begin with.
-function exampleBodies(operation) {
-  const content = operation.requestBody.content["application/json"];
+// The one kind of body that an operation takes, if it takes any: JSON, or a form.
+function bodyOf(operation) {
+  const [type, content] = Object.entries((operation.requestBody || {}).content || {})[0] || [];
+  return content && { content, schema: resolve(content.schema), isForm: type === "multipart/form-data" };
+}
+
+// What a body may be, to begin with.
+function exampleBodies({ content, schema }) {
   if (content.examples) return Object.entries(content.examples).map(([name, one]) => [name, one.value]);
-  const schema = resolve(content.schema);
   const one = content.example || schema.example || (schema.examples || [{}])[0];
   return [["example", one]];
+}
+
+// A form's fields, as a table and as what they hold once it is sent.
+function formOf(schema) {
+  const fields = Object.entries(schema.properties).map(([name, of]) => {
+    const input = element("input", { type: of.contentMediaType ? "file" : "text", "aria-label": name });
+    return { name, of, input };
+  });
+  const rows = fields.map(({ name, of, input }) => element(
+    "tr", {},
+    element("td", {}, element("code", {}, name)),
+    element("td", {}, input, element("div", { class: "note" }, ...prose(of.description))),
+  ));
+  const value = () => {
+    const form = new FormData();
+    for (const { name, input } of fields) {
+      const given = input.type === "file" ? input.files[0] : input.value;
+      if (given) form.append(name, given);
+    }
+    return form;
+  };
+  return { shown: element("table", {}, ...rows), value };
 }
 
 function tryIt(method, path, operation) {
@@ -128,12 +154,20 @@ function tryIt(method, path, operation) {
     element("td", {}, input, element("div", {}, element("span", { class: "type" }, schema.type || "", bounds(schema)), " ",
       ...prose(parameter.description))),
   ));
+  const given = bodyOf(operation);
   let body = null;
   let choice = null;
-  if (operation.requestBody) {
-    const bodies = exampleBodies(operation);
-    body = element("textarea", { spellcheck: "false", "aria-label": "Request body" });
-    const show = (at) => { body.value = JSON.stringify(bodies[at][1], null, 2); };
+  let content = () => undefined;
+  if (given && given.isForm) {
+    const form = formOf(given.schema);
+    body = form.shown;
+    content = form.value;
+  } else if (given) {
+    const bodies = exampleBodies(given);
+    const text = element("textarea", { spellcheck: "false", "aria-label": "Request body" });
+    body = text;
+    content = () => text.value;
+    const show = (at) => { text.value = JSON.stringify(bodies[at][1], null, 2); };
     show(0);
     if (bodies.length > 1) {
       const options = bodies.map(([name], at) => element("option", { value: at }, name));
@@ -143,7 +177,7 @@ function tryIt(method, path, operation) {
   const answer = element("div", { "aria-live": "polite" });
   const send = async () => {
     answer.replaceChildren(element("p", { class: "note" }, "…"));
-    answer.replaceChildren(...(await call(method, path, fields, body)));
+    answer.replaceChildren(...(await call(method, path, fields, content())));
   };
   return [
     rows.length ? element("table", {}, ...rows) : null,
@@ -169,12 +203,13 @@ async function call(method, path, fields, body) {
   }
   const token = sessionStorage.getItem(TOKEN);
   if (token) headers["X-Service-Token"] = token;
-  if (body) headers["Content-Type"] = "application/json";
+  // Of a form the browser says it, with the limit between its parts.
+  if (typeof body === "string") headers["Content-Type"] = "application/json";
   if (query.size) address += `?${query}`;
   const begun = performance.now();
   try {
     // Beside this page, whatever the stage before it.
-    const response = await fetch(`.${address}`, { method: method.toUpperCase(), headers, body: body ? body.value : undefined });
+    const response = await fetch(`.${address}`, { method: method.toUpperCase(), headers, body });
     const text = await response.text();
     let shown = text;
     try { shown = JSON.stringify(JSON.parse(text), null, 2); } catch { /* shown as it is */ }
@@ -194,16 +229,16 @@ function drawOperation(method, path, operation) {
   const drawn = element(
     "details", { class: "operation", id: anchor(method, path) },
     element("summary", {}, element("span", { class: `method ${method}` }, method.toUpperCase()), element("code", {}, path),
-      element("span", { class: "summary" }, ...prose(operation.summary))),
+      element("span", { class: "summary" }, ...prose(operation.summary), operation.deprecated ? " (deprecated)" : "")),
     inside,
   );
   drawn.addEventListener("toggle", () => {
     if (!drawn.open || inside.childElementCount) return;
-    const body = operation.requestBody && operation.requestBody.content["application/json"];
+    const body = bodyOf(operation);
     inside.append(...[
       operation.description ? element("p", {}, ...prose(operation.description)) : null,
       body ? element("h3", {}, "Request") : null,
-      body ? schemaTree("body", body.schema, true) : null,
+      body ? schemaTree("body", body.content.schema, true) : null,
       element("h3", {}, "Responses"),
       responsesTable(operation),
       element("h3", {}, "Try it"),
