@@ -109,7 +109,7 @@ class Stack:
         def go_on() -> None:
             try:
                 while not over.is_set():
-                    self.submit(small=8, high=3, low=3, large=1)
+                    self.submit(small=2, high=1, low=1, large=1)
             except BaseException as failure:
                 failures.append(failure)
 
@@ -175,7 +175,7 @@ def test_an_update_that_takes_queues_away_loses_no_task(stack):
     assert held == {"TextLarge": 20, "TextHigh": 40, "TextLow": 40}
     gone = [stack.deployed.ids[f"{lane}Queue"] for lane in LANES]
 
-    changed = {"TextConcurrency": "4", "RetentionDays": "7", "LogLevel": "debug", "MaxAttempts": "4"}
+    changed = {"TextConcurrency": "4", "RetentionDays": "7", "LogLevel": "warn", "MaxAttempts": "4"}
     with stack.submitting():
         stack.deploy(PriorityLanes="off", LargeLanes="off", **changed)
     left = client("sqs").list_queues().get("QueueUrls", [])
