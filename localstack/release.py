@@ -28,7 +28,7 @@ def zips(artifacts: Path, functions: list[str], out: Path) -> None:
 
 
 def packaged(source: Path) -> str:
-    """The template with each function's zip beside it in the place of its folder; all else as it stands, comments too."""
+    """The template with each function's zip in the place of its folder; all else as it stands, comments too."""
     text = source.read_text(encoding="utf-8")
     before = template.load(source)
     by_folder = {before["Resources"][name]["Properties"]["CodeUri"]: name for name in template.functions(before)}

@@ -24,7 +24,9 @@ NEEDED = {
     "AWS::ApiGatewayV2::Integration": "apigateway:POST apigateway:GET apigateway:PATCH apigateway:DELETE",
     "AWS::ApiGatewayV2::Route": "apigateway:POST apigateway:GET apigateway:PATCH apigateway:DELETE",
     "AWS::ApiGatewayV2::Stage": "apigateway:POST apigateway:GET apigateway:PATCH apigateway:DELETE",
-    "AWS::CodeDeploy::Application": "codedeploy:CreateApplication codedeploy:GetApplication codedeploy:DeleteApplication",
+    "AWS::CodeDeploy::Application": (
+        "codedeploy:CreateApplication codedeploy:GetApplication codedeploy:DeleteApplication"
+    ),
     "AWS::CodeDeploy::DeploymentGroup": (
         "codedeploy:CreateDeploymentGroup codedeploy:UpdateDeploymentGroup codedeploy:GetDeploymentGroup"
         " codedeploy:DeleteDeploymentGroup iam:PassRole"
@@ -50,7 +52,8 @@ NEEDED = {
     ),
     "AWS::Lambda::Function": (
         "lambda:CreateFunction lambda:GetFunction lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration"
-        " lambda:PutFunctionConcurrency lambda:DeleteFunctionConcurrency lambda:DeleteFunction iam:PassRole s3:GetObject"
+        " lambda:PutFunctionConcurrency lambda:DeleteFunctionConcurrency lambda:DeleteFunction iam:PassRole"
+        " s3:GetObject"
     ),
     "AWS::Lambda::Permission": "lambda:AddPermission lambda:GetPolicy lambda:RemovePermission",
     "AWS::Lambda::Url": (
@@ -123,7 +126,7 @@ def test_the_values_of_a_stage_are_ones_that_the_template_takes(stage):
     values = yaml.safe_load((INFRA / f"{stage}.yaml").read_text())
     declared = template.load(arguments.TEMPLATE)["Parameters"]
     for name, value in values.items():
-        assert isinstance(value, (str, int)) and not isinstance(value, bool), f"quote {name}: YAML takes it for a boolean"
+        assert type(value) in (str, int), f"quote {name}: YAML takes it for a boolean"
         rule = declared[name]
         assert value in rule.get("AllowedValues", [value])
         assert rule.get("MinValue", value) <= value <= rule.get("MaxValue", value)
@@ -138,7 +141,8 @@ def test_the_values_of_a_stage_are_ones_that_the_template_takes(stage):
 
 def test_stages_are_stacks_of_their_own_and_name_no_account():
     text = (ROOT / "samconfig.toml").read_text()
-    assert re.findall(r'^stack_name = "(.+)"$', text, re.MULTILINE) == ["ai-mesh", "ai-mesh-staging", "ai-mesh-production"]
+    names = re.findall(r'^stack_name = "(.+)"$', text, re.MULTILINE)
+    assert names == ["ai-mesh", "ai-mesh-staging", "ai-mesh-production"]
     for stage in ("default", "staging", "production"):
         section = text.split(f"[{stage}.deploy.parameters]\n", 1)[1].split("\n[", 1)[0]
         assert "resolve_s3 = true" in section and 'capabilities = "CAPABILITY_IAM"' in section

@@ -48,7 +48,8 @@ def test_the_packaged_template_differs_in_the_code_alone(tmp_path):
 
 def test_a_template_that_it_can_not_rewrite_is_refused(tmp_path):
     written = tmp_path / "template.yaml"
-    written.write_text(arguments.TEMPLATE.read_text().replace("CodeUri: ../functions/api", "CodeUri: '../functions/api'"))
+    quoted = arguments.TEMPLATE.read_text().replace("CodeUri: ../functions/api", "CodeUri: '../functions/api'")
+    written.write_text(quoted)
     with pytest.raises(Failure, match="on a line of its own"):
         release.packaged(written)
 

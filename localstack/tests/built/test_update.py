@@ -153,7 +153,7 @@ class Stack:
 def stack(tmp_path) -> Iterator[Stack]:
     artifacts = os.environ.get("AI_MESH_ARTIFACTS")
     if not artifacts:
-        pytest.fail("set AI_MESH_ARTIFACTS to the folder that holds the built functions (see this module's first lines)")
+        pytest.fail("set AI_MESH_ARTIFACTS to the folder of the built functions (see this module's first lines)")
     memories = (cloud.client, fixups.tls_only_is_lifted, deployed._caller)
     with local_cloud(tmp_path / "cloud", "--auth") as (port, _), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
