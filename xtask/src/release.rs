@@ -38,6 +38,11 @@ pub(crate) fn run() -> Result<()> {
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     process::run(&mut command, "zipping the functions", "release-zip")?;
 
+    // For whom has no more than the release.
+    fs::copy(
+        paths::root().join("infra/new-account.yaml"),
+        out.join("new-account.yaml"),
+    )?;
     let manifest = fs::read_to_string(paths::root().join("models/manifest.toml"))?;
     write_json(&out.join("models.json"), &models(&manifest)?)?;
     bills_of_materials(&out)?;

@@ -183,7 +183,7 @@ def test_an_update_that_takes_queues_away_loses_no_task(stack):
     stack.all_complete()
 
     # The other way: tasks find the lanes that come, and those under way in the one that stays are not lost either.
-    stack.submit(small=100, high=40, low=40, large=20)
+    stack.submit(small=50, high=20, low=20, large=10)
     with stack.submitting():
         stack.deploy()
     stack.submit(small=0, high=5, low=5, large=5)
