@@ -44,7 +44,7 @@ pub(crate) fn run() -> Result<()> {
         out.join("new-account.yaml"),
     )?;
     let manifest = fs::read_to_string(paths::root().join("models/manifest.toml"))?;
-    write_json(&out.join("models.json"), &models(&manifest)?)?;
+    write_json(&out.join("models.json"), &models(&manifest, &version)?)?;
     bills_of_materials(&out)?;
     let sums = sums(&out)?;
     fs::write(out.join("SHA256SUMS"), &sums)?;
@@ -94,15 +94,16 @@ fn version(cargo_toml: &str) -> Result<String> {
 #[derive(Debug, Serialize, PartialEq, Eq)]
 struct Shipped {
     name: String,
-    /// The package that it is made from with its version, or the file of this repository.
+    /// The package that it is made from, or the file of this repository.
     from: String,
-    version: Option<String>,
+    /// That package's; of what is ours, the release's.
+    version: String,
     licence: String,
     sha256: String,
     functions: Vec<String>,
 }
 
-fn models(manifest: &str) -> Result<Vec<Shipped>> {
+fn models(manifest: &str, release: &str) -> Result<Vec<Shipped>> {
     #[derive(Deserialize)]
     struct Manifest {
         package: Vec<Package>,
@@ -135,7 +136,10 @@ fn models(manifest: &str) -> Result<Vec<Shipped>> {
         .filter(|asset| !asset.functions.is_empty());
     Ok(travelling
         .map(|asset| Shipped {
-            version: versions.get(&asset.from).cloned(),
+            version: versions
+                .get(&asset.from)
+                .map_or(release, String::as_str)
+                .to_owned(),
             name: asset.path,
             from: asset.from,
             licence: asset.licence,
@@ -229,13 +233,17 @@ mod tests {
     #[test]
     fn models_are_told_with_version_licence_and_hash() {
         let text = fs::read_to_string(paths::root().join("models/manifest.toml")).unwrap();
-        let shipped = models(&text).unwrap();
+        let shipped = models(&text, "1.2.3").unwrap();
         let library = shipped
             .iter()
             .find(|one| one.name == "lib/libonnxruntime.so")
             .unwrap();
         assert_eq!(library.from, "onnxruntime");
-        assert!(library.version.is_some());
+        assert_ne!(library.version, "1.2.3");
+        let ours = shipped
+            .iter()
+            .find(|one| one.name == "models/sentiment/model.ort");
+        assert_eq!(ours.unwrap().version, "1.2.3");
         assert!(
             shipped
                 .iter()
