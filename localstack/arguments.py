@@ -11,7 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localstack.cloud import Failure
 
-TEMPLATE = Path(__file__).resolve().parent.parent / "infra" / "template.yaml"
+INFRA = Path(__file__).resolve().parent.parent / "infra"
+TEMPLATE = INFRA / "template.yaml"
+# Watches the stack of the one above, from a stack of its own.
+OBSERVABILITY = INFRA / "observability.yaml"
 
 
 def add_stack(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,5 @@
 """Deploys infra/template.yaml to a local cloud: uploads the functions, deploys the stack, mends what the cloud drops,
-proves the rest.
+proves the rest. Beside it, as a stack of its own, infra/observability.yaml.
 
     python -m localstack.deploy --artifacts .aws-sam/build --parameter TokenSha256=... [--parameter NAME=VALUE ...]
 
@@ -50,6 +50,7 @@ def main() -> int:
         f"deployed in {stacked - packaged:.1f} s, checked in {time.monotonic() - stacked:.1f} s",
         file=sys.stderr,
     )
+    found += observe(chosen.stack, given, bucket)
     if verify.report(found):
         return 1
     outputs = stack.outputs(chosen.stack)
@@ -57,6 +58,16 @@ def main() -> int:
     url = f"{endpoint}/_aws/execute-api/{outputs['HttpApiId']}"
     print(json.dumps({"outputs": outputs, "url": url}, indent=2))
     return 0
+
+
+def observe(watched: str, given: dict[str, str], bucket: str) -> list[verify.Difference]:
+    """Deploys infra/observability.yaml beside the stack, and tells in what it differs."""
+    read = template.load(arguments.OBSERVABILITY)
+    lanes = {name: given[name] for name in ("LargeLanes", "PriorityLanes", "EventStream") if name in given}
+    wanted = {"Stack": watched, **lanes}
+    name = f"{watched}-observability"
+    stack.deploy(name, package.upload_template(json.dumps(read), bucket), template.parameter_values(read, wanted))
+    return verify.differences(Deployed(read, name, wanted))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Deployed:
         }
         self.parameters = self.stack_parameters if given is None else parameter_values(template, given)
         self.ids = stack.resources(name)
-        self._resolver = Resolver(template, self.parameters, self._reference, self.attribute)
+        self._resolver = Resolver(template, self.parameters, self._reference, self.attribute, _exported)
         # Without those that the parameters leave out.
         wanted = {
             logical_id: resource
@@ -54,6 +54,8 @@ class Deployed:
             return region()
         if name == "AWS::AccountId":
             return _caller()["Account"]
+        if name == "AWS::URLSuffix":
+            return "amazonaws.com"
         if name == "AWS::Partition":
             return _caller()["Arn"].split(":")[1]
         if name.endswith(".Alias"):
@@ -80,6 +82,14 @@ class Deployed:
 @functools.cache
 def _caller() -> dict:
     return client("sts").get_caller_identity()
+
+
+def _exported(name: str) -> str:
+    pages = client("cloudformation").get_paginator("list_exports").paginate()
+    exports = {export["Name"]: export["Value"] for page in pages for export in page["Exports"]}
+    if name not in exports:
+        raise Failure(f"no stack exports {name}: deploy the main stack first, with the same lanes")
+    return exports[name]
 
 
 def _function_arn(name: str) -> str:

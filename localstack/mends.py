@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import re
 import threading
 import time
 
-from localstack import metrics
+from localstack import alarms, metrics
 
 # Seconds that an invocation waits for a first log line, where MiniStack waits 0.05. A bootstrap writes its lines
 # before it posts its answer, so what is there, is there by then.
@@ -17,23 +18,29 @@ FIRST_LINE_WAIT = 0.002
 # Seconds between two looks at the tables' streams.
 STREAM_WINDOW = 0.2
 
+# An API's address on this cloud, without the slash that a browser would need.
+BARE_ADDRESS = re.compile(r"/_aws/execute-api/[0-9A-Za-z]+")
+
 
 class InternalsChanged(Exception):
     """The installed MiniStack isn't the one that is known here."""
 
 
 def apply() -> None:
+    from ministack import app
     from ministack.core import iam_actions, lambda_runtime
-    from ministack.services import apigateway, cloudwatch, lambda_svc
+    from ministack.services import apigateway, cloudwatch, lambda_svc, sqs
 
     shorten_log_wait(lambda_runtime)
     send_without_delay(lambda_runtime)
     check_actions_as_aws_does(iam_actions)
     leave_options_to_the_app(apigateway)
+    lead_to_the_root(app)
     read_streams_from_their_beginning(lambda_svc)
     read_streams_aside(lambda_svc)
     make_metrics_of_logs(lambda_svc, cloudwatch)
     give_functions_an_address_that_resolves(lambda_svc)
+    judge_alarms(cloudwatch, sqs)
 
 
 def shorten_log_wait(lambda_runtime) -> None:
@@ -103,6 +110,21 @@ def leave_options_to_the_app(apigateway) -> None:
         return await handle(api_id, stage, path, method, *arguments, **keywords)
 
     apigateway._handle_execute_in_scope = handle_as_aws_does
+
+
+def lead_to_the_root(app) -> None:
+    """Sends a browser that asks for an API's bare address on to its root, which MiniStack knows by the slash alone. On
+    AWS the root is a host's, where a browser puts the slash itself."""
+    handle = getattr(app, "_handle_execute_api_request", None)
+    if handle is None or list(inspect.signature(handle).parameters)[:3] != ["host", "path", "method"]:
+        raise InternalsChanged("app._handle_execute_api_request takes other parameters")
+
+    async def handle_the_bare_address(host, path, method, *arguments, **keywords):
+        if method in ("GET", "HEAD") and BARE_ADDRESS.fullmatch(path):
+            return 308, {"Location": f"{path}/"}, b""
+        return await handle(host, path, method, *arguments, **keywords)
+
+    app._handle_execute_api_request = handle_the_bare_address
 
 
 def read_streams_from_their_beginning(lambda_svc) -> None:
@@ -181,3 +203,24 @@ def give_functions_an_address_that_resolves(lambda_svc) -> None:
 
     lambda_svc._create_function_url_config = create_here
     lambda_svc._function_url_id = find_here
+
+
+def judge_alarms(cloudwatch, sqs) -> None:
+    """Judges alarms by their own dimensions and periods, whenever metrics come, and records the queues' metrics."""
+    needed = (
+        "_evaluate_alarm",
+        "_evaluate_parent_alarms",
+        "_record_history",
+        "_dispatch_alarm_actions",
+        "_calc_stats",
+        "_stat_value",
+        "_dims_key",
+        "_metrics",
+        "_alarms",
+    )
+    lost = [name for name in needed if not hasattr(cloudwatch, name)]
+    lost += [name for name in ("_queues", "_queues_lock") if not hasattr(sqs, name)]
+    if lost:
+        raise InternalsChanged(f"{', '.join(lost)} of cloudwatch or sqs is gone")
+    cloudwatch._evaluate_alarm = lambda alarm: alarms.evaluate(cloudwatch, alarm)
+    alarms.follow(cloudwatch, sqs)

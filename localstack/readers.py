@@ -39,6 +39,7 @@ def function(deployed: Deployed, logical_id: str) -> dict[str, Any]:
         if mapping["UUID"] not in others
     ]
     actual["Events"] = sources + _schedules(actual["FunctionArn"])
+    actual["Tracing"] = actual.get("TracingConfig", {}).get("Mode")
     return actual
 
 
@@ -213,6 +214,27 @@ def _of_api(collection: str, key: str):
     return read
 
 
+def alarm(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    found = client("cloudwatch").describe_alarms(AlarmNames=[deployed.ids[logical_id]])["MetricAlarms"]
+    # A threshold is a floating-point number there, and as often a whole one here.
+    return {**found[0], "Threshold": f"{found[0]['Threshold']}".removesuffix(".0")} if found else {}
+
+
+def dashboard(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    name = deployed.ids[logical_id]
+    return client("cloudwatch").get_dashboard(DashboardName=name)
+
+
+def topic(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    return client("sns").get_topic_attributes(TopicArn=deployed.ids[logical_id])["Attributes"]
+
+
+def subscription(deployed: Deployed, logical_id: str) -> dict[str, Any]:
+    topic_arn = deployed.properties(logical_id)["TopicArn"]
+    pages = client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
+    return next((one for page in pages for one in page["Subscriptions"]), {})
+
+
 def absent(error: ClientError, code: str) -> dict[str, Any]:
     if error.response["Error"]["Code"] == code:
         return {}
@@ -224,6 +246,8 @@ READERS = {
     "AWS::ApiGatewayV2::Integration": _of_api("get_integrations", "IntegrationId"),
     "AWS::ApiGatewayV2::Route": _of_api("get_routes", "RouteId"),
     "AWS::ApiGatewayV2::Stage": _of_api("get_stages", "StageName"),
+    "AWS::CloudWatch::Alarm": alarm,
+    "AWS::CloudWatch::Dashboard": dashboard,
     "AWS::DynamoDB::Table": table,
     "AWS::IAM::Role": role,
     "AWS::Lambda::EventSourceMapping": mapping,
@@ -232,6 +256,8 @@ READERS = {
     "AWS::Logs::LogGroup": log_group,
     "AWS::S3::Bucket": bucket,
     "AWS::S3::BucketPolicy": bucket_policy,
+    "AWS::SNS::Subscription": subscription,
+    "AWS::SNS::Topic": topic,
     "AWS::SQS::Queue": queue,
     "AWS::Serverless::Function": function,
 }

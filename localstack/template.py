@@ -4,6 +4,7 @@ put in."""
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -84,7 +85,8 @@ def parameter_values(template: dict, given: dict[str, str]) -> dict[str, str]:
 class Resolver:
     """Puts values in the place of a template's functions.
 
-    `reference` gives what Ref gives for a resource or a pseudo parameter, `attribute` what Fn::GetAtt gives.
+    `reference` gives what Ref gives for a resource or a pseudo parameter, `attribute` what Fn::GetAtt gives, `exported`
+    what Fn::ImportValue gives.
     """
 
     def __init__(
@@ -93,11 +95,13 @@ class Resolver:
         parameters: dict[str, str],
         reference: Callable[[str], str],
         attribute: Callable[[str, str], str],
+        exported: Callable[[str], str],
     ) -> None:
         self._template = template
         self._parameters = parameters
         self._reference = reference
         self._attribute = attribute
+        self._exported = exported
 
     def properties(self, logical_id: str) -> dict[str, Any]:
         """All that the template sets for a resource, Globals included."""
@@ -134,8 +138,11 @@ class Resolver:
     def _function(self, name: str, argument: Any) -> Any:
         if name == "Fn::GetAtt":
             return self._attribute(*argument)
-        if name == "Fn::Sub" and isinstance(argument, str):
-            return _VARIABLE.sub(self._variable, argument)
+        if name == "Fn::Sub":
+            text, own = (argument, {}) if isinstance(argument, str) else argument
+            return _VARIABLE.sub(functools.partial(self._variable, self.value(own)), text)
+        if name == "Fn::ImportValue":
+            return self._exported(self.value(argument))
         if name == "Fn::If":
             condition, then, otherwise = argument
             return self.value(then if self.condition(condition) else otherwise)
@@ -149,10 +156,12 @@ class Resolver:
             return self._template["Mappings"][mapping][first][second]
         raise Failure(f"localstack/template.py doesn't know {name}: teach it, so that what it sets can be checked")
 
-    def _variable(self, match: re.Match) -> str:
+    def _variable(self, own: dict[str, Any], match: re.Match) -> str:
         literal, name = match.groups()
         if literal:
             return f"${{{name}}}"
+        if name in own:
+            return str(own[name])
         if "." in name:
             return self._attribute(*name.split(".", 1))
         return str(self._ref(name))

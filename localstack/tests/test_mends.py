@@ -52,6 +52,23 @@ def test_options_are_left_to_the_app(monkeypatch):
     assert seen == [("plain", False, "OPTIONS"), ("own", True, "OPTIONS")]
 
 
+def test_a_bare_address_leads_to_the_root(monkeypatch):
+    from ministack import app
+
+    async def handle(host, path, method):
+        return path
+
+    monkeypatch.setattr(app, "_handle_execute_api_request", handle)
+    mends.lead_to_the_root(app)
+
+    def answer(path: str, method: str = "GET") -> object:
+        return asyncio.run(app._handle_execute_api_request("localhost", path, method))
+
+    assert answer("/_aws/execute-api/abc1") == (308, {"Location": "/_aws/execute-api/abc1/"}, b"")
+    assert answer("/_aws/execute-api/abc1/") == "/_aws/execute-api/abc1/"
+    assert answer("/_aws/execute-api/abc1", "POST") == "/_aws/execute-api/abc1"
+
+
 def test_a_restart_forgets_how_far_a_stream_was_read_and_nothing_else(monkeypatch):
     from ministack.services import lambda_svc
 
@@ -102,6 +119,8 @@ def test_changed_internals_are_named():
         mends.send_without_delay(changed)
     with pytest.raises(mends.InternalsChanged, match="extract_iam_action is gone"):
         mends.check_actions_as_aws_does(changed)
+    with pytest.raises(mends.InternalsChanged, match="_handle_execute_api_request takes other"):
+        mends.lead_to_the_root(changed)
     with pytest.raises(mends.InternalsChanged, match="stream positions are gone"):
         mends.read_streams_from_their_beginning(changed)
     with pytest.raises(mends.InternalsChanged, match="_poll_dynamodb_streams or the lock"):

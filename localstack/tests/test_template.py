@@ -17,7 +17,9 @@ from localstack.tests.conftest import ROOT, TOKEN_SHA256
 
 def resolver(**parameters: str) -> template.Resolver:
     read = {"Resources": {}, "Conditions": {"On": {"Fn::Equals": [{"Ref": "Switch"}, "on"]}}}
-    return template.Resolver(read, parameters, lambda name: f"<{name}>", lambda name, part: f"<{name}:{part}>")
+    return template.Resolver(
+        read, parameters, lambda name: f"<{name}>", lambda name, part: f"<{name}:{part}>", lambda name: f"<of {name}>"
+    )
 
 
 def test_references_attributes_and_substitutions_are_put_in():
@@ -29,6 +31,15 @@ def test_references_attributes_and_substitutions_are_put_in():
         }
     )
     assert value == {"Size": "3", "Arn": "<Queue:Arn>", "Text": "<Bucket:Arn>/3/<AWS::Region>/${Left}"}
+
+
+def test_another_stacks_exports_are_put_in():
+    exported = {"Fn::ImportValue": {"Fn::Sub": "${Stack}-Queue"}}
+    resolve = resolver(Stack="main").value
+    assert resolve(exported) == "<of main-Queue>"
+    assert resolve({"Fn::Sub": ["${Queue} of ${Stack}, ${!Queue}", {"Queue": exported}]}) == (
+        "<of main-Queue> of main, ${Queue}"
+    )
 
 
 def test_a_property_left_out_by_a_condition_is_absent():

@@ -16,6 +16,7 @@ mod stack;
 pub mod stream;
 mod streaming;
 mod uploads;
+mod watch;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 pub use api::{Api, Reply, sentiment};
 pub use cloud::{Cloud, Trouble, message};
 pub use lane::Lane;
-pub use log::logged;
+pub use log::{is_in_log, logged};
 pub use stack::setting;
 pub use streaming::Streamed;
 pub use uploads::put;

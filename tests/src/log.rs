@@ -10,11 +10,24 @@ use crate::setting;
 /// When the log can't be read.
 #[must_use]
 pub fn logged(words: &[&str]) -> Vec<Value> {
-    let path = setting("AI_MESH_CLOUD_LOG");
-    let log = std::fs::read(&path).unwrap_or_else(|error| panic!("{path} can't be read: {error}"));
-    String::from_utf8_lossy(&log)
+    text()
         .lines()
         .filter(|line| words.iter().all(|word| line.contains(word)))
         .filter_map(|line| serde_json::from_str(&line[line.find('{')?..]).ok())
         .collect()
+}
+
+/// Whether any line of the functions and of the local cloud itself has this word in it.
+///
+/// # Panics
+/// When the log can't be read.
+#[must_use]
+pub fn is_in_log(word: &str) -> bool {
+    text().contains(word)
+}
+
+fn text() -> String {
+    let path = setting("AI_MESH_CLOUD_LOG");
+    let log = std::fs::read(&path).unwrap_or_else(|error| panic!("{path} can't be read: {error}"));
+    String::from_utf8_lossy(&log).into_owned()
 }

@@ -8,18 +8,23 @@ use anyhow::{Result, bail};
 use crate::progress::seconds;
 use crate::tools::{self, cargo};
 use crate::venv::Venv;
-use crate::{functions, interrupt, paths, process};
+use crate::{functions, interrupt, paths, process, web};
 
 type Check = (&'static str, fn() -> Result<Command>);
 
-const CHECKS: [Check; 7] = [
+/// The template of the stack, and of the one that watches it.
+const TEMPLATES: [&str; 2] = ["infra/template.yaml", "infra/observability.yaml"];
+
+const CHECKS: [Check; 9] = [
     ("rustfmt", rustfmt),
     ("clippy", || clippy(&[])),
     ("clippy-faults", || clippy(&["--all-features"])),
     ("cargo-deny", deny),
     ("cfn-lint", cfn_lint),
-    ("sam-validate", sam_validate),
+    ("sam-validate", || sam_validate(TEMPLATES[0])),
+    ("sam-validate-observability", || sam_validate(TEMPLATES[1])),
     ("ruff", ruff),
+    ("typescript", web::typecheck),
 ];
 
 /// Runs every check, whatever the others say, and fails at the end if one did.
@@ -75,17 +80,17 @@ fn deny() -> Result<Command> {
 fn cfn_lint() -> Result<Command> {
     let venv = functions::sam_venv()?;
     let mut command = process::command(venv.bin("cfn-lint"));
-    command.arg("infra/template.yaml");
+    command.args(TEMPLATES);
     Ok(command)
 }
 
-fn sam_validate() -> Result<Command> {
+fn sam_validate(template: &str) -> Result<Command> {
     let mut command = functions::sam(&functions::sam_venv()?)?;
     command.args([
         "validate",
         "--lint",
         "--template",
-        "infra/template.yaml",
+        template,
         "--region",
         "us-east-1",
     ]);
@@ -113,6 +118,7 @@ fn ruff() -> Result<Command> {
 fn python_folders() -> Vec<&'static str> {
     let folders = [
         "bench",
+        "cli",
         "clients",
         "infra",
         "localstack",

@@ -71,7 +71,8 @@ fn show(place: &Place) -> Result<()> {
         println!("A language model is needed for some: `cargo xtask demo --llm` brings a small one.");
     }
 
-    println!("\nAPI       {url}/v1/tasks");
+    println!("\ndashboard {url}/ (sign in with AI_MESH_TOKEN)");
+    println!("API       {url}/v1/tasks");
     println!("health    {url}/health");
     println!(
         "settings  {} (address, token, AWS variables)",

@@ -13,6 +13,7 @@ use crate::models;
 use crate::paths;
 use crate::process;
 use crate::venv::Venv;
+use crate::web;
 
 /// The template's functions and the folders that they are built from.
 pub(crate) const FUNCTIONS: [(&str, &str); 8] = [
@@ -37,10 +38,11 @@ pub(crate) enum Build {
 /// Builds the artifacts, as far as they are not up to date, and returns their folder.
 pub(crate) fn build(kind: Build) -> Result<PathBuf> {
     models::ensure()?;
+    let dashboard = if web::build_if_possible()? { "on" } else { "off" };
     let _lock = lock::acquire(&paths::local().join("locks/build"))?;
     match kind {
-        Build::Release => release(),
-        Build::Faults => faults(),
+        Build::Release => release(dashboard),
+        Build::Faults => faults(dashboard),
     }
 }
 
@@ -77,11 +79,12 @@ fn with_sam_tools(mut command: Command, venv: &Venv) -> Result<Command> {
     Ok(command)
 }
 
-fn release() -> Result<PathBuf> {
+fn release(dashboard: &str) -> Result<PathBuf> {
     let venv = sam_venv()?;
     // SAM keeps its tools' output to itself. Compiling takes minutes, so it comes first, where it can be followed.
     let (folder, id) = FUNCTIONS[0];
     let mut command = with_sam_tools(process::command("make"), &venv)?;
+    command.env("AI_MESH_DASHBOARD", dashboard);
     make(&mut command, folder, id, &paths::local().join("build/release"))?;
     process::run(&mut command, "compiling the functions (release)", "build-release")?;
 
@@ -89,17 +92,19 @@ fn release() -> Result<PathBuf> {
     let mut command = sam(&venv)?;
     command
         .args(["build", "--template", "infra/template.yaml", "--build-dir"])
-        .arg(&artifacts);
+        .arg(&artifacts)
+        .env("AI_MESH_DASHBOARD", dashboard);
     process::run(&mut command, "sam build", "sam-build")?;
     Ok(artifacts)
 }
 
-fn faults() -> Result<PathBuf> {
+fn faults(dashboard: &str) -> Result<PathBuf> {
     let artifacts = paths::fault_artifacts();
     for (folder, id) in FUNCTIONS {
         let mut command = process::command("make");
         make(&mut command, folder, id, &artifacts)?;
         command
+            .env("AI_MESH_DASHBOARD", dashboard)
             .env("AI_MESH_CARGO_PROFILE", "dev")
             .env("AI_MESH_FEATURES", "faults");
         process::run(

@@ -29,6 +29,7 @@ mod stack;
 mod test;
 mod tools;
 mod venv;
+mod web;
 
 use std::fs;
 use std::process::ExitCode;
@@ -106,6 +107,12 @@ enum Command {
         /// Measure one section again; the others keep their figures
         #[arg(long, value_name = "SECTION", requires = "evaluate")]
         only: Option<evaluate::Section>,
+    },
+    /// Builds the dashboard into .local/web
+    Web {
+        /// Draw the pictures of docs/DASHBOARD.md anew, on a stack with the test faults
+        #[arg(long)]
+        screenshots: bool,
     },
     /// Runs all tests, with local stacks of their own
     Test {
@@ -203,6 +210,12 @@ fn run(command: Command) -> Result<()> {
             );
             Ok(())
         }
+        Command::Web { screenshots: true } => web::screenshots(),
+        Command::Web { .. } => {
+            let page = web::build()?;
+            println!("{} -> {}", paths::shown(&page), fs::read_link(&page)?.display());
+            Ok(())
+        }
         Command::Test { unit, llm, nextest } => test::run(unit, llm, &nextest),
         Command::Soak(args) => soak::run(&args),
         Command::Bench { what } => bench::run(what.as_ref()),
@@ -224,6 +237,7 @@ fn up(name: &str, options: &Options) -> Result<()> {
     let settings = stack::parse_env(&fs::read_to_string(place.env())?)?;
     let url = settings.get("AI_MESH_URL").map_or("", String::as_str);
     println!("The stack is up: {url}");
+    println!("Its dashboard, for AI_MESH_TOKEN: {url}/");
     println!(
         "Its address and token for a shell: set -a; . {}; set +a",
         paths::shown(&place.env())

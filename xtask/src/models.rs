@@ -131,7 +131,7 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 /// Points the link at the folder, in one step for whoever reads it meanwhile.
-fn point(link: &Path, target: &Path) -> Result<()> {
+pub(crate) fn point(link: &Path, target: &Path) -> Result<()> {
     if fs::read_link(link).is_ok_and(|current| current == target) {
         return Ok(());
     }

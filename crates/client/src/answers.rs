@@ -1,4 +1,5 @@
 //! What the API answers. Members that this version does not know are passed over: the API may say more than it did.
+//! Written as JSON, an answer has the names that it came with, and leaves out what was not there.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +8,11 @@ use mesh_task::{
     Failure, Metadata, ModelName, Outcome, Priority, Size, Status, TaskId, TaskResult, TaskType, Timings,
     Usage,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A task that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Accepted {
     /// Its name.
     pub id: TaskId,
@@ -23,7 +24,7 @@ pub struct Accepted {
 }
 
 /// A task.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub struct Task {
     /// Its name.
     pub id: TaskId,
@@ -36,21 +37,30 @@ pub struct Task {
     pub priority: Priority,
     /// Where it stands.
     pub status: Status,
-    /// Its input, or where that lies.
+    /// Its input, or what its content is.
     pub input: Value,
+    /// Where the input's content lies, if it is kept apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_link: Option<Link>,
     /// The sender's own notes.
     pub metadata: Metadata,
     /// The result, once completed, unless it is large.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<TaskResult>,
     /// Where a larger result lies.
-    pub result_link: Option<ResultLink>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_link: Option<Link>,
     /// Why it failed; while it waits for another attempt, what ended the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
     /// Who gave the result.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelName>,
     /// How long that took.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timings: Option<Timings>,
     /// What a language model's provider counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// 1, and one more with every retry or redrive.
     pub generation: u32,
@@ -59,6 +69,7 @@ pub struct Task {
     /// How many it has.
     pub max_attempts: u32,
     /// How long an attempt may run, where the sender said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u32>,
     /// What the functions' logs know it by.
     pub correlation_id: String,
@@ -69,12 +80,13 @@ pub struct Task {
     /// When it last changed.
     pub updated_at: Timestamp,
     /// While it waits for another attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
 }
 
-/// Where a large result lies. The address needs no token, and is good for a limited time.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct ResultLink {
+/// Where an input or a large result lies. The address needs no token, and is good for a limited time.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Link {
     /// The address.
     pub url: String,
     /// Until when it is good.
@@ -88,22 +100,25 @@ pub struct ResultLink {
 }
 
 /// One attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Attempt {
     /// The generation it belongs to.
     pub generation: u32,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// How it ended; none while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// Its error, briefly.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 /// A task in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct TaskSummary {
     /// Its name.
     pub id: TaskId,
@@ -119,6 +134,7 @@ pub struct TaskSummary {
     /// The sender's own notes.
     pub metadata: Metadata,
     /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
     /// 1, and one more with every retry or redrive.
     pub generation: u32,
@@ -131,40 +147,44 @@ pub struct TaskSummary {
     /// When it last changed.
     pub updated_at: Timestamp,
     /// While it waits for another attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
 }
 
 /// A page of a list. It may be short, or empty, with more to follow.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct TaskPage {
     /// Newest first.
     pub tasks: Vec<TaskSummary>,
     /// Where to go on; none at the list's end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
 
 /// A page of dead letters. It may be short, or empty, with more to follow.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub struct DeadLetters {
     /// Newest first.
     pub dead_letters: Vec<Task>,
     /// Where to go on; none at the list's end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<TaskId>,
 }
 
 /// What a redrive did.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Redriven {
     /// They have new attempts.
     pub redriven: Vec<TaskId>,
     /// They were named and are no dead letters.
     pub skipped: Vec<String>,
     /// Where to go on; none when all is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<TaskId>,
 }
 
 /// Changes of the tenant's tasks.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Changes {
     /// Oldest first.
     pub changes: Vec<Change>,
@@ -173,7 +193,7 @@ pub struct Changes {
 }
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Change {
     /// Its place.
     pub cursor: String,
@@ -195,7 +215,7 @@ pub struct Change {
 }
 
 /// The tenant's counters.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub struct Stats {
     /// All tasks that are kept.
     pub total: u64,
@@ -216,7 +236,7 @@ pub struct Stats {
 }
 
 /// Tasks a minute.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub struct Flow {
     /// Accepted.
     pub submitted: Rates,
@@ -225,7 +245,7 @@ pub struct Flow {
 }
 
 /// On average over the last 1, 5 and 15 minutes.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Rates {
     pub last_1: f64,
@@ -234,7 +254,7 @@ pub struct Rates {
 }
 
 /// Of the last 15 minutes.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Percentiles {
     /// Half of them took no longer.
     pub p50: Option<u64>,
@@ -245,7 +265,7 @@ pub struct Percentiles {
 }
 
 /// A queue's messages.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct QueueDepth {
     /// `text-small`, say.
     pub name: String,
@@ -258,18 +278,91 @@ pub struct QueueDepth {
 }
 
 /// A model of the stack.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Model {
     /// Its name.
     pub name: String,
     /// The first digits of its file's SHA-256; none of a provider's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// What it answers.
     pub task_types: Vec<TaskType>,
     /// Of its weights; none of a provider's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
     /// The function.
     pub runs_in: String,
     /// `onnxruntime`, or whoever runs the language model.
     pub engine: String,
+}
+
+/// The worker functions, and over how many minutes it is told what they did.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub struct Workers {
+    /// The minutes.
+    pub minutes: u64,
+    /// One for each function.
+    pub workers: Vec<Worker>,
+}
+
+/// A worker function.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub struct Worker {
+    /// Its name.
+    pub name: String,
+    /// What Lambda calls it.
+    pub function: String,
+    /// How many of it may run at once.
+    pub limit: u32,
+    /// The same for each of its lanes.
+    pub limits: BTreeMap<String, u32>,
+    /// How many of the tenant's tasks are being run.
+    pub running: u64,
+    /// The minute of its last batch.
+    pub last_seen: Option<Timestamp>,
+    /// Tasks that it completed or failed.
+    pub processed: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Attempts that another followed.
+    pub retried: u64,
+    /// Messages in a batch, on average.
+    pub mean_batch: Option<f64>,
+    /// Environments that were started.
+    pub cold_starts: u64,
+}
+
+/// Whether the API, and what it needs, answers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Health {
+    /// `ok` or `failing`.
+    pub status: String,
+    /// Of a deep check alone.
+    #[serde(default)]
+    pub checks: Vec<HealthCheck>,
+}
+
+/// One thing that the API needs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct HealthCheck {
+    /// `table`, `bucket` or a queue's name.
+    pub name: String,
+    /// Whether it answers.
+    pub ok: bool,
+    /// How long that took.
+    pub latency_ms: u64,
+    /// The service's name for what is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Who answers at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// The answer's HTTP status.
+    pub status: u16,
+    /// What it said, if it is an API's.
+    pub health: Option<Health>,
+    /// Its clock, to the second.
+    pub date: Option<Timestamp>,
 }

@@ -1,7 +1,6 @@
 //! The API's operations.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -14,9 +13,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::exchange::{Asked, Exchange};
+use crate::query::Query;
 use crate::{
-    Accepted, Changes, DeadLetters, Error, Model, Problem, Redriven, Stats, Submission, Task, TaskPage,
-    TaskSummary,
+    Accepted, Changes, DeadLetters, Error, Link, Problem, Redriven, Submission, Task, TaskPage, TaskSummary,
 };
 
 /// The longest that one request is held, in seconds.
@@ -25,9 +24,9 @@ const LONGEST_WAIT: u64 = 20;
 /// A client of one stack, for the owner of one token. A clone shares its connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    exchange: Exchange,
+    pub(crate) exchange: Exchange,
     /// Without a slash at its end.
-    url: String,
+    pub(crate) url: String,
 }
 
 /// Which tasks a list holds: all that is given must hold.
@@ -68,11 +67,6 @@ struct Entry {
     task: Option<Accepted>,
     problem: Option<Problem>,
     status: u16,
-}
-
-#[derive(Deserialize)]
-struct Models {
-    models: Vec<Model>,
 }
 
 #[derive(Deserialize)]
@@ -249,12 +243,17 @@ impl Client {
         Ok(upload.id)
     }
 
-    /// The tenant's counters.
+    /// A result that was too large to ride along, as JSON. The token stays here.
     ///
     /// # Errors
-    /// [`Error`], when they can't be had.
-    pub async fn stats(&self) -> Result<Stats, Error> {
-        self.read("/v1/stats", Query::default()).await
+    /// [`Error::Expired`] when the link is no longer good, [`Error::Changed`] when what lies there is not the result.
+    pub async fn fetch(&self, link: &Link) -> Result<Vec<u8>, Error> {
+        let body = self.exchange.get(&link.url).await?;
+        if hex::encode(Sha256::digest(&body)) == link.sha256 {
+            Ok(body)
+        } else {
+            Err(Error::Changed)
+        }
     }
 
     /// The changes after a cursor, or from now on; held for up to 20 seconds until there is one.
@@ -265,15 +264,6 @@ impl Client {
         let wait = wait.as_secs().min(LONGEST_WAIT);
         let query = Query::default().with("after", after).with("wait", Some(wait));
         self.read("/v1/changes", query).await
-    }
-
-    /// The models of the stack.
-    ///
-    /// # Errors
-    /// [`Error`], when they can't be had.
-    pub async fn models(&self) -> Result<Vec<Model>, Error> {
-        let models: Models = self.read("/v1/models", Query::default()).await?;
-        Ok(models.models)
     }
 
     /// A page of dead letters, newest first, from the start or from a page's `next_cursor`.
@@ -305,7 +295,7 @@ impl Client {
         self.post("/v1/dead-letters/redrive", Some(body), None).await
     }
 
-    async fn read<T: DeserializeOwned>(&self, path: &str, query: Query) -> Result<T, Error> {
+    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str, query: Query) -> Result<T, Error> {
         let address = format!("{}{path}{}", self.url, query.0);
         let asked = Asked {
             method: Method::GET,
@@ -339,31 +329,4 @@ impl Client {
 
 fn new_key() -> String {
     Uuid::now_v7().to_string()
-}
-
-/// What stands behind the path, from its question mark on.
-#[derive(Default)]
-struct Query(String);
-
-impl Query {
-    fn with(mut self, name: &str, value: Option<impl ToString>) -> Self {
-        let Some(value) = value else { return self };
-        self.0.push(if self.0.is_empty() { '?' } else { '&' });
-        self.push(name);
-        self.0.push('=');
-        self.push(&value.to_string());
-        self
-    }
-
-    /// Everything but what RFC 3986, section 2.3, calls unreserved is encoded.
-    fn push(&mut self, text: &str) {
-        for byte in text.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                self.0.push(byte.into());
-            } else {
-                // Writing to a string does not fail.
-                let _ = write!(self.0, "%{byte:02X}");
-            }
-        }
-    }
 }

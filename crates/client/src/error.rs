@@ -1,9 +1,9 @@
 //! Why a call did not give what was asked for.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A refusal, or a failure, in the API's own words (RFC 9457).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, thiserror::Error)]
 #[error("{title}: {detail} ({status}, request {request_id})")]
 pub struct Problem {
     /// `urn:ai-mesh:problem:...`: stable, to branch on.
@@ -57,6 +57,14 @@ pub enum Error {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// A link's time is over, or it was cut short.
+    #[error(
+        "the result's address answers with status {status}: it is good for 15 minutes, ask for the task again"
+    )]
+    Expired {
+        /// The HTTP status.
+        status: u16,
+    },
     /// The task did not become final in the time that was given.
     #[error("task {id} is not final after {seconds} s: wait for it again")]
     NotFinal {
@@ -65,6 +73,9 @@ pub enum Error {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// What lies at a result's address is not what the API told of.
+    #[error("the result is not the one that the API told of: ask for the task again")]
+    Changed,
     /// A success whose body is not what this version knows.
     #[error("the answer can't be read: is the client older than the API?")]
     Unreadable(#[source] serde_json::Error),

@@ -125,7 +125,25 @@ impl Exchange {
         }
     }
 
-    async fn once(&self, asked: &Asked) -> Result<(StatusCode, HeaderMap, Vec<u8>), (Error, bool)> {
+    /// Reads what lies at an address that needs no token.
+    pub(crate) async fn get(&self, address: &str) -> Result<Vec<u8>, Error> {
+        let request = Request::get(address).body(Full::new(Cursor::new(Vec::new())));
+        let request =
+            request.map_err(|error| Error::Setup(format!("the result's address is none: {error}")))?;
+        let (status, _, body) = self.send(address, request).await.map_err(|(error, _)| error)?;
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(Error::Expired {
+                status: status.as_u16(),
+            })
+        }
+    }
+
+    pub(crate) async fn once(
+        &self,
+        asked: &Asked,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), (Error, bool)> {
         let mut request = Request::builder()
             .method(asked.method.clone())
             .uri(&asked.address)

@@ -22,11 +22,13 @@ mod answers;
 mod client;
 mod error;
 mod exchange;
+mod query;
+mod stack;
 mod submission;
 
 pub use answers::{
-    Accepted, Attempt, Change, Changes, DeadLetters, Flow, Model, Percentiles, QueueDepth, Rates, Redriven,
-    ResultLink, Stats, Task, TaskPage, TaskSummary,
+    Accepted, Attempt, Change, Changes, DeadLetters, Flow, Greeting, Health, HealthCheck, Link, Model,
+    Percentiles, QueueDepth, Rates, Redriven, Stats, Task, TaskPage, TaskSummary, Worker, Workers,
 };
 pub use client::{Client, Filter, Which};
 pub use error::{Error, Problem};

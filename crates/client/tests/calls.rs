@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use mesh_client::{Client, Error, Filter, Source, Submission, Which};
+use mesh_client::{Client, Error, Filter, Link, Source, Submission, Which};
 use mesh_task::{Parameters, Status, TaskId, TaskResult, TaskType};
 use serde_json::{Value, json};
 use wiremock::matchers::{body_json, header, header_exists, method, path, query_param};
@@ -289,4 +289,70 @@ fn an_address_that_is_none_and_a_token_that_is_none_are_refused() {
         let refused = Client::new(url, token);
         assert!(matches!(refused, Err(Error::Setup(_))), "{url:?}");
     }
+}
+
+#[tokio::test]
+async fn a_failing_stack_is_an_answer_and_a_greeting_tells_the_time() {
+    let server = MockServer::start().await;
+    let bucket = json!({ "name": "bucket", "ok": false, "latency_ms": 9, "error": "NoSuchBucket" });
+    let failing = json!({ "status": "failing", "checks": [bucket] });
+    let answer = ResponseTemplate::new(503).set_body_json(failing);
+    Mock::given(path("/health"))
+        .respond_with(answer.insert_header("date", "Sat, 31 Jan 2026 12:00:00 GMT"))
+        .expect(2)
+        .mount(&server)
+        .await;
+    let client = client(&server).await;
+    let health = client.health().await.unwrap();
+    assert_eq!(
+        (health.status.as_str(), health.checks[0].error.as_deref()),
+        ("failing", Some("NoSuchBucket"))
+    );
+    let greeting = client.greet().await.unwrap();
+    let noon = "2026-01-31T12:00:00Z".parse().ok();
+    assert_eq!((greeting.status, greeting.date), (503, noon));
+}
+
+#[tokio::test]
+async fn a_result_behind_a_link_is_the_one_that_was_told_of_or_none() {
+    let server = MockServer::start().await;
+    Mock::given(path("/bucket/x"))
+        .respond_with(ResponseTemplate::new(200).set_body_string("abc"))
+        .mount(&server)
+        .await;
+    let link = |at: &str, sha256: &str| Link {
+        url: format!("{}/bucket/{at}", server.uri()),
+        expires_at: jiff::Timestamp::UNIX_EPOCH,
+        bytes: 3,
+        content_type: "application/json".to_owned(),
+        sha256: sha256.to_owned(),
+    };
+    let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let client = client(&server).await;
+    assert_eq!(client.fetch(&link("x", sha256)).await.unwrap(), b"abc");
+    let changed = client.fetch(&link("x", "00")).await.unwrap_err();
+    assert!(matches!(changed, Error::Changed), "{changed}");
+    let expired = client.fetch(&link("gone", sha256)).await.unwrap_err();
+    assert!(matches!(expired, Error::Expired { status: 404 }), "{expired}");
+    let requests = server.received_requests().await.unwrap();
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.headers.get("authorization").is_none())
+    );
+}
+
+#[tokio::test]
+async fn an_answer_is_written_with_the_names_it_came_with() {
+    let server = MockServer::start().await;
+    let id = TaskId::generate();
+    let mut told = task(id, "failed");
+    told["error"] = json!({ "kind": "permanent", "code": "invalid_image", "message": "send it whole" });
+    Mock::given(path(format!("/v1/tasks/{id}")))
+        .respond_with(ResponseTemplate::new(200).set_body_json(&told))
+        .mount(&server)
+        .await;
+    let read = client(&server).await.get(id).await.unwrap();
+    told.as_object_mut().unwrap().remove("unknown");
+    assert_eq!(json!(read), told);
 }

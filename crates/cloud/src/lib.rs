@@ -11,6 +11,7 @@ mod client;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
+mod log;
 #[cfg(feature = "faults")]
 pub mod meter;
 mod metrics;
@@ -23,18 +24,21 @@ mod stats;
 mod table;
 #[cfg(test)]
 mod testing;
+mod trace;
 
 #[cfg(feature = "bedrock")]
 pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed, Form};
 pub use client::sdk_config;
 pub use error::CloudError;
+pub use log::{begin, init_logging, is_cold, task_span, tenant_hash};
 #[cfg(feature = "metrics")]
 pub use metrics::{Activity, Metrics};
-pub use metrics::{DIMENSION, Metric, NAMESPACE, emit};
+pub use metrics::{DIMENSION, Measured, Metric, NAMESPACE};
 pub use payloads::{Payloads, Pinned, ReadError, SignedUpload};
 pub use queue::{Depth, MAX_DELAY, Queue, Queues, WorkerQueues};
 #[cfg(feature = "secrets")]
 pub use secret::{Secret, secret};
-pub use setup::{SettingError, init_logging, patience, retry_policies, setting};
+pub use setup::{SettingError, patience, retry_policies, setting};
 pub use stats::StatsTable;
 pub use table::{Claim, Due, KeyRecord, Landed, Page, TaskTable};
+pub use trace::Trace;

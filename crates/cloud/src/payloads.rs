@@ -120,6 +120,23 @@ impl Payloads {
         Ok(signed.uri().to_owned())
     }
 
+    /// What the address of every object begins with, up to the slash before its key.
+    ///
+    /// # Errors
+    /// When it can't be signed.
+    pub async fn address(&self) -> Result<String, CloudError> {
+        const KEY: &str = "any";
+        let expiry = PresigningConfig::expires_in(Duration::from_secs(1))
+            .map_err(|error| CloudError::setup("GetObject", error))?;
+        let get = self.client().get_object().bucket(&self.bucket).key(KEY);
+        let signed = get.presigned(expiry).await.map_err(CloudError::of("GetObject"))?;
+        let address = signed
+            .uri()
+            .split_once('?')
+            .map_or(signed.uri(), |(address, _)| address);
+        Ok(address.trim_end_matches(KEY).to_owned())
+    }
+
     /// Signs a PUT that takes exactly the announced content, by its length and its SHA-256, and only while nothing is
     /// there: what was uploaded stays as it is.
     ///

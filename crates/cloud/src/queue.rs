@@ -12,6 +12,7 @@ use mesh_task::{Lane, LaneKind, Message, TaskId};
 use tokio::time::{Instant, timeout_at};
 
 use crate::backoff::Backoff;
+use crate::trace::{self, Trace};
 use crate::{CloudError, SettingError, setting};
 
 /// The longest time SQS delays a new message or is asked here to hide a received one.
@@ -164,15 +165,30 @@ impl Queue {
         self.url.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Rings for a task, after a delay of at most [`MAX_DELAY`] (longer ones are cut to it).
+    /// Rings for a task, after a delay of at most [`MAX_DELAY`] (longer ones are cut to it), as a part of the trace that
+    /// runs.
     ///
     /// # Errors
     /// When the message may not have been taken.
     pub async fn send(&self, message: &Message, delay: Duration) -> Result<(), CloudError> {
+        self.send_in(message, delay, trace::current().as_ref()).await
+    }
+
+    /// The same, as a part of another trace: that of the message whose place it takes.
+    ///
+    /// # Errors
+    /// When the message may not have been taken.
+    pub async fn send_in(
+        &self,
+        message: &Message,
+        delay: Duration,
+        trace: Option<&Trace>,
+    ) -> Result<(), CloudError> {
         let body = serde_json::to_string(message).map_err(|error| CloudError::setup("SendMessage", error))?;
         let send = self.client.send_message().queue_url(&self.url).message_body(body);
         // Fair queues: one tenant's backlog does not hold up another's.
         let send = send.message_group_id(message.tenant.as_str());
+        let send = send.set_message_system_attributes(trace::attributes(trace));
         let send = if delay.is_zero() {
             send
         } else {
@@ -202,12 +218,14 @@ impl Queue {
 
     async fn send_chunk(&self, messages: &[Message]) -> Result<Vec<Message>, CloudError> {
         const CALL: &str = "SendMessageBatch";
+        let trace = trace::current();
         let entries = messages.iter().enumerate().map(|(place, message)| {
             let body = serde_json::to_string(message).map_err(|error| CloudError::setup(CALL, error))?;
             SendMessageBatchRequestEntry::builder()
                 .id(place.to_string())
                 .message_body(body)
                 .message_group_id(message.tenant.as_str())
+                .set_message_system_attributes(trace::attributes(trace.as_ref()))
                 .build()
                 .map_err(|error| CloudError::setup(CALL, error))
         });

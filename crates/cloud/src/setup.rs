@@ -1,11 +1,10 @@
-//! What a function is told by its environment, and where its log goes.
+//! What a function is told by its environment.
 
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
 use mesh_task::{Patience, RetryPolicies, RetryPolicy};
-use tracing::level_filters::LevelFilter;
 
 /// The environment lacks a setting, or it can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -54,17 +53,4 @@ pub fn patience() -> Result<Patience, SettingError> {
     Ok(Patience {
         due_after: Duration::from_secs(setting("DUE_AFTER_SECONDS")?),
     })
-}
-
-/// Sends the log to standard error as JSON lines, from `LOG_LEVEL` up (`info` when it is not set).
-pub fn init_logging() {
-    let level = setting::<LevelFilter>("LOG_LEVEL").unwrap_or(LevelFilter::INFO);
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .init();
 }

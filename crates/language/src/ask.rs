@@ -42,11 +42,7 @@ impl Language {
             if let Err(Unfit(wrong)) = &value
                 && rounds < ROUNDS
             {
-                tracing::info!(
-                    wrong,
-                    model = completion.model,
-                    "a language model's answer is sent back"
-                );
+                tracing::info!(model = completion.model, "a language model's answer is sent back");
                 prompt = prompt.repair(completion.text, wrong);
                 continue;
             }

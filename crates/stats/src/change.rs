@@ -1,7 +1,7 @@
 //! What a stream record says of a task, and the entry that it leaves in the change log.
 
 use jiff::Timestamp;
-use mesh_task::{Status, TaskId, TaskType, Tenant};
+use mesh_task::{Failure, Status, TaskId, TaskType, Tenant};
 use serde::{Deserialize, Serialize};
 
 use crate::Sequence;
@@ -33,6 +33,9 @@ pub struct Snapshot {
     /// Not before this will it be tried again.
     #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub next_attempt_at: Option<Timestamp>,
+    /// The error, once failed; before that, the last attempt's.
+    #[serde(default)]
+    pub error: Option<Failure>,
     /// When DynamoDB may remove the item, in seconds since the epoch.
     #[serde(default)]
     pub expires_at: Option<i64>,

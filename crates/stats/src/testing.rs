@@ -23,6 +23,7 @@ pub(crate) fn task(status: Status) -> Snapshot {
         created_at: NOON,
         updated_at: NOON,
         next_attempt_at: None,
+        error: None,
         expires_at: None,
     }
 }

@@ -75,6 +75,7 @@ impl Table {
                 created_at: self.clock,
                 updated_at: self.clock,
                 next_attempt_at: None,
+                error: None,
                 expires_at: Some((self.clock + Duration::from_secs(rng.u64(0..10_000))).as_second()),
             };
             return self.write(None, Some(task));

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use mesh_cloud::{Claim, Landed};
 use mesh_task::{ClaimRefusal, Claimant, Task};
+use tracing::Instrument;
 
 use crate::ring::{Answer, Ring, Rings};
 use crate::run::End;
@@ -88,14 +89,23 @@ impl<R: Runner> Worker<R> {
     }
 
     async fn claim(&self, ring: &Ring, claimant: Claimant, invocation: &Invocation) -> Claimed {
+        let claiming = self.claim_logged(ring, claimant, invocation);
+        claiming.instrument(ring.span.clone()).await
+    }
+
+    async fn claim_logged(&self, ring: &Ring, claimant: Claimant, invocation: &Invocation) -> Claimed {
         let now = Timestamp::now();
         let lease_until = invocation.lease_until().min(now + self.lease);
         let claim = self.table.claim(&ring.message, claimant, now, lease_until).await;
         let (refusal, task) = match claim {
-            Ok(Claim::Won(task)) => return Claimed::Run(task),
+            Ok(Claim::Won(task)) => {
+                ring.note(&task);
+                self.tally.waited(task.waited());
+                return Claimed::Run(task);
+            }
             Ok(Claim::Refused(refusal, task)) => (refusal, task),
             Err(error) => {
-                tracing::error!(task = %ring.message.id, %error, "a task could not be claimed");
+                tracing::error!(%error, "a task could not be claimed");
                 let wait = self.policies.general.backoff(ring.receives, fastrand::f64());
                 return Claimed::Nothing(self.put_back(ring, wait).await);
             }
@@ -108,7 +118,7 @@ impl<R: Runner> Worker<R> {
             }
             (ClaimRefusal::Spent, Some(task)) => Claimed::Nothing(self.exhaust(ring, &task, now).await),
             (ClaimRefusal::Over | ClaimRefusal::Spent, _) => {
-                tracing::info!(task = %ring.message.id, "a message had nothing left to do");
+                tracing::info!("a message had nothing left to do");
                 Claimed::Nothing(Answer::Done)
             }
         }
@@ -118,13 +128,17 @@ impl<R: Runner> Worker<R> {
     async fn exhaust(&self, ring: &Ring, task: &Task, now: Timestamp) -> Answer {
         match self.table.write(&task.tenant, task.id, &task.exhaust(now)).await {
             Ok(Landed::Yes(task)) => {
-                tracing::warn!(task = %task.id, "a task's attempts ended without a word");
+                tracing::warn!(
+                    attempt = task.attempt,
+                    correlation_id = task.correlation_id,
+                    "a task's attempts ended without a word"
+                );
                 self.set_aside(ring).await
             }
             // Somebody else has moved it since: the message finds out what is left to do.
             Ok(Landed::No(_)) => Answer::Keep,
             Err(error) => {
-                tracing::error!(task = %task.id, %error, "a task's end could not be written");
+                tracing::error!(%error, "a task's end could not be written");
                 Answer::Keep
             }
         }
@@ -141,11 +155,15 @@ impl<R: Runner> Worker<R> {
         match self.table.write(&task.tenant, task.id, &renew).await {
             Ok(Landed::Yes(_)) => None,
             Ok(Landed::No(standing)) => {
-                tracing::info!(task = %task.id, "a running task is no longer this worker's");
+                tracing::info!(
+                    task_id = %task.id,
+                    correlation_id = task.correlation_id,
+                    "a running task is no longer this worker's"
+                );
                 Some(after_loss(standing.as_deref()))
             }
             Err(error) => {
-                tracing::warn!(task = %task.id, %error, "a lease was not renewed");
+                tracing::warn!(task_id = %task.id, %error, "a lease was not renewed");
                 None
             }
         }
@@ -192,7 +210,10 @@ impl<R: Runner> Worker<R> {
         }
         let answers = settled.into_iter().map(async |(ring, task, fetch, end)| {
             let answer = match end {
-                End::Own(outcome) => self.settle(&ring, &task, fetch, outcome).await,
+                End::Own(outcome) => {
+                    let settling = self.settle(&ring, &task, fetch, outcome);
+                    settling.instrument(ring.span.clone()).await
+                }
                 End::Lost(answer) => answer,
             };
             (ring.message_id, answer)

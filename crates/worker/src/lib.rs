@@ -117,6 +117,7 @@ where
     };
     let worker = &worker;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        mesh_cloud::begin(&event.context.request_id);
         let invocation = Invocation::until(event.context.deadline());
         let response = worker.handle(event.payload.records, invocation).await;
         worker.tally.emit();

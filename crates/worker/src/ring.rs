@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use mesh_task::Message;
+use mesh_cloud::{Trace, task_span};
+use mesh_task::{Message, Task};
+use tracing::Span;
 
 /// One delivery of a message.
 #[derive(Debug)]
@@ -18,6 +20,18 @@ pub(crate) struct Ring {
     pub(crate) receipt_handle: String,
     /// How often it was delivered, this time included.
     pub(crate) receives: u32,
+    /// The trace that it is a part of: its sender's.
+    pub(crate) trace: Option<Trace>,
+    /// What is logged of its task is logged in it.
+    pub(crate) span: Span,
+}
+
+impl Ring {
+    /// Has the log name the attempt too.
+    pub(crate) fn note(&self, task: &Task) {
+        self.span.record("attempt", task.attempt);
+        self.span.record("correlation_id", &*task.correlation_id);
+    }
 }
 
 /// What the queue is told of a message.
@@ -78,12 +92,17 @@ impl Rings {
                 .and_then(|count| count.parse().ok());
             if seen.insert(message.clone()) {
                 let receives = receives.unwrap_or(1);
+                let trace = record.attributes.get("AWSTraceHeader");
+                let trace = trace.and_then(|header| Trace::read(header));
+                let span = task_span(&message, trace.as_ref());
                 read.rings.push(Ring {
                     message,
                     message_id,
                     queue,
                     receipt_handle,
                     receives,
+                    trace,
+                    span,
                 });
             }
         }
@@ -97,6 +116,8 @@ mod tests {
 
     use super::*;
 
+    const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
+
     fn record(id: &str, body: &str) -> SqsMessage {
         let mut record = SqsMessage::default();
         record.message_id = Some(id.to_owned());
@@ -105,6 +126,9 @@ mod tests {
         record
             .attributes
             .insert("ApproximateReceiveCount".to_owned(), "2".to_owned());
+        record
+            .attributes
+            .insert("AWSTraceHeader".to_owned(), TRACE.to_owned());
         record
     }
 
@@ -131,5 +155,6 @@ mod tests {
         };
         assert_eq!((ring.message_id.as_str(), ring.receives), ("first", 2));
         assert_eq!(ring.message, message);
+        assert_eq!(ring.trace, Trace::read(TRACE));
     }
 }

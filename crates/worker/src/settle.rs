@@ -38,13 +38,6 @@ impl<R: Runner> Worker<R> {
             Err(error) => Err(error),
         };
         let code = outcome.as_ref().err().map(|error| error.code);
-        tracing::info!(
-            task = %task.id,
-            attempt = task.attempt,
-            correlation_id = task.correlation_id,
-            code,
-            "an attempt ended"
-        );
         let policy = self.policies.of(task.task_type);
         let settlement = Settlement::of(outcome, task, policy, fastrand::f64());
         let now = Timestamp::now();
@@ -61,17 +54,25 @@ impl<R: Runner> Worker<R> {
             }
             Settlement::Failed { failure, outcome } => task.fail(failure, *outcome, now),
         };
+        tracing::info!(
+            task_type = task.task_type.as_str(),
+            wait_ms = u64::try_from(task.waited().as_millis()).unwrap_or(u64::MAX),
+            settlement = settlement_name(&settlement),
+            code,
+            "an attempt ended"
+        );
         match self.table.write(&task.tenant, task.id, &write).await {
             Ok(Landed::Yes(_)) => {
                 self.tally.settled(&settlement);
                 self.tell_queue(ring, &settlement).await
             }
             Ok(Landed::No(standing)) => {
-                tracing::warn!(task = %task.id, fence = task.fence, "a stale worker's finish was refused");
+                tracing::warn!(fence = task.fence, "a stale worker's finish was refused");
+                self.tally.refused();
                 after_loss(standing.as_deref())
             }
             Err(error) => {
-                tracing::error!(task = %task.id, %error, "an attempt's end could not be written; its lease runs out");
+                tracing::error!(%error, "an attempt's end could not be written; its lease runs out");
                 self.put_back(ring, self.lease).await
             }
         }
@@ -89,7 +90,7 @@ impl<R: Runner> Worker<R> {
 
     async fn put_result(&self, task: &Task, json: Vec<u8>) -> Result<ObjectRef, RunError> {
         self.payloads.put_result(task, json).await.map_err(|error| {
-            tracing::warn!(task = %task.id, %error, "a result could not be stored");
+            tracing::warn!(%error, "a result could not be stored");
             if error.is_throttling() {
                 RunError::throttled(code::THROTTLED, "the payload bucket is asked too often", None)
             } else {
@@ -128,10 +129,11 @@ impl<R: Runner> Worker<R> {
             self.hide(&ring.queue, &ring.receipt_handle, delay).await;
             return Answer::Keep;
         }
-        match self.queues.named(&ring.queue).send(&ring.message, delay).await {
+        let queue = self.queues.named(&ring.queue);
+        match queue.send_in(&ring.message, delay, ring.trace.as_ref()).await {
             Ok(()) => Answer::Done,
             Err(error) => {
-                tracing::error!(task = %ring.message.id, %error, "a fresh message could not be sent; the old one is kept");
+                tracing::error!(%error, "a fresh message could not be sent; the old one is kept");
                 Answer::Keep
             }
         }
@@ -141,6 +143,15 @@ impl<R: Runner> Worker<R> {
         if let Err(error) = self.queues.named(queue).hide(receipt_handle, delay).await {
             tracing::warn!(%error, "a message keeps its visibility timeout");
         }
+    }
+}
+
+/// What the log calls the end of an attempt.
+const fn settlement_name(settlement: &Settlement) -> &'static str {
+    match settlement {
+        Settlement::Completed(_) => "completed",
+        Settlement::Rest { .. } => "retried",
+        Settlement::Failed { .. } => "failed",
     }
 }
 

@@ -1,25 +1,35 @@
 //! What an invocation did, counted for the metrics. An environment serves one invocation at a time.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use mesh_cloud::Metric;
+use mesh_cloud::{Measured, Metric};
 use mesh_task::Settlement;
 
 /// The counters of the invocation that runs.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    messages: AtomicU32,
-    completed: AtomicU32,
-    failed: AtomicU32,
-    retried: AtomicU32,
-    is_warm: AtomicBool,
+    messages: AtomicU64,
+    completed: AtomicU64,
+    failed: AtomicU64,
+    retried: AtomicU64,
+    refused: AtomicU64,
+    /// In milliseconds.
+    waits: Mutex<Vec<u64>>,
 }
 
 impl Tally {
     /// A batch came.
     pub(crate) fn received(&self, messages: usize) {
-        self.messages
-            .fetch_add(u32::try_from(messages).unwrap_or(u32::MAX), Relaxed);
+        self.messages.fetch_add(messages as u64, Relaxed);
+    }
+
+    /// A task was claimed that had waited as long.
+    pub(crate) fn waited(&self, wait: Duration) {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.push(millis);
     }
 
     /// An attempt's end was written.
@@ -32,22 +42,27 @@ impl Tally {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// Writes the metrics of the invocation, and begins anew.
-    pub(crate) fn emit(&self) {
-        mesh_cloud::emit(&self.take());
+    /// An attempt's end was refused.
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Relaxed);
     }
 
-    fn take(&self) -> Vec<(Metric, u32)> {
-        let mut values = vec![
-            (Metric::BatchSize, self.messages.swap(0, Relaxed)),
-            (Metric::TasksCompleted, self.completed.swap(0, Relaxed)),
-            (Metric::TasksFailed, self.failed.swap(0, Relaxed)),
-            (Metric::AttemptsRetried, self.retried.swap(0, Relaxed)),
-        ];
-        if !self.is_warm.swap(true, Relaxed) {
-            values.push((Metric::ColdStarts, 1));
-        }
-        values
+    /// Writes the metrics of the invocation, and begins anew.
+    pub(crate) fn emit(&self) {
+        let cold = u64::from(mesh_cloud::is_cold());
+        self.take().with_any(Metric::ColdStarts, cold).write();
+    }
+
+    fn take(&self) -> Measured {
+        let waits = std::mem::take(&mut *self.waits.lock().unwrap_or_else(PoisonError::into_inner));
+        Measured::default()
+            .with(Metric::BatchSize, self.messages.swap(0, Relaxed))
+            .with(Metric::TasksCompleted, self.completed.swap(0, Relaxed))
+            .with_any(Metric::TasksFailed, self.failed.swap(0, Relaxed))
+            .with_any(Metric::AttemptsRetried, self.retried.swap(0, Relaxed))
+            .with_any(Metric::StaleFinishes, self.refused.swap(0, Relaxed))
+            .with_all(Metric::QueueWait, waits)
+            .note("message", "a batch ended")
     }
 }
 
@@ -58,19 +73,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_invocation_is_counted_by_itself_and_only_the_first_is_cold() {
+    fn an_invocation_is_counted_by_itself_and_what_did_not_happen_has_no_value() {
         let tally = Tally::default();
         tally.received(3);
+        tally.waited(Duration::from_millis(40));
+        tally.waited(Duration::from_secs(2));
+        tally.refused();
         tally.settled(&Settlement::Failed {
             failure: RunError::permanent("fault", "no").into_failure(mesh_task::FailureKind::Permanent),
             outcome: mesh_task::Outcome::Permanent,
         });
         let first = tally.take();
-        assert!(first.contains(&(Metric::BatchSize, 3)) && first.contains(&(Metric::TasksFailed, 1)));
-        assert!(first.contains(&(Metric::ColdStarts, 1)));
+        assert_eq!(first.values(Metric::BatchSize), Some(&[3][..]));
+        assert_eq!(first.values(Metric::TasksFailed), Some(&[1][..]));
+        assert_eq!(first.values(Metric::StaleFinishes), Some(&[1][..]));
+        assert_eq!(first.values(Metric::QueueWait), Some(&[40, 2_000][..]));
         tally.received(1);
         let second = tally.take();
-        assert!(second.contains(&(Metric::BatchSize, 1)) && second.contains(&(Metric::TasksFailed, 0)));
-        assert!(!second.iter().any(|(metric, _)| *metric == Metric::ColdStarts));
+        assert_eq!(second.values(Metric::BatchSize), Some(&[1][..]));
+        assert_eq!(second.values(Metric::TasksCompleted), Some(&[0][..]));
+        for rare in [
+            Metric::TasksFailed,
+            Metric::StaleFinishes,
+            Metric::AttemptsRetried,
+            Metric::QueueWait,
+        ] {
+            assert_eq!(second.values(rare), None, "{rare:?}");
+        }
     }
 }

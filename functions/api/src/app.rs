@@ -15,7 +15,8 @@ use crate::models::ModelSettings;
 use crate::problem::{self, Problem};
 use crate::workers::Workers;
 use crate::{
-    changes, compat, dead_letters, docs, health, hygiene, models, openapi, stats, tasks, uploads, workers,
+    changes, compat, dashboard, dead_letters, docs, health, hygiene, models, observe, openapi, stats, tasks,
+    uploads, workers,
 };
 
 /// What the handlers work with.
@@ -76,6 +77,8 @@ pub(crate) fn router(api: Api) -> Router {
         .merge(compat::router(&api))
         .route("/health", get(health::health))
         .route("/openapi.json", get(openapi::show))
+        .route("/", get(dashboard::page))
+        .route("/assets/{file}", get(dashboard::asset))
         .route("/docs", get(docs::page))
         .route("/docs/page.js", get(docs::script))
         .route("/docs/page.css", get(docs::style))
@@ -86,5 +89,6 @@ pub(crate) fn router(api: Api) -> Router {
         .layer(middleware::from_fn(problem::render));
     #[cfg(feature = "faults")]
     let router = router.layer(middleware::from_fn(crate::faults::strike));
+    let router = router.layer(middleware::from_fn(observe::observe));
     hygiene::layers(router, api.origin.as_ref()).with_state(api)
 }

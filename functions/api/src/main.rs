@@ -4,6 +4,7 @@ mod app;
 mod auth;
 mod changes;
 mod compat;
+mod dashboard;
 mod dead_letters;
 mod docs;
 #[cfg(feature = "faults")]
@@ -11,6 +12,7 @@ mod faults;
 mod health;
 mod hygiene;
 mod models;
+mod observe;
 mod openapi;
 mod problem;
 mod request;

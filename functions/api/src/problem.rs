@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::hygiene::{CORRELATION_ID, REQUEST_ID};
-use crate::request::{MAX_EVENT_BYTES, request_id};
+use crate::request::{MAX_EVENT_BYTES, known_as, request_id};
 
 /// A detail that echoes what was sent must not grow with it.
 const MAX_DETAIL_BYTES: usize = 1_024;
@@ -98,6 +98,16 @@ impl Problem {
             StatusCode::NOT_FOUND,
             "route-not-found",
             "There is no such address",
+            detail,
+        )
+    }
+
+    pub(crate) fn no_dashboard() -> Self {
+        let detail = "this API was built without its dashboard: run cargo xtask web, then build and deploy the functions again; /docs shows the API";
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no-dashboard",
+            "There is no dashboard here",
             detail,
         )
     }
@@ -375,7 +385,8 @@ impl IntoResponse for Problem {
 /// Writes the problem that a handler left, and the request id on every answer.
 pub(crate) async fn render(request: Request, next: Next) -> Response {
     let request_id = request_id(request.extensions());
-    let correlation_id = request.headers().get(CORRELATION_ID).cloned();
+    let known_as = known_as(request.headers()).and_then(|id| HeaderValue::from_str(&id).ok());
+    let correlation_id = known_as.or_else(|| request.headers().get(CORRELATION_ID).cloned());
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let body = Json(problem.document(&request_id));

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use http::Extensions;
 use http::request::Parts;
+use http::{Extensions, HeaderMap};
 use lambda_http::Context;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -71,7 +71,8 @@ fn is_visible(value: &str, most: usize) -> bool {
     (1..=most).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// What the logs shall know a request and its tasks by: `X-Correlation-Id`, else the request's own id.
+/// What the logs shall know a request and its tasks by: `X-Correlation-Id`, else the trace of `traceparent`, else the
+/// request's own id.
 #[derive(Debug)]
 pub(crate) struct CorrelationId(pub(crate) String);
 
@@ -82,14 +83,35 @@ impl<S: Send + Sync> FromRequestParts<S> for CorrelationId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Some(id) = parts.headers.get(CORRELATION_ID) else {
-            return Ok(Self(request_id(&parts.extensions)));
-        };
-        match id.to_str() {
-            Ok(id) if is_visible(id, MAX_CORRELATION_BYTES) => Ok(Self(id.to_owned())),
-            _ => Err(Problem::invalid_correlation_id(MAX_CORRELATION_BYTES)),
+        match known_as(&parts.headers) {
+            Some(id) => Ok(Self(id)),
+            None if parts.headers.contains_key(CORRELATION_ID) => {
+                Err(Problem::invalid_correlation_id(MAX_CORRELATION_BYTES))
+            }
+            None => Ok(Self(request_id(&parts.extensions))),
         }
     }
+}
+
+/// What a request says itself that it shall be known by. None too if it says that in a way that can't be taken.
+pub(crate) fn known_as(headers: &HeaderMap) -> Option<String> {
+    let Some(id) = headers.get(CORRELATION_ID) else {
+        return headers.get("traceparent")?.to_str().ok().and_then(trace_id);
+    };
+    let id = id.to_str().ok()?;
+    is_visible(id, MAX_CORRELATION_BYTES).then(|| id.to_owned())
+}
+
+/// The trace's id in a `traceparent` (W3C Trace Context): `00-<32 hex digits>-<16 hex digits>-<flags>`.
+fn trace_id(parent: &str) -> Option<String> {
+    let is_hex = |part: &str, digits| {
+        part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_known = |part: &str, digits| is_hex(part, digits) && part.bytes().any(|byte| byte != b'0');
+    let mut parts = parent.split('-');
+    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_whole = is_hex(version, 2) && version != "ff" && is_known(trace, 32) && is_known(span, 16);
+    (is_whole && is_hex(flags, 2)).then(|| trace.to_owned())
 }
 
 /// What a request leaves of its invocation, to answer in.
@@ -143,6 +165,37 @@ fn escaped_len(body: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_is_known_by_its_own_word_else_by_its_trace() {
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let known = |pairs: &[(&'static str, &'static str)]| {
+            let header = |&(name, value): &(&'static str, &'static str)| {
+                let name = http::HeaderName::from_static(name);
+                (name, http::HeaderValue::from_static(value))
+            };
+            known_as(&pairs.iter().map(header).collect())
+        };
+        let trace = Some("0af7651916cd43dd8448eb211c80319c".to_owned());
+        assert_eq!(known(&[("traceparent", parent)]), trace);
+        let both = known(&[("traceparent", parent), ("x-correlation-id", "order-42")]);
+        assert_eq!(both.as_deref(), Some("order-42"));
+        assert_eq!(
+            known(&[("traceparent", parent), ("x-correlation-id", "order 42")]),
+            None
+        );
+        for odd in [
+            "",
+            "00",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+        ] {
+            assert_eq!(known(&[("traceparent", odd)]), None, "{odd}");
+        }
+    }
 
     #[test]
     fn an_escaped_body_is_measured_as_json_writes_it() {

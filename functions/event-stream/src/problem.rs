@@ -95,6 +95,7 @@ impl IntoResponse for Problem {
 pub(crate) async fn render(request: Request, next: Next) -> Response {
     let context = request.lambda_context_ref();
     let id = context.map_or_else(String::new, |context| context.request_id.clone());
+    mesh_cloud::begin(&id);
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = problem.document(&id);

@@ -26,9 +26,8 @@ pub(crate) struct Asked {
 impl Asked {
     pub(crate) fn read(token: &TokenHash, request: &Request) -> Result<Self, Problem> {
         let tenant = token.tenant_of(request.headers())?;
-        let deadline = request
-            .lambda_context_ref()
-            .map_or(SystemTime::now(), |context| context.deadline());
+        let context = request.lambda_context_ref();
+        let deadline = context.map_or(SystemTime::now(), |context| context.deadline());
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         Ok(Self {
             tenant,

@@ -48,7 +48,7 @@ impl Janitor {
         let task = self.table.get(&message.tenant, message.id).await?;
         let task = task.filter(|task| task.generation == message.generation);
         let status = task.as_ref().map_or("gone", |task| task.status.as_str());
-        tracing::info!(task = %message.id, status, receives, "a message came to the dead-letter queue");
+        tracing::info!(task_id = %message.id, status, receives, "a message came to the dead-letter queue");
         match task {
             Some(task) if !task.status.is_final() => self.ring_again(&task).await,
             _ => Ok(()),

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mesh_cloud::{Queues, TaskTable, setting};
+use mesh_cloud::{Measured, Metric, Queues, TaskTable, setting};
 use mesh_task::Patience;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -42,6 +42,11 @@ impl Janitor {
             is_whole = done.is_whole,
             "overdue tasks are tended"
         );
+        Measured::default()
+            .with(Metric::JanitorRuns, 1)
+            .with_any(Metric::OverdueTasks, done.seen as u64)
+            .with_any(Metric::TasksRung, (done.rung + done.taken_back) as u64)
+            .write();
         Ok(json!({
             "seen": done.seen, "rung": done.rung, "taken_back": done.taken_back, "exhausted": done.exhausted,
         }))
@@ -59,6 +64,7 @@ async fn main() -> Result<(), Error> {
     };
     let janitor = &janitor;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+        mesh_cloud::begin(&event.context.request_id);
         janitor.handle(event).await
     }))
     .await

@@ -102,14 +102,14 @@ impl Janitor {
                 }
                 // One task's trouble is not the others': it is still due.
                 Err(error) => {
-                    tracing::error!(task = %task.id, %error, "an overdue task could not be tended");
+                    tracing::error!(task_id = %task.id, %error, "an overdue task could not be tended");
                     continue;
                 }
             };
             messages.push((task.lane(), message));
         }
         for id in self.queues.ring_all(messages, until).await {
-            tracing::error!(task = %id, "a task could not be rung for; the next look will");
+            tracing::error!(task_id = %id, "a task could not be rung for; the next look will");
         }
         Ok(())
     }

@@ -42,7 +42,13 @@ impl Janitor {
                     Tended::TakenBack(_) => "a task was taken back from a worker that is gone",
                     Tended::Exhausted => "a task's attempts ended without a word",
                 };
-                tracing::info!(task = %task.id, what, "an overdue task is tended");
+                tracing::info!(
+                    task_id = %task.id,
+                    attempt = task.attempt,
+                    correlation_id = task.correlation_id,
+                    what,
+                    "an overdue task is tended"
+                );
                 tended
             }
             Landed::No(_) => Tended::Quietly,

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use mesh_cloud::CloudError;
+use mesh_cloud::{CloudError, tenant_hash};
 use mesh_stats::Record;
 use mesh_task::Tenant;
 use tokio::time::sleep;
 
-use crate::Reactor;
 use crate::stream::{Batch, Event};
+use crate::{Reactor, measure};
 
 /// How often a book is read again that another has written meanwhile: one tenant's tasks come by several stream shards.
 const TRIES: u32 = 20;
@@ -34,7 +34,7 @@ impl Reactor {
         let counted = parts.iter().map(async |(tenant, records)| {
             let counted = self.count(tenant, records).await;
             counted.inspect_err(
-                |error| tracing::error!(%tenant, records = records.len(), %error, "records could not be counted"),
+                |error| tracing::error!(tenant_hash = tenant_hash(tenant), records = records.len(), %error, "records could not be counted"),
             )
         });
         join_all(counted).await.into_iter().collect()
@@ -55,10 +55,15 @@ impl Reactor {
                 }
             };
             let Some(next) = book.fold(records, &counted, Timestamp::now()) else {
-                tracing::info!(%tenant, records = records.len(), "a batch came again; it counts once");
+                tracing::info!(
+                    tenant_hash = tenant_hash(tenant),
+                    records = records.len(),
+                    "a batch came again; it counts once"
+                );
                 return Ok(());
             };
             if self.stats.replace(tenant, &book, &next).await? {
+                measure::counted(&next.latest.changes, records);
                 return Ok(());
             }
             sleep(Duration::from_millis(fastrand::u64(

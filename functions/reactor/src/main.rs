@@ -2,6 +2,7 @@
 //! ([`follow`]). Asked to, it counts the table anew ([`rebuild`]).
 
 mod follow;
+mod measure;
 mod rebuild;
 mod stream;
 
@@ -55,6 +56,7 @@ async fn main() -> Result<(), Error> {
     };
     let reactor = &reactor;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+        mesh_cloud::begin(&event.context.request_id);
         reactor.handle(event).await
     }))
     .await

@@ -1,6 +1,7 @@
 //! What Lambda hands over of the table's stream.
 
 use jiff::Timestamp;
+use mesh_cloud::{Measured, Metric};
 use mesh_stats::{Record, Sequence, Snapshot};
 use serde::Deserialize;
 use serde_dynamo::Item;
@@ -36,6 +37,7 @@ impl Event {
             Ok(sequence) => sequence,
             Err(error) => {
                 tracing::error!(sequence = write.sequence_number, %error, "a record does not count");
+                Measured::default().with(Metric::RecordsSkipped, 1).write();
                 return None;
             }
         };
@@ -64,6 +66,7 @@ impl Event {
             // It would fail again and again, and hold up all that follow.
             Err(error) => {
                 tracing::error!(sequence = self.dynamodb.sequence_number, %error, "an item is no task of ours; it does not count");
+                Measured::default().with(Metric::RecordsSkipped, 1).write();
                 None
             }
         }

@@ -161,7 +161,7 @@ fn a_correlation_id_goes_from_the_request_to_the_worker_s_log_and_back() {
     let entries = eventually("the worker logs it", || {
         Some(logged(&["an attempt ended", &correlation])).filter(|entries| !entries.is_empty())
     });
-    assert_eq!(entries[0]["task"], task["id"], "{entries:?}");
+    assert_eq!(entries[0]["task_id"], task["id"], "{entries:?}");
 
     let without = api.post(&sentiment("fine"));
     let task = api.finished(without.text("id"));

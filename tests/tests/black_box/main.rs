@@ -5,8 +5,10 @@ mod bad_images;
 mod batch;
 mod cancel;
 mod changes;
+mod cli;
 mod client;
 mod compat;
+mod dashboard;
 mod dead_letters;
 mod delivery;
 mod docs;
@@ -25,6 +27,7 @@ mod limits;
 mod list;
 #[cfg(feature = "live")]
 mod live;
+mod observability;
 mod ocr;
 mod refusals;
 mod security;

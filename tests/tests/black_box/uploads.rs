@@ -26,6 +26,22 @@ fn a_picture_too_large_for_a_request_is_uploaded_and_then_named() {
     let object = &task["input"]["object"];
     assert_eq!(object["content_type"], "image/bmp", "{task}");
     assert_eq!(object["sha256"], hex::encode(Sha256::digest(&file)), "{task}");
+    // The link is all that is needed to look at it: no token, no signature of the caller's own.
+    let link = &task["input_link"];
+    for name in ["bytes", "content_type", "sha256"] {
+        assert_eq!(link[name], object[name], "{task}");
+    }
+    let got = ureq::get(link["url"].as_str().expect("an address")).call();
+    let body = got.expect("the link opens").into_body().read_to_vec();
+    assert!(
+        body.expect("the object has an end") == file,
+        "it is what was uploaded"
+    );
+    let text = api.finished(&api.submit_text("fine", &[]));
+    assert!(
+        text.get("input_link").is_none(),
+        "what is shown needs no link: {text}"
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::llm::Provider;
 use crate::stack::{self, Attached, Options};
 use crate::tools::{self, cargo};
 use crate::venv::Venv;
-use crate::{models, paths, process, soak};
+use crate::{models, paths, process, soak, web};
 use report::Report;
 use settings::Settings;
 
@@ -41,6 +41,10 @@ pub(crate) fn run(unit: bool, llm: bool, nextest: &[String]) -> Result<()> {
 }
 
 fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report) -> Result<()> {
+    if nextest.is_empty() {
+        // Without it there is nothing to test in a browser.
+        web::build()?;
+    }
     let faults = functions::build(Build::Faults)?;
     let release = functions::build(Build::Release)?;
     // Before the stacks are up: they need not wait for the compiler.
@@ -81,6 +85,7 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
     }
     report.nextest(nextest_run(&[], nextest)?.envs(variables.iter().cloned()))?;
     if nextest.is_empty() {
+        report.playwright(&mut web::tests(&variables, "dashboard")?)?;
         // After the others: it asks the API as fast as that answers.
         report.schemathesis(&mut conformance::command(&variables)?)?;
     }

@@ -53,6 +53,23 @@ impl Report {
         Ok(())
     }
 
+    /// Runs the dashboard's tests in a browser.
+    pub(super) fn playwright(&mut self, command: &mut Command) -> Result<()> {
+        let junit = paths::log("playwright").with_extension("xml");
+        let _ = fs::remove_file(&junit);
+        command.env("AI_MESH_JUNIT", &junit);
+        self.quiet(
+            command,
+            "testing the dashboard in a browser",
+            "playwright",
+            "playwright",
+        )?;
+        if junit.is_file() {
+            self.add(from_junit(&fs::read_to_string(&junit)?, "<testsuites ")?);
+        }
+        Ok(())
+    }
+
     /// Runs schemathesis, which counts operations, not tests.
     pub(super) fn schemathesis(&mut self, command: &mut Command) -> Result<()> {
         let title = "holding the API against its own document";
@@ -242,6 +259,10 @@ mod tests {
                 skipped: 0
             }
         );
+        let playwright =
+            r#"<testsuites id="" name="" tests="4" failures="1" skipped="0" errors="0" time="2.5">"#;
+        let found = from_junit(playwright, "<testsuites ").unwrap();
+        assert_eq!((found.passed, found.failed), (3, 1));
         let pytest =
             r#"<testsuites name="t"><testsuite name="p" errors="0" failures="0" skipped="2" tests="9">"#;
         assert_eq!(

@@ -34,7 +34,7 @@ pub(super) fn complete(document: &mut Value) {
             "required": true, "schema": { "type": "string" },
         },
         "x-correlation-id": {
-            "description": "The X-Correlation-Id of the request, else its own id.",
+            "description": "The X-Correlation-Id of the request, else the trace id of its traceparent, else its own id.",
             "required": true, "schema": { "type": "string" },
         },
         "Retry-After": {

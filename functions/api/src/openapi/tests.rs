@@ -42,6 +42,8 @@ fn routes() -> BTreeSet<String> {
 #[test]
 fn every_route_is_in_the_document_and_no_other() {
     let undocumented = [
+        "get /",
+        "get /assets/{file}",
         "get /docs",
         "get /docs/page.css",
         "get /docs/page.js",

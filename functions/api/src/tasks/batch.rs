@@ -62,7 +62,7 @@ type Standing = Result<TaskSummary, Problem>;
     path = "/v1/tasks/batch",
     tag = "tasks",
     operation_id = "submit_batch",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe: for 24 hours the same key with the same body gives what the first request gave.", max_length = 255, pattern = "^[!-~]+$"), ("X-Correlation-Id" = Option<String>, Header, description = "What the logs of all that handle the task shall know it by; the request's own id if it is left out.", max_length = 128, pattern = "^[!-~]+$")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe: for 24 hours the same key with the same body gives what the first request gave.", max_length = 255, pattern = "^[!-~]+$"), ("X-Correlation-Id" = Option<String>, Header, description = "What the logs of all that handle the task shall know it by; if it is left out, the trace id of `traceparent`, else the request's own id.", max_length = 128, pattern = "^[!-~]+$")),
     request_body(content = ref("#/components/schemas/Batch")),
     responses((status = 202, description = "Each entry, accepted or refused for itself, in their order.", body = Results)),
 )]

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::request::Parts;
 use jiff::Timestamp;
 use mesh_access::Denied;
-use mesh_cloud::{KeyRecord, Pinned, ReadError};
+use mesh_cloud::{KeyRecord, Pinned, ReadError, tenant_hash};
 use mesh_language::Schema;
 use mesh_task::{
     Input, InvalidInput, InvalidSubmission, NewTask, Parameters, Payload, Size, Status, StoredInput,
@@ -80,7 +80,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Submitter {
     path = "/v1/tasks",
     tag = "tasks",
     operation_id = "submit_task",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe: for 24 hours the same key with the same body gives what the first request gave.", max_length = 255, pattern = "^[!-~]+$"), ("X-Correlation-Id" = Option<String>, Header, description = "What the logs of all that handle the task shall know it by; the request's own id if it is left out.", max_length = 128, pattern = "^[!-~]+$")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe: for 24 hours the same key with the same body gives what the first request gave.", max_length = 255, pattern = "^[!-~]+$"), ("X-Correlation-Id" = Option<String>, Header, description = "What the logs of all that handle the task shall know it by; if it is left out, the trace id of `traceparent`, else the request's own id.", max_length = 128, pattern = "^[!-~]+$")),
     request_body(content = ref("#/components/schemas/Submission")),
     responses((status = 202, description = "The task is written and its message sent.", body = Accepted)),
 )]
@@ -119,6 +119,12 @@ pub(crate) async fn take(api: &Api, by: Submitter, body: Value) -> Result<Task, 
             .await
             .map_err(unavailable)?;
     }
+    tracing::info!(
+        task_id = %task.id,
+        task_type = task.task_type.as_str(),
+        tenant_hash = tenant_hash(&task.tenant),
+        "a task is accepted"
+    );
     Ok(task)
 }
 

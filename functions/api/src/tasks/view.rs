@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::app::Api;
 use crate::problem::Problem;
 
-/// How long a link to a large result is good for.
+/// How long a link to an input or a result is good for.
 const LINK_EXPIRES_IN: Duration = Duration::from_mins(15);
 
 /// A task.
@@ -31,6 +31,10 @@ pub(crate) struct TaskView {
     /// `sha256`.
     #[schema(value_type = Object)]
     input: InputView,
+    /// Where the input's content can be read, if it is kept apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    input_link: Option<LinkView>,
     #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,9 +92,9 @@ struct ObjectView {
     sha256: String,
 }
 
-/// Where a result lies that is too large to be shown here.
+/// Where an input or a result lies that is too large to be shown here. Its address needs no token.
 #[derive(Serialize, ToSchema)]
-#[schema(as = ResultLink)]
+#[schema(as = Link)]
 struct LinkView {
     url: String,
     expires_at: Timestamp,
@@ -117,8 +121,12 @@ struct AttemptView {
 }
 
 impl TaskView {
-    /// Signs a link where the result is an object.
+    /// Signs a link where the input is an object, and where the result is.
     pub(crate) async fn of(task: Task, api: &Api) -> Result<Self, Problem> {
+        let input_link = match &task.payload {
+            Payload::Object { object, .. } => Some(LinkView::of(object.clone(), api).await?),
+            Payload::Inline(_) => None,
+        };
         let result_link = match task.result_object.clone() {
             Some(object) => Some(LinkView::of(object, api).await?),
             None => None,
@@ -135,6 +143,7 @@ impl TaskView {
             priority: task.priority,
             status: task.status,
             input: task.payload.into(),
+            input_link,
             metadata: task.metadata,
             result: task.result,
             result_link,

@@ -1,0 +1,176 @@
+//! The results, a line each.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use anyhow::Result;
+use mesh_client::{Client, Problem, Task};
+use mesh_task::{Failure, TaskId, TaskResult, TaskType};
+use serde::{Deserialize, Serialize};
+
+use crate::exit::usage;
+use crate::tasks;
+
+/// What became of a line.
+#[derive(Debug, Serialize)]
+pub(super) struct Record {
+    line: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<TaskId>,
+    #[serde(rename = "type")]
+    task_type: TaskType,
+    /// The task's, or `refused`.
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<TaskResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
+}
+
+impl Record {
+    /// Of a task that is final.
+    pub(super) async fn of(client: &Client, line: usize, task: Task) -> Result<Self> {
+        let result = tasks::result_of(client, &task).await?;
+        let accepted = Self::accepted(line, task.id, task.task_type);
+        Ok(Self {
+            status: task.status.as_str(),
+            result,
+            error: task.error,
+            ..accepted
+        })
+    }
+
+    pub(super) const fn accepted(line: usize, id: TaskId, task_type: TaskType) -> Self {
+        Self {
+            line,
+            id: Some(id),
+            task_type,
+            status: "pending",
+            result: None,
+            error: None,
+            problem: None,
+        }
+    }
+
+    pub(super) fn refused(line: usize, task_type: TaskType, problem: Problem) -> Self {
+        Self {
+            line,
+            id: None,
+            task_type,
+            status: "refused",
+            result: None,
+            error: None,
+            problem: Some(problem),
+        }
+    }
+}
+
+/// How many lines have come to which end.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Tally {
+    pub(super) done: usize,
+    pub(super) failed: usize,
+    pub(super) refused: usize,
+}
+
+impl Tally {
+    fn add(&mut self, status: &str) {
+        match status {
+            "refused" => self.refused += 1,
+            "failed" | "cancelled" => self.failed += 1,
+            _ => self.done += 1,
+        }
+    }
+}
+
+/// Where results are written, as they come or in the order of the lines.
+pub(super) struct Output {
+    sink: Box<dyn Write>,
+    /// The lines that are still to be written, where they are in order.
+    order: Option<VecDeque<usize>>,
+    held: BTreeMap<usize, Vec<u8>>,
+    pub(super) tally: Tally,
+}
+
+/// What an earlier run wrote, as far as it matters.
+#[derive(Deserialize)]
+struct Written {
+    line: usize,
+    status: String,
+}
+
+/// The lines that an interrupted run has written already, by what became of them.
+pub(super) fn written(path: &Path) -> Result<HashMap<usize, String>> {
+    let mut text = String::new();
+    match File::open(path) {
+        Ok(mut file) => file.read_to_string(&mut text).map(|_| ())?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        Err(error) => return Err(usage(format!("{} can't be read: {error}", path.display()))),
+    }
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    if whole < text.len() {
+        // The last line was cut off: it is written anew.
+        OpenOptions::new().write(true).open(path)?.set_len(whole as u64)?;
+    }
+    let lines = text[..whole].lines().map(|line| {
+        let read: Written = serde_json::from_str(line).map_err(|_| {
+            usage(format!(
+                "{} holds something else than results: name another --output",
+                path.display()
+            ))
+        })?;
+        Ok((read.line, read.status))
+    });
+    lines.collect()
+}
+
+impl Output {
+    /// To a file's end, or to standard output.
+    pub(super) fn open(path: Option<&Path>) -> Result<Self> {
+        let sink: Box<dyn Write> = match path {
+            Some(path) => {
+                let file = OpenOptions::new().append(true).create(true).open(path);
+                Box::new(
+                    file.map_err(|error| usage(format!("{} can't be written: {error}", path.display())))?,
+                )
+            }
+            None => Box::new(io::stdout()),
+        };
+        Ok(Self {
+            sink,
+            order: None,
+            held: BTreeMap::new(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// Holds results back until those of the lines before them are written.
+    pub(super) fn in_order(&mut self, lines: VecDeque<usize>) {
+        self.order = Some(lines);
+    }
+
+    pub(super) fn count(&mut self, status: &str) {
+        self.tally.add(status);
+    }
+
+    pub(super) fn write(&mut self, record: &Record) -> Result<()> {
+        self.tally.add(record.status);
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        let Some(order) = &mut self.order else {
+            // In one piece: what is interrupted leaves whole lines.
+            self.sink.write_all(&line)?;
+            return Ok(self.sink.flush()?);
+        };
+        self.held.insert(record.line, line);
+        while let Some(line) = order.front().and_then(|next| self.held.remove(next)) {
+            order.pop_front();
+            self.sink.write_all(&line)?;
+        }
+        Ok(self.sink.flush()?)
+    }
+}

@@ -1,0 +1,108 @@
+//! What is printed, and where: answers on standard output, everything else on standard error. Colours and cutting to
+//! the width are for terminals alone, and text of others never reaches one with its control characters.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use anyhow::Result;
+use serde::Serialize;
+
+/// Where the answers go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    /// Answers are JSON, a value a line.
+    pub(crate) json: bool,
+    pub(crate) is_terminal: bool,
+    has_colours: bool,
+}
+
+/// How a text is meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Style {
+    #[default]
+    Plain,
+    Good,
+    Bad,
+    Busy,
+    Faint,
+    Bold,
+}
+
+impl Style {
+    /// Its code of ECMA-48's SGR.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "0",
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Busy => "33",
+            Self::Faint => "2",
+            Self::Bold => "1",
+        }
+    }
+}
+
+impl Screen {
+    pub(crate) fn new(json: bool) -> Self {
+        let is_terminal = io::stdout().is_terminal();
+        // https://no-color.org: any value but an empty one.
+        let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        Self {
+            json,
+            is_terminal,
+            has_colours: is_terminal && !is_plain && !is_dumb,
+        }
+    }
+
+    /// How many columns a line may have; none where nobody looks.
+    pub(crate) fn width(&self) -> Option<usize> {
+        if !self.is_terminal {
+            return None;
+        }
+        let (columns, _) = crossterm::terminal::size().ok()?;
+        Some(usize::from(columns).max(20))
+    }
+
+    pub(crate) fn paint(&self, style: Style, text: &str) -> String {
+        if self.has_colours && style != Style::Plain {
+            format!("\x1b[{}m{text}\x1b[0m", style.code())
+        } else {
+            text.to_owned()
+        }
+    }
+
+    pub(crate) fn line(&self, text: impl Display) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{text}")
+    }
+
+    pub(crate) fn raw(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// One value, on a line of its own.
+    pub(crate) fn value(&self, value: &impl Serialize) -> Result<()> {
+        let mut line = serde_json::to_vec(value)?;
+        line.push(b'\n');
+        self.raw(&line)?;
+        Ok(())
+    }
+
+    /// A word to the person, which is no answer.
+    pub(crate) fn note(&self, text: &str) -> io::Result<()> {
+        writeln!(io::stderr().lock(), "{text}")
+    }
+
+    pub(crate) fn complain(&self, text: &str) -> io::Result<()> {
+        self.note(&format!("mesh: {}", clean(text)))
+    }
+}
+
+/// The text on one line: what would move a terminal's cursor, or colour it, becomes a space.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

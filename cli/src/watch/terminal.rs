@@ -1,0 +1,175 @@
+//! The terminal while it shows the table. It is left as it was found, however the program ends.
+
+use std::io::{self, Stdout};
+
+use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use crossterm::execute;
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use jiff::Timestamp;
+use ratatui::Frame;
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Constraint, Layout};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Line;
+use ratatui::widgets::{Cell, Row, Table};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::rows::Rows;
+use crate::screen::clean;
+use crate::words;
+
+/// What a person did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    Quit,
+    Resized,
+}
+
+/// Raw mode and the second screen; dropping it gives both back.
+pub(super) struct Terminal {
+    shown: ratatui::Terminal<CrosstermBackend<Stdout>>,
+    has_colours: bool,
+}
+
+impl Terminal {
+    pub(super) fn open() -> io::Result<Self> {
+        enable_raw_mode()?;
+        let opened = execute!(io::stdout(), EnterAlternateScreen)
+            .and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(io::stdout())));
+        let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        match opened {
+            Ok(shown) => Ok(Self {
+                shown,
+                has_colours: !is_plain,
+            }),
+            Err(error) => {
+                restore();
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn draw(&mut self, rows: &Rows) -> io::Result<()> {
+        let has_colours = self.has_colours;
+        let now = Timestamp::now();
+        self.shown
+            .draw(|frame| show(frame, rows, now, has_colours))
+            .map(|_| ())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Drawing hides the cursor.
+        let _ = self.shown.show_cursor();
+        restore();
+    }
+}
+
+fn restore() {
+    let _ = execute!(io::stdout(), LeaveAlternateScreen);
+    let _ = disable_raw_mode();
+}
+
+/// Reads keys on a thread of its own, which ends with the program: there is no way to wake it.
+pub(super) fn listen(keys: UnboundedSender<Key>) {
+    std::thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            let key = match event {
+                Event::Key(key) if key.kind == KeyEventKind::Press => match key.code {
+                    KeyCode::Char('q') | KeyCode::Esc => Key::Quit,
+                    KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Key::Quit,
+                    _ => continue,
+                },
+                Event::Resize(..) => Key::Resized,
+                _ => continue,
+            };
+            if keys.send(key).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+fn show(frame: &mut Frame<'_>, rows: &Rows, now: Timestamp, has_colours: bool) {
+    let [head, body, foot] =
+        Layout::vertical([Constraint::Length(2), Constraint::Min(1), Constraint::Length(1)])
+            .areas(frame.area());
+    let counts = ["pending", "processing", "completed", "failed", "cancelled"];
+    let counts = counts.map(|status| format!("{status} {}", rows.seen.get(status).copied().unwrap_or(0)));
+    let told = format!("in {}: {}", words::between(rows.since, now), counts.join("  "));
+    frame.render_widget(Line::from(told), head);
+    let paint = |style: crate::screen::Style| {
+        let plain = Style::new();
+        match style {
+            _ if !has_colours => plain,
+            crate::screen::Style::Good => plain.fg(Color::Green),
+            crate::screen::Style::Bad => plain.fg(Color::Red),
+            crate::screen::Style::Busy => plain.fg(Color::Yellow),
+            _ => plain,
+        }
+    };
+    let latest = rows.latest();
+    let shown = latest.iter().take(usize::from(body.height)).map(|row| {
+        Row::new([
+            Cell::from(row.id.to_string()),
+            Cell::from(row.task_type.as_str()),
+            Cell::from(row.status.as_str()).style(paint(words::style(row.status))),
+            Cell::from(row.attempt.to_string()),
+            Cell::from(words::ago(row.updated_at, now)),
+        ])
+    });
+    let widths = [36, 15, 10, 3, 7].map(Constraint::Length);
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    let table = Table::new(shown, widths)
+        .column_spacing(2)
+        .header(Row::new(["ID", "TYPE", "STATUS", "TRY", "SINCE"]).style(bold));
+    frame.render_widget(table, body);
+    let told = rows
+        .trouble
+        .as_deref()
+        .map_or_else(|| "q quits".to_owned(), clean);
+    frame.render_widget(Line::from(told), foot);
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_client::{Change, Changes};
+    use mesh_task::{TaskId, TaskType};
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+
+    #[test]
+    fn the_table_shows_each_task_with_its_status_and_fits_a_small_terminal() {
+        let mut rows = Rows::new(Vec::new(), String::new(), None, Timestamp::UNIX_EPOCH);
+        let id = TaskId::generate();
+        rows.follow(Changes {
+            changes: vec![Change {
+                cursor: "1".to_owned(),
+                id,
+                task_type: TaskType::Sentiment,
+                status: "completed".to_owned(),
+                previous_status: None,
+                generation: 1,
+                attempt: 1,
+                updated_at: Timestamp::UNIX_EPOCH,
+            }],
+            next: String::new(),
+        });
+        for (width, height) in [(80, 6), (20, 3)] {
+            let mut terminal = ratatui::Terminal::new(TestBackend::new(width, height)).unwrap();
+            terminal
+                .draw(|frame| show(frame, &rows, Timestamp::UNIX_EPOCH, true))
+                .unwrap();
+            let text = terminal.backend().to_string();
+            assert!(text.contains("in 0 ms: pending 0"), "{text}");
+            if width == 80 {
+                assert!(
+                    text.contains(&format!("{id}  sentiment        completed   1    0 s")),
+                    "{text}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! An API for batches that keeps what it is given, and may lose what it answers.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use mesh_task::TaskId;
+use serde_json::{Value, json};
+use wiremock::matchers::{method, path, path_regex};
+use wiremock::{Mock, Request, Respond, ResponseTemplate};
+
+use crate::world::{World, completed, problem_body};
+
+/// An API that keeps what it is given, by idempotency key, and answers as it is told.
+#[derive(Clone, Default)]
+pub(crate) struct Api(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+pub(crate) struct Kept {
+    /// What each key's request made.
+    answers: HashMap<String, Value>,
+    /// The tasks' texts, one entry for each task that was made.
+    pub(crate) texts: Vec<String>,
+    pub(crate) requests: usize,
+    /// Of these requests, by number from 1, the work is done and the answer lost.
+    pub(crate) lost: BTreeSet<usize>,
+    /// Tasks whose wait has no end.
+    pub(crate) endless: BTreeSet<String>,
+}
+
+impl Api {
+    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().expect("nobody panics while it is held")
+    }
+}
+
+impl Respond for Api {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let mut kept = self.kept();
+        kept.requests += 1;
+        let key = request.headers["idempotency-key"]
+            .to_str()
+            .expect("a key is text");
+        let key = key.to_owned();
+        let body: Value = serde_json::from_slice(&request.body).expect("a body is JSON");
+        if !kept.answers.contains_key(&key) {
+            let tasks = body["tasks"].as_array().expect("a batch has tasks");
+            let results: Vec<_> = tasks.iter().map(|task| kept.accept(task)).collect();
+            kept.answers.insert(key.clone(), json!({ "results": results }));
+        }
+        if kept.lost.contains(&kept.requests) {
+            return ResponseTemplate::new(502).set_body_string("<html>");
+        }
+        ResponseTemplate::new(202).set_body_json(&kept.answers[&key])
+    }
+}
+
+impl Kept {
+    fn accept(&mut self, task: &Value) -> Value {
+        let text = task["input"]["text"].as_str().unwrap_or("no text").to_owned();
+        if text == "refuse" {
+            return json!({ "status": 422, "problem": problem_body(422, "invalid-input", "send another text") });
+        }
+        let id = TaskId::generate();
+        if text == "endless" {
+            self.endless.insert(id.to_string());
+        }
+        self.texts.push(text);
+        json!({ "status": 202, "task": { "id": id, "type": "sentiment", "status": "pending" } })
+    }
+}
+
+pub(crate) async fn api(world: &World) -> Api {
+    let api = Api::default();
+    Mock::given(method("POST"))
+        .and(path("/v1/tasks/batch"))
+        .respond_with(api.clone())
+        .mount(&world.server)
+        .await;
+    let known = api.clone();
+    let show = move |request: &Request| {
+        let id = request.url.path().rsplit('/').next().unwrap_or_default();
+        let answer = ResponseTemplate::new(200).set_body_json(completed(id));
+        if known.kept().endless.contains(id) {
+            answer.set_delay(Duration::from_secs(300))
+        } else {
+            answer
+        }
+    };
+    Mock::given(method("GET"))
+        .and(path_regex("^/v1/tasks/.+$"))
+        .respond_with(show)
+        .mount(&world.server)
+        .await;
+    api
+}

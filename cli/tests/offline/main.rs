@@ -1,0 +1,9 @@
+//! `mesh` as a program, against a server whose answers are made up: what it sends, prints and ends with.
+
+mod answers;
+mod batch;
+mod endings;
+mod keeping;
+mod settings;
+mod terminal;
+mod world;

@@ -1,0 +1,185 @@
+//! What a run of `mesh` finds: a server of made-up answers, a folder, and no environment but what a test gives it.
+
+use std::path::PathBuf;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use assert_cmd::Command;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, Respond, ResponseTemplate};
+
+/// The token that no output may ever show.
+pub(crate) const TOKEN: &str = "a-token-that-is-secret";
+pub(crate) const ID: &str = "01a21202-48f4-70f7-a2cd-8b57fcde12fd";
+pub(crate) const OTHER: &str = "01a21202-44bb-7505-917f-5858c5ae3f62";
+
+/// Only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct World {
+    pub(crate) server: MockServer,
+    pub(crate) folder: TempDir,
+}
+
+/// How a run ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self {
+            server: MockServer::start().await,
+            folder: tempfile::tempdir().expect("a folder can be made"),
+        }
+    }
+
+    /// Answers with that body.
+    pub(crate) async fn get(&self, at: &str, body: Value) {
+        self.answer("GET", at, ResponseTemplate::new(200).set_body_json(body))
+            .await;
+    }
+
+    pub(crate) async fn answer(&self, verb: &str, at: &str, answer: impl Respond + 'static) {
+        Mock::given(method(verb))
+            .and(path(at))
+            .respond_with(answer)
+            .mount(&self.server)
+            .await;
+    }
+
+    /// The program, without a stack.
+    pub(crate) fn bare(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
+        command
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .current_dir(self.folder.path())
+            .timeout(PATIENCE);
+        command
+    }
+
+    /// The program, with the server for its stack.
+    pub(crate) fn mesh(&self, arguments: &[&str]) -> Command {
+        let mut command = self.bare();
+        command
+            .env("AI_MESH_URL", self.server.uri())
+            .env("AI_MESH_TOKEN", TOKEN)
+            .args(arguments);
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::of(&mut self.mesh(arguments))
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("a folder can be made");
+        std::fs::write(&path, content).expect("a file can be written");
+        path
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).expect("the file is there")
+    }
+
+    /// The bodies of what was sent to that path.
+    pub(crate) async fn sent(&self, at: &str) -> Vec<Value> {
+        let requests = self.server.received_requests().await.unwrap_or_default();
+        let to = requests.iter().filter(|request| request.url.path() == at);
+        to.map(|request| serde_json::from_slice(&request.body).unwrap_or_default())
+            .collect()
+    }
+}
+
+impl Ended {
+    /// Whatever was asked, the token is not in the answer.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = command.output().expect("it can be run");
+        let [out, err] = [stdout, stderr].map(|text| String::from_utf8(text).expect("it prints UTF-8"));
+        assert!(!out.contains(TOKEN) && !err.contains(TOKEN), "{out}{err}");
+        Self {
+            code: status.code(),
+            out,
+            err,
+        }
+    }
+
+    /// All of it, for a snapshot.
+    pub(crate) fn told(&self) -> String {
+        let code = self
+            .code
+            .map_or_else(|| "none".to_owned(), |code| code.to_string());
+        format!(
+            "{}--- standard error\n{}--- exit code {code}\n",
+            self.out, self.err
+        )
+    }
+}
+
+/// Looks again and again until it is so.
+pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A moment so long ago, as the API writes it.
+pub(crate) fn ago(minutes: i64) -> String {
+    let time = Timestamp::now() - SignedDuration::from_mins(minutes) - SignedDuration::from_secs(10);
+    time.to_string()
+}
+
+/// A task that completed on its second attempt.
+pub(crate) fn task(id: &str, status: &str) -> Value {
+    json!({
+        "id": id, "type": "sentiment", "size": "small", "priority": "normal", "status": status,
+        "input": { "text": "fine" }, "metadata": { "order": "42" }, "generation": 1, "attempt": 2, "max_attempts": 3,
+        "correlation_id": "c-1",
+        "attempts": [
+            { "generation": 1, "started_at": "2026-01-31T12:00:00.165Z", "ended_at": "2026-01-31T12:00:06.2Z",
+              "outcome": "transient", "error": "storage_unavailable: the payload bucket did not answer" },
+            { "generation": 1, "started_at": "2026-01-31T12:00:09.1Z", "ended_at": "2026-01-31T12:00:09.25Z",
+              "outcome": "completed" },
+        ],
+        "created_at": "2026-01-31T12:00:00.123Z", "updated_at": "2026-01-31T12:00:09.25Z",
+    })
+}
+
+pub(crate) fn completed(id: &str) -> Value {
+    let mut task = task(id, "completed");
+    task["result"] = json!({ "label": "POSITIVE", "score": 0.98, "positive": 0.98 });
+    task["model"] = json!({ "name": "minilm-sentiment", "version": "be82d7670691" });
+    task["timings"] = json!({ "queued_ms": 42, "load_ms": 80, "inference_ms": 3 });
+    task
+}
+
+pub(crate) fn failed(id: &str) -> Value {
+    let mut task = task(id, "failed");
+    task["attempts"][1]["outcome"] = json!("transient");
+    task["attempts"][1]["error"] = json!("storage_unavailable: the payload bucket did not answer");
+    let message = "the payload bucket did not answer\u{1b}[2J\nat all";
+    task["error"] = json!({ "kind": "exhausted", "code": "storage_unavailable", "message": message });
+    task
+}
+
+pub(crate) fn problem(status: u16, slug: &str, detail: &str) -> ResponseTemplate {
+    ResponseTemplate::new(status).set_body_json(problem_body(status, slug, detail))
+}
+
+pub(crate) fn problem_body(status: u16, slug: &str, detail: &str) -> Value {
+    json!({ "type": format!("urn:ai-mesh:problem:{slug}"), "title": "Refused", "status": status, "detail": detail,
+            "request_id": "r-1" })
+}

@@ -1,0 +1,97 @@
+use serde_json::json;
+
+use super::*;
+
+fn parse(task_type: TaskType, fields: &Value) -> Result<Parameters, InvalidInput> {
+    Parameters::parse(task_type, fields.as_object().unwrap().clone())
+}
+
+#[test]
+fn every_bad_parameter_is_refused_with_what_to_do() {
+    let many: Vec<_> = (0..=MAX_LABELS).map(|n| n.to_string()).collect();
+    let refusals = [
+        (TaskType::Classify, json!({ "labels": [] }), "default set"),
+        (TaskType::Classify, json!({ "labels": ["a"] }), "send 2 to 100"),
+        (TaskType::Classify, json!({ "labels": many }), "send 2 to 100"),
+        (TaskType::Classify, json!({ "labels": ["a", " "] }), "labels[1]"),
+        (TaskType::Classify, json!({ "labels": ["a", "b", "a"] }), "once"),
+        (TaskType::Classify, json!({ "labels": "a,b" }), "send {\"text\""),
+        (TaskType::Classify, json!({ "engine": "gpu" }), "send {\"text\""),
+        (
+            TaskType::Summarize,
+            json!({ "max_sentences": 0 }),
+            "send 1 to 100",
+        ),
+        (TaskType::Summarize, json!({ "ratio": 1.5 }), "at most 1"),
+        (
+            TaskType::Summarize,
+            json!({ "ratio": 0.5, "max_sentences": 1 }),
+            "send one",
+        ),
+        (TaskType::Translate, json!({}), "target_language"),
+        (
+            TaskType::Translate,
+            json!({ "target_language": "de\nIgnore" }),
+            "no language",
+        ),
+        (
+            TaskType::Translate,
+            json!({ "target_language": " " }),
+            "no language",
+        ),
+        (TaskType::DataExtraction, json!({ "schema": {} }), "JSON Schema"),
+        (
+            TaskType::DataExtraction,
+            json!({ "schema": "name" }),
+            "JSON Schema",
+        ),
+        (
+            TaskType::DataExtraction,
+            json!({ "schema": { "a": "x".repeat(MAX_SCHEMA_BYTES) } }),
+            "send at most",
+        ),
+        (TaskType::Ocr, json!({ "dpi": 300 }), "unknown field `dpi`"),
+        (TaskType::Embed, json!({ "model": "x" }), "unknown field `model`"),
+    ];
+    for (task_type, fields, told) in refusals {
+        let refusal = parse(task_type, &fields).unwrap_err().to_string();
+        assert!(refusal.contains(told), "{fields}: {refusal}");
+    }
+}
+
+#[test]
+fn parameters_are_read_back_as_they_were_written() {
+    for (task_type, fields) in [
+        (TaskType::Sentiment, json!({})),
+        (
+            TaskType::Classify,
+            json!({ "labels": ["a", "b"], "multi_label": true }),
+        ),
+        (TaskType::Classify, json!({ "engine": "llm" })),
+        (TaskType::Summarize, json!({ "max_sentences": 2 })),
+        (TaskType::Summarize, json!({ "ratio": 0.25 })),
+        (TaskType::Translate, json!({ "target_language": "pt-BR" })),
+        (
+            TaskType::DataExtraction,
+            json!({ "schema": { "name": "string" } }),
+        ),
+    ] {
+        let parameters = parse(task_type, &fields).unwrap();
+        assert_eq!(Value::Object(parameters.to_fields()), fields);
+    }
+}
+
+#[test]
+fn a_language_model_s_work_goes_to_its_worker() {
+    let modality = |task_type, fields| parse(task_type, &fields).unwrap().modality();
+    assert_eq!(modality(TaskType::Summarize, json!({})), Modality::Text);
+    assert_eq!(
+        modality(TaskType::Summarize, json!({ "engine": "llm" })),
+        Modality::Language
+    );
+    assert_eq!(
+        modality(TaskType::Translate, json!({ "target_language": "de" })),
+        Modality::Language
+    );
+    assert_eq!(modality(TaskType::Transcribe, json!({})), Modality::Audio);
+}

@@ -1,0 +1,183 @@
+// What happens to the tasks, as it happens: by server-sent events where the stack streams them, else by asking
+// GET /v1/changes, which holds its answer until there is something to tell.
+
+import { type Client, Problem, isAbort } from "../api/client";
+import type { Change } from "../api/types";
+import { EventParser } from "./sse";
+
+/** A stream that says nothing for so long is held back by something on its way. */
+const FIRST_BYTE_MS = 4_000;
+/** Three heartbeats. */
+const SILENCE_MS = 45_000;
+const LONGEST_REST_MS = 30_000;
+
+export type FeedState = "connecting" | "streaming" | "polling" | "offline" | "paused";
+
+export interface Listener {
+  /** Changes, oldest first. */
+  changed?(changes: Change[]): void;
+  /** Changes may have been missed: whatever is shown must be read anew. */
+  missed?(): void;
+  state?(state: FeedState): void;
+}
+
+/** How often a stream may fail in a row before it is asked instead. */
+const MOST_FAILURES = 2;
+
+/** There is no stream to be had: it is held back, refused or kept from this page. */
+class NoStream extends Error {}
+
+export class Feed {
+  state: FeedState = "connecting";
+  private readonly listeners = new Set<Listener>();
+  private readonly end = new AbortController();
+  private cursor: string | undefined;
+  private events: string | undefined;
+  private wake: (() => void) | undefined;
+  private streamFailures = 0;
+  /** Whether a stream has said anything yet: then another may, after the network was gone. */
+  private hasStreamed = false;
+
+  constructor(private readonly client: Client) {}
+
+  listen(listener: Listener): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  start(): void {
+    document.addEventListener("visibilitychange", this.look);
+    void this.run();
+  }
+
+  stop(): void {
+    document.removeEventListener("visibilitychange", this.look);
+    this.end.abort();
+    this.wake?.();
+  }
+
+  private readonly look = (): void => {
+    if (!document.hidden) this.wake?.();
+  };
+
+  private async run(): Promise<void> {
+    let failures = 0;
+    while (!this.end.signal.aborted) {
+      try {
+        // A page that nobody looks at holds no request open: each costs as long as it is held.
+        if (document.hidden) await this.pause();
+        else if (this.cursor === undefined) await this.begin();
+        else if (this.events !== undefined) await this.stream(this.events, this.cursor);
+        else await this.poll(this.cursor);
+        failures = 0;
+      } catch (error) {
+        if (this.end.signal.aborted) return;
+        if (error instanceof NoStream) {
+          this.events = undefined;
+          continue;
+        }
+        const problem = Problem.of(error);
+        if (problem.status === 401) return;
+        if (problem.status === 410) {
+          this.cursor = undefined;
+          continue;
+        }
+        this.tell("offline");
+        failures += 1;
+        await this.rest(Math.min(1_000 * 2 ** failures, LONGEST_REST_MS));
+      }
+    }
+  }
+
+  private async begin(): Promise<void> {
+    const present = await this.client.changes(undefined, this.end.signal);
+    this.cursor = present.next;
+    this.events = present.links?.events;
+    this.listeners.forEach((listener) => listener.missed?.());
+  }
+
+  private async poll(after: string): Promise<void> {
+    this.tell("polling");
+    const answer = await this.client.changes(after, this.end.signal);
+    this.cursor = answer.next;
+    if (this.hasStreamed) this.events = answer.links?.events;
+    this.pass(answer.changes);
+  }
+
+  private async stream(address: string, after: string): Promise<void> {
+    const request = new AbortController();
+    const abort = () => request.abort();
+    this.end.signal.addEventListener("abort", abort);
+    let isSilent = false;
+    let heard = false;
+    const watch = (milliseconds: number) =>
+      window.setTimeout(() => {
+        isSilent = !heard;
+        request.abort();
+      }, milliseconds);
+    let timer = watch(FIRST_BYTE_MS);
+    const parser = new EventParser(after);
+    try {
+      const headers = { "X-Service-Token": this.client.token, "Last-Event-ID": after };
+      const response = await fetch(address, { headers, signal: request.signal, cache: "no-store" });
+      if (!response.ok || !response.body) {
+        throw new Problem(response.status, "The stream of changes is refused", "It is asked for again.");
+      }
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        heard = true;
+        this.hasStreamed = true;
+        this.streamFailures = 0;
+        window.clearTimeout(timer);
+        timer = watch(SILENCE_MS);
+        this.tell("streaming");
+        const events = parser.push(value).filter((event) => event.type === "change");
+        this.pass(events.map((event) => JSON.parse(event.data) as Change));
+        this.cursor = events.at(-1)?.id ?? this.cursor;
+      }
+    } catch (error) {
+      if (isSilent) throw new NoStream();
+      if (!heard) throw this.failed(error);
+      if (!isAbort(error)) throw error;
+    } finally {
+      window.clearTimeout(timer);
+      this.end.signal.removeEventListener("abort", abort);
+    }
+    // It ends by itself after some minutes; one that was buffered whole ends at once.
+    if (heard) await this.rest(parser.retry ?? 2_000);
+    else throw new NoStream();
+  }
+
+  /** What follows from a stream that could not be opened. That changes are gone is an answer like any other. */
+  private failed(error: unknown): unknown {
+    if (error instanceof Problem) return error.status === 410 ? error : new NoStream();
+    this.streamFailures += 1;
+    return this.streamFailures < MOST_FAILURES ? error : new NoStream();
+  }
+
+  private pass(changes: Change[]): void {
+    if (changes.length > 0) this.listeners.forEach((listener) => listener.changed?.(changes));
+  }
+
+  private async pause(): Promise<void> {
+    this.tell("paused");
+    await new Promise<void>((wake) => {
+      this.wake = wake;
+    });
+  }
+
+  private async rest(milliseconds: number): Promise<void> {
+    await new Promise<void>((wake) => {
+      this.wake = wake;
+      window.setTimeout(wake, milliseconds);
+    });
+  }
+
+  private tell(state: FeedState): void {
+    if (state === this.state) return;
+    this.state = state;
+    this.listeners.forEach((listener) => listener.state?.(state));
+  }
+}

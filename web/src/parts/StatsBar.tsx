@@ -1,0 +1,81 @@
+import type { ReactNode } from "react";
+
+import { STATUSES } from "../api/types";
+import { useFeed, useSession, useTelemetry, useThrottled } from "../context";
+import { STATUS_NAMES, duration, number } from "../words";
+
+export function StatsBar({ query }: { query: URLSearchParams }) {
+  const { telemetry } = useSession();
+  const { samples, isStale } = useTelemetry();
+  const look = useThrottled(() => void telemetry.look(), 1_500);
+  useFeed({ changed: look, missed: look });
+  const stats = samples.at(-1)?.stats;
+  const chosen = query.get("status");
+  const waiting = stats?.queues.reduce((sum, queue) => sum + queue.visible + queue.delayed, 0);
+  return (
+    <section className={`stats card ${isStale ? "stale" : ""}`} aria-label="Counters">
+      <nav className="counts" aria-label="Tasks by status">
+        <Count href={address(query, null)} name="All" value={stats?.total} isChosen={chosen === null} />
+        {STATUSES.map((status) => (
+          <Count
+            key={status}
+            href={address(query, status)}
+            name={STATUS_NAMES[status]}
+            value={stats?.by_status[status]}
+            isChosen={chosen === status}
+            status={status}
+          />
+        ))}
+      </nav>
+      <dl className="figures">
+        <Figure name="Finished a minute">{stats && number(stats.per_minute.finished.last_1)}</Figure>
+        <Figure name="In queues">{waiting !== undefined && number(waiting)}</Figure>
+        <Figure name="Wait, median">
+          {stats && (stats.queue_wait_ms.p50 === null ? "–" : duration(stats.queue_wait_ms.p50))}
+        </Figure>
+        <Figure name="Run, median">{stats && (stats.run_ms.p50 === null ? "–" : duration(stats.run_ms.p50))}</Figure>
+      </dl>
+      {isStale && <p className="muted small">The counters do not answer: these are the last that were known.</p>}
+    </section>
+  );
+}
+
+function address(query: URLSearchParams, status: string | null): string {
+  const other = new URLSearchParams(query);
+  if (status === null) other.delete("status");
+  else other.set("status", status);
+  return other.size > 0 ? `#/tasks?${other}` : "#/tasks";
+}
+
+function Count({
+  href,
+  name,
+  value,
+  isChosen,
+  status,
+}: {
+  href: string;
+  name: string;
+  value: number | undefined;
+  isChosen: boolean;
+  status?: string;
+}) {
+  return (
+    <a className={`count ${status ?? ""}`} href={href} aria-current={isChosen ? "true" : undefined}>
+      <span className="count-value">{value === undefined ? "–" : number(value)}</span>
+      <span className="count-name">
+        {status !== undefined && <span className="dot" aria-hidden="true" />}
+        {name}
+      </span>
+    </a>
+  );
+}
+
+function Figure({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children || "–"}</dd>
+    </div>
+  );
+}

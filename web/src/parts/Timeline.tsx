@@ -1,0 +1,76 @@
+import type { Attempt, Task } from "../api/types";
+import { duration, isFinal, moment } from "../words";
+
+const OUTCOMES: Record<NonNullable<Attempt["outcome"]>, string> = {
+  completed: "Completed",
+  permanent: "Failed for good",
+  transient: "Failed, may pass",
+  timeout: "Ran out of time",
+  throttled: "Throttled, not counted",
+  lost: "Its process was lost",
+  cancelled: "Cancelled",
+};
+
+export function Timeline({ task, now }: { task: Task; now: number }) {
+  return (
+    <ol className="timeline">
+      <Point kind="begun" title="Submitted" time={task.created_at} />
+      {task.attempts.map((attempt, at) => (
+        <Point
+          key={`${attempt.generation}-${attempt.started_at}-${at}`}
+          kind={attempt.outcome ?? "running"}
+          title={attempt.outcome ? OUTCOMES[attempt.outcome] : "Running"}
+          time={attempt.started_at}
+          note={note(attempt, now)}
+          error={attempt.error}
+          generation={task.generation > 1 ? attempt.generation : undefined}
+        />
+      ))}
+      {!isFinal(task.status) && task.status !== "processing" && (
+        <Point
+          kind="waiting"
+          title={task.next_attempt_at !== undefined ? "Next attempt" : "Waits for a worker"}
+          time={task.next_attempt_at}
+        />
+      )}
+      {task.status === "cancelled" && task.attempts.at(-1)?.outcome !== "cancelled" && (
+        <Point kind="cancelled" title="Cancelled" time={task.updated_at} />
+      )}
+    </ol>
+  );
+}
+
+function note(attempt: Attempt, now: number): string {
+  const end = attempt.ended_at === undefined ? now : Date.parse(attempt.ended_at);
+  return duration(Math.max(0, end - Date.parse(attempt.started_at)));
+}
+
+function Point({
+  kind,
+  title,
+  time,
+  note,
+  error,
+  generation,
+}: {
+  kind: string;
+  title: string;
+  time?: string | undefined;
+  note?: string;
+  error?: string | undefined;
+  generation?: number | undefined;
+}) {
+  return (
+    <li className={`point ${kind}`}>
+      <p>
+        <strong>{title}</strong>
+        {note !== undefined && <span className="muted"> after {note}</span>}
+      </p>
+      <p className="muted small">
+        {time !== undefined && <time dateTime={time}>{moment(time)}</time>}
+        {generation !== undefined && ` · generation ${generation}`}
+      </p>
+      {error !== undefined && <p className="small wrap">{error}</p>}
+    </li>
+  );
+}

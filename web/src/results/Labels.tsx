@@ -1,0 +1,19 @@
+import { percent } from "../words";
+
+/** Labels with their scores as bars, best first. */
+export function Labels({ scores }: { scores: { label: string; score: number }[] }) {
+  return (
+    <ul className="bars">
+      {scores.map(({ label, score }, at) => (
+        <li key={`${label}-${at}`} className={at === 0 ? "best" : ""}>
+          <span className="bar-label">{label}</span>
+          <svg className="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
+            <rect className="track" width="100" height="8" />
+            <rect className="fill" width={100 * score} height="8" />
+          </svg>
+          <span className="bar-value">{percent(score)}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}

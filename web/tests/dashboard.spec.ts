@@ -1,0 +1,235 @@
+// What one does with the dashboard, done in a browser.
+
+import { TOKEN, URL_OF_STACK, expect, finished, signIn, submit, submitMany, test, testdata, visit } from "./stack";
+
+test("a wrong token is told, the right one lets in and is kept out of addresses", async ({ dashboard: page }) => {
+  const addresses: string[] = [];
+  page.on("request", (request) => addresses.push(request.url()));
+  await page.goto(URL_OF_STACK);
+  await page.getByLabel("Service token").fill("not-the-token");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("alert")).toContainText("not accepted");
+  await page.getByLabel("Service token").fill(TOKEN);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("status").filter({ hasText: "Live" })).toBeVisible();
+  await page.reload();
+  await expect(page.getByRole("navigation", { name: "Pages" })).toBeVisible();
+  expect(addresses.filter((address) => address.includes(TOKEN))).toEqual([]);
+  const kept = await page.evaluate(() => JSON.stringify(localStorage) + document.cookie);
+  expect(kept).not.toContain(TOKEN);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await expect(page.getByLabel("Service token")).toBeVisible();
+  expect(await page.evaluate(() => sessionStorage.length)).toBe(0);
+});
+
+test("the page tells browsers to load nothing from elsewhere, and is asked for anew", async ({ request }) => {
+  const page = await request.get(URL_OF_STACK);
+  const policy = page.headers()["content-security-policy"] ?? "";
+  expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'");
+  expect(policy).not.toContain("unsafe");
+  expect(page.headers()["cache-control"]).toBe("no-cache");
+  expect((await request.get(URL_OF_STACK.replace(/\/$/, ""))).url(), "without its slash it leads there too").toBe(
+    URL_OF_STACK,
+  );
+  const etag = page.headers()["etag"] ?? "";
+  const again = await request.get(URL_OF_STACK, { headers: { "If-None-Match": etag } });
+  expect(again.status()).toBe(304);
+  const script = /src="\.\/(assets\/[^"]+\.js)"/.exec(await page.text())?.[1] ?? "";
+  const asset = await request.get(URL_OF_STACK + script);
+  expect(asset.headers()["content-type"]).toBe("text/javascript; charset=utf-8");
+  expect(asset.headers()["cache-control"]).toContain("immutable");
+  for (const path of [
+    "assets/..%2findex.html",
+    "assets/..%2f..%2fbootstrap",
+    "assets/nothing.js",
+    "assets/index.html",
+  ]) {
+    expect((await request.get(URL_OF_STACK + path)).status(), path).toBe(404);
+  }
+});
+
+test("a photograph that is dropped is shown with its faces in boxes", async ({ dashboard: page }) => {
+  await signIn(page, "#/submit?type=face_detection");
+  const photo = testdata("astronaut.png").toString("base64");
+  const transfer = await page.evaluateHandle((photo) => {
+    const bytes = Uint8Array.from(atob(photo), (letter) => letter.charCodeAt(0));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], "astronaut.png", { type: "image/png" }));
+    return transfer;
+  }, photo);
+  const drop = page.locator(".drop");
+  await drop.dispatchEvent("dragover", { dataTransfer: transfer });
+  await drop.dispatchEvent("drop", { dataTransfer: transfer });
+  await expect(page.getByText("astronaut.png")).toBeVisible();
+  await page.getByRole("button", { name: "Submit", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "Detect faces" })).toBeVisible();
+  await expect(page.getByText("1 face", { exact: true })).toBeVisible();
+  const box = page.locator(".overlay svg .box");
+  await expect(box).toHaveCount(1);
+  // In the picture's own pixels, over the face.
+  expect(Number(await box.getAttribute("x"))).toBeGreaterThan(150);
+  expect(Number(await box.getAttribute("x"))).toBeLessThan(220);
+  const sizes = await page.locator(".overlay").evaluate((overlay) => {
+    const [img, svg] = [overlay.querySelector("img"), overlay.querySelector("svg")];
+    return [img?.naturalWidth, svg?.getBoundingClientRect().width, img?.getBoundingClientRect().width];
+  });
+  expect(sizes[0]).toBe(512);
+  expect(sizes[1]).toBeCloseTo(sizes[2] ?? 0, 0);
+});
+
+test("a picture too large for a request is uploaded first", async ({ dashboard: page }) => {
+  // A bitmap in which every line but some is white: 4.3 MB.
+  const [width, height] = [1_200, 1_200];
+  const bitmap = Buffer.alloc(54 + 3 * width * height, 0xff);
+  bitmap.fill(0, 0, 54);
+  bitmap.write("BM");
+  bitmap.writeUInt32LE(bitmap.length, 2);
+  bitmap.writeUInt32LE(54, 10);
+  bitmap.writeUInt32LE(40, 14);
+  bitmap.writeInt32LE(width, 18);
+  bitmap.writeInt32LE(height, 22);
+  bitmap.writeUInt16LE(1, 26);
+  bitmap.writeUInt16LE(24, 28);
+  await signIn(page, "#/submit?type=face_detection");
+  const uploads: string[] = [];
+  page.on("request", (request) => {
+    if (request.method() === "PUT") uploads.push(request.url());
+  });
+  await page.locator("#file").setInputFiles({ name: "white.bmp", mimeType: "image/bmp", buffer: bitmap });
+  await page.getByRole("button", { name: "Submit", exact: true }).click();
+  await expect(page.getByText("No face was found", { exact: true })).toBeVisible();
+  expect(uploads).toHaveLength(1);
+});
+
+test("each type has an example that can be sent", async ({ dashboard: page }) => {
+  test.setTimeout(240_000);
+  await signIn(page, "#/submit");
+  const types = [
+    "sentiment",
+    "classify",
+    "embed",
+    "summarize",
+    "translate",
+    "data_extraction",
+    "face_detection",
+    "ocr",
+    "transcribe",
+  ];
+  const shown: Record<string, string | RegExp> = {
+    sentiment: "POSITIVE",
+    classify: "sports",
+    embed: "384 numbers",
+    summarize: /museum/i,
+    translate: "This stack has no language model",
+    data_extraction: "This stack has no language model",
+    face_detection: "1 face",
+    ocr: /reading\s*room/i,
+    transcribe: /tried/i,
+  };
+  for (const type of types) {
+    await visit(page, `#/submit?type=${type}`);
+    await page.getByRole("button", { name: "Use an example" }).click();
+    const filled = page.locator("textarea:not(:placeholder-shown), .chosen-file").first();
+    await expect(filled, type).toBeVisible();
+    await page.getByRole("button", { name: "Submit", exact: true }).click();
+    await expect(page, type).toHaveURL(/#\/tasks\//);
+    const place = page.locator('section[aria-label="Result"], section[aria-label="Error"]');
+    await expect(place, type).toContainText(shown[type] ?? "", { timeout: 60_000 });
+  }
+});
+
+test("what happens shows without a reload", async ({ dashboard: page }) => {
+  await signIn(page);
+  const order = String(Date.now());
+  await page.getByLabel("Metadata, as key=value").fill(`order=${order}`);
+  await page.getByRole("button", { name: "Add" }).click();
+  await expect(page.getByText("No task fits these filters")).toBeVisible();
+  await expect(page.getByRole("status").filter({ hasText: "Live" })).toBeVisible();
+  const id = await submit("sentiment", { text: "What a delightful little machine." }, { metadata: { order } });
+  const row = page.getByRole("link").filter({ hasText: id.slice(-8) });
+  await expect(row).toBeVisible();
+  await expect(row).toContainText("Completed");
+  await row.click();
+  await expect(page.locator(".verdict")).toContainText("POSITIVE");
+  await page.getByRole("link", { name: "← Tasks" }).click();
+  await expect(page.getByRole("button", { name: "Remove the filter order" })).toBeVisible();
+});
+
+test("a task is cancelled and retried from its page", async ({ dashboard: page }) => {
+  await signIn(page);
+  // It waits between its attempts, again and again.
+  const id = await submit("sentiment", { text: "fine" }, { max_attempts: 10, metadata: { fault: "transient:10" } });
+  await visit(page, `#/tasks/${id}`);
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.locator(".task-head .status")).toHaveText("Cancelled");
+  await expect(page.getByRole("button", { name: "Cancel" })).toHaveCount(0);
+  await page.getByRole("button", { name: "Retry" }).click();
+  await expect(page.locator(".task-head .status")).not.toHaveText("Cancelled");
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.locator(".task-head .status")).toHaveText("Cancelled");
+});
+
+test("a dead letter is told with its cause, and redriven", async ({ dashboard: page }) => {
+  const id = await submit("sentiment", { text: "fine" }, { max_attempts: 1, metadata: { fault: "transient:1" } });
+  expect((await finished(id)).error?.kind).toBe("exhausted");
+  await signIn(page, "#/dead-letters");
+  const letter = page.getByRole("listitem").filter({ hasText: id.slice(-8) });
+  await expect(letter).toContainText("attempt 1 fails");
+  await letter.getByRole("button", { name: /Redrive/ }).click();
+  await expect(page.getByText("1 task has new attempts.")).toBeVisible();
+  await visit(page, `#/tasks/${id}`);
+  await expect(page.getByText("generation 2").first()).toBeVisible();
+});
+
+test("an error says what to do", async ({ dashboard: page }) => {
+  const whole = testdata("page.png");
+  const id = await submit("ocr", { image: whole.subarray(0, whole.length / 2).toString("base64") });
+  await finished(id);
+  await signIn(page, `#/tasks/${id}`);
+  await expect(page.getByRole("heading", { name: "Failed: invalid_image" })).toBeVisible();
+  await expect(page.getByText("Send it whole.")).toBeVisible();
+  await visit(page, "#/tasks/019a0000-0000-7000-8000-000000000000");
+  await expect(page.getByRole("alert")).toContainText("There is no such task");
+});
+
+test("a list of a thousand tasks stays light", async ({ dashboard: page }) => {
+  test.setTimeout(240_000);
+  const batch = String(Date.now());
+  const ids = await submitMany(
+    Array.from({ length: 1_000 }, () => ({
+      type: "sentiment",
+      input: { text: "fine" },
+      priority: "low",
+      metadata: { batch },
+    })),
+  );
+  await signIn(page, `#/tasks?metadata.batch=${batch}`);
+  const rows = page.getByRole("list", { name: "Tasks" }).getByRole("listitem");
+  await expect(rows.first()).toBeVisible();
+  await page.evaluate(() => {
+    const told: number[] = [];
+    Object.assign(window, { longTasks: told });
+    new PerformanceObserver((list) => list.getEntries().forEach((entry) => told.push(entry.duration))).observe({
+      type: "longtask",
+    });
+  });
+  const last = page.getByRole("link").filter({ hasText: (ids[0] ?? "").slice(-8) });
+  let most = 0;
+  for (let turn = 0; turn < 200 && !(await last.isVisible()); turn += 1) {
+    await page.mouse.wheel(0, 1_500);
+    most = Math.max(most, await page.evaluate(() => document.querySelectorAll("*").length));
+    await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  }
+  await expect(last).toBeVisible();
+  await expect(page.getByText("1000 tasks")).toBeAttached();
+  expect(most, "elements at once, of a thousand rows").toBeLessThan(1_200);
+  // A row costs the same wherever it stands: drawing is never held up for the time of hundreds of them.
+  const longest = await page.evaluate(() => Math.max(0, ...(window as unknown as { longTasks: number[] }).longTasks));
+  expect(longest, "the longest that drawing was held up, in ms").toBeLessThan(500);
+  // By key, from row to row.
+  await page.keyboard.press("Home");
+  await expect(rows.first().getByRole("link")).toBeInViewport();
+  await rows.first().getByRole("link").focus();
+  for (let row = 0; row < 40; row += 1) await page.keyboard.press("ArrowDown");
+  await expect(page.locator("li:focus-within")).toHaveAttribute("aria-posinset", "41");
+});

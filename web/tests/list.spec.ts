@@ -1,0 +1,67 @@
+// Pages are put together as the list grows and is refreshed: no task twice, none lost, newest first.
+
+import { expect, test } from "@playwright/test";
+
+import type { Change, TaskSummary } from "../src/api/types";
+import { appended, headed, patched } from "../src/pages/merge";
+
+const task = (at: number, status: TaskSummary["status"] = "pending"): TaskSummary => ({
+  id: `id-${String(at).padStart(4, "0")}`,
+  type: "sentiment",
+  size: "small",
+  priority: "normal",
+  status,
+  metadata: {},
+  generation: 1,
+  attempt: 0,
+  max_attempts: 3,
+  created_at: "2026-01-31T12:00:00Z",
+  updated_at: "2026-01-31T12:00:00Z",
+});
+/** Tasks from the newest down. */
+const tasks = (from: number, to: number) => Array.from({ length: from - to + 1 }, (_, at) => task(from - at));
+const ids = (of: TaskSummary[]) => of.map(({ id }) => Number(id.slice(3)));
+const listed = (of: TaskSummary[]) => ({ tasks: of, cursor: "c", isBegun: true, isEnd: false });
+
+test("a page below repeats nothing", () => {
+  expect(ids(appended(tasks(9, 5), tasks(6, 2)))).toEqual([9, 8, 7, 6, 5, 4, 3, 2]);
+});
+
+test("the newest page takes the place of what stood there", () => {
+  const fresh = headed(listed(tasks(9, 1)), tasks(11, 7), "d");
+  expect(ids(fresh.tasks)).toEqual([11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
+  expect(fresh.cursor).toBe("c");
+});
+
+test("what fits the filters no more goes", () => {
+  const fresh = headed(listed(tasks(9, 1)), [task(9), task(7), task(6)], "d");
+  expect(ids(fresh.tasks)).toEqual([9, 7, 6, 5, 4, 3, 2, 1]);
+});
+
+test("no gap is left where more has come than a page holds", () => {
+  const fresh = headed(listed(tasks(9, 1)), tasks(30, 26), "d");
+  expect(ids(fresh.tasks)).toEqual([30, 29, 28, 27, 26]);
+  expect(fresh.cursor).toBe("d");
+  expect(fresh.isEnd).toBe(false);
+});
+
+test("a page that is the whole list is all there is", () => {
+  const fresh = headed(listed(tasks(9, 1)), tasks(3, 2), undefined);
+  expect(ids(fresh.tasks)).toEqual([3, 2]);
+  expect(fresh.isEnd).toBe(true);
+});
+
+test("the last of a task's changes is what it shows", () => {
+  const change = (at: number, status: Change["status"], attempt: number): Change => ({
+    cursor: "1",
+    id: task(at).id,
+    type: "sentiment",
+    status,
+    previous_status: null,
+    generation: 1,
+    attempt,
+    updated_at: "2026-01-31T12:00:01Z",
+  });
+  const found = patched(tasks(3, 1), [change(2, "processing", 1), change(2, "completed", 1), change(3, "removed", 0)]);
+  expect(found.map(({ status }) => status)).toEqual(["completed", "pending"]);
+});
