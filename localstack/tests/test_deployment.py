@@ -24,6 +24,8 @@ NEEDED = {
     "AWS::ApiGatewayV2::Integration": "apigateway:POST apigateway:GET apigateway:PATCH apigateway:DELETE",
     "AWS::ApiGatewayV2::Route": "apigateway:POST apigateway:GET apigateway:PATCH apigateway:DELETE",
     "AWS::ApiGatewayV2::Stage": "apigateway:POST apigateway:GET apigateway:PATCH apigateway:DELETE",
+    "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm cloudwatch:DescribeAlarms cloudwatch:DeleteAlarms",
+    "AWS::CloudWatch::Dashboard": "cloudwatch:PutDashboard cloudwatch:GetDashboard cloudwatch:DeleteDashboards",
     "AWS::CodeDeploy::Application": (
         "codedeploy:CreateApplication codedeploy:GetApplication codedeploy:DeleteApplication"
     ),
@@ -69,6 +71,8 @@ NEEDED = {
         " s3:PutBucketPublicAccessBlock s3:PutLifecycleConfiguration s3:DeleteBucket"
     ),
     "AWS::S3::BucketPolicy": "s3:PutBucketPolicy s3:GetBucketPolicy s3:DeleteBucketPolicy",
+    "AWS::SNS::Subscription": "sns:Subscribe sns:GetSubscriptionAttributes sns:Unsubscribe",
+    "AWS::SNS::Topic": "sns:CreateTopic sns:GetTopicAttributes sns:SetTopicAttributes sns:DeleteTopic",
     "AWS::SQS::Queue": "sqs:CreateQueue sqs:GetQueueAttributes sqs:SetQueueAttributes sqs:DeleteQueue",
 }
 
@@ -103,7 +107,7 @@ def test_every_parameter_is_explained_and_no_other():
         assert said.strip("`") == (str(default) or "empty"), f"docs/DEPLOY.md gives {name} another default"
 
 
-def test_the_deployer_may_do_what_the_template_needs_and_no_other_service(monkeypatch):
+def test_the_deployer_may_do_what_the_templates_need_and_calls_no_other_service(monkeypatch):
     policy = json.loads((INFRA / "deployer-policy.json").read_text())
     allowed = [
         action
@@ -111,6 +115,7 @@ def test_the_deployer_may_do_what_the_template_needs_and_no_other_service(monkey
         for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     ]
     made = types(transformed(monkeypatch, Deployment="Canary10Percent5Minutes", Release="a1"))
+    made |= types(template.load(arguments.OBSERVABILITY))
     assert sorted(made) == sorted(NEEDED), "say in NEEDED what the deployer must be allowed for a new type"
     for kind in made:
         missing = [need for need in NEEDED[kind].split() if not any(fnmatch.fnmatch(need, one) for one in allowed)]

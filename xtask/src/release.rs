@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::functions::{self, Build, FUNCTIONS};
-use crate::{hash, paths, process, stack, tools};
+use crate::{hash, paths, process, stack, tools, web};
 
 /// What the functions are built for, and so whose dependencies count.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -31,6 +31,8 @@ pub(crate) fn run() -> Result<()> {
     }
     fs::create_dir_all(&out).with_context(|| format!("can't make {}", paths::shown(&out)))?;
 
+    // A stack is built without it where there is no Node.js; a release is not.
+    web::build()?;
     let artifacts = functions::build(Build::Release)?;
     let mut command = process::command(stack::venv()?.bin("python"));
     command.args(["-m", "localstack.release", "--artifacts"]);
@@ -39,10 +41,9 @@ pub(crate) fn run() -> Result<()> {
     process::run(&mut command, "zipping the functions", "release-zip")?;
 
     // For whom has no more than the release.
-    fs::copy(
-        paths::root().join("infra/new-account.yaml"),
-        out.join("new-account.yaml"),
-    )?;
+    for name in ["new-account.yaml", "observability.yaml"] {
+        fs::copy(paths::root().join("infra").join(name), out.join(name))?;
+    }
     let manifest = fs::read_to_string(paths::root().join("models/manifest.toml"))?;
     write_json(&out.join("models.json"), &models(&manifest, &version)?)?;
     bills_of_materials(&out)?;
