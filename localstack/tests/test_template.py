@@ -49,10 +49,12 @@ def test_a_property_left_out_by_a_condition_is_absent():
 
 
 def test_a_mapping_is_looked_up_by_a_parameter():
-    read = {"Mappings": {"Sizes": {"small": {"Memory": "128"}, "large": {"Memory": "256"}}}, "Resources": {}}
+    sizes = {"Sizes": {"small": {"Memory": "128"}, "large": {"Memory": "256"}}}
     by_size = {"Fn::FindInMap": ["Sizes", {"Ref": "Size"}, "Memory"]}
     for size, memory in (("small", "128"), ("large", "256")):
-        assert template.Resolver(read, {"Size": size}, str, lambda name, part: name).value(by_size) == memory
+        read = {"Mappings": sizes, "Resources": {}}
+        known = template.Resolver(read, {"Size": size}, str, lambda name, part: name, exported=str)
+        assert known.value(by_size) == memory
 
 
 def test_a_function_it_does_not_know_is_not_passed_over():
