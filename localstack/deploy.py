@@ -18,6 +18,9 @@ from localstack import arguments, fixups, package, stack, template, verify
 from localstack.cloud import local_endpoint
 from localstack.deployed import Deployed
 
+# What both stacks must agree on: a lane or stream that is off has nothing to watch.
+SWITCHES = ("LargeLanes", "PriorityLanes", "EventStream")
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m localstack.deploy", description=__doc__.splitlines()[0])
@@ -40,6 +43,7 @@ def main() -> int:
     sent = sum(one.sent for one in packages.values())
     packaged = time.monotonic()
     body = template.with_code(read, {name: one.place for name, one in packages.items()})
+    unwatch(chosen.stack, values, bucket)
     outcome = stack.deploy(chosen.stack, package.upload_template(body, bucket), values)
     deployed = Deployed(read, chosen.stack, given)
     stacked = time.monotonic()
@@ -60,11 +64,21 @@ def main() -> int:
     return 0
 
 
+def unwatch(watched: str, values: dict[str, str], bucket: str) -> None:
+    """Takes the alarms off what the stack is about to lose. AWS removes no queue whose name another stack imports."""
+    standing = stack.find(f"{watched}-observability")
+    if standing is None:
+        return
+    now = {one["ParameterKey"]: one["ParameterValue"] for one in standing["Parameters"]}
+    left = {name: "off" if "off" in (now[name], values[name]) else "on" for name in SWITCHES}
+    if any(left[name] != now[name] for name in SWITCHES):
+        observe(watched, left, bucket)
+
+
 def observe(watched: str, given: dict[str, str], bucket: str) -> list[verify.Difference]:
     """Deploys infra/observability.yaml beside the stack, and tells in what it differs."""
     read = template.load(arguments.OBSERVABILITY)
-    lanes = {name: given[name] for name in ("LargeLanes", "PriorityLanes", "EventStream") if name in given}
-    wanted = {"Stack": watched, **lanes}
+    wanted = {"Stack": watched, **{name: given[name] for name in SWITCHES if name in given}}
     name = f"{watched}-observability"
     stack.deploy(name, package.upload_template(json.dumps(read), bucket), template.parameter_values(read, wanted))
     return verify.differences(Deployed(read, name, wanted))

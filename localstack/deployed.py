@@ -58,6 +58,10 @@ class Deployed:
             return "amazonaws.com"
         if name == "AWS::Partition":
             return _caller()["Arn"].split(":")[1]
+        if name.endswith(".Alias"):
+            # The resource that SAM makes of a function's AutoPublishAlias.
+            function = name.removesuffix(".Alias")
+            return self.ids[f"{function}Alias{self.template['Resources'][function]['Properties']['AutoPublishAlias']}"]
         try:
             physical = self.ids[name]
         except KeyError:

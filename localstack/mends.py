@@ -184,7 +184,7 @@ def read_streams_aside(lambda_svc) -> None:
 
 
 def give_functions_an_address_that_resolves(lambda_svc) -> None:
-    """A function's URL names a host of AWS, which nobody here resolves; MiniStack answers under a path of its own, too."""
+    """A function's URL names a host of AWS, which nobody here resolves; MiniStack answers under a path too."""
     create, find = (getattr(lambda_svc, name, None) for name in ("_create_function_url_config", "_function_url_id"))
     if create is None or find is None or not hasattr(lambda_svc, "_function_urls"):
         raise InternalsChanged("lambda_svc keeps function URLs elsewhere")

@@ -21,6 +21,8 @@ def function(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     reserved = client("lambda").get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
     if reserved is not None:
         actual["ReservedConcurrentExecutions"] = reserved
+    aliases = client("lambda").list_aliases(FunctionName=name)["Aliases"]
+    actual["AutoPublishAlias"] = next((alias["Name"] for alias in aliases), None)
     pages = client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=name)
     # Those that the template names as resources of their own are read as such.
     others = {deployed.ids[mapping] for mapping in deployed.of_type("AWS::Lambda::EventSourceMapping")}

@@ -151,6 +151,9 @@ class Resolver:
             return str(left) == str(right)
         if name == "Fn::Not":
             return not self.value(argument[0])
+        if name == "Fn::FindInMap":
+            mapping, first, second = map(self.value, argument)
+            return self._template["Mappings"][mapping][first][second]
         raise Failure(f"localstack/template.py doesn't know {name}: teach it, so that what it sets can be checked")
 
     def _variable(self, own: dict[str, Any], match: re.Match) -> str:

@@ -73,6 +73,11 @@ def _expected(deployed: Deployed, logical_id: str, kind: str) -> dict[str, Any] 
     if kind == _FUNCTION:
         # Where the code lay before it was uploaded.
         expected.pop("CodeUri", None)
+        # How requests move to a new version is for CodeDeploy, which only AWS has.
+        expected.pop("DeploymentPreference", None)
+        if release := expected.pop("AutoPublishCodeSha256", None):
+            # SAM tells versions with the same code apart by it.
+            expected["Description"] += f" {release}"
         expected["Events"] = [{"Enabled": True, **event["Properties"]} for event in expected.pop("Events", {}).values()]
         # What the template doesn't reserve must not be reserved.
         expected.setdefault("ReservedConcurrentExecutions", ABSENT)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -47,6 +48,15 @@ def test_a_property_left_out_by_a_condition_is_absent():
     assert resolver(Switch="off").value(chosen) == {}
 
 
+def test_a_mapping_is_looked_up_by_a_parameter():
+    sizes = {"Sizes": {"small": {"Memory": "128"}, "large": {"Memory": "256"}}}
+    by_size = {"Fn::FindInMap": ["Sizes", {"Ref": "Size"}, "Memory"]}
+    for size, memory in (("small", "128"), ("large", "256")):
+        read = {"Mappings": sizes, "Resources": {}}
+        known = template.Resolver(read, {"Size": size}, str, lambda name, part: name, exported=str)
+        assert known.value(by_size) == memory
+
+
 def test_a_function_it_does_not_know_is_not_passed_over():
     with pytest.raises(Failure, match="doesn't know Fn::Select"):
         resolver().value({"Fn::Select": [0, ["a"]]})
@@ -69,6 +79,41 @@ def test_the_template_names_no_account_region_or_endpoint():
 def test_the_default_visibility_timeout_is_six_times_the_workers():
     defaults = {name: one.get("Default") for name, one in template.load(arguments.TEMPLATE)["Parameters"].items()}
     assert defaults["VisibilityTimeoutSeconds"] == 6 * defaults["WorkerTimeoutSeconds"]
+
+
+def leaves(node: object) -> Iterator[object]:
+    """The values in a property, whatever !If stands around them."""
+    if isinstance(node, dict):
+        for value in node.values():
+            yield from leaves(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from leaves(value)
+    else:
+        yield node
+
+
+def test_functions_variables_are_text():
+    """CloudFormation makes text of a number; the local cloud passes it on, and the function can't be started."""
+    resources = template.load(arguments.TEMPLATE)["Resources"]
+    for name in template.functions({"Resources": resources}):
+        for variable, value in resources[name]["Properties"]["Environment"]["Variables"].items():
+            assert all(isinstance(leaf, str) for leaf in leaves(value)), f"{name}: {variable}"
+
+
+DATA = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
+
+
+def test_what_holds_data_says_what_becomes_of_it():
+    resources = template.load(arguments.TEMPLATE)["Resources"]
+    holders = {name: resource for name, resource in resources.items() if resource["Type"] in DATA}
+    assert {resource["Type"] for resource in holders.values()} == set(DATA)
+    silent = [name for name, one in holders.items() if not {"DeletionPolicy", "UpdateReplacePolicy"} <= set(one)]
+    assert silent == [], "CloudFormation would delete their data without a word"
+    # What nothing else could make again outlives the stack.
+    for name in ("TasksTable", "PayloadBucket"):
+        policies = (holders[name]["DeletionPolicy"], holders[name]["UpdateReplacePolicy"])
+        assert policies == ("RetainExceptOnCreate", "Retain")
 
 
 def address(body: dict) -> str:

@@ -139,6 +139,16 @@ def test_a_setting_of_a_lane_s_event_source_is_named(running):
         assert names(running, "ImageLargeMessages", "BatchSize").actual == "10"
 
 
+def test_a_missing_alias_is_named(running):
+    alias = {"FunctionName": running.ids["ApiFunction"], "Name": "live"}
+    version = client("lambda").get_alias(**alias)["FunctionVersion"]
+    client("lambda").delete_alias(**alias)
+    try:
+        names(running, "ApiFunction", "AutoPublishAlias")
+    finally:
+        client("lambda").create_alias(**alias, FunctionVersion=version)
+
+
 def test_lanes_that_are_off_are_not_there(endpoint, artifacts):
     plain = deploy("plain", artifacts, LargeLanes="off", PriorityLanes="off")
     fixups.apply(plain)

@@ -23,6 +23,7 @@ mod paths;
 mod process;
 mod program;
 mod progress;
+mod release;
 mod soak;
 mod stack;
 mod test;
@@ -139,6 +140,8 @@ enum Command {
     Clients,
     /// Formats, lints, licences, the template: everything but the tests
     Check,
+    /// Makes what a version is deployed from, in .local/release/VERSION: zips, template, bills of materials, checksums
+    Release,
     #[command(name = "__guard", hide = true)]
     Guard(guard::Args),
 }
@@ -219,6 +222,7 @@ fn run(command: Command) -> Result<()> {
         Command::Openapi => openapi::run(),
         Command::Clients => clients::run(),
         Command::Check => check::run(),
+        Command::Release => release::run(),
         Command::Guard(_) => Ok(()),
     }
 }

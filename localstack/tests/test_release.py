@@ -1,0 +1,75 @@
+"""A release's zips depend on the functions alone, and its template is the template."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from localstack import arguments, package, release, stack, template
+from localstack.cloud import Failure, client
+from localstack.tests.conftest import TOKEN_SHA256
+
+
+def sums(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_zips_made_again_elsewhere_and_later_are_the_same(tmp_path):
+    contents = {"bootstrap": 0o755, "lib/b.so": 0o644, "lib/a.so": 0o644, "models/m.ort": 0o644}
+    made = []
+    for index, order in enumerate((list(contents), list(reversed(contents)))):
+        artifacts, out = tmp_path / f"{index}" / "artifacts", tmp_path / f"{index}" / "out"
+        for name in order:
+            path = artifacts / "ApiFunction" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
+            path.chmod(contents[name] & (0o777 if index else 0o700) | (0o022 if index else 0))
+            os.utime(path, (index, index))
+        out.mkdir()
+        release.zips(artifacts, ["ApiFunction"], out)
+        made.append(sums(out))
+    assert made[0] == made[1] and set(made[0]) == {"ApiFunction.zip"}
+
+
+def test_the_packaged_template_differs_in_the_code_alone(tmp_path):
+    written = tmp_path / "template.yaml"
+    written.write_text(release.packaged(arguments.TEMPLATE))
+    expected = copy.deepcopy(template.load(arguments.TEMPLATE))
+    for name in template.functions(expected):
+        expected["Resources"][name]["Properties"]["CodeUri"] = f"{name}.zip"
+        del expected["Resources"][name]["Metadata"]
+    assert template.load(written) == expected
+
+
+def test_a_template_that_it_can_not_rewrite_is_refused(tmp_path):
+    written = tmp_path / "template.yaml"
+    quoted = arguments.TEMPLATE.read_text().replace("CodeUri: ../functions/api", "CodeUri: '../functions/api'")
+    written.write_text(quoted)
+    with pytest.raises(Failure, match="on a line of its own"):
+        release.packaged(written)
+
+
+def test_a_stack_deployed_from_the_zips_runs_their_code(endpoint, artifacts, tmp_path):
+    names = template.functions(template.load(arguments.TEMPLATE))
+    release.zips(artifacts, names, tmp_path)
+    read = tmp_path / "template.yaml"
+    read.write_text(release.packaged(arguments.TEMPLATE))
+    package.ensure_bucket("released")
+    code = {}
+    for name in names:
+        # As `sam deploy` and `aws cloudformation package` do it: the file as it is.
+        code[name] = {"Bucket": "released", "Key": f"{name}.zip"}
+        client("s3").put_object(**code[name], Body=(tmp_path / f"{name}.zip").read_bytes())
+    body = template.with_code(template.load(read), code)
+    values = template.parameter_values(template.load(read), {"TokenSha256": TOKEN_SHA256})
+    assert stack.deploy("released", package.upload_template(body, "released"), values) == "created"
+    functions = {one["FunctionName"]: one for one in client("lambda").list_functions()["Functions"]}
+    running = stack.resources("released")
+    for name in names:
+        digest = hashlib.sha256((tmp_path / f"{name}.zip").read_bytes()).digest()
+        assert functions[running[name]]["CodeSha256"] == base64.b64encode(digest).decode()
