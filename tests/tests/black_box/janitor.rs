@@ -217,6 +217,12 @@ mod serial {
         assert_eq!(completed.count(), 1, "{task}");
     }
 
+    /// The task without the link to its picture, which is signed anew each time.
+    fn unsigned(mut task: Value) -> Value {
+        task["input_link"].take();
+        task
+    }
+
     #[test]
     fn a_frozen_workers_task_is_given_to_another_and_its_late_finish_is_refused() {
         let (api, cloud) = (Api::new(), Cloud::new());
@@ -232,7 +238,7 @@ mod serial {
         eventually("the first worker's finish is refused", || {
             logged(&["a stale worker's finish was refused", &id]).pop()
         });
-        assert_eq!(api.show(&id), task, "and changes nothing");
+        assert_eq!(unsigned(api.show(&id)), unsigned(task), "and changes nothing");
     }
 
     #[test]
