@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use mesh_tests::{Api, sentiment};
+use mesh_tests::{Api, sentiment, setting};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -38,7 +38,11 @@ fn a_task_shows_what_was_asked_what_came_of_it_and_nothing_else() {
             "id": id,
             "type": "sentiment",
             "status": "pending",
-            "links": { "self": format!("/v1/tasks/{id}"), "wait": format!("/v1/tasks/{id}?wait=20") },
+            "links": {
+                "self": format!("/v1/tasks/{id}"),
+                "wait": format!("/v1/tasks/{id}?wait=20"),
+                "events": format!("{}v1/tasks/{id}/events", setting("EVENTS_URL")),
+            },
         })
     );
 

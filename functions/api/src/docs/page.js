@@ -141,8 +141,8 @@ function tryIt(method, path, operation) {
   const fields = (operation.parameters || []).map((parameter) => {
     const schema = resolve(parameter.schema) || {};
     const input = schema.enum
-      ? element("select", {}, element("option", { value: "" }, ""), ...schema.enum.map((one) => element("option", {}, one)))
-      : element("input", { spellcheck: "false", autocomplete: "off" });
+      ? element("select", { "aria-label": parameter.name }, element("option", { value: "" }, ""), ...schema.enum.map((one) => element("option", {}, one)))
+      : element("input", { "aria-label": parameter.name, spellcheck: "false", autocomplete: "off" });
     if (schema.type === "object") input.setAttribute("placeholder", "name=value&name=value");
     return { parameter, input, isObject: schema.type === "object", schema };
   });
