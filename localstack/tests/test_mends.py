@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import types
 
@@ -107,6 +108,23 @@ def test_streams_are_read_aside_and_a_failure_ends_nothing(monkeypatch):
     assert twice.wait(10) and set(looks) == {"streams"}
 
 
+def test_a_functions_address_is_one_that_the_local_cloud_answers(monkeypatch):
+    from ministack.services import lambda_svc
+
+    for name in ("_create_function_url_config", "_function_url_id"):
+        monkeypatch.setattr(lambda_svc, name, getattr(lambda_svc, name))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setitem(lambda_svc._functions, "stream", {"config": {}, "aliases": {}})
+    mends.give_functions_an_address_that_resolves(lambda_svc)
+    status, _, body = lambda_svc._create_function_url_config("stream", {"InvokeMode": "RESPONSE_STREAM"}, None)
+    address = json.loads(body)["FunctionUrl"]
+    assert status == 201 and address.startswith("http://127.0.0.1:1/_aws/lambda-url/") and address.endswith("/")
+    found = lambda_svc.resolve_function_url(lambda_svc._function_url_id(address))
+    assert found is not None and found[2] == "stream"
+    again, _, _ = lambda_svc._create_function_url_config("stream", {}, None)
+    assert again == 409, "a refusal is passed on as it is"
+
+
 def test_changed_internals_are_named():
     class Worker:
         def _drain_stderr_bounded(self, another=1):
@@ -125,3 +143,5 @@ def test_changed_internals_are_named():
         mends.read_streams_from_their_beginning(changed)
     with pytest.raises(mends.InternalsChanged, match="_poll_dynamodb_streams or the lock"):
         mends.read_streams_aside(changed)
+    with pytest.raises(mends.InternalsChanged, match="keeps function URLs elsewhere"):
+        mends.give_functions_an_address_that_resolves(changed)

@@ -1,5 +1,6 @@
 // What one does with the dashboard, done in a browser.
 
+import { TASK_TYPES } from "../src/api/types";
 import { TOKEN, URL_OF_STACK, expect, finished, signIn, submit, submitMany, test, testdata, visit } from "./stack";
 
 test("a wrong token is told, the right one lets in and is kept out of addresses", async ({ dashboard: page }) => {
@@ -104,17 +105,6 @@ test("a picture too large for a request is uploaded first", async ({ dashboard: 
 test("each type has an example that can be sent", async ({ dashboard: page }) => {
   test.setTimeout(240_000);
   await signIn(page, "#/submit");
-  const types = [
-    "sentiment",
-    "classify",
-    "embed",
-    "summarize",
-    "translate",
-    "data_extraction",
-    "face_detection",
-    "ocr",
-    "transcribe",
-  ];
   const shown: Record<string, string | RegExp> = {
     sentiment: "POSITIVE",
     classify: "sports",
@@ -126,7 +116,7 @@ test("each type has an example that can be sent", async ({ dashboard: page }) =>
     ocr: /reading\s*room/i,
     transcribe: /tried/i,
   };
-  for (const type of types) {
+  for (const type of TASK_TYPES) {
     await visit(page, `#/submit?type=${type}`);
     await page.getByRole("button", { name: "Use an example" }).click();
     const filled = page.locator("textarea:not(:placeholder-shown), .chosen-file").first();

@@ -185,14 +185,7 @@ async fn dead_letters_are_listed_and_redriven_until_there_are_no_more() {
 #[tokio::test]
 async fn a_submission_carries_what_its_flags_say() {
     let world = World::new().await;
-    let accepted = json!({ "id": ID, "type": "classify", "status": "pending" });
-    world
-        .answer(
-            "POST",
-            "/v1/tasks",
-            ResponseTemplate::new(202).set_body_json(accepted),
-        )
-        .await;
+    world.accept(ID, "classify").await;
     let arguments = [
         "submit",
         "classify",
@@ -274,27 +267,8 @@ async fn a_submission_carries_what_its_flags_say() {
 #[tokio::test]
 async fn a_large_file_is_uploaded_first() {
     let world = World::new().await;
-    let upload = "0190a1b2-0000-7000-8000-000000000000";
-    let announced =
-        json!({ "id": upload, "url": format!("{}/bucket/up", world.server.uri()), "headers": {} });
-    world
-        .answer(
-            "POST",
-            "/v1/uploads",
-            ResponseTemplate::new(201).set_body_json(announced),
-        )
-        .await;
-    world
-        .answer("PUT", "/bucket/up", ResponseTemplate::new(200))
-        .await;
-    let accepted = json!({ "id": ID, "type": "ocr", "status": "pending" });
-    world
-        .answer(
-            "POST",
-            "/v1/tasks",
-            ResponseTemplate::new(202).set_body_json(accepted),
-        )
-        .await;
+    let upload = world.take_uploads().await;
+    world.accept(ID, "ocr").await;
     let file = world.write(
         "large.png",
         [b"\x89PNG\r\n\x1a\n".as_slice(), &[0; 5_000_000]].concat(),

@@ -293,19 +293,7 @@ async fn results_come_in_the_order_of_the_lines_where_that_is_asked() {
 async fn a_file_that_a_line_names_travels_with_it_and_a_large_one_is_uploaded_once() {
     let world = World::new().await;
     let api = api(&world).await;
-    let upload = "0190a1b2-0000-7000-8000-000000000000";
-    let announced =
-        json!({ "id": upload, "url": format!("{}/bucket/up", world.server.uri()), "headers": {} });
-    world
-        .answer(
-            "POST",
-            "/v1/uploads",
-            ResponseTemplate::new(201).set_body_json(announced),
-        )
-        .await;
-    world
-        .answer("PUT", "/bucket/up", ResponseTemplate::new(200))
-        .await;
+    let upload = world.take_uploads().await;
     world.write("data/small.png", "PNG");
     world.write("data/large.png", vec![0; 600_000]);
     world.write(

@@ -76,14 +76,7 @@ async fn a_wait_ends_as_its_tasks_do() {
     );
     assert_snapshot!("result_failed", world.run(&["result", OTHER]).told());
     assert_snapshot!("result_pending", world.run(&["result", pending]).told());
-    let accepted = json!({ "id": OTHER, "type": "sentiment", "status": "pending" });
-    world
-        .answer(
-            "POST",
-            "/v1/tasks",
-            ResponseTemplate::new(202).set_body_json(accepted),
-        )
-        .await;
+    world.accept(OTHER, "sentiment").await;
     assert_eq!(
         world.run(&["submit", "sentiment", "--text", "a", "--wait"]).code,
         Some(1)

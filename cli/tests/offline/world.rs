@@ -53,6 +53,24 @@ impl World {
             .await;
     }
 
+    /// Accepts whatever is submitted, as that task.
+    pub(crate) async fn accept(&self, id: &str, task_type: &str) {
+        let accepted = json!({ "id": id, "type": task_type, "status": "pending" });
+        let answer = ResponseTemplate::new(202).set_body_json(accepted);
+        self.answer("POST", "/v1/tasks", answer).await;
+    }
+
+    /// Announces and takes uploads, each under this id.
+    pub(crate) async fn take_uploads(&self) -> &'static str {
+        let id = "0190a1b2-0000-7000-8000-000000000000";
+        let address = format!("{}/bucket/up", self.server.uri());
+        let announced = json!({ "id": id, "url": address, "headers": {} });
+        let answer = ResponseTemplate::new(201).set_body_json(announced);
+        self.answer("POST", "/v1/uploads", answer).await;
+        self.answer("PUT", "/bucket/up", ResponseTemplate::new(200)).await;
+        id
+    }
+
     /// The program, without a stack.
     pub(crate) fn bare(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));

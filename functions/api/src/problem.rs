@@ -3,21 +3,15 @@
 //! `type` is a contract: a client may branch on it. `detail` is a sentence for people that says what to do. What is
 //! wrong on the inside goes to the log, under the request id that the caller is given, and never into an answer.
 
-use axum::Json;
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+mod render;
+
+use http::StatusCode;
 use mesh_access::Denied;
 use mesh_cloud::CloudError;
 use mesh_task::{InvalidInput, InvalidSubmission, Status, SubmissionRefusal, UploadId};
-use serde::Serialize;
-use serde_json::{Value, json};
-use utoipa::ToSchema;
 
-use crate::hygiene::{CORRELATION_ID, REQUEST_ID};
-use crate::request::{MAX_EVENT_BYTES, known_as, request_id};
+use crate::request::MAX_EVENT_BYTES;
+pub(crate) use render::{ProblemDocument, render};
 
 /// A detail that echoes what was sent must not grow with it.
 const MAX_DETAIL_BYTES: usize = 1_024;
@@ -322,43 +316,6 @@ impl Problem {
     }
 }
 
-impl Problem {
-    pub(crate) fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The document that the caller gets.
-    pub(crate) fn document(&self, request_id: &str) -> Value {
-        json!(ProblemDocument {
-            kind: format!("urn:ai-mesh:problem:{}", self.slug),
-            title: self.title.to_owned(),
-            status: self.status.as_u16(),
-            detail: self.detail.clone(),
-            request_id: request_id.to_owned(),
-        })
-    }
-}
-
-/// Why a request was refused, or failed (RFC 9457).
-#[derive(Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub(crate) struct ProblemDocument {
-    /// Stable: a client may branch on it.
-    #[serde(rename = "type")]
-    #[schema(
-        pattern = "^urn:ai-mesh:problem:[a-z-]+$",
-        example = "urn:ai-mesh:problem:task-not-found"
-    )]
-    kind: String,
-    title: String,
-    /// The HTTP status.
-    status: u16,
-    /// What was wrong and what to do, for people.
-    detail: String,
-    /// By which the logs know the request.
-    request_id: String,
-}
-
 impl From<InvalidSubmission> for Problem {
     fn from(invalid: InvalidSubmission) -> Self {
         let (slug, title) = match invalid.refusal {
@@ -371,45 +328,6 @@ impl From<InvalidSubmission> for Problem {
         };
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, slug, title, invalid.message)
     }
-}
-
-impl IntoResponse for Problem {
-    /// Leaves the problem with the response for [`render`], which knows the request.
-    fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
-        response.extensions_mut().insert(self);
-        response
-    }
-}
-
-/// Writes the problem that a handler left, and the request id on every answer.
-pub(crate) async fn render(request: Request, next: Next) -> Response {
-    let request_id = request_id(request.extensions());
-    let known_as = known_as(request.headers()).and_then(|id| HeaderValue::from_str(&id).ok());
-    let correlation_id = known_as.or_else(|| request.headers().get(CORRELATION_ID).cloned());
-    let mut response = next.run(request).await;
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let body = Json(problem.document(&request_id));
-        *response.body_mut() = body.into_response().into_body();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match problem.status {
-            StatusCode::UNAUTHORIZED => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"))
-            }
-            _ => None,
-        };
-    }
-    if let Ok(request_id) = HeaderValue::from_str(&request_id) {
-        let headers = response.headers_mut();
-        headers.insert(
-            CORRELATION_ID,
-            correlation_id.unwrap_or_else(|| request_id.clone()),
-        );
-        headers.insert(REQUEST_ID, request_id);
-    }
-    response
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ import { useState } from "react";
 
 import type { Box, Link } from "../api/types";
 import { percent } from "../words";
+import { Found } from "./Found";
 import { Outline, Overlay } from "./Overlay";
 
 export interface FaceDetection {
@@ -30,26 +31,17 @@ export function Faces({ result, link, renew }: { result: FaceDetection; link: Li
         <p className="verdict">
           <strong>{told}</strong>
         </p>
-        <ol className="found">
-          {result.faces.map(({ box, score }, at) => (
-            <li key={at}>
-              <button
-                type="button"
-                className={chosen === at ? "chosen" : ""}
-                onPointerEnter={() => setChosen(at)}
-                onPointerLeave={() => setChosen(null)}
-                onFocus={() => setChosen(at)}
-                onBlur={() => setChosen(null)}
-              >
-                <span>Face {at + 1}</span>
-                <span className="muted small">
-                  {Math.round(box.width)} × {Math.round(box.height)} px
-                </span>
-                <span>{percent(score)}</span>
-              </button>
-            </li>
-          ))}
-        </ol>
+        <Found items={result.faces} className="found" choice={{ chosen, choose: setChosen }}>
+          {({ box, score }, at) => (
+            <>
+              <span>Face {at + 1}</span>
+              <span className="muted small">
+                {Math.round(box.width)} × {Math.round(box.height)} px
+              </span>
+              <span>{percent(score)}</span>
+            </>
+          )}
+        </Found>
       </div>
     </div>
   );

@@ -2,6 +2,7 @@ import { useState } from "react";
 
 import type { Box, Link } from "../api/types";
 import { percent } from "../words";
+import { Found } from "./Found";
 import { Outline, Overlay } from "./Overlay";
 
 export interface PageResult {
@@ -25,23 +26,14 @@ export function Page({ result, link, renew }: { result: PageResult; link: Link |
       {result.lines.length === 0 ? (
         <p className="muted">No line was found.</p>
       ) : (
-        <ol className="found lines">
-          {result.lines.map(({ text, score }, at) => (
-            <li key={at}>
-              <button
-                type="button"
-                className={chosen === at ? "chosen" : ""}
-                onPointerEnter={() => setChosen(at)}
-                onPointerLeave={() => setChosen(null)}
-                onFocus={() => setChosen(at)}
-                onBlur={() => setChosen(null)}
-              >
-                <span>{text}</span>
-                <span className="muted small">{percent(score)}</span>
-              </button>
-            </li>
-          ))}
-        </ol>
+        <Found items={result.lines} className="found lines" choice={{ chosen, choose: setChosen }}>
+          {({ text, score }) => (
+            <>
+              <span>{text}</span>
+              <span className="muted small">{percent(score)}</span>
+            </>
+          )}
+        </Found>
       )}
     </div>
   );
