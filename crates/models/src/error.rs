@@ -91,3 +91,9 @@ impl From<AudioError> for ModelError {
         Self::Input(error.into())
     }
 }
+
+/// What a decoder says of a file, cut to what fits a sentence: it may quote the file.
+pub(crate) fn brief(reason: impl std::fmt::Display) -> String {
+    let reason = reason.to_string();
+    reason.chars().filter(|c| !c.is_control()).take(120).collect()
+}

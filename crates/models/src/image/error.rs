@@ -1,5 +1,7 @@
 //! Why an image is not taken. The texts go to whoever sent it: they name the limit and say what to do.
 
+use std::fmt::Display;
+
 use thiserror::Error;
 
 use super::ImageKind;
@@ -43,15 +45,11 @@ impl ImageError {
         }
     }
 
-    pub(super) fn invalid(kind: ImageKind, reason: impl ToString) -> Self {
-        // A decoder may quote the file: keep what fits a sentence.
-        let reason: String = reason
-            .to_string()
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(120)
-            .collect();
-        Self::Invalid { kind, reason }
+    pub(super) fn invalid(kind: ImageKind, reason: impl Display) -> Self {
+        Self::Invalid {
+            kind,
+            reason: crate::error::brief(reason),
+        }
     }
 
     pub(super) fn too_large(size: impl Into<String>, limit: impl Into<String>) -> Self {

@@ -1,5 +1,7 @@
 //! Why a sound is not taken. The texts go to whoever sent it: they name the limit and say what to do.
 
+use std::fmt::Display;
+
 use thiserror::Error;
 
 use super::audio::AudioKind;
@@ -54,14 +56,10 @@ impl AudioError {
         }
     }
 
-    pub(super) fn invalid(kind: AudioKind, reason: impl ToString) -> Self {
-        // A decoder may quote the file: keep what fits a sentence.
-        let reason: String = reason
-            .to_string()
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(120)
-            .collect();
-        Self::Invalid { kind, reason }
+    pub(super) fn invalid(kind: AudioKind, reason: impl Display) -> Self {
+        Self::Invalid {
+            kind,
+            reason: crate::error::brief(reason),
+        }
     }
 }
