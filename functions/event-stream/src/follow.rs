@@ -47,8 +47,8 @@ impl One {
         }
     }
 
-    /// Whether a change of the log is one of this task, and later than its state at the beginning. Only one process writes
-    /// under a fence that is not final, so only there do times compare.
+    /// Whether a change of the log is one of this task, and later than its state at the beginning. Under one fence only times
+    /// tell what came first: where clocks differ that may cost a step in between, but never the end.
     fn is_told(&self, change: &Change) -> bool {
         let is_later = match (change.generation, change.fence).cmp(&(self.generation, self.fence)) {
             Ordering::Less => false,
