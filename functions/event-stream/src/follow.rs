@@ -71,6 +71,8 @@ pub(crate) struct Follow {
     /// The one task of which it tells; all, if there is none.
     only: Option<One>,
     after: u64,
+    /// Whether the log holds more than was read of it at once.
+    is_behind: bool,
     until: Instant,
     pause: Duration,
     heartbeat: Instant,
@@ -84,6 +86,7 @@ impl Follow {
             tenant: asked.tenant,
             only,
             after,
+            is_behind: true,
             until: asked.until,
             pause: FIRST_PAUSE,
             heartbeat: Instant::now() + HEARTBEAT,
@@ -105,32 +108,38 @@ impl Follow {
 
     /// What is to be said next; nothing when the stream is over.
     async fn next(&mut self) -> Option<String> {
-        // Its time is over even where changes come without a pause.
-        while !self.over && Instant::now() < self.until {
+        loop {
+            let now = Instant::now();
+            // Its time is over even where changes come without a pause.
+            if self.over || now >= self.until {
+                return None;
+            }
+            if now >= self.heartbeat {
+                self.heartbeat = now + HEARTBEAT;
+                return Some(":\n\n".to_owned());
+            }
+            // Each read costs: after a change too it is worth one only a little later.
+            if !self.is_behind {
+                sleep_until((now + self.pause).min(self.until).min(self.heartbeat)).await;
+                self.pause = (self.pause * 3 / 2).min(LONGEST_PAUSE);
+            }
             match self.changes().await {
-                Ok(text) if !text.is_empty() => return Some(text),
-                Ok(_) => {}
+                Ok(text) if text.is_empty() => {}
+                Ok(text) => return Some(text),
                 Err(error) => {
                     // The client comes back, and goes on from the last event that it has seen.
                     tracing::error!(%error, "a stream ends before its time");
                     return None;
                 }
             }
-            let now = Instant::now();
-            if now >= self.heartbeat {
-                self.heartbeat = now + HEARTBEAT;
-                return Some(":\n\n".to_owned());
-            }
-            sleep_until((now + self.pause).min(self.until).min(self.heartbeat)).await;
-            self.pause = (self.pause * 3 / 2).min(LONGEST_PAUSE);
         }
-        None
     }
 
     /// The changes since the last ones, as events.
     async fn changes(&mut self) -> Result<String, mesh_cloud::CloudError> {
         let stats = &self.events.stats;
         let book = stats.book(&self.tenant).await?;
+        self.is_behind = false;
         if book.last == self.after {
             return Ok(String::new());
         }
@@ -151,6 +160,7 @@ impl Follow {
                 break;
             }
         }
+        self.is_behind = self.after < book.last;
         Ok(text)
     }
 }

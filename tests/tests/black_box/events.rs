@@ -307,3 +307,20 @@ fn a_host_that_hangs_up_ends_the_function_at_once() {
     stream.until(|text| text.contains("retry: 2000"));
     stream.hang_up();
 }
+
+#[test]
+fn of_another_tenant_s_tasks_nothing_is_told() {
+    let (api, cloud) = (Api::new(), Cloud::new());
+    let id = api.submit_text("fine", &[]);
+    api.result(&id);
+    let mut stream = follow(&api, "/v1/events", &[("last-event-id", &present(&api))]);
+    stream.until(|text| text.contains("retry: 2000"));
+    let foreign = cloud.copy_to("other", &id);
+    let token = [("x-service-token", api.token())];
+    ask(&api, &format!("tasks/{foreign}/events"), &token).problem(404, "task-not-found");
+    // A later change of one's own has come, and the other's has not.
+    let own = cloud.copy(&id, 1);
+    let text = stream.until(|text| !statuses(text, &own[0]).is_empty());
+    assert!(!text.contains(&foreign), "{text}");
+    cloud.forget(&own);
+}
