@@ -10,7 +10,7 @@ use futures_util::stream::{self, Stream};
 use jiff::Timestamp;
 use mesh_stats::{Change, ChangeView};
 use mesh_task::{Status, Task, TaskId, Tenant};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::Events;
 use crate::request::Asked;
@@ -123,10 +123,12 @@ impl Follow {
                 sleep_until((now + self.pause).min(self.until).min(self.heartbeat)).await;
                 self.pause = (self.pause * 3 / 2).min(LONGEST_PAUSE);
             }
-            match self.changes().await {
-                Ok(text) if text.is_empty() => {}
-                Ok(text) => return Some(text),
-                Err(error) => {
+            // Nor does a table that is slow to answer hold it up.
+            match timeout_at(self.until, self.changes()).await {
+                Err(_) => return None,
+                Ok(Ok(text)) if text.is_empty() => {}
+                Ok(Ok(text)) => return Some(text),
+                Ok(Err(error)) => {
                     // The client comes back, and goes on from the last event that it has seen.
                     tracing::error!(%error, "a stream ends before its time");
                     return None;
