@@ -33,7 +33,7 @@ for (const artifacts of ["AI_MESH_FAULT_ARTIFACTS", "AI_MESH_ARTIFACTS"]) {
     test.afterEach(() => host.stop());
 
     test("a page follows real streams from one to the next, and misses nothing in between", async ({ page }) => {
-      // It sees three streams to their ends.
+      // It sees two streams to their end.
       test.slow();
       const asked: string[] = [];
       const errors: string[] = [];
