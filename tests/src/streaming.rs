@@ -1,5 +1,5 @@
 //! A host that streams, as Lambda does and local clouds don't: it starts the event stream's own bootstrap, hands it one
-//! request, and passes each piece of the answer on as it comes. Unlike Lambda it ends the function when nobody reads on.
+//! request, and passes each piece of the answer on as it comes. Unlike Lambda it ends the function when nobody reads.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -130,7 +130,8 @@ impl Streaming {
             "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": headers,
             "requestContext": {
                 "accountId": "anonymous", "apiId": "events", "domainName": "events", "domainPrefix": "events",
-                "http": { "method": self.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "test" },
+                "http": { "method": self.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+                          "userAgent": "test" },
                 "requestId": "request", "routeKey": "$default", "stage": "$default", "time": "25/Nov/2026:00:00:00 +0000",
                 "timeEpoch": 0,
             },

@@ -1,8 +1,8 @@
 //! The event stream behind an address of its own that streams, for a browser: what a function's address is on AWS. Each
 //! request is answered by a bootstrap of its own, at once and piece by piece.
 //!
-//! It prints the address, then a line of JSON for each request that comes and for each answer that ends. It goes on until
-//! its input is closed: whoever started it can't leave it behind.
+//! It prints lines of JSON: the address, then each request that comes and each answer that ends. It goes on until its
+//! input is closed: whoever started it can't leave it behind.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

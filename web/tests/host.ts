@@ -1,5 +1,5 @@
-// The event stream behind an address that streams, as a function's address does on AWS and local clouds' don't: the real
-// function, run by the black-box tests' own host for as long as a test asks.
+// The event stream behind an address that streams, as a function's does on AWS and local clouds' don't: the real function,
+// run by the black-box tests' own host for as long as a test asks.
 
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -38,7 +38,7 @@ function setting(name: string): string {
   return value;
 }
 
-/** Starts it on the artifacts that the variable names. A stream of it ends after `seconds` less the function's margin of 5. */
+/** Starts it on the artifacts that the variable names. A stream ends after `seconds` less the function's margin of 5. */
 export async function startHost(artifacts: string, seconds: number): Promise<Host> {
   const host = spawn(
     setting("AI_MESH_STREAMING_HOST"),

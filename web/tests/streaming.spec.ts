@@ -1,12 +1,12 @@
-// The dashboard on a real stream: Chromium reads the event stream's own function piece by piece, across origins, under the
-// page's own policy.
+// The dashboard on a real stream: Chromium reads the event stream's own function piece by piece, across origins, under
+// the page's own policy.
 
 import { expect, test } from "@playwright/test";
 
 import { type Host, startHost } from "./host";
 import { TOKEN, URL_OF_STACK, finished, signIn, submit } from "./stack";
 
-// A page that a test has touched is from nowhere to the browser, which then asks before this machine is reached from it.
+// A page that a test has touched is from nowhere to the browser, which asks before it lets that reach this machine.
 test.use({ permissions: ["local-network-access"] });
 
 /** The function's timeout. A stream of it lasts 5 seconds less. */

@@ -27,8 +27,8 @@ const MOST: usize = 500;
 /// What a client that fell too far behind is told, at the end.
 const GONE: &str = "event: gone\ndata: {}\n\n";
 
-/// The one task that a stream tells of, as it stood in the table when the stream began. The log lags behind the table: what
-/// it still tells of the time before is no news.
+/// The one task that a stream tells of, as it stood in the table when the stream began. The log lags behind the table:
+/// what it still tells of the time before is no news.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct One {
     id: TaskId,
@@ -47,8 +47,8 @@ impl One {
         }
     }
 
-    /// Whether a change of the log is one of this task, and later than its state at the beginning. Under one fence only times
-    /// tell what came first: where clocks differ that may cost a step in between, but never the end.
+    /// Whether a change of the log is one of this task, and later than its state at the beginning. Under one fence only
+    /// times tell what came first: where clocks differ that may cost a step in between, but never the end.
     fn is_told(&self, change: &Change) -> bool {
         let is_later = match (change.generation, change.fence).cmp(&(self.generation, self.fence)) {
             Ordering::Less => false,
