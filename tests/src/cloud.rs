@@ -138,6 +138,18 @@ impl Cloud {
         got.item.unwrap_or_else(|| panic!("the table holds task {id}"))
     }
 
+    /// Puts a copy of a task under a new id among those of another tenant, and returns that.
+    pub fn copy_to(&self, tenant: &str, id: &str) -> String {
+        let copy = TaskId::generate().to_string();
+        let mut item = self.item(id);
+        item.extend(key_of(tenant, &copy));
+        item.insert("tenant".to_owned(), AttributeValue::S(tenant.to_owned()));
+        let put = PutRequest::builder().set_item(Some(item)).build();
+        let put = put.expect("it has an item");
+        self.write_all(vec![WriteRequest::builder().put_request(put).build()]);
+        copy
+    }
+
     /// Changes a task's item behind everyone's back: `SET status = :pending`, say.
     pub fn edit(&self, id: &str, update: &str, values: &[(&str, AttributeValue)]) {
         let client = aws_sdk_dynamodb::Client::new(&self.config);
@@ -355,10 +367,14 @@ pub fn message(id: &str, generation: u32) -> String {
 }
 
 fn key(id: &str) -> HashMap<String, AttributeValue> {
+    key_of("default", id)
+}
+
+fn key_of(tenant: &str, id: &str) -> HashMap<String, AttributeValue> {
     let shard = id.chars().last().expect("an id has characters");
     let text = |text: String| AttributeValue::S(text);
     [
-        ("tenant_shard".to_owned(), text(format!("default#{shard}"))),
+        ("tenant_shard".to_owned(), text(format!("{tenant}#{shard}"))),
         ("id".to_owned(), text(id.to_owned())),
     ]
     .into()

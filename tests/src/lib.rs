@@ -26,7 +26,7 @@ pub use cloud::{Cloud, Trouble, message};
 pub use lane::Lane;
 pub use log::{is_in_log, logged};
 pub use stack::setting;
-pub use streaming::Streamed;
+pub use streaming::{Streamed, Streaming};
 pub use uploads::put;
 
 /// How long a test waits for what must come: several times what it takes on two busy cores. Only a failing test waits

@@ -16,8 +16,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Method};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, Method};
 use lambda_http::Error;
 use mesh_access::TokenHash;
 use mesh_cloud::{StatsTable, TaskTable, setting};
@@ -25,7 +25,7 @@ use mesh_stats::ChangeView;
 use mesh_task::TaskId;
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::follow::{Follow, event};
+use crate::follow::{Follow, One, event};
 use crate::problem::Problem;
 use crate::request::Asked;
 
@@ -62,6 +62,7 @@ fn router(events: Events) -> Router {
             HeaderName::from_static("authorization"),
             HeaderName::from_static("last-event-id"),
         ])
+        .expose_headers([HeaderName::from_static("x-request-id"), RETRY_AFTER, ALLOW])
         .max_age(PREFLIGHT_AGE);
     Router::new()
         .route("/v1/events", get(all))
@@ -88,10 +89,11 @@ async fn all(State(events): State<Arc<Events>>, request: Request) -> Result<Resp
 async fn one(State(events): State<Arc<Events>>, request: Request) -> Result<Response, Problem> {
     let asked = Asked::read(&events.token, &request)?;
     let id: TaskId = request::task_id(request.uri().path()).ok_or(Problem::NoSuchTask)?;
-    // Read before the task: what changes in between is told twice, not never.
+    // Read before the task: so no change falls in between.
     let book = events.stats.book(&asked.tenant).await?;
     let task = events.tasks.get(&asked.tenant, id).await?;
     let task = task.ok_or(Problem::NoSuchTask)?;
+    let one = One::new(&task);
     let stands = event(&ChangeView {
         cursor: book.last.to_string(),
         id,
@@ -105,7 +107,7 @@ async fn one(State(events): State<Arc<Events>>, request: Request) -> Result<Resp
     if task.status.is_final() {
         return Ok(answer(Body::from(stands)));
     }
-    Ok(stream(stands, Follow::new(events, asked, book.last, Some(id))))
+    Ok(stream(stands, Follow::new(events, asked, book.last, Some(one))))
 }
 
 fn stream(beginning: String, follow: Follow) -> Response {
@@ -113,15 +115,5 @@ fn stream(beginning: String, follow: Follow) -> Response {
 }
 
 fn answer(body: Body) -> Response {
-    let mut response = body.into_response();
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-store"),
-        (REFERRER_POLICY, "no-referrer"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
+    ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
 }

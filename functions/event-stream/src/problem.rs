@@ -3,7 +3,10 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, StatusCode};
 use lambda_http::RequestExt;
 use mesh_access::Denied;
@@ -91,7 +94,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Writes the problem that a handler left, and the request id on every answer.
+/// Writes the problem that a handler left, and what every answer has: the request id, and what keeps browsers careful.
 pub(crate) async fn render(request: Request, next: Next) -> Response {
     let context = request.lambda_context_ref();
     let id = context.map_or_else(String::new, |context| context.request_id.clone());
@@ -100,8 +103,17 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = problem.document(&id);
     }
+    let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert("x-request-id", id);
+        headers.insert("x-request-id", id);
+    }
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
     }
     response
 }
@@ -119,9 +131,31 @@ impl Problem {
         let mut response = (status, document.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self == Self::Unavailable {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        }
+        match status {
+            StatusCode::UNAUTHORIZED => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            StatusCode::SERVICE_UNAVAILABLE => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
+            _ => None,
+        };
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_how_to_be_let_in_and_a_failure_when_to_come_back() {
+        let header = |problem: Problem, name| problem.document("1").headers().get(name).cloned();
+        let unauthorized = Problem::Unauthorized(Denied::NoToken);
+        assert_eq!(
+            header(unauthorized, WWW_AUTHENTICATE),
+            Some(HeaderValue::from_static("Bearer"))
+        );
+        assert_eq!(header(Problem::Gone, WWW_AUTHENTICATE), None);
+        assert_eq!(
+            header(Problem::Unavailable, RETRY_AFTER),
+            Some(HeaderValue::from_static("5"))
+        );
     }
 }

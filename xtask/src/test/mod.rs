@@ -77,6 +77,11 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
         ("AI_MESH_ARTIFACTS", release),
         ("AI_MESH_FAULT_ARTIFACTS", faults),
         ("AI_MESH_PYTHON", stack::venv()?.bin("python")),
+        // It was built with the tests.
+        (
+            "AI_MESH_STREAMING_HOST",
+            paths::target().join("debug/streaming-host"),
+        ),
     ];
     variables.extend(folders.map(|(name, path)| (name.to_owned(), path.display().to_string())));
     if nextest.is_empty() {
