@@ -7,6 +7,7 @@
 //! <https://docs.aws.amazon.com/powertools/python/latest/core/logger/>
 
 use std::fmt;
+use std::panic::PanicHookInfo;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -54,7 +55,7 @@ static INVOCATION: RwLock<Invocation> = RwLock::new(Invocation {
     begun: 0,
 });
 
-/// Sends the log to standard error, from `LOG_LEVEL` up (`info` when it is not set).
+/// Sends the log to standard error, from `LOG_LEVEL` up (`info` when it is not set), and panics with it.
 pub fn init_logging() {
     let level = setting::<LevelFilter>("LOG_LEVEL").unwrap_or(LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer()
@@ -65,6 +66,15 @@ pub fn init_logging() {
         .with(lines)
         .with(targets(level))
         .init();
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Tells where the code panicked, and why if that is a fixed text: one that was put together may quote what the code was
+/// at work on, as that of a string cut within a character does.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let why = panic.payload().downcast_ref::<&'static str>().copied();
+    tracing::error!(place, why, "the code panicked");
 }
 
 fn targets(level: LevelFilter) -> Targets {
@@ -245,6 +255,37 @@ mod tests {
             assert!(!targets.would_enable(other, &Level::INFO), "{other}");
             assert!(targets.would_enable(other, &Level::WARN), "{other}");
         }
+    }
+
+    #[test]
+    fn a_panic_is_told_by_its_place_and_not_by_the_text_that_it_met() {
+        let kept = Kept::default();
+        let lines = tracing_subscriber::fmt::layer()
+            .fmt_fields(JsonFields::new())
+            .event_format(Line)
+            .with_writer(kept.clone());
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(log_panic));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            let text = "caf\u{e9} of a task";
+            let within = text.len() - " of a task".len() - 1;
+            std::panic::catch_unwind(|| text[..within].len()).unwrap_err();
+            std::panic::catch_unwind(|| panic!("a fixed text")).unwrap_err();
+        });
+        std::panic::set_hook(before);
+        let written = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<Value> = written
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 2, "{written}");
+        assert!(!written.contains("of a task"), "{written}");
+        assert!(
+            lines[0]["place"].as_str().unwrap().contains("log.rs:"),
+            "{written}"
+        );
+        assert_eq!(lines[0].get("why"), None);
+        assert_eq!(lines[1]["why"], "a fixed text");
     }
 
     #[test]
