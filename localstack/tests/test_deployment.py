@@ -351,6 +351,14 @@ def test_a_gradual_deployment_moves_the_alias_and_goes_back_on_the_alarm(monkeyp
     assert with_alarm == {"Enabled": True, "Alarms": [{"Name": {"Ref": "RollbackAlarm"}}]}
 
 
+def test_requests_go_to_the_alias_only_when_they_are_allowed_to(monkeypatch):
+    """CloudFormation would make both at once, and requests between the two be answered 500."""
+    read = transformed(monkeypatch, Deployment="Canary10Percent5Minutes", Release="a1")["Resources"]
+    assert read["ApiAliasPermission"]["Properties"]["FunctionName"] == {"Ref": "ApiFunctionAliaslive"}
+    after = read["ApiIntegration"]["Metadata"]["After"]["Fn::If"]
+    assert after[:2] == ["IsGradual", {"Ref": "ApiAliasPermission"}]
+
+
 def test_a_version_is_published_for_each_release_and_only_then(monkeypatch):
     """SAM's own rule would pass over new values of parameters, and the alias go on with the old ones."""
     gradual = {"Deployment": "Linear10PercentEvery1Minute"}
