@@ -107,6 +107,8 @@ NEEDED = {
         (GROUP, "codedeploy:CreateDeployment codedeploy:GetDeployment"),
         (APPLICATION, "codedeploy:RegisterApplicationRevision codedeploy:GetApplicationRevision"),
         (CANARY, "codedeploy:GetDeploymentConfig"),
+        # Of a cancelled update. IAM knows no resource for it, nor for the others on all.
+        (ANY, "codedeploy:StopDeployment"),
     ],
     "AWS::Lambda::EventSourceMapping": [
         (
@@ -136,12 +138,11 @@ NEEDED = {
     ],
     "AWS::Lambda::Version": [(FUNCTION, "lambda:PublishVersion lambda:ListVersionsByFunction")],
     "AWS::Logs::LogGroup": [
-        (ANY, "logs:DescribeLogGroups"),
+        (ANY, "logs:DescribeLogGroups logs:DescribeIndexPolicies"),
         (
             LOG_GROUP,
             "logs:CreateLogGroup logs:PutRetentionPolicy logs:DeleteRetentionPolicy logs:DeleteLogGroup"
-            " logs:ListTagsForResource logs:TagResource logs:UntagResource logs:GetDataProtectionPolicy"
-            " logs:DescribeIndexPolicies",
+            " logs:ListTagsForResource logs:TagResource logs:UntagResource logs:GetDataProtectionPolicy",
         ),
     ],
     "AWS::S3::Bucket": [
