@@ -37,7 +37,7 @@ impl CloudError {
         Self {
             call,
             code: None,
-            detail: causes(&error),
+            detail: without_text(&causes(&error)),
         }
     }
 
@@ -90,6 +90,16 @@ fn causes(error: &(dyn Error + 'static)) -> String {
     told
 }
 
+/// What a reader of stored data says, without the text that it met: serde quotes one where it expected something else.
+#[must_use]
+pub fn without_text(error: &(impl ToString + ?Sized)) -> String {
+    let told = error.to_string();
+    match told.find("string \"").zip(told.rfind("\", expected")) {
+        Some((from, to)) if from < to => format!("{}a string{}", &told[..from], &told[to + 1..]),
+        _ => told,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use aws_sdk_dynamodb::error::ErrorMetadata;
@@ -107,6 +117,19 @@ mod tests {
             "GetItem: response error: the answer ends too soon"
         );
         assert!(!format!("{told:?}").contains("asked"));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_told_without_its_text() {
+        let stored = r#"{"input": "say \", expected nothing"}"#;
+        let error = serde_json::from_str::<std::collections::HashMap<String, u8>>(stored).unwrap_err();
+        assert!(error.to_string().contains("nothing"), "{error}");
+        let told = CloudError::setup("GetItem", error).to_string();
+        assert!(
+            told.starts_with("GetItem: invalid type: a string, expected u8"),
+            "{told}"
+        );
+        assert_eq!(without_text("missing field `status`"), "missing field `status`");
     }
 
     #[test]
