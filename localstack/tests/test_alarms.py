@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 import threading
 import time
 import types
@@ -118,6 +119,21 @@ def test_every_lane_and_every_function_has_its_alarms(running, watched):
     text = dashboard["DashboardBody"]
     assert json.loads(text)["widgets"]
     assert all(running.ids[name] in text for name in functions), "it shows every function"
+
+
+def test_every_alarm_has_its_section_in_the_runbook():
+    text = (conftest.ROOT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
+    sections = {part.split("\n", 1)[0].lower(): part for part in text.split("\n### ")[1:]}
+    resources = template.load(arguments.OBSERVABILITY)["Resources"]
+    watching = {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+    assert f"second stack: {len(watching)} alarms" in text
+    for name, alarm in watching.items():
+        section = sections[alarm["AlarmDescription"].rsplit("OPERATIONS.md, ", 1)[1]]
+        # Of those that all workers have, the first stands for all.
+        of_text = re.sub("^(Image|Audio|Language)(?=Worker|.*Age$)", "Text", name)
+        known = {of_text, re.sub("^(Reactor|EventStream|Janitor)(?=Throttles$|Failures$)", "Api", of_text)}
+        assert any(f"`{one}`" in section for one in known), f"{name} is not in its section"
+        assert all(part in section for part in ("Look: ", "Do: ", "It is n")), name
 
 
 class Series:
