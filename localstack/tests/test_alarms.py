@@ -121,6 +121,32 @@ def test_every_lane_and_every_function_has_its_alarms(running, watched):
     assert all(running.ids[name] in text for name in functions), "it shows every function"
 
 
+def test_searches_are_such_as_cloudwatch_takes_and_ask_by_the_metrics_own_dimensions():
+    document = (conftest.ROOT / "docs/METRICS.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| \w+ \| ([\w, ]+) \|", document, re.MULTILINE)
+    ours = {name: sorted(dimensions.split(", ")) for name, dimensions in rows}
+    grafana = json.loads((conftest.ROOT / "infra/grafana/ai-mesh.json").read_text(encoding="utf-8"))
+    targets = [target for panel in grafana["panels"] for target in panel["targets"]]
+    # Grafana's own code for a search that is written as text, which else it would pass over.
+    assert all((one["metricQueryType"], one["metricEditorMode"]) == (0, 1) for one in targets)
+    body = template.load(arguments.OBSERVABILITY)["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
+    lines = [line for widget in json.loads(body)["widgets"] for line in widget["properties"]["metrics"]]
+    written = [line[-1]["expression"] for line in lines if isinstance(line[-1], dict) and "expression" in line[-1]]
+    searches = [target["expression"] for target in targets] + [one for one in written if "SEARCH" in one]
+    assert len(searches) > 20
+    for search in searches:
+        found = re.fullmatch(r"""SEARCH\('\{([\w/]+),([\w,]+)\} ([^']+)', '(\w+)', (60|300)\)""", search)
+        assert found, search
+        namespace, dimensions, terms, statistic, _ = found.groups()
+        name = re.search(r'MetricName="(\w+)"', terms)[1]
+        assert re.fullmatch(r"Sum|Average|Maximum|SampleCount|p50|p95|p99", statistic)
+        if namespace == "AIMesh":
+            assert sorted(dimensions.split(",")) == ours[name], search
+    for target in targets:
+        for dimension in re.findall(r"PROP\('Dim\.(\w+)'\)", target["label"]):
+            assert dimension in target["expression"].split("}")[0]
+
+
 def test_every_alarm_has_its_section_in_the_runbook():
     text = (conftest.ROOT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
     sections = {part.split("\n", 1)[0].lower(): part for part in text.split("\n### ")[1:]}
