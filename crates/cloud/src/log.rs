@@ -94,7 +94,9 @@ pub fn begin(request_id: &str) {
 
 /// What an invocation came to; a failure is logged, since Lambda keeps its words for who waits for the answer, and nobody
 /// waits for a schedule's or a stream's.
-#[must_use]
+///
+/// # Errors
+/// The invocation's own.
 pub fn logged<T, E: ToString>(outcome: Result<T, E>) -> Result<T, E> {
     if let Err(error) = &outcome {
         tracing::error!(error = without_text(error), "the invocation failed");
