@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import operator
+import re
 import threading
 import time
 import types
@@ -111,12 +113,103 @@ def test_every_lane_and_every_function_has_its_alarms(running, watched):
     assert sum(name.endswith("Age") for name in names) == len(lanes) == 17
     functions = running.of_type("AWS::Serverless::Function")
     for kind in ("Failures", "Throttles"):
-        of_functions = {name for name in names if name.endswith(kind)} - {"TableThrottles"}
+        of_functions = {name for name in names if name.endswith(kind)} - {"TableThrottles", "DueIndexThrottles"}
         assert of_functions == {name.removesuffix("Function") + kind for name in functions}
     dashboard = client("cloudwatch").get_dashboard(DashboardName=watched.ids["Dashboard"])
     text = dashboard["DashboardBody"]
     assert json.loads(text)["widgets"]
     assert all(running.ids[name] in text for name in functions), "it shows every function"
+
+
+def test_searches_are_such_as_cloudwatch_takes_and_ask_by_the_metrics_own_dimensions():
+    document = (conftest.ROOT / "docs/METRICS.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| \w+ \| ([\w, ]+) \|", document, re.MULTILINE)
+    ours = {name: sorted(dimensions.split(", ")) for name, dimensions in rows}
+    grafana = json.loads((conftest.ROOT / "infra/grafana/ai-mesh.json").read_text(encoding="utf-8"))
+    targets = [target for panel in grafana["panels"] for target in panel["targets"]]
+    # Grafana's own code for a search that is written as text, which else it would pass over.
+    assert all((one["metricQueryType"], one["metricEditorMode"]) == (0, 1) for one in targets)
+    body = template.load(arguments.OBSERVABILITY)["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
+    lines = [line for widget in json.loads(body)["widgets"] for line in widget["properties"]["metrics"]]
+    written = [line[-1]["expression"] for line in lines if isinstance(line[-1], dict) and "expression" in line[-1]]
+    searches = [target["expression"] for target in targets] + [one for one in written if "SEARCH" in one]
+    assert len(searches) > 20
+    for search in searches:
+        found = re.fullmatch(r"""SEARCH\('\{([\w/]+),([\w,]+)\} ([^']+)', '(\w+)', (60|300)\)""", search)
+        assert found, search
+        namespace, dimensions, terms, statistic, _ = found.groups()
+        name = re.search(r'MetricName="(\w+)"', terms)[1]
+        assert re.fullmatch(r"Sum|Average|Maximum|SampleCount|p50|p95|p99", statistic)
+        if namespace == "AIMesh":
+            assert sorted(dimensions.split(",")) == ours[name], search
+    for target in targets:
+        for dimension in re.findall(r"PROP\('Dim\.(\w+)'\)", target["label"]):
+            assert dimension in target["expression"].split("}")[0]
+
+
+def test_every_alarm_has_its_section_in_the_runbook():
+    text = (conftest.ROOT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
+    sections = {part.split("\n", 1)[0].lower(): part for part in text.split("\n### ")[1:]}
+    resources = template.load(arguments.OBSERVABILITY)["Resources"]
+    watching = {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+    assert f"second stack: {len(watching)} alarms" in text
+    for name, alarm in watching.items():
+        section = sections[alarm["AlarmDescription"].rsplit("OPERATIONS.md, ", 1)[1]]
+        # Of those that all workers have, the first stands for all.
+        of_text = re.sub("^(Image|Audio|Language)(?=Worker|.*Age$)", "Text", name)
+        known = {of_text, re.sub("^(Reactor|EventStream|Janitor)(?=Throttles$|Failures$)", "Api", of_text)}
+        assert any(f"`{one}`" in section for one in known), f"{name} is not in its section"
+        assert all(part in section for part in ("Look: ", "Do: ", "It is n")), name
+
+
+class Series:
+    """A time series at one time, as metric math has it: a value or none, and none with anything is none."""
+
+    def __init__(self, value: float | None) -> None:
+        self.value = value
+
+    def with_(self, other: Series | float, how) -> Series:
+        value = other.value if isinstance(other, Series) else other
+        return Series(None if self.value is None or value is None else how(self.value, value))
+
+    def __add__(self, other):
+        return self.with_(other, operator.add)
+
+    def __mul__(self, other):
+        return self.with_(other, operator.mul)
+
+    def __truediv__(self, other):
+        return self.with_(other, operator.truediv)
+
+    @staticmethod
+    def sum(several: list[Series]) -> Series:
+        values = [one.value for one in several if one.value is not None]
+        return Series(sum(values) if values else None)
+
+
+def test_the_cost_of_an_hour_is_that_of_the_functions_that_ran(running, watched):
+    """Each by its own memory; one that did not run (an event stream left out, say) takes nothing from the others."""
+    body = client("cloudwatch").get_dashboard(DashboardName=watched.ids["Dashboard"])["DashboardBody"]
+    (widget,) = (one for one in json.loads(body)["widgets"] if "dollars" in one["properties"]["title"])
+    functions = {running.ids[name]: name for name in running.of_type("AWS::Serverless::Function")}
+    resources = template.load(arguments.TEMPLATE)["Resources"]
+    known, expressions, expected = {"SUM": Series.sum}, {}, 0.0
+    for line in widget["properties"]["metrics"]:
+        options = line[-1]
+        if "expression" in options:
+            expressions[options["id"]] = options["expression"]
+            continue
+        name = functions[line[3]]
+        milliseconds, invocations = 1000.0 + len(name), 10.0 + len(name)
+        is_duration = line[1] == "Duration"
+        runs = name != "EventStreamFunction"
+        known[options["id"]] = Series((milliseconds if is_duration else invocations) if runs else None)
+        if runs and is_duration:
+            gigabytes = resources[name]["Properties"]["MemorySize"] / 1024
+            expected += milliseconds / 1000 * gigabytes * 0.0000166667 + invocations * 0.0000002
+    for identity in sorted(expressions, key=lambda one: one == "cost"):
+        known[identity] = eval(expressions[identity], {"__builtins__": {}}, known)
+    assert known["cost"].value == pytest.approx(expected)
 
 
 def test_lanes_that_the_stack_leaves_out_are_not_watched(endpoint, artifacts):

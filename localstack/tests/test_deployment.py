@@ -18,63 +18,231 @@ from localstack.tests.conftest import ROOT, TOKEN_SHA256
 
 INFRA = arguments.TEMPLATE.parent
 
-# What CloudFormation calls, with the deployer's permissions, to make, change and remove a resource of each type.
+FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:ai-mesh-ApiFunction-1"
+MAPPING = "arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:1b"
+ROLE = "arn:aws:iam::123456789012:role/ai-mesh-ApiRole-1"
+BUCKET = "arn:aws:s3:::ai-mesh-payloadbucket-1"
+SAM_BUCKET = "arn:aws:s3:::aws-sam-cli-managed-default-samclisourcebucket-1"
+API = "arn:aws:apigateway:eu-west-1::/apis/1b"
+API_TAGS = "arn:aws:apigateway:eu-west-1::/tags/arn%3Aaws%3Aapigateway%3Aeu-west-1%3A%3A%2Fapis%2F1b"
+APPLICATION = "arn:aws:codedeploy:eu-west-1:123456789012:application:ai-mesh-ServerlessDeploymentApplication-1"
+GROUP = "arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:ai-mesh-ServerlessDeploymentApplication-1/ai-mesh-1"
+CANARY = "arn:aws:codedeploy:eu-west-1:123456789012:deploymentconfig:CodeDeployDefault.LambdaCanary10Percent5Minutes"
+ALARM = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:ai-mesh-observability-DeadLetters-1"
+DASHBOARD = "arn:aws:cloudwatch::123456789012:dashboard/ai-mesh-observability"
+LOG_GROUP = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ai-mesh/api"
+OF_A_LIST = "arn:aws:apigateway:eu-west-1::/apis"
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:ai-mesh-observability-Alarms-1"
+ANY = "*"
+
+# What CloudFormation calls, with the deployer's permissions, to make, read, change and remove a resource of each type:
+# of what the type's schema lists under `handlers`, what our properties lead to. CloudFormation tags what it makes with
+# the stack's name, of its own accord, where the schema has `cloudFormationSystemTags`, and fails where it may not.
 NEEDED = {
-    "AWS::ApiGatewayV2::Api": "apigateway:POST apigateway:GET apigateway:PATCH apigateway:DELETE",
-    "AWS::ApiGatewayV2::Integration": "apigateway:POST apigateway:GET apigateway:PATCH apigateway:DELETE",
-    "AWS::ApiGatewayV2::Route": "apigateway:POST apigateway:GET apigateway:PATCH apigateway:DELETE",
-    "AWS::ApiGatewayV2::Stage": "apigateway:POST apigateway:GET apigateway:PATCH apigateway:DELETE",
-    "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm cloudwatch:DescribeAlarms cloudwatch:DeleteAlarms",
-    "AWS::CloudWatch::Dashboard": "cloudwatch:PutDashboard cloudwatch:GetDashboard cloudwatch:DeleteDashboards",
-    "AWS::CodeDeploy::Application": (
-        "codedeploy:CreateApplication codedeploy:GetApplication codedeploy:DeleteApplication"
-    ),
-    "AWS::CodeDeploy::DeploymentGroup": (
-        "codedeploy:CreateDeploymentGroup codedeploy:UpdateDeploymentGroup codedeploy:GetDeploymentGroup"
-        " codedeploy:DeleteDeploymentGroup iam:PassRole"
-    ),
-    "AWS::DynamoDB::Table": (
-        "dynamodb:CreateTable dynamodb:UpdateTable dynamodb:DescribeTable dynamodb:DeleteTable"
-        " dynamodb:UpdateTimeToLive dynamodb:UpdateContinuousBackups"
-    ),
-    "AWS::Events::Rule": (
-        "events:PutRule events:DescribeRule events:PutTargets events:RemoveTargets events:DeleteRule"
-    ),
-    "AWS::IAM::Role": (
-        "iam:CreateRole iam:GetRole iam:UpdateRoleDescription iam:PutRolePolicy iam:DeleteRolePolicy iam:DeleteRole"
-        " iam:AttachRolePolicy iam:DetachRolePolicy"
-    ),
-    "AWS::Lambda::Alias": (
-        "lambda:CreateAlias lambda:GetAlias lambda:UpdateAlias lambda:DeleteAlias codedeploy:CreateDeployment"
-        " codedeploy:GetDeployment codedeploy:GetDeploymentConfig codedeploy:RegisterApplicationRevision"
-    ),
-    "AWS::Lambda::EventSourceMapping": (
-        "lambda:CreateEventSourceMapping lambda:GetEventSourceMapping lambda:UpdateEventSourceMapping"
-        " lambda:DeleteEventSourceMapping"
-    ),
-    "AWS::Lambda::Function": (
-        "lambda:CreateFunction lambda:GetFunction lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration"
-        " lambda:PutFunctionConcurrency lambda:DeleteFunctionConcurrency lambda:DeleteFunction iam:PassRole"
-        " s3:GetObject"
-    ),
-    "AWS::Lambda::Permission": "lambda:AddPermission lambda:GetPolicy lambda:RemovePermission",
-    "AWS::Lambda::Url": (
-        "lambda:CreateFunctionUrlConfig lambda:GetFunctionUrlConfig lambda:UpdateFunctionUrlConfig"
-        " lambda:DeleteFunctionUrlConfig"
-    ),
-    "AWS::Lambda::Version": "lambda:PublishVersion lambda:ListVersionsByFunction",
-    "AWS::Logs::LogGroup": (
-        "logs:CreateLogGroup logs:DescribeLogGroups logs:PutRetentionPolicy logs:DeleteLogGroup"
-    ),
-    "AWS::S3::Bucket": (
-        "s3:CreateBucket s3:PutEncryptionConfiguration s3:PutBucketOwnershipControls s3:PutBucketCORS"
-        " s3:PutBucketPublicAccessBlock s3:PutLifecycleConfiguration s3:DeleteBucket"
-    ),
-    "AWS::S3::BucketPolicy": "s3:PutBucketPolicy s3:GetBucketPolicy s3:DeleteBucketPolicy",
-    "AWS::SNS::Subscription": "sns:Subscribe sns:GetSubscriptionAttributes sns:Unsubscribe",
-    "AWS::SNS::Topic": "sns:CreateTopic sns:GetTopicAttributes sns:SetTopicAttributes sns:DeleteTopic",
-    "AWS::SQS::Queue": "sqs:CreateQueue sqs:GetQueueAttributes sqs:SetQueueAttributes sqs:DeleteQueue",
+    "AWS::ApiGatewayV2::Api": [
+        (OF_A_LIST, "apigateway:POST"),
+        (API, "apigateway:GET apigateway:PATCH apigateway:PUT apigateway:DELETE apigateway:TagResource"),
+        (API_TAGS, "apigateway:POST apigateway:PUT apigateway:GET apigateway:DELETE"),
+    ],
+    "AWS::ApiGatewayV2::Integration": [(f"{API}/integrations/2c", "apigateway:GET apigateway:PATCH apigateway:DELETE")],
+    "AWS::ApiGatewayV2::Route": [(f"{API}/routes/2c", "apigateway:GET apigateway:PATCH apigateway:DELETE")],
+    "AWS::ApiGatewayV2::Stage": [(f"{API}/stages", "apigateway:POST apigateway:GET apigateway:TagResource")],
+    "AWS::CloudWatch::Alarm": [
+        (ANY, "cloudwatch:DescribeAlarms"),
+        (
+            ALARM,
+            "cloudwatch:PutMetricAlarm cloudwatch:DeleteAlarms cloudwatch:TagResource cloudwatch:UntagResource"
+            " cloudwatch:ListTagsForResource",
+        ),
+    ],
+    "AWS::CloudWatch::Dashboard": [
+        (DASHBOARD, "cloudwatch:PutDashboard cloudwatch:GetDashboard cloudwatch:DeleteDashboards")
+    ],
+    "AWS::CodeDeploy::Application": [
+        (
+            APPLICATION,
+            "codedeploy:CreateApplication codedeploy:GetApplication codedeploy:DeleteApplication"
+            " codedeploy:ListTagsForResource codedeploy:TagResource",
+        )
+    ],
+    "AWS::CodeDeploy::DeploymentGroup": [
+        (
+            GROUP,
+            "codedeploy:CreateDeploymentGroup codedeploy:UpdateDeploymentGroup codedeploy:GetDeploymentGroup"
+            " codedeploy:DeleteDeploymentGroup",
+        ),
+        (ROLE, "iam:PassRole"),
+    ],
+    "AWS::DynamoDB::Table": [
+        (
+            "arn:aws:dynamodb:eu-west-1:123456789012:table/ai-mesh-TasksTable-1",
+            "dynamodb:CreateTable dynamodb:UpdateTable dynamodb:DescribeTable dynamodb:DeleteTable"
+            " dynamodb:UpdateTimeToLive dynamodb:DescribeTimeToLive dynamodb:UpdateContinuousBackups"
+            " dynamodb:DescribeContinuousBackups dynamodb:DescribeContributorInsights"
+            " dynamodb:DescribeKinesisStreamingDestination dynamodb:GetResourcePolicy dynamodb:ListTagsOfResource"
+            " dynamodb:TagResource dynamodb:UntagResource",
+        )
+    ],
+    "AWS::Events::Rule": [
+        (
+            "arn:aws:events:eu-west-1:123456789012:rule/ai-mesh-JanitorFunctionSchedule-1",
+            "events:PutRule events:DescribeRule events:PutTargets events:ListTargetsByRule events:RemoveTargets"
+            " events:DeleteRule",
+        )
+    ],
+    "AWS::IAM::Role": [
+        (
+            ROLE,
+            "iam:CreateRole iam:GetRole iam:GetRolePolicy iam:ListRolePolicies iam:ListAttachedRolePolicies"
+            " iam:UpdateRole iam:UpdateRoleDescription iam:UpdateAssumeRolePolicy iam:PutRolePolicy"
+            " iam:DeleteRolePolicy iam:DeleteRole iam:AttachRolePolicy iam:DetachRolePolicy iam:TagRole iam:UntagRole",
+        )
+    ],
+    "AWS::Lambda::Alias": [
+        (
+            FUNCTION,
+            "lambda:CreateAlias lambda:GetAlias lambda:GetProvisionedConcurrencyConfig lambda:UpdateAlias"
+            " lambda:DeleteAlias",
+        ),
+        (GROUP, "codedeploy:CreateDeployment codedeploy:GetDeployment"),
+        (APPLICATION, "codedeploy:RegisterApplicationRevision codedeploy:GetApplicationRevision"),
+        (CANARY, "codedeploy:GetDeploymentConfig"),
+        # Of a cancelled update. IAM knows no resource for it, nor for the others on all.
+        (ANY, "codedeploy:StopDeployment"),
+    ],
+    "AWS::Lambda::EventSourceMapping": [
+        (
+            MAPPING,
+            "lambda:CreateEventSourceMapping lambda:GetEventSourceMapping lambda:UpdateEventSourceMapping"
+            " lambda:DeleteEventSourceMapping lambda:ListTags lambda:TagResource lambda:UntagResource",
+        )
+    ],
+    "AWS::Lambda::Function": [
+        (
+            FUNCTION,
+            "lambda:CreateFunction lambda:GetFunction lambda:GetFunctionCodeSigningConfig"
+            " lambda:GetFunctionRecursionConfig lambda:GetRuntimeManagementConfig lambda:UpdateFunctionCode"
+            " lambda:UpdateFunctionConfiguration lambda:PutFunctionConcurrency lambda:DeleteFunctionConcurrency"
+            " lambda:DeleteFunction lambda:ListTags lambda:TagResource lambda:UntagResource",
+        ),
+        (ROLE, "iam:PassRole"),
+        (f"{SAM_BUCKET}/ai-mesh/1b", "s3:GetObject"),
+    ],
+    "AWS::Lambda::Permission": [(FUNCTION, "lambda:AddPermission lambda:GetPolicy lambda:RemovePermission")],
+    "AWS::Lambda::Url": [
+        (
+            FUNCTION,
+            "lambda:CreateFunctionUrlConfig lambda:GetFunctionUrlConfig lambda:UpdateFunctionUrlConfig"
+            " lambda:DeleteFunctionUrlConfig",
+        )
+    ],
+    "AWS::Lambda::Version": [(FUNCTION, "lambda:PublishVersion lambda:ListVersionsByFunction")],
+    "AWS::Logs::LogGroup": [
+        (ANY, "logs:DescribeLogGroups logs:DescribeIndexPolicies"),
+        (
+            LOG_GROUP,
+            "logs:CreateLogGroup logs:PutRetentionPolicy logs:DeleteRetentionPolicy logs:DeleteLogGroup"
+            " logs:ListTagsForResource logs:TagResource logs:UntagResource logs:GetDataProtectionPolicy",
+        ),
+    ],
+    "AWS::S3::Bucket": [
+        (
+            BUCKET,
+            "s3:CreateBucket s3:PutEncryptionConfiguration s3:PutBucketOwnershipControls s3:PutBucketCORS"
+            " s3:PutBucketPublicAccessBlock s3:PutLifecycleConfiguration s3:PutBucketTagging s3:GetBucketTagging"
+            " s3:GetBucketVersioning s3:GetReplicationConfiguration s3:ListBucket s3:DeleteBucket",
+        )
+    ],
+    "AWS::S3::BucketPolicy": [(BUCKET, "s3:PutBucketPolicy s3:GetBucketPolicy s3:DeleteBucketPolicy")],
+    "AWS::SNS::Subscription": [
+        (TOPIC, "sns:Subscribe sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes sns:Unsubscribe")
+    ],
+    "AWS::SNS::Topic": [
+        (
+            TOPIC,
+            "sns:CreateTopic sns:GetTopicAttributes sns:SetTopicAttributes sns:GetDataProtectionPolicy"
+            " sns:ListSubscriptionsByTopic sns:ListTagsForResource sns:TagResource sns:UntagResource sns:DeleteTopic",
+        )
+    ],
+    "AWS::SQS::Queue": [
+        (
+            "arn:aws:sqs:eu-west-1:123456789012:ai-mesh-TextQueue-1",
+            "sqs:CreateQueue sqs:GetQueueUrl sqs:GetQueueAttributes sqs:SetQueueAttributes sqs:ListQueueTags"
+            " sqs:TagQueue sqs:UntagQueue sqs:DeleteQueue",
+        )
+    ],
 }
+
+STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/ai-mesh-staging/1b"
+
+# What `sam deploy`, `sam delete` and the commands of docs/DEPLOY.md call themselves, SAM's bucket included.
+COMMANDS = [
+    (
+        STACK,
+        "cloudformation:CreateChangeSet cloudformation:DescribeChangeSet cloudformation:ExecuteChangeSet"
+        " cloudformation:DescribeStacks cloudformation:DescribeStackEvents cloudformation:GetTemplate"
+        " cloudformation:GetTemplateSummary cloudformation:DeleteStack cloudformation:CancelUpdateStack"
+        " cloudformation:ContinueUpdateRollback",
+    ),
+    (
+        "arn:aws:cloudformation:eu-west-1:123456789012:stack/aws-sam-cli-managed-default/1b",
+        "cloudformation:CreateChangeSet cloudformation:ExecuteChangeSet cloudformation:DescribeStacks"
+        " cloudformation:TagResource",
+    ),
+    ("arn:aws:cloudformation:eu-west-1:aws:transform/Serverless-2016-10-31", "cloudformation:CreateChangeSet"),
+    (
+        SAM_BUCKET,
+        "s3:CreateBucket s3:ListBucket s3:PutBucketPublicAccessBlock s3:PutEncryptionConfiguration"
+        " s3:PutBucketVersioning s3:PutBucketTagging s3:PutBucketPolicy",
+    ),
+    (f"{SAM_BUCKET}/ai-mesh/1b", "s3:PutObject s3:GetObject s3:DeleteObject"),
+]
+
+# What holds other people's data, or is another's.
+FORBIDDEN = [
+    (
+        "arn:aws:dynamodb:eu-west-1:123456789012:table/ai-mesh-TasksTable-1",
+        "dynamodb:GetItem dynamodb:Query dynamodb:Scan dynamodb:PutItem dynamodb:ExportTableToPointInTime",
+    ),
+    (f"{BUCKET}/payloads/1b", "s3:GetObject s3:PutObject s3:DeleteObject"),
+    ("arn:aws:sqs:eu-west-1:123456789012:ai-mesh-TextQueue-1", "sqs:ReceiveMessage sqs:SendMessage sqs:PurgeQueue"),
+    (LOG_GROUP, "logs:GetLogEvents logs:FilterLogEvents logs:StartQuery"),
+    (FUNCTION, "lambda:InvokeFunction"),
+    (ANY, "secretsmanager:GetSecretValue iam:CreateUser"),
+    ("arn:aws:iam::123456789012:role/admin", "iam:PassRole iam:PutRolePolicy"),
+    ("arn:aws:lambda:eu-west-1:123456789012:function:another", "lambda:UpdateFunctionCode lambda:DeleteFunction"),
+    ("arn:aws:cloudwatch:eu-west-1:123456789012:alarm:another", "cloudwatch:DeleteAlarms cloudwatch:PutMetricAlarm"),
+    ("arn:aws:s3:::another", "s3:DeleteBucket s3:PutBucketPolicy"),
+    ("arn:aws:codedeploy:eu-west-1:123456789012:deploymentconfig:another", "codedeploy:DeleteDeploymentConfig"),
+]
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+class Policy:
+    """What a policy allows, its conditions aside."""
+
+    def __init__(self, text: str) -> None:
+        self.document = json.loads(text)
+        self.statements = self.document["Statement"]
+        assert {statement["Effect"] for statement in self.statements} == {"Allow"}
+
+    def allows(self, action: str, arn: str) -> bool:
+        return any(
+            any(fnmatch.fnmatchcase(action, one) for one in listed(statement["Action"]))
+            and any(fnmatch.fnmatchcase(arn, one) for one in listed(statement["Resource"]))
+            for statement in self.statements
+        )
+
+    def allowed_of(self, pairs: list[tuple[str, str]]) -> dict[str, bool]:
+        return {f"{action} on {arn}": self.allows(action, arn) for arn, actions in pairs for action in actions.split()}
+
+
+@pytest.fixture
+def deployer() -> Policy:
+    return Policy((INFRA / "deployer-policy.json").read_text())
 
 
 def transformed(monkeypatch: pytest.MonkeyPatch, **given: str) -> dict[str, Any]:
@@ -107,23 +275,33 @@ def test_every_parameter_is_explained_and_no_other():
         assert said.strip("`") == (str(default) or "empty"), f"docs/DEPLOY.md gives {name} another default"
 
 
-def test_the_deployer_may_do_what_the_templates_need_and_calls_no_other_service(monkeypatch):
-    policy = json.loads((INFRA / "deployer-policy.json").read_text())
-    allowed = [
-        action
-        for statement in policy["Statement"]
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
-    ]
+def test_the_deployer_may_do_what_the_templates_need_and_calls_no_other_service(monkeypatch, deployer):
     made = types(transformed(monkeypatch, Deployment="Canary10Percent5Minutes", Release="a1"))
     made |= types(template.load(arguments.OBSERVABILITY))
     assert sorted(made) == sorted(NEEDED), "say in NEEDED what the deployer must be allowed for a new type"
     for kind in made:
-        missing = [need for need in NEEDED[kind].split() if not any(fnmatch.fnmatch(need, one) for one in allowed)]
+        missing = [need for need, allowed in deployer.allowed_of(NEEDED[kind]).items() if not allowed]
         assert missing == [], f"{kind} needs them in infra/deployer-policy.json"
-    services = {need.split(":")[0] for needs in NEEDED.values() for need in needs.split()}
-    assert {action.split(":")[0] for action in allowed} == services | {"cloudformation"}
+    services = {need.split(":")[0] for needs in NEEDED.values() for _, actions in needs for need in actions.split()}
+    allowed = {action.split(":")[0] for one in deployer.statements for action in listed(one["Action"])}
+    assert allowed == services | {"cloudformation"}
     # IAM takes no managed policy that is longer, white space aside.
-    assert len(json.dumps(policy, separators=(",", ":"))) <= 6144
+    assert len(json.dumps(deployer.document, separators=(",", ":"))) <= 6144
+
+
+def test_the_deployer_may_call_what_the_commands_of_the_document_call(deployer):
+    assert [need for need, allowed in deployer.allowed_of(COMMANDS).items() if not allowed] == []
+
+
+def test_the_deployer_reads_nobodys_data_and_touches_nothing_of_others(deployer):
+    assert [need for need, allowed in deployer.allowed_of(FORBIDDEN).items() if allowed] == []
+    for statement in deployer.statements:
+        condition = json.dumps(statement.get("Condition", {}))
+        actions = listed(statement["Action"])
+        if "iam:PassRole" in actions:
+            assert "iam:PassedToService" in condition
+        if "lambda:UpdateEventSourceMapping" in actions:
+            assert "lambda:FunctionArn" in condition, "a mapping has no name: its function has"
 
 
 @pytest.mark.parametrize("stage", ["new-account", "staging", "production"])
@@ -172,6 +350,14 @@ def test_a_gradual_deployment_moves_the_alias_and_goes_back_on_the_alarm(monkeyp
     condition, with_alarm, without = group["AlarmConfiguration"]["Fn::If"]
     assert condition == "HasRollbackAlarm" and without == {}
     assert with_alarm == {"Enabled": True, "Alarms": [{"Name": {"Ref": "RollbackAlarm"}}]}
+
+
+def test_requests_go_to_the_alias_only_when_they_are_allowed_to(monkeypatch):
+    """CloudFormation would make both at once, and requests between the two be answered 500."""
+    read = transformed(monkeypatch, Deployment="Canary10Percent5Minutes", Release="a1")["Resources"]
+    assert read["ApiAliasPermission"]["Properties"]["FunctionName"] == {"Ref": "ApiFunctionAliaslive"}
+    after = read["ApiIntegration"]["Metadata"]["After"]["Fn::If"]
+    assert after[:2] == ["IsGradual", {"Ref": "ApiAliasPermission"}]
 
 
 def test_a_version_is_published_for_each_release_and_only_then(monkeypatch):

@@ -6,13 +6,17 @@ import base64
 import copy
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from localstack import arguments, package, release, stack, template
 from localstack.cloud import Failure, client
-from localstack.tests.conftest import TOKEN_SHA256
+from localstack.tests.conftest import ROOT, TOKEN_SHA256
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
 def sums(folder: Path) -> dict[str, str]:
@@ -73,3 +77,26 @@ def test_a_stack_deployed_from_the_zips_runs_their_code(endpoint, artifacts, tmp
     for name in names:
         digest = hashlib.sha256((tmp_path / f"{name}.zip").read_bytes()).digest()
         assert functions[running[name]]["CodeSha256"] == base64.b64encode(digest).decode()
+
+
+def test_workflows_name_their_actions_by_commit_and_keep_no_token_for_what_they_build():
+    assert {path.name for path in WORKFLOWS} == {"ci.yml", "release.yml"}
+    for path in WORKFLOWS:
+        text = path.read_text(encoding="utf-8")
+        # A tag can be moved by whoever takes over the action.
+        for used in re.findall(r"uses: *(.+)", text):
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), f"{path.name}: {used}"
+        for job in yaml.safe_load(text)["jobs"].values():
+            for step in job["steps"]:
+                if step.get("uses", "").startswith("actions/checkout@"):
+                    assert step["with"]["persist-credentials"] is False
+
+
+def test_only_what_runs_nothing_of_ours_may_write_to_the_repository():
+    for path in WORKFLOWS:
+        workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert workflow["permissions"] == {"contents": "read"}
+        for name, job in workflow["jobs"].items():
+            if "permissions" in job:
+                assert (path.name, name, job["permissions"]) == ("release.yml", "publish", {"contents": "write"})
+                assert not any("checkout" in step.get("uses", "") for step in job["steps"])

@@ -19,6 +19,15 @@ use crate::{hash, paths, process, stack, tools, web};
 /// What the functions are built for, and so whose dependencies count.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// What else is needed by whom has no more than the release, by its name there.
+const BESIDE: [(&str, &str); 5] = [
+    ("LICENSE", "LICENSE"),
+    ("infra/new-account.yaml", "new-account.yaml"),
+    ("infra/observability.yaml", "observability.yaml"),
+    ("infra/grafana/ai-mesh.json", "grafana.json"),
+    ("infra/deployer-policy.json", "deployer-policy.json"),
+];
+
 /// Stands in the bills of materials for the folder that they were made in.
 const ROOT: &str = "/ai-mesh";
 
@@ -40,9 +49,8 @@ pub(crate) fn run() -> Result<()> {
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     process::run(&mut command, "zipping the functions", "release-zip")?;
 
-    // For whom has no more than the release.
-    for name in ["new-account.yaml", "observability.yaml"] {
-        fs::copy(paths::root().join("infra").join(name), out.join(name))?;
+    for (from, name) in BESIDE {
+        fs::copy(paths::root().join(from), out.join(name)).with_context(|| format!("can't copy {from}"))?;
     }
     let manifest = fs::read_to_string(paths::root().join("models/manifest.toml"))?;
     write_json(&out.join("models.json"), &models(&manifest, &version)?)?;
@@ -217,6 +225,19 @@ mod tests {
         refuse_changes("").unwrap();
         let error = refuse_changes(" M README.md\n").unwrap_err().to_string();
         assert!(error.contains("README.md") && error.contains("commit"), "{error}");
+    }
+
+    #[test]
+    fn what_the_document_deploys_from_a_release_is_in_it() {
+        for (from, _) in BESIDE {
+            assert!(paths::root().join(from).is_file(), "{from}");
+        }
+        let document = fs::read_to_string(paths::root().join("docs/DEPLOY.md")).unwrap();
+        let section = document.split("**Without a compiler**").nth(1).unwrap();
+        let section = section.split("**From a CDK app**").next().unwrap();
+        for (_, name) in BESIDE {
+            assert!(section.contains(&format!("`{name}`")), "{name}");
+        }
     }
 
     #[test]

@@ -145,7 +145,12 @@ impl Bedrock {
             .filter(|_| !self.takes_words_alone.load(Ordering::Relaxed));
         match self.try_to_converse(conversation, form).await {
             Err(BedrockError::Refused { error, status: 400 }) if form.is_some() && is_of_tools(&error) => {
-                tracing::info!(%error, model = self.model, "a model is not held to the form of its answer");
+                // Without its words, which may be the model's own on what it was asked.
+                tracing::info!(
+                    code = error.code,
+                    model = self.model,
+                    "a model is not held to the form of its answer"
+                );
                 // Some schemas are no model's; a model that knows no tools knows none next time.
                 if !error.to_string().contains("chema") {
                     self.takes_words_alone.store(true, Ordering::Relaxed);

@@ -1,11 +1,12 @@
 //! How a call to AWS fails.
 
 use std::error::Error;
-use std::fmt::Debug;
+use std::fmt::{Debug, Write};
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-/// A call to AWS did not succeed, after the client's own retries. Its text is for the log, never for a client.
+/// A call to AWS did not succeed, after the client's own retries. Its text is for the log, never for a client, and holds
+/// nothing of what was sent or received: the SDK's own `Debug` would print an answer that it can't read, item and all.
 #[derive(Debug, thiserror::Error)]
 #[error("{call}: {detail}")]
 pub struct CloudError {
@@ -27,16 +28,16 @@ impl CloudError {
             Self {
                 call,
                 code,
-                detail: DisplayErrorContext(error).to_string(),
+                detail: causes(&error),
             }
         }
     }
 
-    pub(crate) fn setup(call: &'static str, error: impl Error) -> Self {
+    pub(crate) fn setup(call: &'static str, error: impl Error + 'static) -> Self {
         Self {
             call,
             code: None,
-            detail: DisplayErrorContext(error).to_string(),
+            detail: without_text(&causes(&error)),
         }
     }
 
@@ -74,5 +75,76 @@ impl CloudError {
     /// The service refused this caller, or does not know the resource: it is reached, and wrongly set up.
     pub(crate) fn is_refusal(&self) -> bool {
         self.code.is_some()
+    }
+}
+
+/// What an error says, and each that it came of.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        // Writing to a string can't fail.
+        let _ = write!(told, ": {cause}");
+        source = cause.source();
+    }
+    told
+}
+
+/// What a reader of stored data says, without the text that it met: serde quotes one where it expected something else.
+#[must_use]
+pub fn without_text(error: &(impl ToString + ?Sized)) -> String {
+    let told = error.to_string();
+    match told.find("string \"").zip(told.rfind("\", expected")) {
+        Some((from, to)) if from < to => format!("{}a string{}", &told[..from], &told[to + 1..]),
+        _ => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::error::ErrorMetadata;
+    use aws_sdk_dynamodb::operation::get_item::GetItemError;
+
+    use super::*;
+
+    #[test]
+    fn an_error_tells_its_causes_and_nothing_of_what_was_received() {
+        let received = r#"{"Item": {"input": {"S": "what a task is asked"}"#;
+        let error = SdkError::<GetItemError, _>::response_error("the answer ends too soon", received);
+        let told = CloudError::of("GetItem")(error);
+        assert_eq!(
+            told.to_string(),
+            "GetItem: response error: the answer ends too soon"
+        );
+        assert!(!format!("{told:?}").contains("asked"));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_told_without_its_text() {
+        let stored = r#"{"input": "say \", expected nothing"}"#;
+        let error = serde_json::from_str::<std::collections::HashMap<String, u8>>(stored).unwrap_err();
+        assert!(error.to_string().contains("nothing"), "{error}");
+        let told = CloudError::setup("GetItem", error).to_string();
+        assert!(
+            told.starts_with("GetItem: invalid type: a string, expected u8"),
+            "{told}"
+        );
+        assert_eq!(without_text("missing field `status`"), "missing field `status`");
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_the_services_words_and_the_id_to_ask_it_by() {
+        let refusal = ErrorMetadata::builder()
+            .code("AccessDeniedException")
+            .message("no identity-based policy allows it")
+            .custom("aws_request_id", "4b1f")
+            .build();
+        let error = CloudError::of("GetItem")(SdkError::service_error(GetItemError::generic(refusal), "raw"));
+        assert_eq!(error.code.as_deref(), Some("AccessDeniedException"));
+        let told = error.to_string();
+        assert!(
+            told.contains("no identity-based policy allows it") && told.contains("4b1f"),
+            "{told}"
+        );
     }
 }

@@ -29,8 +29,8 @@ mod trace;
 #[cfg(feature = "bedrock")]
 pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed, Form};
 pub use client::sdk_config;
-pub use error::CloudError;
-pub use log::{begin, init_logging, is_cold, task_span, tenant_hash};
+pub use error::{CloudError, without_text};
+pub use log::{begin, init_logging, is_cold, logged, task_span, tenant_hash};
 #[cfg(feature = "metrics")]
 pub use metrics::{Activity, Metrics};
 pub use metrics::{DIMENSION, Measured, Metric, NAMESPACE};

@@ -7,6 +7,7 @@
 //! <https://docs.aws.amazon.com/powertools/python/latest/core/logger/>
 
 use std::fmt;
+use std::panic::PanicHookInfo;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -23,6 +24,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::error::without_text;
 use crate::trace::{self, Trace};
 use crate::{metrics, setting};
 
@@ -54,7 +56,7 @@ static INVOCATION: RwLock<Invocation> = RwLock::new(Invocation {
     begun: 0,
 });
 
-/// Sends the log to standard error, from `LOG_LEVEL` up (`info` when it is not set).
+/// Sends the log to standard error, from `LOG_LEVEL` up (`info` when it is not set), and panics with it.
 pub fn init_logging() {
     let level = setting::<LevelFilter>("LOG_LEVEL").unwrap_or(LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer()
@@ -65,6 +67,15 @@ pub fn init_logging() {
         .with(lines)
         .with(targets(level))
         .init();
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Tells where the code panicked, and why if that is a fixed text: one that was put together may quote what the code was
+/// at work on, as that of a string cut within a character does.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let why = panic.payload().downcast_ref::<&'static str>().copied();
+    tracing::error!(place, why, "the code panicked");
 }
 
 fn targets(level: LevelFilter) -> Targets {
@@ -79,6 +90,18 @@ pub fn begin(request_id: &str) {
     let mut invocation = INVOCATION.write().unwrap_or_else(PoisonError::into_inner);
     invocation.begun += 1;
     request_id.clone_into(&mut invocation.request_id);
+}
+
+/// What an invocation came to; a failure is logged, since Lambda keeps its words for who waits for the answer, and nobody
+/// waits for a schedule's or a stream's.
+///
+/// # Errors
+/// The invocation's own.
+pub fn logged<T, E: ToString>(outcome: Result<T, E>) -> Result<T, E> {
+    if let Err(error) = &outcome {
+        tracing::error!(error = without_text(error), "the invocation failed");
+    }
+    outcome
 }
 
 /// Whether the invocation that runs is the first of its environment.
@@ -247,13 +270,52 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_line_has_the_keys_of_powertools_and_those_of_its_task() {
+    /// What is logged in it, line by line.
+    fn written(during: impl FnOnce()) -> Vec<Value> {
         let kept = Kept::default();
         let lines = tracing_subscriber::fmt::layer()
             .fmt_fields(JsonFields::new())
             .event_format(Line)
             .with_writer(kept.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), during);
+        let written = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let lines = written.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn a_panic_is_told_by_its_place_and_not_by_the_text_that_it_met() {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(log_panic));
+        let lines = written(|| {
+            let text = "caf\u{e9} of a task";
+            let within = text.len() - " of a task".len() - 1;
+            std::panic::catch_unwind(|| text[..within].len()).unwrap_err();
+            std::panic::catch_unwind(|| panic!("a fixed text")).unwrap_err();
+        });
+        std::panic::set_hook(before);
+        let [cut, fixed] = &lines[..] else {
+            panic!("two lines: {lines:?}")
+        };
+        assert!(!cut.to_string().contains("of a task"), "{cut}");
+        assert!(cut["place"].as_str().unwrap().contains("log.rs:"), "{cut}");
+        assert_eq!(cut.get("why"), None);
+        assert_eq!(fixed["why"], "a fixed text");
+    }
+
+    #[test]
+    fn a_failed_invocation_is_told_with_its_cause() {
+        let lines = written(|| {
+            logged::<_, &str>(Ok(())).unwrap();
+            logged::<(), _>(Err("Query: AccessDenied")).unwrap_err();
+        });
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["level"], "ERROR");
+        assert_eq!(lines[0]["error"], "Query: AccessDenied");
+    }
+
+    #[test]
+    fn a_line_has_the_keys_of_powertools_and_those_of_its_task() {
         let message = Message {
             tenant: Tenant::first(),
             id: TaskId::generate(),
@@ -261,20 +323,15 @@ mod tests {
         };
         let trace = Trace::read("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1");
         begin("request");
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+        let lines = written(|| {
             let span = task_span(&message, trace.as_ref());
             span.record("attempt", 2_u32);
             span.record("correlation_id", "order-42");
             span.in_scope(|| tracing::warn!(code = "crashed", rung = 3_u64, "a \"task\" failed"));
             tracing::info!("outside");
         });
-        let written = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
-        let lines: Vec<Value> = written
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
         let [inside, outside] = &lines[..] else {
-            panic!("two lines: {written}")
+            panic!("two lines: {lines:?}")
         };
         let at: Timestamp = inside["timestamp"].as_str().unwrap().parse().unwrap();
         assert!(at <= Timestamp::now());
@@ -295,6 +352,9 @@ mod tests {
             assert_eq!(inside[key], value, "{key} of {inside}");
         }
         assert_eq!(outside.get("task_id"), None, "{outside}");
-        assert!(!written.contains("default"), "no tenant's name: {written}");
+        assert!(
+            !inside.to_string().contains("default"),
+            "no tenant's name: {inside}"
+        );
     }
 }

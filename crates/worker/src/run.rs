@@ -158,8 +158,9 @@ fn contained<R: Runner>(runner: &R, jobs: &[Job], stop: &Stop) -> Outcomes {
                 .collect()
         }
         Err(panic) => {
+            // The log has where; the message may quote the input, and so is for the task alone.
             let message = panic_message(&*panic);
-            tracing::error!(message, "a task panicked");
+            tracing::error!("a task panicked");
             let told =
                 format!("the input made the worker panic ({message}): please report it with the input");
             all(jobs.len(), &RunError::permanent(code::PANIC, told))

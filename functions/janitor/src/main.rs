@@ -65,7 +65,7 @@ async fn main() -> Result<(), Error> {
     let janitor = &janitor;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         mesh_cloud::begin(&event.context.request_id);
-        janitor.handle(event).await
+        mesh_cloud::logged(janitor.handle(event).await)
     }))
     .await
 }

@@ -57,7 +57,7 @@ async fn main() -> Result<(), Error> {
     let reactor = &reactor;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         mesh_cloud::begin(&event.context.request_id);
-        reactor.handle(event).await
+        mesh_cloud::logged(reactor.handle(event).await)
     }))
     .await
 }

@@ -1,7 +1,7 @@
 //! What Lambda hands over of the table's stream.
 
 use jiff::Timestamp;
-use mesh_cloud::{Measured, Metric};
+use mesh_cloud::{Measured, Metric, without_text};
 use mesh_stats::{Record, Sequence, Snapshot};
 use serde::Deserialize;
 use serde_dynamo::Item;
@@ -65,7 +65,12 @@ impl Event {
             Ok(task) => Some(task),
             // It would fail again and again, and hold up all that follow.
             Err(error) => {
-                tracing::error!(sequence = self.dynamodb.sequence_number, %error, "an item is no task of ours; it does not count");
+                let error = without_text(&error);
+                tracing::error!(
+                    sequence = self.dynamodb.sequence_number,
+                    error,
+                    "an item is no task of ours; it does not count"
+                );
                 Measured::default().with(Metric::RecordsSkipped, 1).write();
                 None
             }

@@ -132,6 +132,15 @@ def test_an_api_that_may_not_read_the_counters_says_so_in_its_log_alone(live):
     await_log(live, "ApiLogGroup", "AccessDenied", since)
 
 
+def test_a_janitor_that_may_not_look_says_so_in_its_log(live):
+    """Nobody waits for the answer of a scheduled run."""
+    since = int(time.time() * 1000)
+    with without(live, "JanitorRole", "janitor", "Overdue"):
+        answer = client("lambda").invoke(FunctionName=live.ids["JanitorFunction"], Payload=b"{}")
+        assert "FunctionError" in answer, answer["Payload"].read()
+    assert "Query" in await_log(live, "JanitorLogGroup", "AccessDenied", since)
+
+
 def test_the_reactor_may_count_anew(live):
     answer = client("lambda").invoke(FunctionName=live.ids["ReactorFunction"], Payload=b'{"rebuild": true}')
     counted = json.load(answer["Payload"])
