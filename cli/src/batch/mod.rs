@@ -6,7 +6,7 @@ mod output;
 mod rows;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use mesh_client::{Client, Error, Submission};
+use mesh_client::{Client, Error, Submission, Task};
 use mesh_task::{TaskId, TaskType};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -25,8 +25,9 @@ use tokio::time::sleep;
 
 use crate::args::BatchArgs;
 use crate::exit::{Exit, usage};
+use crate::gather::{self, Gather};
 use crate::screen::Screen;
-use crate::{input, tasks, words};
+use crate::{input, words};
 use journal::{Journal, Known};
 use output::{Output, Record, Tally};
 use rows::Row;
@@ -40,6 +41,15 @@ const MOST_TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Patience is the user's, who has Ctrl-C.
 const PATIENCE: Duration = Duration::from_secs(365 * 86_400);
+
+/// What is known of a line once it was submitted.
+struct Answer {
+    line: usize,
+    task_type: TaskType,
+    known: Known,
+    /// Its task was accepted in this run and is not final.
+    is_open: bool,
+}
 
 /// A batch under way.
 struct Batch<'a> {
@@ -197,8 +207,10 @@ impl Batch<'_> {
     ) -> Result<()> {
         let mut chunks = self.chunks(args.size).into_iter();
         let mut submits = FuturesUnordered::new();
-        let mut waits = FuturesUnordered::new();
-        let mut accepted: VecDeque<(usize, TaskType, TaskId)> = VecDeque::new();
+        let tasks = if args.no_wait { 0 } else { self.rows.len() };
+        let mut gather = Gather::begin(self.client, tasks, PATIENCE).await?;
+        let mut waited: HashMap<TaskId, (usize, TaskType)> = HashMap::new();
+        let mut records = FuturesUnordered::new();
         let mut submitted = 0;
         let mut are_chunks_left = true;
         let mut is_first = true;
@@ -209,23 +221,23 @@ impl Batch<'_> {
                     None => are_chunks_left = false,
                 }
             }
-            while waits.len() < tasks::WAITS
-                && let Some((line, task_type, id)) = accepted.pop_front()
-            {
-                waits.push(self.wait(line, task_type, id));
-            }
             tokio::select! {
                 Some(answered) = submits.next() => {
-                    let answered: Vec<(usize, TaskType, Known)> = answered?;
+                    let answered: Vec<Answer> = answered?;
                     submitted += answered.len();
                     bar.set_message(submitted.to_string());
-                    for (line, task_type, known) in answered {
+                    for Answer { line, task_type, known, is_open } in answered {
                         if written.contains_key(&line) {
                             continue;
                         }
                         let record = match known {
                             Known::Id(id) if !args.no_wait => {
-                                accepted.push_back((line, task_type, id));
+                                waited.insert(id, (line, task_type));
+                                if is_open {
+                                    gather.add_open(id);
+                                } else {
+                                    gather.add(id);
+                                }
                                 continue;
                             }
                             Known::Id(id) => Record::accepted(line, id, task_type),
@@ -235,7 +247,12 @@ impl Batch<'_> {
                         bar.inc(1);
                     }
                 }
-                Some(record) = waits.next() => {
+                Some((id, task)) = gather.next(), if records.len() < gather::REQUESTS => {
+                    if let Some((line, task_type)) = waited.remove(&id) {
+                        records.push(self.record(line, task_type, task));
+                    }
+                }
+                Some(record) = records.next() => {
                     output.write(&record?)?;
                     bar.inc(1);
                     if std::mem::take(&mut is_first) {
@@ -265,16 +282,23 @@ impl Batch<'_> {
     }
 
     /// What the API says of each row: from the journal, if it has said so to an earlier run.
-    async fn submit(&self, chunk: Range<usize>) -> Result<Vec<(usize, TaskType, Known)>> {
+    async fn submit(&self, chunk: Range<usize>) -> Result<Vec<Answer>> {
         let rows = &self.rows[chunk];
         let known = |row: &Row| self.journal.borrow().of(row.line).cloned();
+        let mut open = HashSet::new();
         if !rows.iter().all(|row| known(row).is_some()) {
             let submissions = self.submissions(rows).await?;
-            self.send(rows, &submissions).await?;
+            open = self.send(rows, &submissions).await?;
         }
-        let each = rows
-            .iter()
-            .map(|row| Some((row.line, row.task_type, known(row)?)));
+        let each = rows.iter().map(|row| {
+            let known = known(row)?;
+            Some(Answer {
+                line: row.line,
+                task_type: row.task_type,
+                is_open: matches!(known, Known::Id(id) if open.contains(&id)),
+                known,
+            })
+        });
         each.collect::<Option<_>>()
             .ok_or_else(|| anyhow!("the API answered for other lines than were sent"))
     }
@@ -304,16 +328,23 @@ impl Batch<'_> {
         Ok((name, value))
     }
 
-    /// Sends a request until each of its tasks is accepted or refused, and keeps that in the journal.
-    async fn send(&self, rows: &[Row], submissions: &[Submission]) -> Result<()> {
+    /// Sends a request until each of its tasks is accepted or refused, and keeps that in the journal. Returns those that
+    /// are not final.
+    async fn send(&self, rows: &[Row], submissions: &[Submission]) -> Result<HashSet<TaskId>> {
         let key = self.key(rows, submissions);
+        let mut open = HashSet::new();
         let mut tries = 1;
         loop {
             let answers = self.client.submit_batch(submissions, Some(&key)).await?;
             let (mut answered, mut busy) = (Vec::new(), None);
             for (row, answer) in rows.iter().zip(answers) {
                 match answer {
-                    Ok(accepted) => answered.push((row.line, Known::Id(accepted.id))),
+                    Ok(accepted) => {
+                        if !accepted.status.is_final() {
+                            open.insert(accepted.id);
+                        }
+                        answered.push((row.line, Known::Id(accepted.id)));
+                    }
                     Err(Error::Problem(problem)) if matches!(problem.status, 429 | 503) => {
                         busy = Some(problem);
                     }
@@ -323,7 +354,7 @@ impl Batch<'_> {
             }
             self.journal.borrow_mut().answered(answered)?;
             match busy {
-                None => return Ok(()),
+                None => return Ok(open),
                 // Under its key, the whole request again writes only what is missing.
                 Some(_) if tries < MOST_TRIES => sleep(FIRST_PAUSE * (1 << (tries - 1))).await,
                 Some(problem) => return Err(Error::Problem(problem).into()),
@@ -340,8 +371,8 @@ impl Batch<'_> {
         format!("mesh-{:.16}-{salt}-{first}-{last}-{body:.32}", self.digest)
     }
 
-    async fn wait(&self, line: usize, task_type: TaskType, id: TaskId) -> Result<Record> {
-        match self.client.wait(id, PATIENCE).await {
+    async fn record(&self, line: usize, task_type: TaskType, task: Result<Task, Error>) -> Result<Record> {
+        match task {
             Ok(task) => Record::of(self.client, line, task).await,
             // A journal may outlive the tasks that it knows of: the other lines are gone on with.
             Err(Error::Problem(problem)) if problem.status == 404 => {

@@ -121,6 +121,6 @@ async fn fresh(client: &Client, args: &WatchArgs) -> Result<Rows> {
 }
 
 /// Whether the log does not reach back so far any more.
-fn are_gone(error: &Error) -> bool {
+pub(crate) fn are_gone(error: &Error) -> bool {
     matches!(error, Error::Problem(problem) if problem.slug() == "changes-gone")
 }
