@@ -31,7 +31,8 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 pub(crate) struct Gather<'a> {
     client: &'a Client,
     patience: Duration,
-    until: Instant,
+    /// None where it lies beyond all clocks.
+    until: Option<Instant>,
     /// The next answer of the log; none where it is not followed.
     log: Option<Boxed<'a, Seen>>,
     /// Not final when they were last heard of, the oldest first.
@@ -63,7 +64,7 @@ impl<'a> Gather<'a> {
         let mut gather = Self {
             client,
             patience,
-            until: Instant::now() + patience,
+            until: Instant::now().checked_add(patience),
             log: None,
             open: BTreeSet::new(),
             ready: VecDeque::new(),
@@ -101,7 +102,7 @@ impl<'a> Gather<'a> {
     /// The next task that is final, or why it is not had; none if there are no more. What is dropped half-way loses nothing.
     pub(crate) async fn next(&mut self) -> Option<(TaskId, Result<Task, Error>)> {
         loop {
-            if Instant::now() >= self.until
+            if self.until.is_some_and(|until| Instant::now() >= until)
                 && let Some(id) = self.open.pop_first()
             {
                 return Some((id, Err(self.not_final(id))));
@@ -156,7 +157,9 @@ impl<'a> Gather<'a> {
             } else if self.held < most_held
                 && let Some(id) = self.open.pop_first()
             {
-                let left = self.until.saturating_duration_since(Instant::now());
+                let left = self.until.map_or(self.patience, |until| {
+                    until.saturating_duration_since(Instant::now())
+                });
                 self.held += 1;
                 self.requests.push(Box::pin(async move {
                     let task = client.wait(id, left).await;

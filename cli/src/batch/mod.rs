@@ -1,9 +1,11 @@
 //! `mesh batch`: submits a file's tasks many to a request, waits for them and writes what became of each. What was
 //! interrupted goes on where it was: [`journal`] says how no line is submitted twice.
 
+mod bar;
 mod journal;
 mod output;
 mod rows;
+mod table;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -16,7 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::ProgressBar;
 use mesh_client::{Client, Error, Submission, Task};
 use mesh_task::{TaskId, TaskType};
 use serde_json::{Value, json};
@@ -30,7 +32,7 @@ use crate::screen::Screen;
 use crate::{input, words};
 use journal::{Journal, Known};
 use output::{Output, Record, Tally};
-use rows::Row;
+use rows::{Form, Row};
 
 /// What a request's tasks may take: the API's limit is 6 MB.
 const MAX_REQUEST_BYTES: usize = 4_000_000;
@@ -61,8 +63,9 @@ struct Batch<'a> {
 }
 
 pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> Result<Exit> {
+    let form = Form::of(&args.file)?;
     let content = input::read(&args.file)?;
-    let rows = rows::read(&args.file, &content, args.task_type)?;
+    let rows = rows::read(&args.file, form, &content, args.task_type)?;
     let digest = digest(&content, args);
     let place = place(args);
     let (journal, written) = open(place.as_deref(), &digest, args.again)?;
@@ -74,7 +77,8 @@ pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> R
         let lines = rows.iter().map(|row| row.line);
         output.in_order(lines.filter(|line| !written.contains_key(line)).collect());
     }
-    let bar = progress(rows.len(), written.len())?;
+    let is_in_the_way = place.is_none() && screen.is_terminal;
+    let bar = bar::progress(rows.len(), written.len(), is_in_the_way)?;
     let batch = Batch {
         client,
         rows,
@@ -92,8 +96,13 @@ pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> R
     let (total, tally) = (batch.rows.len(), output.tally);
     let finished = tally.done + tally.failed + tally.refused;
     if !matches!(ended, Some(Ok(()))) {
+        let on = if batch.journal.borrow().is_kept() {
+            "goes on from there"
+        } else {
+            "begins anew: where the results go to no file, there is no journal"
+        };
         screen.note(&format!(
-            "mesh: {finished} of {total} lines are finished; the same command goes on from there"
+            "mesh: {finished} of {total} lines are finished; the same command {on}"
         ))?;
         return ended.unwrap_or(Ok(())).map(|()| Exit::Interrupted);
     }
@@ -154,9 +163,17 @@ fn open(place: Option<&Path>, digest: &str, again: bool) -> Result<(Journal, Has
     } else {
         "0".to_owned()
     };
-    let Some(place) = place else {
+    // Nor is a pipe or a device a place to go on in.
+    let is_stream = |place: &Path| place.exists() && !place.is_file() && !place.is_dir();
+    let Some(place) = place.filter(|place| !is_stream(place)) else {
         return Ok((Journal::nowhere(salt), HashMap::new()));
     };
+    if place.is_dir() {
+        return Err(usage(format!(
+            "{} is a folder: name a file in it",
+            place.display()
+        )));
+    }
     let journal = Journal::beside(place);
     if journal.exists() {
         return Ok((Journal::resume(journal, digest)?, output::written(place)?));
@@ -168,32 +185,6 @@ fn open(place: Option<&Path>, digest: &str, again: bool) -> Result<(Journal, Has
         )));
     }
     Ok((Journal::begin(journal, digest, salt)?, HashMap::new()))
-}
-
-/// Shown on a terminal alone.
-fn progress(all: usize, finished: usize) -> Result<ProgressBar> {
-    let rate = |state: &ProgressState, out: &mut dyn Write| {
-        let _ = write!(out, "{:.1}/s", state.per_sec());
-    };
-    let left = |state: &ProgressState, out: &mut dyn Write| {
-        let left = state.eta();
-        // Before anything is finished, nothing is known of it.
-        if !left.is_zero() {
-            let left = words::millis(left.as_secs().saturating_mul(1_000));
-            let _ = write!(out, "{left} left");
-        }
-    };
-    let style =
-        ProgressStyle::with_template("{bar:30} {pos}/{len} finished, {msg} submitted  {rate}  {left}")?;
-    let style = style.with_key("rate", rate).with_key("left", left);
-    let bar = ProgressBar::new(all as u64)
-        .with_style(style.progress_chars("━╸─"))
-        .with_message("0")
-        .with_position(finished as u64);
-    // What an earlier run did says nothing of this one's speed.
-    bar.reset_eta();
-    bar.enable_steady_tick(Duration::from_millis(250));
-    Ok(bar)
 }
 
 impl Batch<'_> {

@@ -24,7 +24,7 @@ const WAIT: Duration = Duration::from_secs(20);
 const TICK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(client: &Client, args: &WatchArgs, screen: &Screen) -> Result<Exit> {
-    if screen.is_terminal && !screen.json {
+    if screen.has_cursor && !screen.json {
         table(client, args).await
     } else {
         lines(client, args, screen).await
