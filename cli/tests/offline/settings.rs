@@ -147,7 +147,7 @@ async fn settings_that_can_t_be_used_say_so_without_telling_the_token() {
         ("http://x.example/?a=b", "nothing may follow its path"),
         ("http://x.example/#part", "nothing may follow its path"),
     ] {
-        let ended = Ended::of(world.mesh(&["models", "--url", address]));
+        let ended = world.run(&["models", "--url", address]);
         assert_eq!(ended.code, Some(2), "{address}: {}", ended.told());
         assert!(ended.err.contains(told), "{address}: {}", ended.told());
         assert!(!ended.err.contains("secret"), "{}", ended.told());
