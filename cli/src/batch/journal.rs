@@ -127,8 +127,8 @@ impl Journal {
         let head: Option<Head> = lines.next().and_then(|line| serde_json::from_str(line).ok());
         let Some(head) = head.filter(|head| head.batch == batch) else {
             return Err(usage(format!(
-                "{shown} is of another file, or of this one before it changed: remove it to begin anew, \
-                 or name another --output"
+                "{shown} is of another file, or of this one before it changed, or of another --size, --type or \
+                 --no-wait: remove it to begin anew, or name another --output"
             )));
         };
         let mut journal = Self::nowhere(head.salt);
