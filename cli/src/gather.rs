@@ -1,8 +1,8 @@
-//! Many tasks waited for at once. The change log tells which of them are final, and those alone are asked for; a request
-//! held for each would keep as many of the API's functions busy, and wait for slow tasks while others are ready.
+//! Many tasks waited for at once. The change log tells which of them are final, and those alone are asked for: a
+//! request held for each would keep as many of the API's functions busy, and wait for slow tasks while others are ready.
 //!
-//! The log is a hint. The oldest task that is open is always waited for by itself, so that what the log does not tell costs
-//! time and no task. Where it can't be followed, as many are waited for as there are requests.
+//! The log is a hint. The oldest task that is open is always waited for by itself, so that what the log does not tell
+//! costs time and no task. Where it can't be followed, as many are waited for as there are requests.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::pin::Pin;
@@ -59,7 +59,8 @@ struct Asked {
 }
 
 impl<'a> Gather<'a> {
-    /// Waits for about so many tasks, for so long. To be begun before they are submitted: the log is followed from now on.
+    /// Waits for about so many tasks, for so long. To be begun before they are submitted: the log is followed from
+    /// now on.
     pub(crate) async fn begin(client: &'a Client, tasks: usize, patience: Duration) -> Result<Self, Error> {
         let mut gather = Self {
             client,
@@ -99,7 +100,8 @@ impl<'a> Gather<'a> {
         self.ready.push_back(id);
     }
 
-    /// The next task that is final, or why it is not had; none if there are no more. What is dropped half-way loses nothing.
+    /// The next task that is final, or why it is not had; none if there are no more. Dropped half-way, it loses
+    /// nothing.
     pub(crate) async fn next(&mut self) -> Option<(TaskId, Result<Task, Error>)> {
         loop {
             if self.until.is_some_and(|until| Instant::now() >= until)

@@ -319,8 +319,8 @@ impl Batch<'_> {
         Ok((name, value))
     }
 
-    /// Sends a request until each of its tasks is accepted or refused, and keeps that in the journal. Returns those that
-    /// are not final.
+    /// Sends a request until each of its tasks is accepted or refused, and keeps that in the journal. Returns those
+    /// that are not final.
     async fn send(&self, rows: &[Row], submissions: &[Submission]) -> Result<HashSet<TaskId>> {
         let key = self.key(rows, submissions);
         let mut open = HashSet::new();

@@ -108,7 +108,8 @@ fn value(column: &str, cell: &str) -> Result<Value, String> {
         },
         _ => Err(format!(
             "there is no field {column:?}; columns are type, text, file, upload, texts, labels, multi_label, \
-             max_sentences, ratio, target_language, schema, engine, priority, max_attempts, timeout_seconds and metadata.KEY"
+             max_sentences, ratio, target_language, schema, engine, priority, max_attempts, timeout_seconds and \
+             metadata.KEY, with commas between them"
         )),
     }
 }

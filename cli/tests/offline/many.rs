@@ -36,7 +36,7 @@ fn start(world: &World) -> Child {
         .env("AI_MESH_TOKEN", TOKEN)
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap()
+        .expect("it can be run")
 }
 
 async fn has_results(world: &World, number: usize) {
@@ -48,10 +48,10 @@ async fn has_results(world: &World, number: usize) {
 }
 
 fn interrupt(child: Child) -> String {
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let ended = child.wait_with_output().unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    let ended = child.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(130));
-    String::from_utf8(ended.stderr).unwrap()
+    String::from_utf8(ended.stderr).expect("it prints UTF-8")
 }
 
 /// Answers what is asked of the log after that cursor, or for its present.
