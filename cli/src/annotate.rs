@@ -36,6 +36,13 @@ impl Annotation {
         let Some(format @ (ImageFormat::Png | ImageFormat::Jpeg)) = format else {
             return Err(usage(format!("{} must end with .png or .jpg", to.display())));
         };
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            let (to, folder) = (to.display(), folder.display());
+            return Err(usage(format!(
+                "{to} can't be written: there is no folder {folder}"
+            )));
+        }
         let is_same =
             fs::canonicalize(to).is_ok_and(|to| fs::canonicalize(from).is_ok_and(|from| from == to));
         if is_same {

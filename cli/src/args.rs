@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -211,8 +212,8 @@ pub(crate) struct ListArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) metadata: Vec<(String, String)>,
     /// How many at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-    pub(crate) limit: usize,
+    #[arg(long, value_name = "NUMBER", default_value = "20")]
+    pub(crate) limit: NonZeroUsize,
     /// All of them
     #[arg(long, conflicts_with = "limit")]
     pub(crate) all: bool,
@@ -255,8 +256,8 @@ pub(crate) enum DeadCommand {
         #[arg(long = "type", value_name = "TYPE", value_parser = task_types())]
         task_type: Option<TaskType>,
         /// How many at most
-        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-        limit: usize,
+        #[arg(long, value_name = "NUMBER", default_value = "20")]
+        limit: NonZeroUsize,
         /// All of them
         #[arg(long, conflicts_with = "limit")]
         all: bool,

@@ -21,7 +21,7 @@ pub(crate) async fn run(client: &Client, command: &DeadCommand, screen: &Screen)
             limit,
             all,
         } => {
-            let most = if *all { usize::MAX } else { *limit };
+            let most = if *all { usize::MAX } else { limit.get() };
             list(client, *task_type, most, screen).await?;
             Ok(Exit::Done)
         }

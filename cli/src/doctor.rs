@@ -119,9 +119,13 @@ async fn reach(client: &Client, report: &mut Report<'_>) -> Result<bool> {
     let took = words::millis(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
     if greeting.health.is_none() {
         let status = greeting.status;
-        let told = format!(
-            "what answers there is no AI Mesh (status {status}): take the address from the stack's output ApiUrl"
-        );
+        let told = if matches!(status, 429 | 503) {
+            format!("what answers there has no time (status {status}): ask again in a minute")
+        } else {
+            format!(
+                "what answers there is no AI Mesh (status {status}): take the address from the stack's output ApiUrl"
+            )
+        };
         report.failed("reached", &told, Exit::Unavailable)?;
         return Ok(false);
     }

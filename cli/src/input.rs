@@ -1,7 +1,7 @@
 //! A submission made of flags and a file.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 
 use anyhow::Result;
@@ -86,6 +86,12 @@ fn schema(given: &str) -> Result<Value> {
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let read = if path == Path::new("-") {
         let mut bytes = Vec::new();
+        if io::stdin().is_terminal() {
+            let _ = writeln!(
+                io::stderr(),
+                "reading what is typed; Ctrl-D on a line of its own ends it"
+            );
+        }
         io::stdin().read_to_end(&mut bytes).map(|_| bytes)
     } else {
         fs::read(path)
@@ -106,7 +112,11 @@ pub(crate) async fn content(
         Modality::Text | Modality::Language => {
             let text = String::from_utf8(bytes)
                 .map_err(|_| usage(format!("{task_type} takes a text, and this is no UTF-8")))?;
-            return Ok(("text", Value::from(text)));
+            // A mark that some programs write in front of UTF-8 is none of it.
+            return Ok((
+                "text",
+                Value::from(text.strip_prefix('\u{feff}').unwrap_or(&text)),
+            ));
         }
     };
     if bytes.len() <= max_inline {

@@ -15,7 +15,7 @@ use crate::words;
 const PAGE: usize = 200;
 
 pub(crate) async fn run(client: &Client, args: &ListArgs, screen: &Screen) -> Result<Exit> {
-    let most = if args.all { usize::MAX } else { args.limit };
+    let most = if args.all { usize::MAX } else { args.limit.get() };
     let filter = Filter {
         status: args.status,
         task_type: args.task_type,
@@ -23,7 +23,7 @@ pub(crate) async fn run(client: &Client, args: &ListArgs, screen: &Screen) -> Re
         created_after: args.since,
         created_before: args.until,
         metadata: args.metadata.iter().cloned().collect(),
-        limit: u32::try_from(most.clamp(1, PAGE)).ok(),
+        limit: u32::try_from(most.min(PAGE)).ok(),
     };
     if !screen.json {
         table(&client.list_all(&filter, most).await?, screen)?;

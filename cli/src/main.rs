@@ -8,6 +8,7 @@ mod config;
 mod dead;
 mod doctor;
 mod exit;
+mod gather;
 mod input;
 mod inspect;
 mod list;

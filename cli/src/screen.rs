@@ -13,6 +13,8 @@ pub(crate) struct Screen {
     /// Answers are JSON, a value a line.
     pub(crate) json: bool,
     pub(crate) is_terminal: bool,
+    /// One whose cursor can be sent to and fro.
+    pub(crate) has_cursor: bool,
     has_colours: bool,
 }
 
@@ -51,6 +53,7 @@ impl Screen {
         Self {
             json,
             is_terminal,
+            has_cursor: is_terminal && !is_dumb,
             has_colours: is_terminal && !is_plain && !is_dumb,
         }
     }

@@ -1,9 +1,9 @@
 //! The commands that name their tasks: status, result, cancel, retry, wait.
 
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
+use std::time::Duration;
 
 use anyhow::Result;
-use futures_util::{StreamExt, stream};
 use mesh_client::{Client, Error, Task};
 use mesh_task::{Status, TaskId, TaskResult};
 use serde_json::json;
@@ -11,11 +11,9 @@ use serde_json::json;
 use crate::annotate::Annotation;
 use crate::args::{ResultArgs, WaitArgs};
 use crate::exit::{self, Exit, usage};
+use crate::gather::Gather;
 use crate::screen::{Screen, Style, clean};
 use crate::{input, words};
-
-/// How many tasks are waited for at once: each holds a request of the API.
-pub(crate) const WAITS: usize = 8;
 
 pub(crate) async fn status(client: &Client, id: TaskId, screen: &Screen) -> Result<Exit> {
     show(&client.get(id).await?, screen)?;
@@ -184,31 +182,31 @@ fn told(screen: &Screen, id: TaskId, task: Result<Task, Error>, success: Exit) -
 }
 
 pub(crate) async fn wait(client: &Client, args: &WaitArgs, screen: &Screen) -> Result<Exit> {
-    let until = Instant::now() + Duration::from_secs(args.timeout);
-    let mut waits = stream::iter(ids(&args.ids)?)
-        .map(|id| async move {
-            let left = until.saturating_duration_since(Instant::now());
-            (id, client.wait(id, left).await)
-        })
-        .buffer_unordered(WAITS);
+    let ids = ids(&args.ids)?;
+    let mut gather = Gather::begin(client, ids.len(), Duration::from_secs(args.timeout)).await?;
+    ids.into_iter().for_each(|id| gather.add(id));
     let mut worst = Exit::Done;
-    while let Some((id, task)) = waits.next().await {
+    while let Some((id, task)) = gather.next().await {
         let success = task.as_ref().map_or(Exit::Done, |task| exit_of(task.status));
         worst = worst.max(told(screen, id, task, success)?);
     }
     Ok(worst)
 }
 
-/// The ids that are named, or come line by line.
+/// The ids that are named, or come line by line, each once.
 fn ids(given: &[String]) -> Result<Vec<TaskId>> {
     let mut ids = Vec::new();
+    let mut seen = HashSet::new();
     for text in given {
         let read = match text.as_str() {
             "-" => String::from_utf8_lossy(&input::read(text.as_ref())?).into_owned(),
             id => id.to_owned(),
         };
         for id in read.split_whitespace() {
-            ids.push(id.parse().map_err(|error| usage(format!("{id}: {error}")))?);
+            let id = id.parse().map_err(|error| usage(format!("{id}: {error}")))?;
+            if seen.insert(id) {
+                ids.push(id);
+            }
         }
     }
     Ok(ids)

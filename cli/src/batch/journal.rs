@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -51,6 +51,19 @@ enum What {
     Upload(UploadId),
 }
 
+/// Two at once would write each result twice. The lock goes with the process, however that ends.
+fn lock(file: &File, path: &Path) -> Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(usage(format!(
+            "{} is in use: another mesh is at work on this batch",
+            path.display()
+        ))),
+        // Not every file system has locks.
+        Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
 /// The journal, as read and as it grows.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -72,6 +85,11 @@ impl Journal {
         }
     }
 
+    /// Whether there is something to go on with.
+    pub(super) fn is_kept(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Where the journal of that output lies.
     pub(super) fn beside(output: &Path) -> PathBuf {
         let mut name = OsString::from(output);
@@ -83,6 +101,7 @@ impl Journal {
     pub(super) fn begin(path: PathBuf, batch: &str, salt: String) -> Result<Self> {
         let file = File::create_new(&path);
         let file = file.map_err(|error| usage(format!("{} can't be written: {error}", path.display())))?;
+        lock(&file, &path)?;
         let head = Head {
             batch: batch.to_owned(),
             salt: salt.clone(),
@@ -99,6 +118,8 @@ impl Journal {
     pub(super) fn resume(path: PathBuf, batch: &str) -> Result<Self> {
         let shown = path.display();
         let unreadable = |error: std::io::Error| usage(format!("{shown} can't be read: {error}"));
+        let file = OpenOptions::new().append(true).open(&path).map_err(unreadable)?;
+        lock(&file, &path)?;
         let text = fs::read_to_string(&path).map_err(unreadable)?;
         // A line that was cut off was not finished, and what it would have said is asked again.
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
@@ -106,8 +127,8 @@ impl Journal {
         let head: Option<Head> = lines.next().and_then(|line| serde_json::from_str(line).ok());
         let Some(head) = head.filter(|head| head.batch == batch) else {
             return Err(usage(format!(
-                "{shown} is of another file, or of this one before it changed: remove it to begin anew, \
-                 or name another --output"
+                "{shown} is of another file, or of this one before it changed, or of another --size, --type or \
+                 --no-wait: remove it to begin anew, or name another --output"
             )));
         };
         let mut journal = Self::nowhere(head.salt);
@@ -116,7 +137,6 @@ impl Journal {
                 .map_err(|error| usage(format!("{shown} is damaged ({error}): remove it to begin anew")))?;
             journal.learn(entry);
         }
-        let file = OpenOptions::new().append(true).open(&path).map_err(unreadable)?;
         file.set_len(whole as u64).map_err(unreadable)?;
         journal.file = Some((path, file));
         Ok(journal)

@@ -1,12 +1,14 @@
 //! `mesh batch`: submits a file's tasks many to a request, waits for them and writes what became of each. What was
 //! interrupted goes on where it was: [`journal`] says how no line is submitted twice.
 
+mod bar;
 mod journal;
 mod output;
 mod rows;
+mod table;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::ops::Range;
@@ -16,8 +18,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use mesh_client::{Client, Error, Submission};
+use indicatif::ProgressBar;
+use mesh_client::{Client, Error, Submission, Task};
 use mesh_task::{TaskId, TaskType};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -25,11 +27,12 @@ use tokio::time::sleep;
 
 use crate::args::BatchArgs;
 use crate::exit::{Exit, usage};
+use crate::gather::{self, Gather};
 use crate::screen::Screen;
-use crate::{input, tasks, words};
+use crate::{input, words};
 use journal::{Journal, Known};
 use output::{Output, Record, Tally};
-use rows::Row;
+use rows::{Form, Row};
 
 /// What a request's tasks may take: the API's limit is 6 MB.
 const MAX_REQUEST_BYTES: usize = 4_000_000;
@@ -41,6 +44,15 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Patience is the user's, who has Ctrl-C.
 const PATIENCE: Duration = Duration::from_secs(365 * 86_400);
 
+/// What is known of a line once it was submitted.
+struct Answer {
+    line: usize,
+    task_type: TaskType,
+    known: Known,
+    /// Its task was accepted in this run and is not final.
+    is_open: bool,
+}
+
 /// A batch under way.
 struct Batch<'a> {
     client: &'a Client,
@@ -51,8 +63,9 @@ struct Batch<'a> {
 }
 
 pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> Result<Exit> {
+    let form = Form::of(&args.file)?;
     let content = input::read(&args.file)?;
-    let rows = rows::read(&args.file, &content, args.task_type)?;
+    let rows = rows::read(&args.file, form, &content, args.task_type)?;
     let digest = digest(&content, args);
     let place = place(args);
     let (journal, written) = open(place.as_deref(), &digest, args.again)?;
@@ -64,7 +77,8 @@ pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> R
         let lines = rows.iter().map(|row| row.line);
         output.in_order(lines.filter(|line| !written.contains_key(line)).collect());
     }
-    let bar = progress(rows.len(), written.len())?;
+    let is_in_the_way = place.is_none() && screen.is_terminal;
+    let bar = bar::progress(rows.len(), written.len(), is_in_the_way)?;
     let batch = Batch {
         client,
         rows,
@@ -82,8 +96,13 @@ pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> R
     let (total, tally) = (batch.rows.len(), output.tally);
     let finished = tally.done + tally.failed + tally.refused;
     if !matches!(ended, Some(Ok(()))) {
+        let on = if batch.journal.borrow().is_kept() {
+            "goes on from there"
+        } else {
+            "begins anew: where the results go to no file, there is no journal"
+        };
         screen.note(&format!(
-            "mesh: {finished} of {total} lines are finished; the same command goes on from there"
+            "mesh: {finished} of {total} lines are finished; the same command {on}"
         ))?;
         return ended.unwrap_or(Ok(())).map(|()| Exit::Interrupted);
     }
@@ -144,9 +163,17 @@ fn open(place: Option<&Path>, digest: &str, again: bool) -> Result<(Journal, Has
     } else {
         "0".to_owned()
     };
-    let Some(place) = place else {
+    // Nor is a pipe or a device a place to go on in.
+    let is_stream = |place: &Path| place.exists() && !place.is_file() && !place.is_dir();
+    let Some(place) = place.filter(|place| !is_stream(place)) else {
         return Ok((Journal::nowhere(salt), HashMap::new()));
     };
+    if place.is_dir() {
+        return Err(usage(format!(
+            "{} is a folder: name a file in it",
+            place.display()
+        )));
+    }
     let journal = Journal::beside(place);
     if journal.exists() {
         return Ok((Journal::resume(journal, digest)?, output::written(place)?));
@@ -160,32 +187,6 @@ fn open(place: Option<&Path>, digest: &str, again: bool) -> Result<(Journal, Has
     Ok((Journal::begin(journal, digest, salt)?, HashMap::new()))
 }
 
-/// Shown on a terminal alone.
-fn progress(all: usize, finished: usize) -> Result<ProgressBar> {
-    let rate = |state: &ProgressState, out: &mut dyn Write| {
-        let _ = write!(out, "{:.1}/s", state.per_sec());
-    };
-    let left = |state: &ProgressState, out: &mut dyn Write| {
-        let left = state.eta();
-        // Before anything is finished, nothing is known of it.
-        if !left.is_zero() {
-            let left = words::millis(left.as_secs().saturating_mul(1_000));
-            let _ = write!(out, "{left} left");
-        }
-    };
-    let style =
-        ProgressStyle::with_template("{bar:30} {pos}/{len} finished, {msg} submitted  {rate}  {left}")?;
-    let style = style.with_key("rate", rate).with_key("left", left);
-    let bar = ProgressBar::new(all as u64)
-        .with_style(style.progress_chars("━╸─"))
-        .with_message("0")
-        .with_position(finished as u64);
-    // What an earlier run did says nothing of this one's speed.
-    bar.reset_eta();
-    bar.enable_steady_tick(Duration::from_millis(250));
-    Ok(bar)
-}
-
 impl Batch<'_> {
     /// Takes every line to its end that is not written yet.
     async fn through(
@@ -197,8 +198,10 @@ impl Batch<'_> {
     ) -> Result<()> {
         let mut chunks = self.chunks(args.size).into_iter();
         let mut submits = FuturesUnordered::new();
-        let mut waits = FuturesUnordered::new();
-        let mut accepted: VecDeque<(usize, TaskType, TaskId)> = VecDeque::new();
+        let tasks = if args.no_wait { 0 } else { self.rows.len() };
+        let mut gather = Gather::begin(self.client, tasks, PATIENCE).await?;
+        let mut waited: HashMap<TaskId, (usize, TaskType)> = HashMap::new();
+        let mut records = FuturesUnordered::new();
         let mut submitted = 0;
         let mut are_chunks_left = true;
         let mut is_first = true;
@@ -209,23 +212,23 @@ impl Batch<'_> {
                     None => are_chunks_left = false,
                 }
             }
-            while waits.len() < tasks::WAITS
-                && let Some((line, task_type, id)) = accepted.pop_front()
-            {
-                waits.push(self.wait(line, task_type, id));
-            }
             tokio::select! {
                 Some(answered) = submits.next() => {
-                    let answered: Vec<(usize, TaskType, Known)> = answered?;
+                    let answered: Vec<Answer> = answered?;
                     submitted += answered.len();
                     bar.set_message(submitted.to_string());
-                    for (line, task_type, known) in answered {
+                    for Answer { line, task_type, known, is_open } in answered {
                         if written.contains_key(&line) {
                             continue;
                         }
                         let record = match known {
                             Known::Id(id) if !args.no_wait => {
-                                accepted.push_back((line, task_type, id));
+                                waited.insert(id, (line, task_type));
+                                if is_open {
+                                    gather.add_open(id);
+                                } else {
+                                    gather.add(id);
+                                }
                                 continue;
                             }
                             Known::Id(id) => Record::accepted(line, id, task_type),
@@ -235,7 +238,12 @@ impl Batch<'_> {
                         bar.inc(1);
                     }
                 }
-                Some(record) = waits.next() => {
+                Some((id, task)) = gather.next(), if records.len() < gather::REQUESTS => {
+                    if let Some((line, task_type)) = waited.remove(&id) {
+                        records.push(self.record(line, task_type, task));
+                    }
+                }
+                Some(record) = records.next() => {
                     output.write(&record?)?;
                     bar.inc(1);
                     if std::mem::take(&mut is_first) {
@@ -265,16 +273,23 @@ impl Batch<'_> {
     }
 
     /// What the API says of each row: from the journal, if it has said so to an earlier run.
-    async fn submit(&self, chunk: Range<usize>) -> Result<Vec<(usize, TaskType, Known)>> {
+    async fn submit(&self, chunk: Range<usize>) -> Result<Vec<Answer>> {
         let rows = &self.rows[chunk];
         let known = |row: &Row| self.journal.borrow().of(row.line).cloned();
+        let mut open = HashSet::new();
         if !rows.iter().all(|row| known(row).is_some()) {
             let submissions = self.submissions(rows).await?;
-            self.send(rows, &submissions).await?;
+            open = self.send(rows, &submissions).await?;
         }
-        let each = rows
-            .iter()
-            .map(|row| Some((row.line, row.task_type, known(row)?)));
+        let each = rows.iter().map(|row| {
+            let known = known(row)?;
+            Some(Answer {
+                line: row.line,
+                task_type: row.task_type,
+                is_open: matches!(known, Known::Id(id) if open.contains(&id)),
+                known,
+            })
+        });
         each.collect::<Option<_>>()
             .ok_or_else(|| anyhow!("the API answered for other lines than were sent"))
     }
@@ -304,16 +319,23 @@ impl Batch<'_> {
         Ok((name, value))
     }
 
-    /// Sends a request until each of its tasks is accepted or refused, and keeps that in the journal.
-    async fn send(&self, rows: &[Row], submissions: &[Submission]) -> Result<()> {
+    /// Sends a request until each of its tasks is accepted or refused, and keeps that in the journal. Returns those
+    /// that are not final.
+    async fn send(&self, rows: &[Row], submissions: &[Submission]) -> Result<HashSet<TaskId>> {
         let key = self.key(rows, submissions);
+        let mut open = HashSet::new();
         let mut tries = 1;
         loop {
             let answers = self.client.submit_batch(submissions, Some(&key)).await?;
             let (mut answered, mut busy) = (Vec::new(), None);
             for (row, answer) in rows.iter().zip(answers) {
                 match answer {
-                    Ok(accepted) => answered.push((row.line, Known::Id(accepted.id))),
+                    Ok(accepted) => {
+                        if !accepted.status.is_final() {
+                            open.insert(accepted.id);
+                        }
+                        answered.push((row.line, Known::Id(accepted.id)));
+                    }
                     Err(Error::Problem(problem)) if matches!(problem.status, 429 | 503) => {
                         busy = Some(problem);
                     }
@@ -323,7 +345,7 @@ impl Batch<'_> {
             }
             self.journal.borrow_mut().answered(answered)?;
             match busy {
-                None => return Ok(()),
+                None => return Ok(open),
                 // Under its key, the whole request again writes only what is missing.
                 Some(_) if tries < MOST_TRIES => sleep(FIRST_PAUSE * (1 << (tries - 1))).await,
                 Some(problem) => return Err(Error::Problem(problem).into()),
@@ -340,8 +362,8 @@ impl Batch<'_> {
         format!("mesh-{:.16}-{salt}-{first}-{last}-{body:.32}", self.digest)
     }
 
-    async fn wait(&self, line: usize, task_type: TaskType, id: TaskId) -> Result<Record> {
-        match self.client.wait(id, PATIENCE).await {
+    async fn record(&self, line: usize, task_type: TaskType, task: Result<Task, Error>) -> Result<Record> {
+        match task {
             Ok(task) => Record::of(self.client, line, task).await,
             // A journal may outlive the tasks that it knows of: the other lines are gone on with.
             Err(Error::Problem(problem)) if problem.status == 404 => {

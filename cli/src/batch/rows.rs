@@ -3,7 +3,8 @@
 //! half-way.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fmt::Display;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -12,7 +13,7 @@ use mesh_task::{Modality, Priority, TaskType};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::args;
+use super::table;
 use crate::exit::usage;
 
 /// A larger file is uploaded by itself: many travel in one request.
@@ -38,18 +39,18 @@ pub(super) struct Row {
     pub(super) bytes: usize,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fields {
+pub(super) struct Fields {
     #[serde(rename = "type")]
-    task_type: Option<String>,
+    pub(super) task_type: Option<String>,
     #[serde(default)]
-    input: Map<String, Value>,
+    pub(super) input: Map<String, Value>,
     #[serde(default)]
-    metadata: BTreeMap<String, String>,
-    priority: Option<Priority>,
-    max_attempts: Option<u32>,
-    timeout_seconds: Option<u32>,
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) priority: Option<Priority>,
+    pub(super) max_attempts: Option<u32>,
+    pub(super) timeout_seconds: Option<u32>,
 }
 
 impl Row {
@@ -75,7 +76,12 @@ impl Row {
         submission
     }
 
-    fn of(line: usize, fields: Fields, default: Option<TaskType>, folder: &Path) -> Result<Self, String> {
+    pub(super) fn of(
+        line: usize,
+        fields: Fields,
+        default: Option<TaskType>,
+        folder: &Path,
+    ) -> Result<Self, String> {
         let task_type = match fields.task_type {
             Some(name) => name
                 .parse::<TaskType>()
@@ -92,9 +98,7 @@ impl Row {
         };
         let length = match &file {
             Some(path) => {
-                let length = fs::metadata(path)
-                    .map_err(|error| format!("{} can't be read: {error}", path.display()))?;
-                let length = usize::try_from(length.len()).unwrap_or(usize::MAX);
+                let length = length(path)?;
                 let is_text = matches!(task_type.usual_worker(), Modality::Text | Modality::Language);
                 // As base64, or as a text with what JSON escapes of it.
                 if is_text || length <= MAX_INLINE_BYTES {
@@ -119,17 +123,46 @@ impl Row {
     }
 }
 
+/// The length of a file that can be read.
+fn length(path: &Path) -> Result<usize, String> {
+    let refuse = |why: &dyn Display| format!("{} can't be read: {why}", path.display());
+    let file = File::open(path).and_then(|file| file.metadata());
+    let file = file.map_err(|error| refuse(&error))?;
+    if file.is_dir() {
+        return Err(refuse(&"it is a folder"));
+    }
+    Ok(usize::try_from(file.len()).unwrap_or(usize::MAX))
+}
+
+/// How a file's tasks are written, by its name.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    JsonLines,
+    Csv,
+}
+
+impl Form {
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        match extension.to_str() {
+            Some("jsonl" | "ndjson") => Ok(Self::JsonLines),
+            Some("csv") => Ok(Self::Csv),
+            _ => Err(usage(format!(
+                "{}: its name must end with .jsonl or .csv",
+                path.display()
+            ))),
+        }
+    }
+}
+
 /// Reads the tasks of a file's content.
-pub(super) fn read(path: &Path, content: &[u8], default: Option<TaskType>) -> Result<Vec<Row>> {
+pub(super) fn read(path: &Path, form: Form, content: &[u8], default: Option<TaskType>) -> Result<Vec<Row>> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default();
-    let rows = match extension.to_ascii_lowercase().as_str() {
-        "jsonl" | "ndjson" => of_json_lines(content, default, folder),
-        "csv" => of_csv(content, default, folder),
-        _ => Err("its name must end with .jsonl or .csv".to_owned()),
+    // A mark that some programs write in front of UTF-8.
+    let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
+    let rows = match form {
+        Form::JsonLines => of_json_lines(content, default, folder),
+        Form::Csv => table::read(content, default, folder),
     };
     let rows = rows.map_err(|why| usage(format!("{}: {why}; nothing was submitted", path.display())))?;
     if rows.is_empty() {
@@ -144,7 +177,7 @@ fn of_json_lines(content: &[u8], default: Option<TaskType>, folder: &Path) -> Re
     filled
         .map(|(index, line)| {
             let line_number = index + 1;
-            let fields = serde_json::from_slice(line).map_err(|error| error.to_string());
+            let fields = serde_json::from_slice(line).map_err(|error| in_line(&error));
             fields
                 .and_then(|fields| Row::of(line_number, fields, default, folder))
                 .map_err(|why| format!("line {line_number}: {why}"))
@@ -152,79 +185,9 @@ fn of_json_lines(content: &[u8], default: Option<TaskType>, folder: &Path) -> Re
         .collect()
 }
 
-fn of_csv(content: &[u8], default: Option<TaskType>, folder: &Path) -> Result<Vec<Row>, String> {
-    let mut reader = csv::Reader::from_reader(content);
-    let head = reader.headers().map_err(|error| error.to_string())?.clone();
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| error.to_string())?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let line = usize::try_from(line).unwrap_or(usize::MAX);
-        let fields = of_record(head.iter().zip(&record));
-        let row = fields.and_then(|fields| Row::of(line, fields, default, folder));
-        rows.push(row.map_err(|why| format!("line {line}: {why}"))?);
-    }
-    Ok(rows)
-}
-
-/// An empty cell says nothing.
-fn of_record<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Fields, String> {
-    let mut fields = Fields {
-        task_type: None,
-        input: Map::new(),
-        metadata: BTreeMap::new(),
-        priority: None,
-        max_attempts: None,
-        timeout_seconds: None,
-    };
-    for (column, cell) in cells.filter(|(_, cell)| !cell.is_empty()) {
-        let number = || {
-            cell.trim()
-                .parse()
-                .map_err(|_| format!("{column} must be a number, not {cell:?}"))
-        };
-        match column {
-            "type" => fields.task_type = Some(cell.trim().to_owned()),
-            "priority" => {
-                let priority = args::priority(cell.trim());
-                fields.priority = Some(
-                    priority.ok_or_else(|| format!("priority must be high, normal or low, not {cell:?}"))?,
-                );
-            }
-            "max_attempts" => fields.max_attempts = Some(number()?),
-            "timeout_seconds" => fields.timeout_seconds = Some(number()?),
-            _ => match column.strip_prefix("metadata.") {
-                Some(key) => {
-                    fields.metadata.insert(key.to_owned(), cell.to_owned());
-                }
-                None => {
-                    fields.input.insert(column.to_owned(), value(column, cell)?);
-                }
-            },
-        }
-    }
-    Ok(fields)
-}
-
-/// A cell as the input's field of that name.
-fn value(column: &str, cell: &str) -> Result<Value, String> {
-    let json = || serde_json::from_str(cell).map_err(|error| format!("{column} is no JSON: {error}"));
-    match column {
-        "text" | "target_language" | "engine" | "upload" | "file" => Ok(Value::from(cell)),
-        "labels" if !cell.trim_start().starts_with('[') => {
-            Ok(cell.split(',').map(|label| Value::from(label.trim())).collect())
-        }
-        "labels" | "texts" | "schema" | "max_sentences" | "ratio" => json(),
-        "multi_label" => match cell.trim().to_ascii_lowercase().as_str() {
-            "true" | "yes" | "1" => Ok(Value::Bool(true)),
-            "false" | "no" | "0" => Ok(Value::Bool(false)),
-            _ => Err(format!("multi_label must be true or false, not {cell:?}")),
-        },
-        _ => Err(format!(
-            "there is no field {column:?}; columns are type, text, file, upload, texts, labels, multi_label, \
-             max_sentences, ratio, target_language, schema, engine, priority, max_attempts, timeout_seconds and metadata.KEY"
-        )),
-    }
+/// The parser knows this line alone, and calls it the first.
+fn in_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 #[cfg(test)]
@@ -232,7 +195,8 @@ mod tests {
     use super::*;
 
     fn submissions(name: &str, content: &str, default: Option<TaskType>) -> Result<Vec<(usize, Value)>> {
-        let rows = read(Path::new(name), content.as_bytes(), default)?;
+        let path = Path::new(name);
+        let rows = read(path, Form::of(path)?, content.as_bytes(), default)?;
         Ok(rows
             .iter()
             .map(|row| (row.line, json!(row.submission(None))))
@@ -292,6 +256,36 @@ mod tests {
     }
 
     #[test]
+    fn files_of_other_systems_are_read_with_their_marks_and_line_ends() {
+        let expected = json!({ "type": "sentiment", "priority": "normal", "input": { "text": "a" } });
+        for (name, content) in [
+            (
+                "a.jsonl",
+                "\u{feff}{\"type\":\"sentiment\",\"input\":{\"text\":\"a\"}}\r\n\r\n",
+            ),
+            (
+                "A.NDJSON",
+                "\u{feff}{\"type\":\"sentiment\",\"input\":{\"text\":\"a\"}}",
+            ),
+            ("a.CSV", "\u{feff}type,text\r\nsentiment,a\r\n"),
+            ("a.csv", "\u{feff}\"type\",\"text\"\nsentiment,\"a\""),
+        ] {
+            let rows = submissions(name, content, None).unwrap();
+            assert_eq!(rows.len(), 1, "{content:?}");
+            assert_eq!(rows[0].1, expected);
+        }
+        let path = Path::new("a.csv");
+        let latin = read(
+            path,
+            Form::Csv,
+            b"type,text\nsentiment,a\nsentiment,gr\xfcn\n",
+            None,
+        );
+        let told = latin.unwrap_err().to_string();
+        assert!(told.contains("line 3: it is no UTF-8"), "{told}");
+    }
+
+    #[test]
     fn a_line_that_is_none_is_named_with_what_is_wrong() {
         for (name, content, why) in [
             ("a.jsonl", "{}\n", "line 1: it names no type"),
@@ -321,7 +315,38 @@ mod tests {
                 "type,text\ntelepathy,a\n",
                 "line 2: telepathy: no task type is named so",
             ),
+            (
+                "a.jsonl",
+                "\n{\"type\":\"ocr\",\"input\":{\"file\":\".\"}}\n",
+                "line 2: . can't be read: it is a folder",
+            ),
+            (
+                "a.jsonl",
+                "\n\n{\"type\":1}",
+                "line 3: invalid type: integer `1`, expected a string at column 9",
+            ),
+            (
+                "a.csv",
+                "type,text,text\nocr,a,b\n",
+                "line 1: the column \"text\" is there twice",
+            ),
+            (
+                "a.csv",
+                "type,text\nocr,a,b\n",
+                "line 2: it has 3 cells, and the head 2",
+            ),
+            (
+                "a.csv",
+                "type,text\nocr,a\nocr,\"b\nocr,c\n",
+                "line 3: a quote is opened and never closed",
+            ),
+            (
+                "a.csv",
+                "type,\"text\nocr,a\n",
+                "line 1: a quote is opened and never closed",
+            ),
             ("a.csv", "type,text\n", "holds no tasks"),
+            ("a.csv", "", "holds no tasks"),
             ("a.txt", "x", "must end with .jsonl or .csv"),
         ] {
             let told = submissions(name, content, None).unwrap_err().to_string();

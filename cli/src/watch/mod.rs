@@ -24,7 +24,7 @@ const WAIT: Duration = Duration::from_secs(20);
 const TICK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(client: &Client, args: &WatchArgs, screen: &Screen) -> Result<Exit> {
-    if screen.is_terminal && !screen.json {
+    if screen.has_cursor && !screen.json {
         table(client, args).await
     } else {
         lines(client, args, screen).await
@@ -121,6 +121,6 @@ async fn fresh(client: &Client, args: &WatchArgs) -> Result<Rows> {
 }
 
 /// Whether the log does not reach back so far any more.
-fn are_gone(error: &Error) -> bool {
+pub(crate) fn are_gone(error: &Error) -> bool {
     matches!(error, Error::Problem(problem) if problem.slug() == "changes-gone")
 }

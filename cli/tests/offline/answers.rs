@@ -215,7 +215,7 @@ async fn a_submission_carries_what_its_flags_say() {
     );
     world
         .mesh(&["submit", "sentiment", "-"])
-        .write_stdin("from a pipe")
+        .write_stdin("\u{feff}from a pipe")
         .assert()
         .success();
     world.run(&[

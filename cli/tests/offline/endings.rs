@@ -47,6 +47,16 @@ async fn nobody_a_stranger_and_a_busy_api_are_unavailable() {
         )
         .await;
     assert_snapshot!("stranger", world.run(&["models"]).told());
+    let page = ResponseTemplate::new(200).set_body_string("<html>");
+    world.answer("GET", "/v1/workers", page).await;
+    let page = world.run(&["workers"]);
+    assert_eq!(page.code, Some(3));
+    assert!(
+        page.err
+            .contains("status 200 is none of the API's: check the address"),
+        "{}",
+        page.err
+    );
     let busy =
         problem(503, "unavailable", "the table did not answer: try again").insert_header("retry-after", "0");
     world.answer("GET", "/v1/stats", busy).await;
@@ -65,8 +75,8 @@ async fn a_wait_ends_as_its_tasks_do() {
     let fine = Ended::of(world.mesh(&["wait", "-"]).write_stdin(format!("{ID}\n{ID}\n")));
     assert_eq!(
         (fine.code, fine.out.lines().count()),
-        (Some(0), 2),
-        "{}",
+        (Some(0), 1),
+        "an id that is given twice is told once: {}",
         fine.told()
     );
     assert_snapshot!("wait_failed", world.run(&["wait", OTHER]).told());
@@ -77,10 +87,18 @@ async fn a_wait_ends_as_its_tasks_do() {
     assert_snapshot!("result_failed", world.run(&["result", OTHER]).told());
     assert_snapshot!("result_pending", world.run(&["result", pending]).told());
     world.accept(OTHER, "sentiment").await;
-    assert_eq!(
-        world.run(&["submit", "sentiment", "--text", "a", "--wait"]).code,
-        Some(1)
-    );
+    let endless = u64::MAX.to_string();
+    let submit = [
+        "submit",
+        "sentiment",
+        "--text",
+        "a",
+        "--wait",
+        "--timeout",
+        &endless,
+    ];
+    assert_eq!(world.run(&submit).code, Some(1));
+    assert_eq!(world.run(&["wait", OTHER, "--timeout", &endless]).code, Some(1));
 }
 
 #[tokio::test]
@@ -104,6 +122,8 @@ async fn what_can_t_be_done_to_one_task_does_not_hold_up_the_next() {
 #[tokio::test]
 async fn a_command_line_that_is_none_says_what_to_write() {
     let world = World::new().await;
+    let picture = image::RgbImage::new(2, 2);
+    picture.save(world.folder.path().join("a.png")).unwrap();
     for arguments in [
         &["submit", "telepathy", "--text", "a"][..],
         &["submit", "sentiment"],
@@ -114,8 +134,18 @@ async fn a_command_line_that_is_none_says_what_to_write() {
         &["status", "42"],
         &["wait", "42"],
         &["list", "--since", "yesterday"],
+        &["list", "--limit", "0"],
+        &[
+            "submit",
+            "ocr",
+            "--file",
+            "a.png",
+            "--annotate",
+            "no-such-folder/a.png",
+        ],
         &["dead", "redrive"],
         &["batch", "no-such-file.csv"],
+        &["batch", "-"],
     ] {
         let ended = world.run(arguments);
         assert_eq!(

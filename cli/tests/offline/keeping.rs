@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mesh_task::TaskId;
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path, path_regex};
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
@@ -26,6 +25,8 @@ pub(crate) struct Kept {
     pub(crate) lost: BTreeSet<usize>,
     /// Tasks whose wait has no end.
     pub(crate) endless: BTreeSet<String>,
+    /// The other tasks, in the order in which they were made.
+    pub(crate) ended: Vec<String>,
 }
 
 impl Api {
@@ -61,9 +62,12 @@ impl Kept {
         if text == "refuse" {
             return json!({ "status": 422, "problem": problem_body(422, "invalid-input", "send another text") });
         }
-        let id = TaskId::generate();
+        // In order, as the API's own are.
+        let id = format!("01a21202-0000-7000-8000-{:012x}", self.texts.len());
         if text == "endless" {
-            self.endless.insert(id.to_string());
+            self.endless.insert(id.clone());
+        } else {
+            self.ended.push(id.clone());
         }
         self.texts.push(text);
         json!({ "status": 202, "task": { "id": id, "type": "sentiment", "status": "pending" } })

@@ -4,6 +4,7 @@ mod answers;
 mod batch;
 mod endings;
 mod keeping;
+mod many;
 mod settings;
 mod terminal;
 mod world;

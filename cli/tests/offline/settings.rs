@@ -138,6 +138,20 @@ async fn settings_that_can_t_be_used_say_so_without_telling_the_token() {
         assert_eq!(ended.code, Some(2), "{}", ended.told());
         assert!(ended.err.contains(told), "{}", ended.told());
     }
+    for (address, told) in [
+        ("x.example", "it begins with http:// or https://"),
+        ("http://", "is no address"),
+        ("http:///x", "is no address"),
+        ("http://a b", "is no address"),
+        ("http://me:secret@x.example", "the address names a user"),
+        ("http://x.example/?a=b", "nothing may follow its path"),
+        ("http://x.example/#part", "nothing may follow its path"),
+    ] {
+        let ended = world.run(&["models", "--url", address]);
+        assert_eq!(ended.code, Some(2), "{address}: {}", ended.told());
+        assert!(ended.err.contains(told), "{address}: {}", ended.told());
+        assert!(!ended.err.contains("secret"), "{}", ended.told());
+    }
     world.write(
         ".config/ai-mesh/config.toml",
         format!("[profiles.a]\nurl = 1\ntoken = {TOKEN}\n"),

@@ -12,6 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use serde_json::json;
 
+use crate::keeping::api;
 use crate::world::{ID, TOKEN, World, ago, task};
 
 /// A terminal of 80 columns, from both sides.
@@ -44,13 +45,14 @@ impl Terminal {
         }
     }
 
-    fn run(&self, world: &World, arguments: &[&str], no_color: &str) -> Child {
+    fn run(&self, world: &World, arguments: &[&str], settings: &[(&str, &str)]) -> Child {
         let side = || self.program.try_clone().expect("it can be shared");
         Command::new(env!("CARGO_BIN_EXE_mesh"))
             .args(arguments)
+            .current_dir(world.folder.path())
             .env_clear()
             .env("TERM", "xterm-256color")
-            .env("NO_COLOR", no_color)
+            .envs(settings.iter().copied())
             .env("AI_MESH_URL", world.server.uri())
             .env("AI_MESH_TOKEN", TOKEN)
             .stdin(side())
@@ -101,7 +103,7 @@ async fn a_watch_is_left_by_q_and_by_ctrl_c_and_gives_the_terminal_back() {
     for key in [&b"q"[..], b"\x03"] {
         let mut terminal = Terminal::open();
         let before = terminal.modes();
-        let mut watch = terminal.run(&world, &["watch"], "");
+        let mut watch = terminal.run(&world, &["watch"], &[]);
         let shown = terminal.until("quits");
         assert!(shown.contains("\x1b[?1049h") && shown.contains(ID), "{shown:?}");
         assert_ne!(terminal.modes(), before, "keys are read one by one");
@@ -120,10 +122,16 @@ async fn a_table_fits_its_terminal_and_no_color_is_honoured() {
     long["metadata"] = json!({ "note": "long ".repeat(30) });
     world.get("/v1/tasks", json!({ "tasks": [long] })).await;
     let mut terminal = Terminal::open();
-    assert!(terminal.run(&world, &["list"], "").wait().unwrap().success());
+    assert!(terminal.run(&world, &["list"], &[]).wait().unwrap().success());
     let coloured = terminal.until("…");
     assert!(coloured.contains("\x1b[32mcompleted\x1b[0m"), "{coloured:?}");
-    assert!(terminal.run(&world, &["list"], "1").wait().unwrap().success());
+    assert!(
+        terminal
+            .run(&world, &["list"], &[("NO_COLOR", "1")])
+            .wait()
+            .unwrap()
+            .success()
+    );
     let plain = terminal.until("…");
     assert!(!plain.contains('\x1b'), "{plain:?}");
     let widest = plain
@@ -132,4 +140,47 @@ async fn a_table_fits_its_terminal_and_no_color_is_honoured() {
         .map(|line| line.trim_end().chars().count())
         .max();
     assert_eq!(widest, Some(80), "{plain}");
+}
+
+#[tokio::test]
+async fn a_terminal_that_can_t_move_its_cursor_has_a_watch_in_lines() {
+    let world = World::new().await;
+    let change = json!({ "cursor": "2", "id": ID, "type": "ocr", "status": "completed", "previous_status": "processing",
+                         "generation": 1, "attempt": 1, "updated_at": ago(0) });
+    world
+        .get("/v1/changes", json!({ "changes": [change], "next": "2" }))
+        .await;
+    let mut terminal = Terminal::open();
+    let mut watch = terminal.run(&world, &["watch"], &[("TERM", "dumb")]);
+    let shown = terminal.until(ID);
+    assert!(!shown.contains('\x1b'), "{shown:?}");
+    watch.kill().and_then(|()| watch.wait()).unwrap();
+}
+
+#[tokio::test]
+async fn results_on_a_terminal_have_no_bar_among_them() {
+    let world = World::new().await;
+    api(&world).await;
+    world.write("b.jsonl", "{\"type\":\"sentiment\",\"input\":{\"text\":\"a\"}}\n");
+    let mut terminal = Terminal::open();
+    let mut batch = terminal.run(&world, &["batch", "b.jsonl", "-o", "-"], &[]);
+    let shown = terminal.until("1 line: 1 completed");
+    assert!(
+        shown.contains("\"POSITIVE\"") && !shown.contains('\x1b'),
+        "{shown:?}"
+    );
+    assert!(batch.wait().unwrap().success());
+}
+
+#[tokio::test]
+async fn a_person_is_told_that_typing_is_waited_for() {
+    let world = World::new().await;
+    world.accept(ID, "sentiment").await;
+    let mut terminal = Terminal::open();
+    let mut submit = terminal.run(&world, &["submit", "sentiment", "-"], &[]);
+    terminal.until("Ctrl-D on a line of its own ends it");
+    terminal.person.write_all(b"fine\n\x04").unwrap();
+    terminal.until(ID);
+    assert!(submit.wait().unwrap().success());
+    assert_eq!(world.sent("/v1/tasks").await[0]["input"]["text"], "fine\n");
 }

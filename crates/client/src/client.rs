@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use http::Method;
+use http::{Method, Uri};
 use jiff::Timestamp;
 use mesh_task::{Priority, Status, TaskId, TaskType, UploadId};
 use serde::Deserialize;
@@ -82,14 +82,9 @@ impl Client {
     /// # Errors
     /// [`Error::Setup`] when the address, the token or the system's certificates can't be used.
     pub fn new(url: &str, token: &str) -> Result<Self, Error> {
-        let url = url.trim_end_matches('/');
-        if !url.starts_with("http://") && !url.starts_with("https://") {
-            let told = format!("{url:?} is no address: it begins with http:// or https://");
-            return Err(Error::Setup(told));
-        }
         Ok(Self {
             exchange: Exchange::new(token)?,
-            url: url.to_owned(),
+            url: address(url)?,
         })
     }
 
@@ -157,16 +152,17 @@ impl Client {
     /// # Errors
     /// [`Error::NotFinal`] when it is not within `patience`, [`Error::Problem`] when there is none.
     pub async fn wait(&self, id: TaskId, patience: Duration) -> Result<Task, Error> {
-        let until = Instant::now() + patience;
+        // None where it lies beyond all clocks.
+        let until = Instant::now().checked_add(patience);
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.map_or(patience, |until| until.saturating_duration_since(Instant::now()));
             let wait = left.as_millis().div_ceil(1_000).min(LONGEST_WAIT.into());
             let query = Query::default().with("wait", Some(wait));
             let task: Task = self.read(&format!("/v1/tasks/{id}"), query).await?;
             if task.status.is_final() {
                 return Ok(task);
             }
-            if Instant::now() >= until {
+            if until.is_some_and(|until| Instant::now() >= until) {
                 return Err(Error::NotFinal {
                     id,
                     seconds: patience.as_secs(),
@@ -322,9 +318,45 @@ impl Client {
     }
 
     async fn ask<T: DeserializeOwned>(&self, asked: &Asked) -> Result<T, Error> {
-        let body = self.exchange.call(asked).await?;
-        serde_json::from_slice(&body).map_err(Error::Unreadable)
+        let (status, body) = self.exchange.call(asked).await?;
+        serde_json::from_slice(&body).map_err(|error| {
+            if error.is_data() {
+                Error::Unreadable(error)
+            } else {
+                // No JSON at all: a page of something in between, say.
+                Error::Stranger {
+                    status: status.as_u16(),
+                }
+            }
+        })
     }
+}
+
+/// The address as paths are put behind it.
+fn address(given: &str) -> Result<String, Error> {
+    let refuse = |why: &str| Error::Setup(format!("{given:?} is no address: {why}"));
+    let address = given.trim().trim_end_matches('/');
+    if !address.starts_with("http://") && !address.starts_with("https://") {
+        return Err(refuse("it begins with http:// or https://"));
+    }
+    let read: Uri = address
+        .parse()
+        .map_err(|_| refuse("write it as https://HOST/PATH"))?;
+    if read.host().is_none_or(str::is_empty) {
+        return Err(refuse("it names no host"));
+    }
+    if read
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'))
+    {
+        // Not shown: a password may follow the name.
+        let told = "the address names a user: the token is all that the API knows its callers by";
+        return Err(Error::Setup(told.to_owned()));
+    }
+    if address.contains(['?', '#']) {
+        return Err(refuse("nothing may follow its path"));
+    }
+    Ok(address.to_owned())
 }
 
 fn new_key() -> String {

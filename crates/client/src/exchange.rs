@@ -76,7 +76,7 @@ impl Exchange {
     }
 
     /// Sends a request to the API until it is answered for good, and returns the body of a success.
-    pub(crate) async fn call(&self, asked: &Asked) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn call(&self, asked: &Asked) -> Result<(StatusCode, Vec<u8>), Error> {
         let mut tries = 1;
         loop {
             let sent = self.once(asked).await;
@@ -85,7 +85,11 @@ impl Exchange {
                 // A connection that was not made has brought nothing there.
                 Err((error, was_sent)) if !was_sent || asked.is_repeatable() => match error {
                     Error::Unreachable { .. } => None,
-                    _ => return sent.map(|_| Vec::new()).map_err(|(error, _)| error),
+                    _ => {
+                        return sent
+                            .map(|(status, _, body)| (status, body))
+                            .map_err(|(error, _)| error);
+                    }
                 },
                 _ => {
                     let (status, _, body) = sent.map_err(|(error, _)| error)?;
@@ -187,9 +191,9 @@ impl Exchange {
     }
 }
 
-fn answered(status: StatusCode, body: Vec<u8>) -> Result<Vec<u8>, Error> {
+fn answered(status: StatusCode, body: Vec<u8>) -> Result<(StatusCode, Vec<u8>), Error> {
     if status.is_success() {
-        return Ok(body);
+        return Ok((status, body));
     }
     match serde_json::from_slice::<Problem>(&body) {
         Ok(problem) => Err(problem.into()),
