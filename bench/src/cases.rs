@@ -64,6 +64,8 @@ pub(crate) fn first(args: &Args) -> Result<Vec<Case>> {
     Ok(vec![
         Case::started("api: to its first next", "ApiFunction"),
         Case::started("janitor: to its first next", "JanitorFunction"),
+        Case::started("reactor: to its first next", "ReactorFunction"),
+        Case::started("event-stream: to its first next", "EventStreamFunction"),
         Case::started("language-worker: to its first next", "LanguageWorkerFunction"),
         Case::worked(
             "text-worker: sentiment",
