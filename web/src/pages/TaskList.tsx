@@ -1,23 +1,44 @@
+import { useLayoutEffect, useState } from "react";
+
 import type { TaskSummary } from "../api/types";
-import { useNow } from "../context";
+import { useNow, useSession, useTitle } from "../context";
 import { Filters } from "../parts/Filters";
 import { Empty, Loading, Refusal } from "../parts/Notice";
 import { StatsBar } from "../parts/StatsBar";
 import { Ago, StatusBadge } from "../parts/Status";
 import { VirtualList } from "../parts/VirtualList";
-import { taskAddress } from "../route";
+import { hasReturned, parse, taskAddress } from "../route";
 import { TYPE_NAMES } from "../words";
 import { useTasks } from "./useTasks";
 
 export function TaskList({ query }: { query: URLSearchParams }) {
   const filters = query.toString();
-  const { tasks, isBegun, isEnd, isLoading, error, more, again } = useTasks(filters);
-  const now = useNow(10_000);
+  useTitle("Tasks");
   return (
     <div className="wide page">
       <h1 className="sr-only">Tasks</h1>
       <StatsBar query={query} />
       <Filters query={query} />
+      <List key={filters} filters={filters} />
+    </div>
+  );
+}
+
+const idOf = (task: TaskSummary) => task.id;
+
+function List({ filters }: { filters: string }) {
+  const { kept } = useSession();
+  const [left] = useState(() => (hasReturned() ? kept.under(filters) : undefined));
+  const { tasks, isBegun, isEnd, isLoading, error, more, again, latest } = useTasks(filters, left?.listed);
+  const now = useNow(10_000);
+  useLayoutEffect(() => {
+    if (left) window.scrollTo({ top: left.scroll, behavior: "instant" });
+    return () => {
+      const [, task] = parse(window.location.hash).path;
+      kept.leave({ filters, listed: latest.current, scroll: window.scrollY, task });
+    };
+  }, [kept, left, filters, latest]);
+  return (
       <section className="card list" aria-label="Tasks, newest first">
         <div className="row head" aria-hidden="true">
           <span>Task</span>
@@ -30,7 +51,8 @@ export function TaskList({ query }: { query: URLSearchParams }) {
           <VirtualList
             label="Tasks"
             items={tasks}
-            id={(task) => task.id}
+            id={idOf}
+            first={left?.task}
             nearEnd={() => !isEnd && !error && void more()}
           >
             {(task) => <Row task={task} now={now} />}
@@ -38,7 +60,7 @@ export function TaskList({ query }: { query: URLSearchParams }) {
         )}
         {error !== null ? (
           <Refusal error={error} retry={again} />
-        ) : !isBegun || (isLoading && tasks.length === 0) ? (
+        ) : !isBegun || ((isLoading || !isEnd) && tasks.length === 0) ? (
           <Loading what="tasks" />
         ) : tasks.length === 0 ? (
           filters ? (
@@ -51,12 +73,11 @@ export function TaskList({ query }: { query: URLSearchParams }) {
             </Empty>
           )
         ) : (
-          <p className="list-end muted small" role="status">
+          <p className="list-end muted small">
             {isEnd ? `${tasks.length} ${tasks.length === 1 ? "task" : "tasks"}` : "Loading more…"}
           </p>
         )}
       </section>
-    </div>
   );
 }
 
@@ -76,12 +97,13 @@ function Row({ task, now }: { task: TaskSummary; now: number }) {
       <span className="cell-notes">
         {notes.slice(0, 2).map(([key, value]) => (
           <span key={key} className="tag" title={`${key}: ${value}`}>
-            {key}: {value}
+            <bdi>{key}</bdi>: <bdi>{value}</bdi>
           </span>
         ))}
         {notes.length > 2 && <span className="muted small">+{notes.length - 2}</span>}
       </span>
       <span className="cell-attempt muted">
+        <span className="sr-only">attempt </span>
         {task.attempt}/{task.max_attempts}
         {task.generation > 1 && <span title={`Generation ${task.generation}`}> · g{task.generation}</span>}
       </span>
