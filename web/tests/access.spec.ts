@@ -139,7 +139,8 @@ test("tasks that come and go are not read out one by one", async ({ dashboard: p
     Object.assign(window, { told });
     new MutationObserver((changes) => {
       for (const { target } of changes) {
-        const region = (target instanceof Element ? target : target.parentElement)?.closest("[role=status], [role=alert]");
+        const place = target instanceof Element ? target : target.parentElement;
+        const region = place?.closest("[role=status], [role=alert]");
         if (region) told.push(region.textContent);
       }
     }).observe(document.body, { characterData: true, childList: true, subtree: true });

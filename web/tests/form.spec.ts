@@ -14,7 +14,9 @@ interface Dropped {
 async function drop(page: Page, files: Dropped[]): Promise<void> {
   await page.evaluate((files) => {
     const dataTransfer = new DataTransfer();
-    for (const { name, type, bytes } of files) dataTransfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
+    for (const { name, type, bytes } of files) {
+      dataTransfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
+    }
     const place = document.querySelector(".drop");
     for (const kind of ["dragover", "drop"]) {
       place?.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));

@@ -2,10 +2,10 @@
 
 import { ask, expect, signIn, submit, submitMany, test, visit } from "./stack";
 
-const many = (count: number, batch: string) =>
-  submitMany(
-    Array.from({ length: count }, () => ({ type: "sentiment", input: { text: "fine" }, priority: "low", metadata: { batch } })),
-  );
+const many = (count: number, batch: string) => {
+  const task = { type: "sentiment", input: { text: "fine" }, priority: "low", metadata: { batch } };
+  return submitMany(Array.from({ length: count }, () => task));
+};
 
 test("each page has a title of its own", async ({ dashboard: page }) => {
   const id = await submit("sentiment", { text: "What a delightful little machine." });

@@ -71,7 +71,8 @@ test("a page that reaches further than the list goes on from its own end", () =>
 
 test("a task leaves a list of another status than its new one", () => {
   const change = { cursor: "1", type: "sentiment", previous_status: null, generation: 1, attempt: 1 } as const;
-  const changes = [{ ...change, id: task(2).id, status: "completed", updated_at: "2026-01-31T12:00:01Z" } as const];
+  const updated_at = "2026-01-31T12:00:01Z";
+  const changes = [{ ...change, id: task(2).id, status: "completed", updated_at } as const];
   expect(ids(patched(tasks(3, 1), changes, "status=pending&type=sentiment"))).toEqual([3, 1]);
   expect(ids(patched(tasks(3, 1), changes, "type=sentiment"))).toEqual([3, 2, 1]);
 });

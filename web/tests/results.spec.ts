@@ -43,7 +43,7 @@ test("a result of another form than is known is shown as JSON, and the page stay
   ] as const) {
     await altered(page, id, (task) => ({ ...task, type, result, input_link: task.input_link }));
     await visit(page, `#/tasks/${id}`);
-    const known = { face_detection: "left", classify: "0.75", transcribe: "hm" }[type];
+    const known = { face_detection: "faces", classify: "0.75", transcribe: "hm" }[type];
     await expect(page.getByRole("region", { name: "Result" })).toContainText(known);
     await visit(page, "#/workers");
     await expect(page.getByRole("heading", { name: "Workers", level: 1 })).toBeVisible();

@@ -78,11 +78,11 @@ export function fileKind(type: TaskType): "image" | "audio" | null {
   return type === "transcribe" ? "audio" : null;
 }
 
-/** What is wrong with the files that were dropped or chosen, before any of them is read. None where one of them fits. */
+/** What is wrong with the files that were dropped or chosen, before any is read. */
 export function misfit(files: readonly File[], kind: "image" | "audio" | null): Problem | null {
   const [file] = files;
   if (!file) return new Problem(0, "This is no file", "Drop a file from this computer, and no folder.");
-  if (files.length > 1) return new Problem(0, "These are several files", "A task takes one: drop them one after another.");
+  if (files.length > 1) return new Problem(0, "These are several files", "A task takes one: send them one by one.");
   const most = kind === null ? MOST_TEXT_BYTES : MOST_FILE_BYTES;
   if (file.size > most) {
     const told = `${file.name} has ${bytes(file.size)}. A ${WORDS[kind ?? "text"]} may have ${bytes(most)}.`;
@@ -91,7 +91,8 @@ export function misfit(files: readonly File[], kind: "image" | "audio" | null): 
   if (file.size === 0) return new Problem(0, "The file is empty", `There is nothing in ${file.name}.`);
   // A browser may not know a type, and the API looks for itself; what it does know to be another kind is none of ours.
   const known = file.type.split("/")[0];
-  const fits = kind === null ? !["image", "audio", "video", "font"].includes(known ?? "") : known === "" || known === kind;
+  const isOther = ["image", "audio", "video", "font"].includes(known ?? "");
+  const fits = kind === null ? !isOther : known === "" || known === kind;
   if (!fits) return new Problem(0, `This is no ${WORDS[kind ?? "text"]}`, `${file.name} is of the type ${file.type}.`);
   return null;
 }

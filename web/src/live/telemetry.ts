@@ -7,7 +7,7 @@ import type { Stats, Worker } from "../api/types";
 const STATS_MS = 5_000;
 /** The workers' figures are a minute old at best. */
 const WORKERS_MS = 15_000;
-/** Then every second one goes: the older, the fewer, however long the page is open. */
+/** So many points a chart has at most, however long the page is open. */
 const MOST_SAMPLES = 480;
 
 export interface Sample {
@@ -91,8 +91,13 @@ export class Telemetry {
   }
 }
 
-/** The first and the last stay: a chart begins where the page was opened. */
+/** The samples without as many as need be: the first and the last stay, and no part of the time is without any. */
 export function thinned(samples: Sample[]): Sample[] {
-  if (samples.length <= MOST_SAMPLES) return samples;
-  return samples.filter((_, at) => at % 2 === 0 || at === samples.length - 1);
+  const [first, before, last] = [samples[0], samples.at(-3), samples.at(-1)];
+  if (!first || !before || !last) return samples;
+  // As time goes by, the present is told less finely too.
+  const gap = (2 * (last.at - first.at)) / MOST_SAMPLES;
+  const kept = last.at - before.at < gap ? [...samples.slice(0, -2), last] : samples;
+  if (kept.length <= MOST_SAMPLES) return kept;
+  return kept.filter((_, at) => at % 2 === 0 || at === kept.length - 1);
 }

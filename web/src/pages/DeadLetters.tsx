@@ -185,5 +185,5 @@ export function DeadLetters() {
 function outcome(given: number, skipped: number): string {
   const told = given === 1 ? "1 task has new attempts." : `${given} tasks have new attempts.`;
   if (skipped === 0) return told;
-  return `${told} ${skipped === 1 ? "1 was" : `${skipped} were`} no dead ${skipped === 1 ? "letter" : "letters"} any more.`;
+  return `${told} ${skipped === 1 ? "1 was no dead letter" : `${skipped} were no dead letters`} any more.`;
 }

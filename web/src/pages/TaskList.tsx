@@ -39,45 +39,45 @@ function List({ filters }: { filters: string }) {
     };
   }, [kept, left, filters, latest]);
   return (
-      <section className="card list" aria-label="Tasks, newest first">
-        <div className="row head" aria-hidden="true">
-          <span>Task</span>
-          <span>Status</span>
-          <span className="cell-notes">Metadata</span>
-          <span className="cell-attempt">Attempt</span>
-          <span className="cell-time">Created</span>
-        </div>
-        {tasks.length > 0 && (
-          <VirtualList
-            label="Tasks"
-            items={tasks}
-            id={idOf}
-            first={left?.task}
-            nearEnd={() => !isEnd && !error && void more()}
-          >
-            {(task) => <Row task={task} now={now} />}
-          </VirtualList>
-        )}
-        {error !== null ? (
-          <Refusal error={error} retry={again} />
-        ) : !isBegun || ((isLoading || !isEnd) && tasks.length === 0) ? (
-          <Loading what="tasks" />
-        ) : tasks.length === 0 ? (
-          filters ? (
-            <Empty title="No task fits these filters">
-              <a href="#/tasks">Show all tasks</a>
-            </Empty>
-          ) : (
-            <Empty title="No tasks yet">
-              <a href="#/submit">Submit the first one</a>, or send one to the API.
-            </Empty>
-          )
+    <section className="card list" aria-label="Tasks, newest first">
+      <div className="row head" aria-hidden="true">
+        <span>Task</span>
+        <span>Status</span>
+        <span className="cell-notes">Metadata</span>
+        <span className="cell-attempt">Attempt</span>
+        <span className="cell-time">Created</span>
+      </div>
+      {tasks.length > 0 && (
+        <VirtualList
+          label="Tasks"
+          items={tasks}
+          id={idOf}
+          first={left?.task}
+          nearEnd={() => !isEnd && !error && void more()}
+        >
+          {(task) => <Row task={task} now={now} />}
+        </VirtualList>
+      )}
+      {error !== null ? (
+        <Refusal error={error} retry={again} />
+      ) : !isBegun || ((isLoading || !isEnd) && tasks.length === 0) ? (
+        <Loading what="tasks" />
+      ) : tasks.length === 0 ? (
+        filters ? (
+          <Empty title="No task fits these filters">
+            <a href="#/tasks">Show all tasks</a>
+          </Empty>
         ) : (
-          <p className="list-end muted small">
-            {isEnd ? `${tasks.length} ${tasks.length === 1 ? "task" : "tasks"}` : "Loading more…"}
-          </p>
-        )}
-      </section>
+          <Empty title="No tasks yet">
+            <a href="#/submit">Submit the first one</a>, or send one to the API.
+          </Empty>
+        )
+      ) : (
+        <p className="list-end muted small">
+          {isEnd ? `${tasks.length} ${tasks.length === 1 ? "task" : "tasks"}` : "Loading more…"}
+        </p>
+      )}
+    </section>
   );
 }
 

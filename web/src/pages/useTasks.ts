@@ -1,6 +1,6 @@
 // The list of tasks under some filters: it grows page by page, and follows what happens.
 
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 
 import { isAbort } from "../api/client";
 import { useFeed, useSession, useThrottled } from "../context";
@@ -23,7 +23,8 @@ export function useTasks(filters: string, begun: Listed | undefined) {
   const busy = useRef(false);
   const scope = useRef(new AbortController());
   const latest = useRef(listed);
-  useEffect(() => {
+  // Before the list is measured, which asks for more.
+  useLayoutEffect(() => {
     latest.current = listed;
   });
 

@@ -1,7 +1,8 @@
 // A list of which only what is near the window is in the document, so that a thousand rows cost as much as twenty. What
 // one reads stays where it is, however many rows come above it, and the row that has the focus stays in the document.
 
-import { type FocusEvent, type KeyboardEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import type { FocusEvent, KeyboardEvent, ReactNode } from "react";
 
 import { NARROW, useMedia } from "../context";
 
@@ -85,7 +86,8 @@ export function VirtualList<T>({
     };
   }, [height, items.length]);
 
-  const rowOf = (target: EventTarget) => Number((target as HTMLElement).closest("li")?.getAttribute("aria-posinset")) - 1;
+  const rowOf = (target: EventTarget) =>
+    Number((target as HTMLElement).closest("li")?.getAttribute("aria-posinset")) - 1;
   const move = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
     if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
