@@ -88,6 +88,10 @@ test("the last of a task's changes is what it shows", () => {
     attempt,
     updated_at: "2026-01-31T12:00:01Z",
   });
-  const found = patched(tasks(3, 1), [change(2, "processing", 1), change(2, "completed", 1), change(3, "removed", 0)], "");
+  const found = patched(
+    tasks(3, 1),
+    [change(2, "processing", 1), change(2, "completed", 1), change(3, "removed", 0)],
+    "",
+  );
   expect(found.map(({ status }) => status)).toEqual(["completed", "pending"]);
 });

@@ -160,11 +160,7 @@ export function DeadLetters() {
                   <Ago time={letter.updated_at} now={now} />
                 </p>
               </div>
-              <Action
-                isBusy={isBusy}
-                label={`Redrive …${letter.id.slice(-8)}`}
-                act={() => void redrive([letter.id])}
-              >
+              <Action isBusy={isBusy} label={`Redrive …${letter.id.slice(-8)}`} act={() => void redrive([letter.id])}>
                 Redrive
               </Action>
             </li>

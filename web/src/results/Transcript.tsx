@@ -49,11 +49,7 @@ export function Transcript({
         <ol className="found transcript">
           {result.segments.map(({ start, end, text }, index) => (
             <li key={index}>
-              <button
-                type="button"
-                className={at >= start && at < end ? "chosen" : ""}
-                onClick={() => play(start)}
-              >
+              <button type="button" className={at >= start && at < end ? "chosen" : ""} onClick={() => play(start)}>
                 <span className="sr-only">Play from </span>
                 <span className="muted time">
                   {clock(start)} – {clock(end)}
