@@ -29,9 +29,9 @@ test("each page has a title of its own", async ({ dashboard: page }) => {
 test("Back leads to the list as it was left, and what happened meanwhile shows there", async ({ dashboard: page }) => {
   const batch = String(Date.now());
   await many(150, batch);
-  // It waits between its attempts, until it is cancelled.
-  const fault = "transient:10";
-  const slow = await submit("sentiment", { text: "fine" }, { max_attempts: 10, metadata: { batch, fault } });
+  const metadata = { batch, fault: "transient:10" };
+  const slow = await submit("sentiment", { text: "fine" }, { max_attempts: 10, metadata });
+  await ask("POST", `v1/tasks/${slow}/cancel`);
   await many(30, batch);
   await signIn(page, `#/tasks?metadata.batch=${batch}`);
   await expect(page.getByRole("list", { name: "Tasks" }).getByRole("listitem").first()).toBeVisible();
@@ -39,13 +39,14 @@ test("Back leads to the list as it was left, and what happened meanwhile shows t
   await expect(page.locator('li[aria-setsize=\"181\"]').first()).toBeAttached();
   await page.evaluate(() => window.scrollTo(0, 1_300));
   const row = page.getByRole("link").filter({ hasText: slow.slice(-8) });
+  await expect(row).toContainText("Cancelled");
   await row.click();
-  await page.getByRole("button", { name: "Cancel" }).click();
-  await expect(page.locator(".task-head .status")).toHaveText("Cancelled");
+  await page.getByRole("button", { name: "Retry" }).click();
+  await expect(page.locator(".task-head .status")).not.toHaveText("Cancelled");
   await page.getByRole("link", { name: "← Tasks" }).click();
   await expect(row).toBeFocused();
   await expect(row).toBeInViewport();
-  await expect(row).toContainText("Cancelled");
+  await expect(row).not.toContainText("Cancelled");
   expect(await page.evaluate(() => window.scrollY)).toBeGreaterThan(1_200);
   await expect(page.locator('li[aria-setsize=\"181\"]').first()).toBeAttached();
   // A link leads to the top of a list that is read anew.
@@ -139,4 +140,23 @@ test("the theme follows the system's until one is chosen", async ({ dashboard: p
   await page.getByRole("button", { name: "Use the dark theme" }).click();
   await page.reload();
   await expect(html).toHaveAttribute("data-theme", "dark");
+});
+
+test("a task that comes while the list is read is in it", async ({ dashboard: page }) => {
+  const order = String(Date.now());
+  let id = "";
+  await page.route(/\/v1\/tasks\?/, async (route) => {
+    const response = await route.fetch();
+    if (id === "") {
+      // It is told of after the list was read, and before the page has it.
+      const told = page.waitForResponse((answer) => answer.url().includes("v1/changes?after"));
+      id = await submit("sentiment", { text: "fine" }, { metadata: { order } });
+      await told;
+    }
+    await route.fulfill({ response });
+  });
+  await signIn(page, `#/tasks?metadata.order=${order}`);
+  await expect.poll(() => id).not.toBe("");
+  await expect(page.getByRole("link").filter({ hasText: id.slice(-8) })).toBeVisible();
+  await page.unrouteAll({ behavior: "ignoreErrors" });
 });

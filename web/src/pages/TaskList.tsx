@@ -29,7 +29,7 @@ const idOf = (task: TaskSummary) => task.id;
 function List({ filters }: { filters: string }) {
   const { kept } = useSession();
   const [left] = useState(() => (hasReturned() ? kept.under(filters) : undefined));
-  const { tasks, isBegun, isEnd, isLoading, error, more, again, latest } = useTasks(filters, left?.listed);
+  const { tasks, isBegun, isEnd, isLoading, error, more, retry, latest } = useTasks(filters, left?.listed);
   const now = useNow(10_000);
   useLayoutEffect(() => {
     if (left) window.scrollTo({ top: left.scroll, behavior: "instant" });
@@ -59,7 +59,7 @@ function List({ filters }: { filters: string }) {
         </VirtualList>
       )}
       {error !== null ? (
-        <Refusal error={error} retry={again} />
+        <Refusal error={error} retry={retry} />
       ) : !isBegun || ((isLoading || !isEnd) && tasks.length === 0) ? (
         <Loading what="tasks" />
       ) : tasks.length === 0 ? (

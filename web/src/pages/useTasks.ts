@@ -21,6 +21,9 @@ export function useTasks(filters: string, begun: Listed | undefined) {
   const [error, setError] = useState<unknown>(null);
   const [isLoading, setLoading] = useState(false);
   const busy = useRef(false);
+  /** Something happened while the list was begun: what was read by then may not show it. */
+  const isDue = useRef(false);
+  const again = useRef(() => {});
   const scope = useRef(new AbortController());
   const latest = useRef(listed);
   // Before the list is measured, which asks for more.
@@ -65,13 +68,16 @@ export function useTasks(filters: string, begun: Listed | undefined) {
       if (own === scope.current) {
         busy.current = false;
         setLoading(false);
+        if (isDue.current) again.current();
       }
     }
   }, [read]);
 
   const refresh = useThrottled(() => {
+    isDue.current = false;
     if (!latest.current.isBegun) {
-      void more();
+      if (busy.current) isDue.current = true;
+      else void more();
       return;
     }
     const newest = async () => {
@@ -88,6 +94,10 @@ export function useTasks(filters: string, begun: Listed | undefined) {
     };
     newest().catch(refused);
   }, REFRESH_MS);
+
+  useEffect(() => {
+    again.current = refresh;
+  });
 
   useEffect(() => {
     const own = new AbortController();
@@ -113,9 +123,9 @@ export function useTasks(filters: string, begun: Listed | undefined) {
     missed: refresh,
   });
 
-  const again = () => {
+  const retry = () => {
     setError(null);
     void more();
   };
-  return { ...listed, isLoading, error, more, again, latest };
+  return { ...listed, isLoading, error, more, retry, latest };
 }
