@@ -2,8 +2,8 @@
 
 import { useEffect, useMemo, useRef, useState } from "react";
 
-import { Client } from "./api/client";
-import { type Session, SessionContext } from "./context";
+import { Client, Problem } from "./api/client";
+import { type Session, SessionContext, useMedia, useTitle } from "./context";
 import { Feed } from "./live/feed";
 import { Telemetry } from "./live/telemetry";
 import { DeadLetters } from "./pages/DeadLetters";
@@ -13,15 +13,21 @@ import { TaskList } from "./pages/TaskList";
 import { TaskPage } from "./pages/TaskPage";
 import { Workers } from "./pages/Workers";
 import { Header } from "./parts/Header";
-import { Empty } from "./parts/Notice";
-import { type Route, parse, useHash } from "./route";
+import { Kept } from "./pages/kept";
+import { Boundary } from "./parts/Boundary";
+import { Refusal } from "./parts/Notice";
+import { type Route, hasReturned, parse, useHash } from "./route";
 import * as session from "./session";
 
 export function App() {
   const [token, setToken] = useState(session.token);
   const [isExpired, setExpired] = useState(false);
-  const [theme, setTheme] = useState(session.theme);
-  useEffect(() => session.setTheme(theme), [theme]);
+  const [chosen, setChosen] = useState(session.theme);
+  const prefersDark = useMedia("(prefers-color-scheme: dark)");
+  const theme = chosen ?? (prefersDark ? "dark" : "light");
+  useEffect(() => {
+    document.documentElement.dataset["theme"] = theme;
+  }, [theme]);
   const signOut = (because: "asked" | "refused") => {
     session.forgetToken();
     setExpired(because === "refused");
@@ -32,7 +38,11 @@ export function App() {
     setExpired(false);
     setToken(given);
   };
-  const toggle = () => setTheme(theme === "dark" ? "light" : "dark");
+  const toggle = () => {
+    const other = theme === "dark" ? "light" : "dark";
+    session.keepTheme(other);
+    setChosen(other);
+  };
   return token === null ? (
     <SignIn isExpired={isExpired} signIn={signIn} theme={theme} toggleTheme={toggle} />
   ) : (
@@ -60,7 +70,7 @@ function SignedIn({
     const client = new Client(token, () => latest.current("refused"));
     const feed = new Feed(client);
     const telemetry = new Telemetry(client);
-    setLive({ client, feed, telemetry, signOut: () => latest.current("asked") });
+    setLive({ client, feed, telemetry, kept: new Kept(feed), signOut: () => latest.current("asked") });
     feed.start();
     telemetry.start();
     return () => {
@@ -76,9 +86,9 @@ function SignedIn({
   useEffect(() => {
     if (before.current === place) return;
     before.current = place;
-    // As a browser does with a new page: at its top, and read out from there.
-    window.scrollTo(0, 0);
-    main.current?.focus({ preventScroll: true });
+    // As a browser does with a new page: at its top, and read out from there. Back leads to where one was.
+    if (!hasReturned()) window.scrollTo(0, 0);
+    if (!main.current?.contains(document.activeElement)) main.current?.focus({ preventScroll: true });
   }, [place]);
   if (!live) return null;
   return (
@@ -95,7 +105,9 @@ function SignedIn({
       </a>
       <Header place={route.path[0] ?? "tasks"} theme={theme} toggleTheme={toggleTheme} />
       <main ref={main} tabIndex={-1}>
-        <Page route={route} />
+        <Boundary key={place} instead={(error) => <Broken error={error} />}>
+          <Page route={route} />
+        </Boundary>
       </main>
     </SessionContext>
   );
@@ -108,9 +120,31 @@ function Page({ route }: { route: Route }) {
   if (page === "submit") return <Submit query={route.query} />;
   if (page === "dead-letters") return <DeadLetters />;
   if (page === "workers") return <Workers />;
+  return <NoPage />;
+}
+
+function NoPage() {
+  useTitle("No such page");
   return (
-    <Empty title="There is no such page">
-      <a href="#/tasks">All tasks</a>
-    </Empty>
+    <div className="wide page">
+      <h1>There is no such page</h1>
+      <p>
+        <a href="#/tasks">All tasks</a>
+      </p>
+    </div>
+  );
+}
+
+/** In place of a page that could not be drawn. */
+function Broken({ error }: { error: unknown }) {
+  const told = error instanceof Error ? error.message : String(error);
+  return (
+    <div className="wide page">
+      <h1>This page can’t be shown</h1>
+      <Refusal
+        error={new Problem(0, "The dashboard met what it does not know", `It may be older than the stack. (${told})`)}
+        retry={() => window.location.reload()}
+      />
+    </div>
   );
 }

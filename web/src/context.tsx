@@ -5,11 +5,13 @@ import { createContext, useContext, useEffect, useRef, useState, useSyncExternal
 import type { Client } from "./api/client";
 import type { Feed, FeedState, Listener } from "./live/feed";
 import type { Seen, Telemetry } from "./live/telemetry";
+import type { Kept } from "./pages/kept";
 
 export interface Session {
   client: Client;
   feed: Feed;
   telemetry: Telemetry;
+  kept: Kept;
   signOut(): void;
 }
 
@@ -49,6 +51,27 @@ export function useFeedState(): FeedState {
 export function useTelemetry(): Seen {
   const { telemetry } = useSession();
   return useSyncExternalStore(telemetry.listen, () => telemetry.seen);
+}
+
+/** Where the page is as narrow as a phone's. */
+export const NARROW = "(max-width: 720px)";
+
+export function useMedia(query: string): boolean {
+  const [matches, setMatches] = useState(() => window.matchMedia(query).matches);
+  useEffect(() => {
+    const media = window.matchMedia(query);
+    const look = () => setMatches(media.matches);
+    media.addEventListener("change", look);
+    return () => media.removeEventListener("change", look);
+  }, [query]);
+  return matches;
+}
+
+/** What the page is called in tabs, in the history and by screen readers. */
+export function useTitle(title: string): void {
+  useEffect(() => {
+    document.title = `${title} · AI Mesh`;
+  }, [title]);
 }
 
 /** The present, anew every so many milliseconds: for what is said to be "2 min ago". */

@@ -10,7 +10,8 @@ import "./style/results.css";
 
 const root = document.getElementById("root");
 if (root) {
-  createRoot(root).render(
+  // What is caught is shown in the page; the console keeps where it came from.
+  createRoot(root, { onCaughtError: (error) => console.warn(error) }).render(
     <StrictMode>
       <App />
     </StrictMode>,

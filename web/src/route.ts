@@ -9,7 +9,9 @@ export interface Route {
 }
 
 export function parse(hash: string): Route {
-  const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
+  const place = hash.replace(/^#\/?/, "");
+  const mark = place.indexOf("?");
+  const [path, query] = mark < 0 ? [place, ""] : [place.slice(0, mark), place.slice(mark + 1)];
   const parts = path.split("/").filter(Boolean).map(decoded);
   return { path: parts.length > 0 ? parts : ["tasks"], query: new URLSearchParams(query) };
 }
@@ -22,15 +24,56 @@ function decoded(part: string): string {
   }
 }
 
-let isWithin = false;
-// What this page makes by itself, a browser does not vouch for.
-window.addEventListener("hashchange", (event) => {
-  isWithin ||= event.isTrusted;
+/** What an entry of the browser's history remembers: where one was when it was made, if that was here. */
+interface Entry {
+  from: string | null;
+}
+
+function entry(): Entry | null {
+  const state: unknown = window.history.state;
+  return state !== null && typeof state === "object" && "from" in state ? (state as Entry) : null;
+}
+
+let returned = false;
+let list = "#/tasks";
+
+function arrive(from: string | null): void {
+  // An entry that was here before is one that Back or Forward leads to.
+  returned = entry() !== null;
+  if (!returned) window.history.replaceState({ from } satisfies Entry, "");
+  remember();
+}
+
+function remember(): void {
+  if (isList(window.location.hash)) list = window.location.hash || "#/tasks";
+}
+
+arrive(null);
+window.addEventListener("hashchange", ({ isTrusted, oldURL }) => {
+  // What this page makes by itself, a browser does not vouch for.
+  if (isTrusted) arrive(new URL(oldURL).hash);
+  else remember();
 });
 
-/** Whether the page before this one in the browser's history is one of ours. */
-export function cameFromWithin(): boolean {
-  return isWithin;
+function isList(hash: string): boolean {
+  const { path } = parse(hash);
+  return path[0] === "tasks" && path.length === 1;
+}
+
+/** Whether Back or Forward led here. */
+export function hasReturned(): boolean {
+  return returned;
+}
+
+/** Whether this page was come to from the list, so that Back leads to it. */
+export function cameFromList(): boolean {
+  const from = entry()?.from ?? null;
+  return from !== null && isList(from);
+}
+
+/** The list as it was last looked at, filters and all. */
+export function listAddress(): string {
+  return list;
 }
 
 function listen(listener: () => void): () => void {
@@ -52,6 +95,6 @@ export function go(hash: string, replace = false): void {
     window.location.hash = hash;
     return;
   }
-  window.history.replaceState(null, "", hash);
+  window.history.replaceState(window.history.state, "", hash);
   window.dispatchEvent(new HashChangeEvent("hashchange"));
 }

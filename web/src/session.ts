@@ -19,15 +19,13 @@ export function forgetToken(): void {
   read(() => window.sessionStorage.removeItem(TOKEN));
 }
 
-/** What was chosen, else what the system prefers. */
-export function theme(): Theme {
+/** The theme that was chosen, if one was; else the page follows the system's. */
+export function theme(): Theme | null {
   const kept = read(() => window.localStorage.getItem(THEME));
-  if (kept === "light" || kept === "dark") return kept;
-  return window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  return kept === "light" || kept === "dark" ? kept : null;
 }
 
-export function setTheme(theme: Theme): void {
-  document.documentElement.dataset["theme"] = theme;
+export function keepTheme(theme: Theme): void {
   read(() => window.localStorage.setItem(THEME, theme));
 }
 

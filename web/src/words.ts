@@ -65,6 +65,15 @@ export function clock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${rest}`;
 }
 
+/** The English name of a language's code. */
+export function language(code: string): string {
+  try {
+    return new Intl.DisplayNames("en", { type: "language" }).of(code) ?? code;
+  } catch {
+    return code;
+  }
+}
+
 export function moment(time: string): string {
   return TIME.format(new Date(time));
 }

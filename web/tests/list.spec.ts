@@ -51,6 +51,32 @@ test("a page that is the whole list is all there is", () => {
   expect(fresh.isEnd).toBe(true);
 });
 
+test("an empty page with more to follow takes nothing away", () => {
+  const before = listed(tasks(9, 1));
+  expect(headed(before, [], "d")).toEqual(before);
+});
+
+test("what was read to its end is not read again for a page of the same", () => {
+  const before = { ...listed(tasks(9, 1)), cursor: undefined, isEnd: true };
+  const fresh = headed(before, tasks(10, 1), "d");
+  expect(ids(fresh.tasks)).toEqual([10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
+  expect(fresh.isEnd).toBe(true);
+});
+
+test("a page that reaches further than the list goes on from its own end", () => {
+  const fresh = headed(listed(tasks(9, 5)), tasks(10, 3), "d");
+  expect(ids(fresh.tasks)).toEqual([10, 9, 8, 7, 6, 5, 4, 3]);
+  expect(fresh.cursor).toBe("d");
+});
+
+test("a task leaves a list of another status than its new one", () => {
+  const change = { cursor: "1", type: "sentiment", previous_status: null, generation: 1, attempt: 1 } as const;
+  const updated_at = "2026-01-31T12:00:01Z";
+  const changes = [{ ...change, id: task(2).id, status: "completed", updated_at } as const];
+  expect(ids(patched(tasks(3, 1), changes, "status=pending&type=sentiment"))).toEqual([3, 1]);
+  expect(ids(patched(tasks(3, 1), changes, "type=sentiment"))).toEqual([3, 2, 1]);
+});
+
 test("the last of a task's changes is what it shows", () => {
   const change = (at: number, status: Change["status"], attempt: number): Change => ({
     cursor: "1",
@@ -62,6 +88,10 @@ test("the last of a task's changes is what it shows", () => {
     attempt,
     updated_at: "2026-01-31T12:00:01Z",
   });
-  const found = patched(tasks(3, 1), [change(2, "processing", 1), change(2, "completed", 1), change(3, "removed", 0)]);
+  const found = patched(
+    tasks(3, 1),
+    [change(2, "processing", 1), change(2, "completed", 1), change(3, "removed", 0)],
+    "",
+  );
   expect(found.map(({ status }) => status)).toEqual(["completed", "pending"]);
 });

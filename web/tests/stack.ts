@@ -25,7 +25,7 @@ export function testdata(name: string): Buffer {
   return readFileSync(join(assets, "testdata", name));
 }
 
-async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
   const response = await fetch(new URL(path, URL_OF_STACK), {
     method,
     headers: { "X-Service-Token": TOKEN, "Content-Type": "application/json" },
@@ -90,4 +90,15 @@ export async function visit(page: Page, hash: string): Promise<void> {
   await page.evaluate((hash) => {
     window.location.hash = hash;
   }, hash);
+}
+
+/** Nobody is there: what the page asks the API is not answered, until all routes are taken off again. */
+export async function unplug(page: Page): Promise<void> {
+  await page.route(/\/v1\//, (route) => route.abort("blockedbyclient"));
+}
+
+/** The network is there again, as a browser tells its pages. */
+export async function plugIn(page: Page): Promise<void> {
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+  await page.evaluate(() => window.dispatchEvent(new Event("online")));
 }

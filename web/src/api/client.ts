@@ -20,6 +20,9 @@ export class Problem extends Error {
   }
 }
 
+/** The API holds an answer for 20 s, and gives none after 30. */
+const LONGEST_ANSWER_MS = 35_000;
+
 export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
@@ -61,9 +64,9 @@ export class Client {
     return answer.workers;
   }
 
-  /** What happened after a cursor; without one, where the present is. */
-  changes(after: string | undefined, signal?: AbortSignal): Promise<Changes> {
-    const query = after === undefined ? "" : `?after=${encodeURIComponent(after)}&wait=20`;
+  /** What happened after a cursor, held for so many seconds until something does; without one, where the present is. */
+  changes(after: string | undefined, wait = 0, signal?: AbortSignal): Promise<Changes> {
+    const query = after === undefined ? "" : `?after=${encodeURIComponent(after)}&wait=${wait}`;
     return this.ask("GET", `v1/changes${query}`, { signal });
   }
 
@@ -90,7 +93,9 @@ export class Client {
     }: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal | undefined } = {},
   ): Promise<T> {
     const sent: RequestInit = { method, headers: { "X-Service-Token": this.token, ...headers } };
-    if (signal) sent.signal = signal;
+    // What is sent may be large and the network slow; an answer is due soon.
+    const ends = [signal, method === "GET" ? AbortSignal.timeout(LONGEST_ANSWER_MS) : undefined].filter((end) => !!end);
+    if (ends.length > 0) sent.signal = AbortSignal.any(ends);
     if (body !== undefined) {
       sent.body = JSON.stringify(body);
       sent.headers = { ...sent.headers, "Content-Type": "application/json" };

@@ -1,12 +1,14 @@
 // Makes a task of what stands in the form: its content within the request where that is small, else uploaded first.
 
 import { type Draft } from "../examples";
+import { bytes } from "../words";
 import { type Client, Problem } from "./client";
 import type { Priority, Submission, TaskType } from "./types";
 
 /** A request takes 6 MB, of which base64 leaves 4.5: well below, so that metadata finds room too. */
 const MOST_INLINE_BYTES = 3_000_000;
 const MOST_TEXT_BYTES = 1_000_000;
+const MOST_FILE_BYTES = 50_000_000;
 
 export interface Limits {
   priority: Priority;
@@ -76,6 +78,27 @@ export function fileKind(type: TaskType): "image" | "audio" | null {
   return type === "transcribe" ? "audio" : null;
 }
 
+/** What is wrong with the files that were dropped or chosen, before any is read. */
+export function misfit(files: readonly File[], kind: "image" | "audio" | null): Problem | null {
+  const [file] = files;
+  if (!file) return new Problem(0, "This is no file", "Drop a file from this computer, and no folder.");
+  if (files.length > 1) return new Problem(0, "These are several files", "A task takes one: send them one by one.");
+  const most = kind === null ? MOST_TEXT_BYTES : MOST_FILE_BYTES;
+  if (file.size > most) {
+    const told = `${file.name} has ${bytes(file.size)}. A ${WORDS[kind ?? "text"]} may have ${bytes(most)}.`;
+    return new Problem(0, "The file is too large", told);
+  }
+  if (file.size === 0) return new Problem(0, "The file is empty", `There is nothing in ${file.name}.`);
+  // A browser may not know a type, and the API looks for itself; what it does know to be another kind is none of ours.
+  const known = file.type.split("/")[0];
+  const isOther = ["image", "audio", "video", "font"].includes(known ?? "");
+  const fits = kind === null ? !isOther : known === "" || known === kind;
+  if (!fits) return new Problem(0, `This is no ${WORDS[kind ?? "text"]}`, `${file.name} is of the type ${file.type}.`);
+  return null;
+}
+
+const WORDS = { image: "picture", audio: "recording", text: "text" };
+
 export async function submission(client: Client, type: TaskType, draft: Draft, limits: Limits): Promise<Submission> {
   const input: Record<string, unknown> = await content(client, type, draft);
   for (const parameter of PARAMETERS[type] ?? []) {
@@ -102,7 +125,12 @@ async function content(client: Client, type: TaskType, draft: Draft): Promise<Re
   return { upload: await upload(client, draft.file, kind) };
 }
 
+/** What was uploaded stays: submitting it again sends no file twice. */
+const uploads = new WeakMap<File, string>();
+
 async function upload(client: Client, file: File, kind: "image" | "audio"): Promise<string> {
+  const known = uploads.get(file);
+  if (known !== undefined) return known;
   // Browsers compute digests on pages that came safely, by HTTPS or from this machine.
   if (!window.isSecureContext) {
     throw new Problem(
@@ -122,6 +150,7 @@ async function upload(client: Client, file: File, kind: "image" | "audio"): Prom
   );
   const answer = await fetch(announced.url, { method: announced.method, headers, body });
   if (!answer.ok) throw new Problem(answer.status, "The file could not be uploaded", "Try again in a few seconds.");
+  uploads.set(file, announced.id);
   return announced.id;
 }
 

@@ -13,8 +13,8 @@ export const TASK_TYPES = [
 ] as const;
 export type TaskType = (typeof TASK_TYPES)[number];
 
-export const STATUSES = ["pending", "processing", "completed", "failed", "cancelled"] as const;
-export type Status = (typeof STATUSES)[number] | "blocked";
+export const STATUSES = ["blocked", "pending", "processing", "completed", "failed", "cancelled"] as const;
+export type Status = (typeof STATUSES)[number];
 
 export const PRIORITIES = ["high", "normal", "low"] as const;
 export type Priority = (typeof PRIORITIES)[number];

@@ -10,6 +10,12 @@ const FIRST_BYTE_MS = 4_000;
 /** Three heartbeats. */
 const SILENCE_MS = 45_000;
 const LONGEST_REST_MS = 30_000;
+/** How long the API holds an answer at most. */
+const LONGEST_WAIT_S = 20;
+/** Between two questions: changes that come one by one are told together. */
+const BREATH_MS = 250;
+/** Whoever looks elsewhere for less than this is not gone. */
+const GLANCE_MS = 15_000;
 
 export type FeedState = "connecting" | "streaming" | "polling" | "offline" | "paused";
 
@@ -35,6 +41,11 @@ export class Feed {
   private events: string | undefined;
   private wake: (() => void) | undefined;
   private streamFailures = 0;
+  /** Whether the last that was asked was not answered. */
+  private isDown = false;
+  /** What is held open at present. */
+  private request = new AbortController();
+  private glance: number | undefined;
   /** Whether a stream has said anything yet: then another may, after the network was gone. */
   private hasStreamed = false;
 
@@ -47,17 +58,23 @@ export class Feed {
 
   start(): void {
     document.addEventListener("visibilitychange", this.look);
+    window.addEventListener("online", this.look);
     void this.run();
   }
 
   stop(): void {
     document.removeEventListener("visibilitychange", this.look);
+    window.removeEventListener("online", this.look);
+    window.clearTimeout(this.glance);
     this.end.abort();
+    this.request.abort();
     this.wake?.();
   }
 
   private readonly look = (): void => {
-    if (!document.hidden) this.wake?.();
+    window.clearTimeout(this.glance);
+    if (document.hidden) this.glance = window.setTimeout(() => this.request.abort(), GLANCE_MS);
+    else this.wake?.();
   };
 
   private async run(): Promise<void> {
@@ -65,6 +82,7 @@ export class Feed {
     while (!this.end.signal.aborted) {
       try {
         // A page that nobody looks at holds no request open: each costs as long as it is held.
+        this.request = new AbortController();
         if (document.hidden) await this.pause();
         else if (this.cursor === undefined) await this.begin();
         else if (this.events !== undefined) await this.stream(this.events, this.cursor);
@@ -76,12 +94,15 @@ export class Feed {
           this.events = undefined;
           continue;
         }
+        // Given up because nobody looks.
+        if (this.request.signal.aborted) continue;
         const problem = Problem.of(error);
         if (problem.status === 401) return;
         if (problem.status === 410) {
           this.cursor = undefined;
           continue;
         }
+        this.isDown = true;
         this.tell("offline");
         failures += 1;
         await this.rest(Math.min(1_000 * 2 ** failures, LONGEST_REST_MS));
@@ -90,24 +111,28 @@ export class Feed {
   }
 
   private async begin(): Promise<void> {
-    const present = await this.client.changes(undefined, this.end.signal);
+    const present = await this.client.changes(undefined, 0, this.request.signal);
     this.cursor = present.next;
     this.events = present.links?.events;
+    this.isDown = false;
     this.listeners.forEach((listener) => listener.missed?.());
   }
 
   private async poll(after: string): Promise<void> {
-    this.tell("polling");
-    const answer = await this.client.changes(after, this.end.signal);
+    // Whether somebody answers again shows soonest where nothing is waited for.
+    const wait = this.isDown ? 0 : LONGEST_WAIT_S;
+    if (!this.isDown) this.tell("polling");
+    const answer = await this.client.changes(after, wait, this.request.signal);
     this.cursor = answer.next;
     if (this.hasStreamed) this.events = answer.links?.events;
+    this.back();
+    this.tell("polling");
     this.pass(answer.changes);
+    await this.rest(BREATH_MS);
   }
 
   private async stream(address: string, after: string): Promise<void> {
-    const request = new AbortController();
-    const abort = () => request.abort();
-    this.end.signal.addEventListener("abort", abort);
+    const request = this.request;
     let isSilent = false;
     let heard = false;
     const watch = (milliseconds: number) =>
@@ -132,6 +157,7 @@ export class Feed {
         this.streamFailures = 0;
         window.clearTimeout(timer);
         timer = watch(SILENCE_MS);
+        this.back();
         this.tell("streaming");
         const events = parser.push(value).filter((event) => event.type === "change");
         this.pass(events.map((event) => JSON.parse(event.data) as Change));
@@ -139,11 +165,11 @@ export class Feed {
       }
     } catch (error) {
       if (isSilent) throw new NoStream();
+      if (document.hidden && isAbort(error)) throw error;
       if (!heard) throw this.failed(error);
       if (!isAbort(error)) throw error;
     } finally {
       window.clearTimeout(timer);
-      this.end.signal.removeEventListener("abort", abort);
     }
     // It ends by itself after some minutes; one that was buffered whole ends at once.
     if (heard) await this.rest(parser.retry ?? 2_000);
@@ -155,6 +181,13 @@ export class Feed {
     if (error instanceof Problem) return error.status === 410 ? error : new NoStream();
     this.streamFailures += 1;
     return this.streamFailures < MOST_FAILURES ? error : new NoStream();
+  }
+
+  /** Somebody answers. What was asked in vain meanwhile is asked again. */
+  private back(): void {
+    if (!this.isDown) return;
+    this.isDown = false;
+    this.listeners.forEach((listener) => listener.missed?.());
   }
 
   private pass(changes: Change[]): void {

@@ -7,8 +7,8 @@ import type { Stats, Worker } from "../api/types";
 const STATS_MS = 5_000;
 /** The workers' figures are a minute old at best. */
 const WORKERS_MS = 15_000;
-/** Half an hour. */
-const MOST_SAMPLES = 360;
+/** So many points a chart has at most, however long the page is open. */
+const MOST_SAMPLES = 480;
 
 export interface Sample {
   at: number;
@@ -18,17 +18,19 @@ export interface Sample {
 
 export interface Seen {
   samples: readonly Sample[];
-  workers: readonly Worker[];
-  /** Whether the last look failed: what is shown is older than it looks. */
+  /** None until they were told. */
+  workers: readonly Worker[] | null;
+  /** Whether the last look at either failed: what is shown is older than it looks. */
   isStale: boolean;
 }
 
 export class Telemetry {
-  seen: Seen = { samples: [], workers: [], isStale: false };
+  seen: Seen = { samples: [], workers: null, isStale: false };
   private readonly listeners = new Set<() => void>();
   private readonly end = new AbortController();
   private timers: number[] = [];
   private isAsking = false;
+  private readonly failed = { stats: false, workers: false };
 
   constructor(private readonly client: Client) {}
 
@@ -56,11 +58,11 @@ export class Telemetry {
     this.isAsking = true;
     try {
       const stats = await this.client.stats(this.end.signal);
-      const running = Object.fromEntries(this.seen.workers.map((worker) => [worker.name, worker.running]));
-      const samples = [...this.seen.samples, { at: Date.now(), stats, running }].slice(-MOST_SAMPLES);
-      this.set({ ...this.seen, samples, isStale: false });
+      const running = Object.fromEntries((this.seen.workers ?? []).map((worker) => [worker.name, worker.running]));
+      this.failed.stats = false;
+      this.set({ samples: thinned([...this.seen.samples, { at: Date.now(), stats, running }]) });
     } catch {
-      if (!this.end.signal.aborted) this.set({ ...this.seen, isStale: true });
+      this.fail("stats");
     } finally {
       this.isAsking = false;
     }
@@ -69,14 +71,33 @@ export class Telemetry {
   private async lookAtWorkers(): Promise<void> {
     if (document.hidden) return;
     try {
-      this.set({ ...this.seen, workers: await this.client.workers(this.end.signal) });
+      const workers = await this.client.workers(this.end.signal);
+      this.failed.workers = false;
+      this.set({ workers });
     } catch {
-      if (!this.end.signal.aborted) this.set({ ...this.seen, isStale: true });
+      this.fail("workers");
     }
   }
 
-  private set(seen: Seen): void {
-    this.seen = seen;
+  private fail(which: "stats" | "workers"): void {
+    if (this.end.signal.aborted) return;
+    this.failed[which] = true;
+    this.set({});
+  }
+
+  private set(news: Partial<Seen>): void {
+    this.seen = { ...this.seen, ...news, isStale: this.failed.stats || this.failed.workers };
     this.listeners.forEach((listener) => listener());
   }
+}
+
+/** The samples without as many as need be: the first and the last stay, and no part of the time is without any. */
+export function thinned(samples: Sample[]): Sample[] {
+  const [first, before, last] = [samples[0], samples.at(-3), samples.at(-1)];
+  if (!first || !before || !last) return samples;
+  // As time goes by, the present is told less finely too.
+  const gap = (2 * (last.at - first.at)) / MOST_SAMPLES;
+  const kept = last.at - before.at < gap ? [...samples.slice(0, -2), last] : samples;
+  if (kept.length <= MOST_SAMPLES) return kept;
+  return kept.filter((_, at) => at % 2 === 0 || at === kept.length - 1);
 }

@@ -2,7 +2,8 @@ import { useCallback, useEffect, useRef, useState } from "react";
 
 import { isAbort } from "../api/client";
 import type { Task } from "../api/types";
-import { useFeed, useNow, useSession, useThrottled } from "../context";
+import { useFeed, useNow, useSession, useThrottled, useTitle } from "../context";
+import { Action } from "../parts/Action";
 import { Empty, Loading, Refusal } from "../parts/Notice";
 import { Ago } from "../parts/Status";
 import { taskAddress } from "../route";
@@ -16,16 +17,32 @@ export function DeadLetters() {
   const [told, setTold] = useState("");
   const [isBusy, setBusy] = useState(false);
   const scope = useRef<AbortController | null>(null);
+  const isReading = useRef(false);
+  const isDue = useRef(false);
+  const again = useRef(() => {});
+  const list = useRef<HTMLUListElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
+  /** Where in the list the focus was, on a button that goes with its letter. */
+  const held = useRef<number | null>(null);
   const now = useNow(10_000);
+  useTitle("Dead letters");
 
+  /** Reads the letters after a cursor, at least so many if there are. */
   const read = useCallback(
-    async (from: string | undefined) => {
+    async (from: string | undefined, least: number) => {
+      if (isReading.current) {
+        isDue.current = true;
+        return;
+      }
+      isReading.current = true;
+      isDue.current = false;
+      const own = scope.current;
       try {
-        let page = await client.deadLetters(from, scope.current?.signal);
+        let page = await client.deadLetters(from, own?.signal);
         const found = [...page.dead_letters];
         // A page may be empty with more to follow.
-        while (found.length === 0 && page.next_cursor !== undefined) {
-          page = await client.deadLetters(page.next_cursor, scope.current?.signal);
+        while (found.length < least && page.next_cursor !== undefined) {
+          page = await client.deadLetters(page.next_cursor, own?.signal);
           found.push(...page.dead_letters);
         }
         setLetters((before) => (from === undefined ? found : [...(before ?? []), ...found]));
@@ -33,41 +50,63 @@ export function DeadLetters() {
         setError(null);
       } catch (error) {
         if (!isAbort(error)) setError(error);
+      } finally {
+        if (own === scope.current) isReading.current = false;
+        // What was asked meanwhile may have come too late for this answer.
+        if (isDue.current) again.current();
       }
     },
     [client],
   );
+  // As many as are shown: nobody is thrown back to the first of them.
+  const reread = () => void read(undefined, Math.max(1, letters?.length ?? 0));
   useEffect(() => {
     scope.current = new AbortController();
-    void read(undefined);
+    isReading.current = false;
+    void read(undefined, 1);
     return () => scope.current?.abort();
   }, [read]);
-  const refresh = useThrottled(() => void read(undefined), 1_500);
+  const refresh = useThrottled(reread, 1_500);
+  useEffect(() => {
+    again.current = refresh;
+  });
   useFeed({
     changed: (changes) => {
       if (changes.some((change) => change.status === "failed" || change.previous_status === "failed")) refresh();
     },
     missed: refresh,
   });
+  useEffect(() => {
+    if (held.current === null || document.activeElement !== document.body) return;
+    const buttons = list.current?.querySelectorAll("button") ?? [];
+    (buttons[Math.min(held.current, buttons.length - 1)] ?? heading.current)?.focus();
+    held.current = null;
+  }, [letters]);
 
   const redrive = async (ids: string[] | null) => {
     setBusy(true);
     setTold("");
+    held.current = ids ? (letters?.findIndex((letter) => letter.id === ids[0]) ?? null) : 0;
+    let given = 0;
+    let skipped = 0;
     try {
-      const given = new Set<string>();
       let next: string | undefined;
       do {
         const which = ids ? { ids } : { all: true as const, ...(next === undefined ? {} : { cursor: next }) };
         const answer = await client.redrive(which);
-        answer.redriven.forEach((id) => given.add(id));
+        const gone = new Set([...answer.redriven, ...answer.skipped]);
+        setLetters((before) => before?.filter((letter) => !gone.has(letter.id)) ?? null);
+        given += answer.redriven.length;
+        skipped += answer.skipped.length;
         next = answer.next_cursor;
+        setTold(outcome(given, skipped));
       } while (next !== undefined);
-      setLetters((before) => before?.filter((letter) => !given.has(letter.id)) ?? null);
-      setTold(given.size === 1 ? "1 task has new attempts." : `${given.size} tasks have new attempts.`);
+      setError(null);
     } catch (error) {
       setError(error);
     } finally {
       setBusy(false);
+      refresh();
     }
   };
 
@@ -75,23 +114,25 @@ export function DeadLetters() {
     <div className="wide page">
       <header className="task-head">
         <div>
-          <h1>Dead letters</h1>
+          <h1 ref={heading} tabIndex={-1}>
+            Dead letters
+          </h1>
           <p className="muted">
             Tasks whose attempts were all in vain. Redrive gives them new ones, once the cause is mended.
           </p>
         </div>
         {letters !== null && letters.length > 0 && (
           <div className="actions">
-            <button type="button" className="primary" disabled={isBusy} onClick={() => void redrive(null)}>
+            <Action isPrimary isBusy={isBusy} act={() => void redrive(null)}>
               Redrive all
-            </button>
+            </Action>
           </div>
         )}
       </header>
       <p className="told" role="status">
         {told}
       </p>
-      {error !== null && <Refusal error={error} retry={() => void read(undefined)} />}
+      {error !== null && <Refusal error={error} retry={reread} />}
       {letters === null ? (
         error === null && <Loading what="dead letters" />
       ) : letters.length === 0 ? (
@@ -101,7 +142,7 @@ export function DeadLetters() {
           </Empty>
         </section>
       ) : (
-        <ul className="letters card" aria-label="Dead letters, newest first">
+        <ul ref={list} className="letters card" aria-label="Dead letters, newest first">
           {letters.map((letter) => (
             <li key={letter.id}>
               <div className="letter">
@@ -111,31 +152,34 @@ export function DeadLetters() {
                   </a>
                   <span className="tag failed">{letter.error?.code}</span>
                 </p>
-                <p className="wrap">{letter.error?.message}</p>
+                <p className="wrap" dir="auto">
+                  {letter.error?.message}
+                </p>
                 <p className="muted small">
                   {letter.error?.kind} after {letter.attempt} {letter.attempt === 1 ? "attempt" : "attempts"} ·{" "}
                   <Ago time={letter.updated_at} now={now} />
                 </p>
               </div>
-              <button
-                type="button"
-                disabled={isBusy}
-                aria-label={`Redrive …${letter.id.slice(-8)}`}
-                onClick={() => void redrive([letter.id])}
-              >
+              <Action isBusy={isBusy} label={`Redrive …${letter.id.slice(-8)}`} act={() => void redrive([letter.id])}>
                 Redrive
-              </button>
+              </Action>
             </li>
           ))}
         </ul>
       )}
       {cursor !== undefined && letters !== null && (
         <p className="list-end">
-          <button type="button" onClick={() => void read(cursor)}>
+          <button type="button" onClick={() => void read(cursor, 1)}>
             Show more
           </button>
         </p>
       )}
     </div>
   );
+}
+
+function outcome(given: number, skipped: number): string {
+  const told = given === 1 ? "1 task has new attempts." : `${given} tasks have new attempts.`;
+  if (skipped === 0) return told;
+  return `${told} ${skipped === 1 ? "1 was no dead letter" : `${skipped} were no dead letters`} any more.`;
 }

@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from "react";
 
 import { Client, Problem } from "../api/client";
+import { useTitle } from "../context";
 import { Logo, ThemeButton } from "../parts/Brand";
 import type { Theme } from "../session";
 
@@ -19,14 +20,18 @@ export function SignIn({
   const [isAsking, setAsking] = useState(false);
   const [told, setTold] = useState(isExpired ? "The token is no longer accepted. Sign in with the one that is." : "");
 
+  useTitle("Sign in");
+
   const submit = async (event: FormEvent) => {
     event.preventDefault();
+    if (isAsking) return;
     const given = token.trim();
     // What no header can carry is no token, and the browser would refuse to send it.
     if (!/^[\x21-\x7e]+$/.test(given)) {
       setTold(given ? "A token is made of visible ASCII characters, without spaces." : "Enter the token first.");
       return;
     }
+    setTold("");
     setAsking(true);
     try {
       await new Client(given).changes(undefined);
@@ -62,7 +67,7 @@ export function SignIn({
         <p id="told" className="error-text" role="alert">
           {told}
         </p>
-        <button type="submit" className="primary" disabled={isAsking}>
+        <button type="submit" className="primary" aria-disabled={isAsking}>
           {isAsking ? "Signing in…" : "Sign in"}
         </button>
         <p className="muted small">

@@ -1,9 +1,9 @@
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 
 import { Problem } from "../api/client";
-import { PARAMETERS, fileKind, submission } from "../api/submit";
+import { PARAMETERS, fileKind, misfit, submission } from "../api/submit";
 import { PRIORITIES, type Priority, TASK_TYPES, type TaskType } from "../api/types";
-import { useSession } from "../context";
+import { useSession, useTitle } from "../context";
 import { type Draft, example } from "../examples";
 import { FileDrop } from "../parts/FileDrop";
 import { Refusal } from "../parts/Notice";
@@ -34,6 +34,16 @@ export function Submit({ query }: { query: URLSearchParams }) {
   const [error, setError] = useState<unknown>(null);
   const [isSending, setSending] = useState(false);
   const kind = fileKind(type);
+  useTitle("Submit a task");
+  /** What was sent last, and its key: the same again is the same task, if the answer alone was lost. */
+  const sent = useRef({ body: "", key: "" });
+  const latest = useRef({ type, isShown: true });
+  useEffect(() => {
+    latest.current = { type, isShown: true };
+    return () => {
+      latest.current.isShown = false;
+    };
+  }, [type]);
   // A text may be asked for something else; a photograph is no recording.
   useEffect(() => {
     setError(null);
@@ -43,27 +53,41 @@ export function Submit({ query }: { query: URLSearchParams }) {
   const fill = async () => {
     setError(null);
     try {
-      setDraft(await example(type));
+      const filled = await example(type);
+      // Another type may have been chosen meanwhile.
+      if (latest.current.type === type) setDraft(filled);
     } catch (error) {
       setError(error);
     }
   };
   const send = async (event: FormEvent) => {
     event.preventDefault();
+    if (isSending) return;
     setSending(true);
     setError(null);
     try {
       const made = await submission(client, type, draft, { priority, metadata: pairs(metadata) });
-      const { id } = await client.submit(made, key());
-      go(taskAddress(id));
+      const body = JSON.stringify(made);
+      if (sent.current.body !== body) sent.current = { body, key: key() };
+      const { id } = await client.submit(made, sent.current.key);
+      // Whoever has gone to another page meanwhile stays there.
+      if (latest.current.isShown) go(taskAddress(id));
     } catch (error) {
       setError(error);
       setSending(false);
     }
   };
-  const takeFile = async (file: File) => {
-    if (kind !== null) setDraft({ ...draft, file });
-    else setDraft({ ...draft, text: await file.text() });
+  const takeFiles = async (files: File[]) => {
+    const [file] = files;
+    const problem = misfit(files, kind);
+    setError(problem);
+    if (problem || !file) return;
+    if (kind !== null) {
+      setDraft((before) => ({ ...before, file }));
+      return;
+    }
+    const text = await file.text();
+    if (latest.current.type === type) setDraft((before) => ({ ...before, text }));
   };
 
   return (
@@ -101,7 +125,7 @@ export function Submit({ query }: { query: URLSearchParams }) {
           <FileDrop
             kind={kind}
             file={draft.file}
-            take={(file) => void takeFile(file)}
+            take={(files) => void takeFiles(files)}
             clear={() => setDraft({ ...draft, file: null })}
           >
             {kind === null && (
@@ -164,7 +188,7 @@ export function Submit({ query }: { query: URLSearchParams }) {
 
         {error !== null && <Refusal error={error} />}
         <div className="actions">
-          <button type="submit" className="primary" disabled={isSending}>
+          <button type="submit" className="primary" aria-disabled={isSending}>
             {isSending ? "Sending…" : "Submit"}
           </button>
         </div>

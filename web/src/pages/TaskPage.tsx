@@ -3,14 +3,16 @@ import { type ReactNode, useCallback, useEffect, useRef, useState } from "react"
 import { advice } from "../advice";
 import { Problem, isAbort } from "../api/client";
 import type { Task } from "../api/types";
-import { useFeed, useNow, useSession, useThrottled } from "../context";
+import { useFeed, useNow, useSession, useThrottled, useTitle } from "../context";
+import { Action } from "../parts/Action";
+import { Copy } from "../parts/Copy";
 import { Input } from "../parts/Input";
 import { Loading, Refusal } from "../parts/Notice";
 import { Ago, StatusBadge } from "../parts/Status";
 import { Timeline } from "../parts/Timeline";
 import { ResultView } from "../results/ResultView";
-import { cameFromWithin } from "../route";
-import { TYPE_NAMES, bytes, duration, isFinal, moment } from "../words";
+import { cameFromList, listAddress } from "../route";
+import { STATUS_NAMES, TYPE_NAMES, bytes, duration, isFinal, moment } from "../words";
 
 export function TaskPage({ id }: { id: string }) {
   const { client } = useSession();
@@ -39,9 +41,11 @@ export function TaskPage({ id }: { id: string }) {
     },
     missed: soon,
   });
+  const heading = useRef<HTMLHeadingElement>(null);
   const act = async (deed: () => Promise<Task>) => {
     setBusy(true);
     setRefusal(null);
+    hasActed.current = true;
     try {
       setTask(newest(await deed()));
     } catch (error) {
@@ -51,43 +55,53 @@ export function TaskPage({ id }: { id: string }) {
       setBusy(false);
     }
   };
+  const canCancel = task !== null && !isFinal(task.status);
+  const canRetry = task?.status === "failed" || task?.status === "cancelled";
+  const hasActed = useRef(false);
+  const status = task?.status;
+  useEffect(() => {
+    // The button that was pressed has done its part and is gone.
+    if (hasActed.current && document.activeElement === document.body) heading.current?.focus({ preventScroll: true });
+    hasActed.current = false;
+  }, [status]);
   const now = useNow(5_000);
+  useTitle(task ? `${TYPE_NAMES[task.type]} ${id.slice(-8)}, ${STATUS_NAMES[task.status].toLowerCase()}` : "Task");
 
   if (!task) {
     return (
       <div className="wide page">
         <Back />
+        <h1 className="sr-only">Task</h1>
         {error === null ? <Loading what="the task" /> : <Refusal error={error} retry={() => void load()} />}
       </div>
     );
   }
-  const canRetry = task.status === "failed" || task.status === "cancelled";
   return (
     <div className="wide page">
       <Back />
       <header className="task-head">
         <div>
-          <h1>{TYPE_NAMES[task.type]}</h1>
+          <h1 ref={heading} tabIndex={-1}>
+            {TYPE_NAMES[task.type]}
+          </h1>
           <p className="task-id">
-            <StatusBadge status={task.status} />
+            <span role="status">
+              <StatusBadge status={task.status} />
+            </span>
             <code>{task.id}</code>
+            <Copy text={task.id} what="id" />
           </p>
         </div>
         <div className="actions">
-          {!isFinal(task.status) && (
-            <button type="button" disabled={isBusy} onClick={() => void act(() => client.cancel(id))}>
+          {canCancel && (
+            <Action isBusy={isBusy} act={() => void act(() => client.cancel(id))}>
               Cancel
-            </button>
+            </Action>
           )}
           {canRetry && (
-            <button
-              type="button"
-              className="primary"
-              disabled={isBusy}
-              onClick={() => void act(() => client.retry(id))}
-            >
+            <Action isBusy={isBusy} isPrimary act={() => void act(() => client.retry(id))}>
               Retry
-            </button>
+            </Action>
           )}
         </div>
       </header>
@@ -98,7 +112,7 @@ export function TaskPage({ id }: { id: string }) {
           <h2>
             {task.status === "failed" ? "Failed" : "The last attempt failed"}: <code>{task.error.code}</code>
           </h2>
-          <p>{task.error.message}</p>
+          <p dir="auto">{task.error.message}</p>
           <p className="advice">{advice(task.error.code)}</p>
         </section>
       )}
@@ -112,7 +126,7 @@ export function TaskPage({ id }: { id: string }) {
           )}
           <section className="card" aria-label="Input">
             <h2>Input</h2>
-            <Input task={task} />
+            <Input task={task} renew={() => client.task(id)} />
           </section>
         </div>
         <aside className="task-aside">
@@ -139,10 +153,11 @@ function Back() {
   return (
     <a
       className="back"
-      href="#/tasks"
+      href={listAddress()}
       onClick={(event) => {
-        if (!cameFromWithin()) return;
-        // To the list as it was, filters and all.
+        const isPlain = !event.metaKey && !event.ctrlKey && !event.shiftKey;
+        if (!isPlain || !cameFromList()) return;
+        // To the list as it was left, with what one read in sight.
         event.preventDefault();
         window.history.back();
       }}
@@ -179,8 +194,8 @@ function Details({ task, now }: { task: Task; now: number }) {
       {task.timeout_seconds !== undefined && <Detail name="Time limit">{task.timeout_seconds} s</Detail>}
       {task.input_link && <Detail name="Input size">{bytes(task.input_link.bytes)}</Detail>}
       {Object.entries(task.metadata).map(([key, value]) => (
-        <Detail key={key} name={key}>
-          {value}
+        <Detail key={key} name={<bdi>{key}</bdi>}>
+          <bdi>{value}</bdi>
         </Detail>
       ))}
       <Detail name="Correlation id">
@@ -190,7 +205,7 @@ function Details({ task, now }: { task: Task; now: number }) {
   );
 }
 
-function Detail({ name, children }: { name: string; children: ReactNode }) {
+function Detail({ name, children }: { name: ReactNode; children: ReactNode }) {
   return (
     <div>
       <dt>{name}</dt>

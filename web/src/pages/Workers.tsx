@@ -1,4 +1,4 @@
-import { useNow, useTelemetry } from "../context";
+import { useNow, useTelemetry, useTitle } from "../context";
 import { Chart } from "../parts/Chart";
 import { Loading } from "../parts/Notice";
 import { Ago } from "../parts/Status";
@@ -10,7 +10,8 @@ export function Workers() {
   const { samples, workers, isStale } = useTelemetry();
   const now = useNow(10_000);
   const last = samples.at(-1);
-  if (!last || workers.length === 0) {
+  useTitle("Workers");
+  if (!last || !workers) {
     return (
       <div className="wide page">
         <h1>Workers</h1>
@@ -30,6 +31,7 @@ export function Workers() {
       <header>
         <h1>Workers</h1>
         <p className="muted">Over the time that this page has been open.</p>
+        {isStale && <p className="error-text">The API does not answer: these are the last figures that were known.</p>}
       </header>
       <div className="charts">
         <Chart

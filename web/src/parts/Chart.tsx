@@ -2,6 +2,7 @@
 
 import { useId } from "react";
 
+import { NARROW, useMedia } from "../context";
 import { number } from "../words";
 
 export interface Line {
@@ -9,7 +10,8 @@ export interface Line {
   values: readonly number[];
 }
 
-const WIDTH = 600;
+/** On a phone a chart is drawn narrower, so that its writing stays as large. */
+const WIDTHS = { wide: 600, narrow: 320 };
 const HEIGHT = 150;
 const LEFT = 34;
 const BOTTOM = 18;
@@ -27,10 +29,11 @@ export function Chart({
   lines: readonly Line[];
 }) {
   const id = useId();
+  const width = useMedia(NARROW) ? WIDTHS.narrow : WIDTHS.wide;
   const top = ceiling(Math.max(1, ...lines.flatMap((line) => line.values)));
   const first = times[0] ?? 0;
   const span = Math.max(1, (times.at(-1) ?? 0) - first);
-  const x = (time: number) => LEFT + ((time - first) / span) * (WIDTH - LEFT);
+  const x = (time: number) => LEFT + ((time - first) / span) * (width - LEFT);
   const y = (value: number) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
   const told = lines.map((line) => `${line.name} ${number(line.values.at(-1) ?? 0)}`).join(", ");
   return (
@@ -39,10 +42,10 @@ export function Chart({
         <h2>{title}</h2>
         <span className="muted small">{unit}</span>
       </figcaption>
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-labelledby={id} aria-description={`Now: ${told}`}>
+      <svg viewBox={`0 0 ${width} ${HEIGHT}`} role="img" aria-labelledby={id} aria-description={`Now: ${told}`}>
         {[0, top / 2, top].map((value) => (
           <g key={value} className="grid">
-            <line x1={LEFT} x2={WIDTH} y1={y(value)} y2={y(value)} />
+            <line x1={LEFT} x2={width} y1={y(value)} y2={y(value)} />
             <text x={LEFT - 8} y={y(value) + 4} textAnchor="end">
               {number(value)}
             </text>
@@ -51,7 +54,7 @@ export function Chart({
         <text className="axis" x={LEFT} y={HEIGHT - 2}>
           {sinceBegin(span)}
         </text>
-        <text className="axis" x={WIDTH} y={HEIGHT - 2} textAnchor="end">
+        <text className="axis" x={width} y={HEIGHT - 2} textAnchor="end">
           now
         </text>
         {times.length > 1 &&
@@ -68,7 +71,9 @@ export function Chart({
       <ul className="legend">
         {lines.map((line, at) => (
           <li key={line.name}>
-            <span className={`swatch line-${at}`} aria-hidden="true" />
+            <svg className={`swatch line-${at}`} viewBox="0 0 20 4" width="20" height="4" aria-hidden="true">
+              <line className="line" x2="20" y1="2" y2="2" />
+            </svg>
             {line.name} <strong>{number(line.values.at(-1) ?? 0)}</strong>
           </li>
         ))}

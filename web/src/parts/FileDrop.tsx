@@ -19,26 +19,43 @@ export function FileDrop({
 }: {
   kind: "image" | "audio" | null;
   file: File | null;
-  take: (file: File) => void;
+  take: (files: File[]) => void;
   clear: () => void;
   children: ReactNode;
 }) {
   const [isOver, setOver] = useState(false);
+  // A file that misses its place would else be opened by the browser, in place of this page.
+  useEffect(() => {
+    const keep = (event: globalThis.DragEvent) => {
+      if (event.dataTransfer && holdsFiles(event.dataTransfer)) event.preventDefault();
+    };
+    window.addEventListener("dragover", keep);
+    window.addEventListener("drop", keep);
+    return () => {
+      window.removeEventListener("dragover", keep);
+      window.removeEventListener("drop", keep);
+    };
+  }, []);
   const over = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(true);
+    // A piece of text is the browser's to drop.
+    if (holdsFiles(event.dataTransfer)) setOver(true);
+  };
+  const leave = (event: DragEvent) => {
+    if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setOver(false);
   };
   const drop = (event: DragEvent) => {
-    event.preventDefault();
     setOver(false);
-    const dropped = event.dataTransfer.files[0];
-    if (dropped) take(dropped);
+    if (!holdsFiles(event.dataTransfer)) return;
+    event.preventDefault();
+    // A folder looks like a file, and can't be read.
+    const isFolder = [...event.dataTransfer.items].some((item) => item.webkitGetAsEntry()?.isDirectory);
+    take(isFolder ? [] : [...event.dataTransfer.files]);
   };
   return (
     <div
       className={`drop ${isOver ? "over" : ""} ${kind ?? "text"}`}
       onDragOver={over}
-      onDragLeave={() => setOver(false)}
+      onDragLeave={leave}
       onDrop={drop}
     >
       {children}
@@ -60,8 +77,8 @@ export function FileDrop({
             type="file"
             accept={ACCEPT[kind]}
             onChange={(event) => {
-              const chosen = event.target.files?.[0];
-              if (chosen) take(chosen);
+              const chosen = [...(event.target.files ?? [])];
+              if (chosen.length > 0) take(chosen);
               event.target.value = "";
             }}
           />
@@ -75,13 +92,25 @@ export function FileDrop({
   );
 }
 
+function holdsFiles(transfer: DataTransfer): boolean {
+  return transfer.types.includes("Files");
+}
+
 function Preview({ file, kind }: { file: File; kind: "image" | "audio" }) {
   const [address, setAddress] = useState<string | null>(null);
+  const [isBroken, setBroken] = useState(false);
   useEffect(() => {
     const made = URL.createObjectURL(file);
     setAddress(made);
+    setBroken(false);
     return () => URL.revokeObjectURL(made);
   }, [file]);
   if (address === null) return null;
-  return kind === "image" ? <img src={address} alt="" /> : <audio controls src={address} />;
+  if (isBroken) return <p className="muted">This browser can’t show it; the API may read it all the same.</p>;
+  const broken = () => setBroken(true);
+  return kind === "image" ? (
+    <img src={address} alt="" onError={broken} />
+  ) : (
+    <audio controls src={address} onError={broken} aria-label={file.name} />
+  );
 }

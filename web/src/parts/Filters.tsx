@@ -1,6 +1,6 @@
 // The filters of the list. They stand in the address, so that a look at some tasks can be sent to somebody.
 
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useRef, useState } from "react";
 
 import { PRIORITIES, STATUSES, TASK_TYPES } from "../api/types";
 import { go } from "../route";
@@ -10,6 +10,7 @@ const PREFIX = "metadata.";
 
 export function Filters({ query }: { query: URLSearchParams }) {
   const [told, setTold] = useState("");
+  const field = useRef<HTMLInputElement>(null);
   const tags = [...query].filter(([name]) => name.startsWith(PREFIX));
   const show = (other: URLSearchParams) => go(other.size > 0 ? `#/tasks?${other}` : "#/tasks", true);
   const set = (name: string, value: string) => {
@@ -53,6 +54,7 @@ export function Filters({ query }: { query: URLSearchParams }) {
       />
       <form className="tag-form" onSubmit={addTag}>
         <input
+          ref={field}
           name="tag"
           aria-label="Metadata, as key=value"
           placeholder="metadata key=value"
@@ -66,14 +68,18 @@ export function Filters({ query }: { query: URLSearchParams }) {
           key={name}
           type="button"
           className="tag removable"
-          onClick={() => set(name, "")}
-          aria-label={`Remove the filter ${name.slice(PREFIX.length)}`}
+          onClick={() => {
+            set(name, "");
+            // The button goes with its filter.
+            field.current?.focus();
+          }}
         >
-          {name.slice(PREFIX.length)}: {value} <span aria-hidden="true">×</span>
+          <span className="sr-only">Remove the filter </span>
+          <bdi>{name.slice(PREFIX.length)}</bdi>: <bdi>{value}</bdi> <span aria-hidden="true">×</span>
         </button>
       ))}
       {query.size > 0 && (
-        <a className="quiet" href="#/tasks">
+        <a className="quiet" href="#/tasks" onClick={() => field.current?.focus()}>
           Clear
         </a>
       )}

@@ -39,7 +39,7 @@ export function Header({ place, theme, toggleTheme }: { place: string; theme: Th
         <div className="aside">
           <span className={`live ${state}`} title={told} role="status">
             <span className="dot" aria-hidden="true" />
-            {word}
+            <span className="word">{word}</span>
           </span>
           <a className="quiet" href="docs" target="_blank" rel="noreferrer">
             API

@@ -16,7 +16,7 @@ export function StatsBar({ query }: { query: URLSearchParams }) {
     <section className={`stats card ${isStale ? "stale" : ""}`} aria-label="Counters">
       <nav className="counts" aria-label="Tasks by status">
         <Count href={address(query, null)} name="All" value={stats?.total} isChosen={chosen === null} />
-        {STATUSES.map((status) => (
+        {STATUSES.filter((status) => status !== "blocked" || stats?.by_status.blocked).map((status) => (
           <Count
             key={status}
             href={address(query, status)}

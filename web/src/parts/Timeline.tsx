@@ -1,4 +1,4 @@
-import type { Attempt, Task } from "../api/types";
+import type { Attempt, Status, Task } from "../api/types";
 import { duration, isFinal, moment } from "../words";
 
 const OUTCOMES: Record<NonNullable<Attempt["outcome"]>, string> = {
@@ -10,6 +10,8 @@ const OUTCOMES: Record<NonNullable<Attempt["outcome"]>, string> = {
   lost: "Its process was lost",
   cancelled: "Cancelled",
 };
+
+const WAITS: Partial<Record<Status, string>> = { blocked: "Waits for other tasks", pending: "Waits for a worker" };
 
 export function Timeline({ task, now }: { task: Task; now: number }) {
   return (
@@ -29,7 +31,7 @@ export function Timeline({ task, now }: { task: Task; now: number }) {
       {!isFinal(task.status) && task.status !== "processing" && (
         <Point
           kind="waiting"
-          title={task.next_attempt_at !== undefined ? "Next attempt" : "Waits for a worker"}
+          title={task.next_attempt_at !== undefined ? "Next attempt" : WAITS[task.status]}
           time={task.next_attempt_at}
         />
       )}
@@ -54,7 +56,7 @@ function Point({
   generation,
 }: {
   kind: string;
-  title: string;
+  title: string | undefined;
   time?: string | undefined;
   note?: string;
   error?: string | undefined;

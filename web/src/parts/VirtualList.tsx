@@ -1,35 +1,68 @@
-// A list of which only what is near the window is in the document, so that a thousand rows cost as much as twenty.
+// A list of which only what is near the window is in the document, so that a thousand rows cost as much as twenty. What
+// one reads stays where it is, however many rows come above it, and the row that has the focus stays in the document.
 
-import { type KeyboardEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import type { FocusEvent, KeyboardEvent, ReactNode } from "react";
+
+import { NARROW, useMedia } from "../context";
 
 /** Rows above and below the window that are there already, when one scrolls or goes on by key. */
 const MARGIN = 8;
 /** On a phone a row has two lines. */
-const NARROW = "(max-width: 720px)";
 const HEIGHTS = { wide: 48, narrow: 72 };
 
 export function VirtualList<T>({
   label,
   items,
   id,
+  first,
   children,
   nearEnd,
 }: {
   label: string;
   items: readonly T[];
   id: (item: T) => string;
+  /** The row that is given the focus at first, if any. */
+  first: string | undefined;
   children: (item: T) => ReactNode;
   /** Told whenever the last row is near the window. */
   nearEnd: () => void;
 }) {
   const list = useRef<HTMLUListElement>(null);
-  const isNarrow = useMedia(NARROW);
-  const height = isNarrow ? HEIGHTS.narrow : HEIGHTS.wide;
+  const height = useMedia(NARROW) ? HEIGHTS.narrow : HEIGHTS.wide;
   const [range, setRange] = useState({ from: 0, to: 40 });
+  const [active, setActive] = useState(first);
+  /** The row that the focus goes to as soon as it is drawn. */
+  const wanted = useRef(first === undefined ? null : { id: first, preventScroll: true });
   const latest = useRef(nearEnd);
+  const before = useRef(items);
   useLayoutEffect(() => {
     latest.current = nearEnd;
   });
+
+  useLayoutEffect(() => {
+    const known = before.current;
+    before.current = items;
+    const top = list.current?.getBoundingClientRect().top ?? 0;
+    // At the top one sees what comes, unless one goes through the rows by key.
+    const upper = top < 0 ? known[Math.ceil(-top / height)] : undefined;
+    const kept = active ?? (upper && id(upper));
+    if (known === items || kept === undefined) return;
+    const at = items.findIndex((item) => id(item) === kept);
+    const moved = at < 0 ? 0 : at - known.findIndex((item) => id(item) === kept);
+    if (moved === 0) return;
+    setRange(({ from, to }) => ({ from: Math.max(0, from + moved), to: to + moved }));
+    window.scrollBy({ top: moved * height, behavior: "instant" });
+  }, [items, id, active, height]);
+
+  useLayoutEffect(() => {
+    if (wanted.current === null) return;
+    const at = items.findIndex((item) => id(item) === wanted.current?.id);
+    const link = list.current?.querySelector<HTMLElement>(`[aria-posinset="${at + 1}"] a`);
+    link?.focus({ preventScroll: wanted.current.preventScroll });
+    wanted.current = null;
+  });
+
   useEffect(() => {
     let frame = 0;
     const measure = () => {
@@ -53,39 +86,49 @@ export function VirtualList<T>({
     };
   }, [height, items.length]);
 
+  const rowOf = (target: EventTarget) =>
+    Number((target as HTMLElement).closest("li")?.getAttribute("aria-posinset")) - 1;
   const move = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
-    const row = (event.target as HTMLElement).closest("li");
-    if (step === undefined || !row) return;
-    const next = step > 0 ? row.nextElementSibling : row.previousElementSibling;
-    const link = next?.querySelector<HTMLElement>("a, button");
-    if (!link) return;
+    if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+    const next = items[rowOf(event.target) + step];
+    if (next === undefined) return;
     event.preventDefault();
-    link.focus();
+    wanted.current = { id: id(next), preventScroll: false };
+    setActive(id(next));
   };
+  const enter = (event: FocusEvent) => {
+    const item = items[rowOf(event.target)];
+    if (item !== undefined) setActive(id(item));
+  };
+  const leave = (event: FocusEvent) => {
+    if (!list.current?.contains(event.relatedTarget)) setActive(undefined);
+  };
+  const shown = items.slice(range.from, range.to).map((item, at) => ({ item, at: range.from + at }));
+  const at = active === undefined ? -1 : items.findIndex((item) => id(item) === active);
+  const item = items[at];
+  if (item !== undefined && at < range.from) shown.unshift({ item, at });
+  if (item !== undefined && at >= range.to) shown.push({ item, at });
   return (
-    <ul ref={list} className="rows" aria-label={label} onKeyDown={move} style={{ height: items.length * height }}>
-      {items.slice(range.from, range.to).map((item, at) => (
+    <ul
+      ref={list}
+      className="rows"
+      aria-label={label}
+      onKeyDown={move}
+      onFocus={enter}
+      onBlur={leave}
+      style={{ height: items.length * height }}
+    >
+      {shown.map(({ item, at }) => (
         <li
           key={id(item)}
           aria-setsize={items.length}
-          aria-posinset={range.from + at + 1}
-          style={{ transform: `translateY(${(range.from + at) * height}px)`, height }}
+          aria-posinset={at + 1}
+          style={{ transform: `translateY(${at * height}px)`, height }}
         >
           {children(item)}
         </li>
       ))}
     </ul>
   );
-}
-
-function useMedia(query: string): boolean {
-  const [matches, setMatches] = useState(() => window.matchMedia(query).matches);
-  useEffect(() => {
-    const media = window.matchMedia(query);
-    const look = () => setMatches(media.matches);
-    media.addEventListener("change", look);
-    return () => media.removeEventListener("change", look);
-  }, [query]);
-  return matches;
 }

@@ -6,7 +6,9 @@ export function Labels({ scores }: { scores: { label: string; score: number }[] 
     <ul className="bars">
       {scores.map(({ label, score }, at) => (
         <li key={`${label}-${at}`} className={at === 0 ? "best" : ""}>
-          <span className="bar-label">{label}</span>
+          <span className="bar-label" dir="auto">
+            {label}
+          </span>
           <svg className="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
             <rect className="track" width="100" height="8" />
             <rect className="fill" width={100 * score} height="8" />

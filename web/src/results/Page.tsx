@@ -1,6 +1,7 @@
 import { useState } from "react";
 
 import type { Box, Link } from "../api/types";
+import { Copy } from "../parts/Copy";
 import { percent } from "../words";
 import { Found } from "./Found";
 import { Outline, Overlay } from "./Overlay";
@@ -29,12 +30,13 @@ export function Page({ result, link, renew }: { result: PageResult; link: Link |
         <Found items={result.lines} className="found lines" choice={{ chosen, choose: setChosen }}>
           {({ text, score }) => (
             <>
-              <span>{text}</span>
+              <span dir="auto">{text}</span>
               <span className="muted small">{percent(score)}</span>
             </>
           )}
         </Found>
       )}
+      {result.text && <Copy text={result.text} what="the text" />}
     </div>
   );
 }

@@ -4,6 +4,8 @@ import { useEffect, useState } from "react";
 
 import { Problem } from "../api/client";
 import type { Task } from "../api/types";
+import { Boundary } from "../parts/Boundary";
+import { Copy } from "../parts/Copy";
 import { Json } from "../parts/Json";
 import { Loading, Refusal } from "../parts/Notice";
 import { Faces, type FaceDetection } from "./Faces";
@@ -17,12 +19,18 @@ export function ResultView({ task, renew }: { task: Task; renew: () => void }) {
   const link = useSteady(task.result_link);
   const [fetched, setFetched] = useState<unknown>(undefined);
   const [error, setError] = useState<unknown>(null);
+  const [turn, setTurn] = useState(0);
+  const again = () => {
+    setError(null);
+    setTurn(turn + 1);
+    renew();
+  };
   useEffect(() => {
     if (!link) return;
     const end = new AbortController();
     fetch(link.url, { signal: end.signal })
       .then(async (response) => {
-        if (!response.ok) throw new Problem(response.status, "The result can't be read", "Ask for a new link.");
+        if (!response.ok) throw new Problem(response.status, "The result can't be read", "Try again in a few seconds.");
         setFetched(await response.json());
         setError(null);
       })
@@ -30,13 +38,15 @@ export function ResultView({ task, renew }: { task: Task; renew: () => void }) {
         if (!end.signal.aborted) setError(error);
       });
     return () => end.abort();
-  }, [link]);
+  }, [link, turn]);
   const result = task.result ?? fetched;
-  if (error !== null) return <Refusal error={error} retry={renew} />;
+  if (error !== null) return <Refusal error={error} retry={again} />;
   if (result === undefined) return <Loading what="the result" />;
   return (
     <>
-      <Shown task={task} result={result} renew={renew} />
+      <Boundary instead={() => <Json value={result} />}>
+        <Shown task={task} result={result} renew={renew} />
+      </Boundary>
       <Raw value={result} />
     </>
   );
@@ -68,38 +78,59 @@ function Shown({ task, result, renew }: { task: Task; result: unknown; renew: ()
   if (task.type === "ocr" && "lines" in result)
     return <Page result={result as PageResult} link={task.input_link} renew={renew} />;
   if (task.type === "transcribe" && "segments" in result) {
-    return <Transcript result={result as TranscriptResult} link={task.input_link} />;
+    return <Transcript result={result as TranscriptResult} link={task.input_link} renew={renew} />;
   }
-  if (task.type === "summarize" && "summary" in result) return <p className="prose">{String(result.summary)}</p>;
-  if (task.type === "translate" && "text" in result) return <p className="prose">{String(result.text)}</p>;
+  if (task.type === "summarize" && "summary" in result) return <Prose text={String(result.summary)} />;
+  if (task.type === "translate" && "text" in result) return <Prose text={String(result.text)} />;
   if (task.type === "data_extraction" && "fields" in result) return <Json value={result.fields} />;
   if (task.type === "embed" && "embeddings" in result) return <Vectors vectors={result.embeddings as number[][]} />;
   return <Json value={result} />;
 }
 
-function Vectors({ vectors }: { vectors: number[][] }) {
+function Prose({ text }: { text: string }) {
   return (
-    <ul className="vectors">
-      {vectors.map((vector, at) => (
-        <li key={at}>
-          <strong>Text {at + 1}</strong> <span className="muted">{vector.length} numbers</span>
-          <svg
-            viewBox={`0 0 ${vector.length} 40`}
-            preserveAspectRatio="none"
-            role="img"
-            aria-label={`The numbers of text ${at + 1}`}
-          >
-            {vector.map((value, index) => (
-              <rect key={index} x={index} width="0.8" y={value > 0 ? 20 - bar(value) : 20} height={bar(value)} />
-            ))}
-          </svg>
-        </li>
-      ))}
-    </ul>
+    <>
+      <p className="prose" dir="auto">
+        {text}
+      </p>
+      <Copy text={text} what="the text" />
+    </>
   );
 }
 
-/** Of a vector of length 1 in so many dimensions few numbers are beyond 0.2. */
-function bar(value: number): number {
-  return Math.min(1, Math.abs(value) / 0.2) * 20;
+/** So many vectors are drawn at first. */
+const FIRST_VECTORS = 8;
+
+function Vectors({ vectors }: { vectors: number[][] }) {
+  const [shown, setShown] = useState(FIRST_VECTORS);
+  return (
+    <>
+      <ul className="vectors">
+        {vectors.slice(0, shown).map((vector, at) => (
+          <li key={at}>
+            <strong>Text {at + 1}</strong> <span className="muted">{vector.length} numbers</span>
+            <svg
+              viewBox={`0 0 ${vector.length} 40`}
+              preserveAspectRatio="none"
+              role="img"
+              aria-label={`The numbers of text ${at + 1}`}
+            >
+              <path d={vector.map(bar).join("")} />
+            </svg>
+          </li>
+        ))}
+      </ul>
+      {vectors.length > shown && (
+        <button type="button" onClick={() => setShown(shown + 4 * FIRST_VECTORS)}>
+          Show more, of {vectors.length}
+        </button>
+      )}
+    </>
+  );
+}
+
+/** A number as a bar from the middle. Of a vector of length 1 in so many dimensions few numbers are beyond 0.2. */
+function bar(value: number, at: number): string {
+  const height = Math.max(-1, Math.min(1, value / 0.2)) * -20;
+  return `M${at} 20h.8v${height.toFixed(1)}h-.8z`;
 }

@@ -1,7 +1,8 @@
 import { useRef, useState } from "react";
 
 import type { Link } from "../api/types";
-import { clock } from "../words";
+import { Copy } from "../parts/Copy";
+import { clock, language } from "../words";
 import { useSteady } from "./useSteady";
 
 export interface TranscriptResult {
@@ -10,7 +11,15 @@ export interface TranscriptResult {
   segments: { start: number; end: number; text: string }[];
 }
 
-export function Transcript({ result, link }: { result: TranscriptResult; link: Link | undefined }) {
+export function Transcript({
+  result,
+  link,
+  renew,
+}: {
+  result: TranscriptResult;
+  link: Link | undefined;
+  renew: () => void;
+}) {
   const steady = useSteady(link);
   const audio = useRef<HTMLAudioElement>(null);
   const [at, setAt] = useState(-1);
@@ -21,7 +30,6 @@ export function Transcript({ result, link }: { result: TranscriptResult; link: L
     // A browser may refuse to play: then the place is set all the same.
     player.play().catch(() => {});
   };
-  const language = result.language && new Intl.DisplayNames("en", { type: "language" }).of(result.language);
   return (
     <div className="stacked">
       {steady && (
@@ -30,31 +38,29 @@ export function Transcript({ result, link }: { result: TranscriptResult; link: L
           controls
           preload="metadata"
           src={steady.url}
+          onError={() => steady.expires_at < new Date().toISOString() && renew()}
           onTimeUpdate={({ currentTarget }) => setAt(currentTarget.currentTime)}
         />
       )}
-      {language && <p className="muted small">Spoken in {language}</p>}
+      {result.language && <p className="muted small">Spoken in {language(result.language)}</p>}
       {result.segments.length === 0 ? (
         <p className="muted">Nobody speaks.</p>
       ) : (
         <ol className="found transcript">
           {result.segments.map(({ start, end, text }, index) => (
             <li key={index}>
-              <button
-                type="button"
-                className={at >= start && at < end ? "chosen" : ""}
-                onClick={() => play(start)}
-                aria-label={`Play from ${clock(start)}: ${text}`}
-              >
+              <button type="button" className={at >= start && at < end ? "chosen" : ""} onClick={() => play(start)}>
+                <span className="sr-only">Play from </span>
                 <span className="muted time">
                   {clock(start)} – {clock(end)}
                 </span>
-                <span>{text}</span>
+                <span dir="auto">{text}</span>
               </button>
             </li>
           ))}
         </ol>
       )}
+      {result.text && <Copy text={result.text} what="the text" />}
     </div>
   );
 }

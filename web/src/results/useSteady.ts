@@ -3,7 +3,7 @@ import { useState } from "react";
 import type { Link } from "../api/types";
 
 /** Before it expires: a picture that is being loaded should not be cut off. */
-const MARGIN_MS = 60_000;
+export const MARGIN_MS = 60_000;
 
 /** A link that stays the same while it is good: each answer of the API signs a new one for the same object. */
 export function useSteady(link: Link | undefined): Link | undefined {

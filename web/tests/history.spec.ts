@@ -1,0 +1,162 @@
+// Where one is, and the way back: titles, the list as it was left, rows that stay in sight while others come.
+
+import { ask, expect, signIn, submit, submitMany, test, visit } from "./stack";
+
+const many = (count: number, batch: string) => {
+  const task = { type: "sentiment", input: { text: "fine" }, priority: "low", metadata: { batch } };
+  return submitMany(Array.from({ length: count }, () => task));
+};
+
+test("each page has a title of its own", async ({ dashboard: page }) => {
+  const id = await submit("sentiment", { text: "What a delightful little machine." });
+  await signIn(page);
+  await expect(page).toHaveTitle("Tasks · AI Mesh");
+  for (const [hash, title] of [
+    ["#/submit", "Submit a task · AI Mesh"],
+    ["#/dead-letters", "Dead letters · AI Mesh"],
+    ["#/workers", "Workers · AI Mesh"],
+    ["#/nowhere", "No such page · AI Mesh"],
+    [`#/tasks/${id}`, `Sentiment ${id.slice(-8)}, completed · AI Mesh`],
+  ] as const) {
+    await visit(page, hash);
+    await expect(page).toHaveTitle(title);
+    await expect(page.getByRole("heading", { level: 1 })).toHaveCount(1);
+    await page.reload();
+    await expect(page).toHaveTitle(title);
+  }
+});
+
+test("Back leads to the list as it was left, and what happened meanwhile shows there", async ({ dashboard: page }) => {
+  const batch = String(Date.now());
+  await many(150, batch);
+  const metadata = { batch, fault: "transient:10" };
+  const slow = await submit("sentiment", { text: "fine" }, { max_attempts: 10, metadata });
+  await ask("POST", `v1/tasks/${slow}/cancel`);
+  await many(30, batch);
+  await signIn(page, `#/tasks?metadata.batch=${batch}`);
+  await expect(page.getByRole("list", { name: "Tasks" }).getByRole("listitem").first()).toBeVisible();
+  await page.evaluate(() => window.scrollTo(0, 4_000));
+  await expect(page.locator('li[aria-setsize=\"181\"]').first()).toBeAttached();
+  await page.evaluate(() => window.scrollTo(0, 1_300));
+  const row = page.getByRole("link").filter({ hasText: slow.slice(-8) });
+  await expect(row).toContainText("Cancelled");
+  await row.click();
+  await page.getByRole("button", { name: "Retry" }).click();
+  await expect(page.locator(".task-head .status")).not.toHaveText("Cancelled");
+  await page.getByRole("link", { name: "← Tasks" }).click();
+  await expect(row).toBeFocused();
+  await expect(row).toBeInViewport();
+  await expect(row).not.toContainText("Cancelled");
+  expect(await page.evaluate(() => window.scrollY)).toBeGreaterThan(1_200);
+  await expect(page.locator('li[aria-setsize=\"181\"]').first()).toBeAttached();
+  // A link leads to the top of a list that is read anew.
+  await page.getByRole("link", { name: "Tasks", exact: true }).click();
+  await expect.poll(() => page.evaluate(() => window.scrollY)).toBe(0);
+});
+
+test("the way back from a task leads to the list, wherever one came from", async ({ dashboard: page }) => {
+  await signIn(page, "#/tasks?status=completed");
+  await visit(page, "#/submit");
+  await page.getByRole("button", { name: "Use an example" }).click();
+  await page.getByRole("button", { name: "Submit", exact: true }).click();
+  await expect(page.locator(".verdict")).toBeVisible();
+  await page.getByRole("link", { name: "← Tasks" }).click();
+  await expect(page).toHaveURL(/#\/tasks\?status=completed$/);
+  await page.goBack();
+  await expect(page.locator(".verdict")).toBeVisible();
+  await page.goForward();
+  await expect(page).toHaveURL(/#\/tasks\?status=completed$/);
+});
+
+test("what one reads stays in its place while tasks come above it", async ({ dashboard: page }) => {
+  const batch = String(Date.now());
+  await many(60, batch);
+  await signIn(page, `#/tasks?metadata.batch=${batch}`);
+  await expect(page.locator('li[aria-setsize=\"60\"]').first()).toBeAttached();
+  await page.evaluate(() => window.scrollTo(0, 1_200));
+  const row = page.locator('li[aria-posinset="26"]');
+  await expect(row).toBeInViewport();
+  const id = await row.locator("code").first().textContent();
+  const same = page.locator(".rows li").filter({ hasText: id ?? "" });
+  const before = await same.boundingBox();
+  await many(12, batch);
+  await expect(page.locator('li[aria-setsize=\"72\"]').first()).toBeAttached();
+  await expect(same).toHaveAttribute("aria-posinset", "38");
+  const after = await same.boundingBox();
+  expect(Math.abs((after?.y ?? 0) - (before?.y ?? 0)), "pixels that it moved").toBeLessThan(2);
+});
+
+test("the row that has the focus keeps it, however many tasks come and however far one scrolls", async ({
+  dashboard: page,
+}) => {
+  const batch = String(Date.now());
+  const [first = ""] = (await many(30, batch)).slice(-1);
+  await signIn(page, `#/tasks?metadata.batch=${batch}`);
+  const row = page.getByRole("link").filter({ hasText: first.slice(-8) });
+  await row.focus();
+  await many(60, batch);
+  await expect(page.locator('li[aria-setsize=\"90\"]').first()).toBeAttached();
+  await expect(row).toBeFocused();
+  await expect(row).toBeInViewport();
+  await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
+  await expect(page.locator('li[aria-posinset="90"]')).toBeVisible();
+  await expect(row).toBeFocused();
+  await page.keyboard.press("ArrowUp");
+  await expect(page.locator("li:focus-within")).toHaveAttribute("aria-posinset", "60");
+  // Never under the header, which stays.
+  for (let step = 0; step < 30; step += 1) await page.keyboard.press("ArrowUp");
+  await expect(page.locator("li:focus-within")).toHaveAttribute("aria-posinset", "30");
+  const [top, header] = await page.evaluate(() => [
+    document.activeElement?.getBoundingClientRect().top ?? 0,
+    document.querySelector("header.top")?.getBoundingClientRect().bottom ?? 0,
+  ]);
+  expect(top).toBeGreaterThanOrEqual(header ?? 0);
+});
+
+test("a task that fits the filter no more leaves the list, far down too", async ({ dashboard: page }) => {
+  const batch = String(Date.now());
+  const more = { max_attempts: 10, metadata: { batch, fault: "transient:10" } };
+  const ids = [await submit("sentiment", { text: "fine" }, more)];
+  await signIn(page, `#/tasks?metadata.batch=${batch}&status=pending`);
+  const row = page.getByRole("link").filter({ hasText: (ids[0] ?? "").slice(-8) });
+  await expect(row).toBeVisible();
+  // The list itself answers no more: the change alone says it.
+  await page.route(/\/v1\/tasks\?/, (route) => route.abort("blockedbyclient"));
+  await ask("POST", `v1/tasks/${ids[0]}/cancel`);
+  await expect(row).toHaveCount(0);
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+});
+
+test("the theme follows the system's until one is chosen", async ({ dashboard: page }) => {
+  await page.emulateMedia({ colorScheme: "light" });
+  await signIn(page);
+  const html = page.locator("html");
+  await expect(html).toHaveAttribute("data-theme", "light");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await expect(html).toHaveAttribute("data-theme", "dark");
+  await page.reload();
+  await page.emulateMedia({ colorScheme: "light" });
+  await expect(html).toHaveAttribute("data-theme", "light");
+  await page.getByRole("button", { name: "Use the dark theme" }).click();
+  await page.reload();
+  await expect(html).toHaveAttribute("data-theme", "dark");
+});
+
+test("a task that comes while the list is read is in it", async ({ dashboard: page }) => {
+  const order = String(Date.now());
+  let id = "";
+  await page.route(/\/v1\/tasks\?/, async (route) => {
+    const response = await route.fetch();
+    if (id === "") {
+      // It is told of after the list was read, and before the page has it.
+      const told = page.waitForResponse((answer) => answer.url().includes("v1/changes?after"));
+      id = await submit("sentiment", { text: "fine" }, { metadata: { order } });
+      await told;
+    }
+    await route.fulfill({ response });
+  });
+  await signIn(page, `#/tasks?metadata.order=${order}`);
+  await expect.poll(() => id).not.toBe("");
+  await expect(page.getByRole("link").filter({ hasText: id.slice(-8) })).toBeVisible();
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+});

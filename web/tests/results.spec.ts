@@ -1,0 +1,126 @@
+// Results and inputs that are large, odd, foreign or gone: shown as what they are, and never as markup.
+
+import type { Page } from "@playwright/test";
+
+import type { Task } from "../src/api/types";
+import { expect, finished, signIn, submit, test, visit } from "./stack";
+
+const MARKUP = `<img src=x onerror="window.broken=1"><script>window.broken=1</script>`;
+
+/** Has the page see a task otherwise than it is. */
+async function altered(page: Page, id: string, alter: (task: Task) => object): Promise<void> {
+  await page.route(new RegExp(`/v1/tasks/${id}$`), async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: alter((await response.json()) as Task) });
+  });
+}
+
+test("markup is shown as it was written, and text of any script in its direction", async ({ dashboard: page }) => {
+  const arabic = "مرحبا بالعالم";
+  const family = "👩‍👩‍👧‍👦";
+  const metadata = { html: MARKUP, arabic, "k<b>": family };
+  const id = await submit("classify", { text: MARKUP, labels: [MARKUP.slice(0, 60), arabic] }, { metadata });
+  await finished(id);
+  await signIn(page);
+  await expect(page.getByRole("link").filter({ hasText: id.slice(-8) })).toContainText("onerror");
+  await visit(page, `#/tasks/${id}`);
+  await expect(page.locator(".input .prose")).toHaveText(MARKUP);
+  await expect(page.locator(".bars").getByText(MARKUP.slice(0, 60))).toBeVisible();
+  await expect(page.locator(".details")).toContainText(family);
+  const label = page.locator(".bar-label", { hasText: arabic });
+  expect(await label.evaluate((place) => getComputedStyle(place).direction)).toBe("rtl");
+  expect(await page.evaluate(() => "broken" in window)).toBe(false);
+});
+
+test("a result of another form than is known is shown as JSON, and the page stays", async ({ dashboard: page }) => {
+  const id = await submit("sentiment", { text: "fine" });
+  await finished(id);
+  await signIn(page);
+  for (const [type, result] of [
+    ["face_detection", { count: 1, faces: [{ where: "left" }] }],
+    ["classify", { scores: { sports: 0.75 } }],
+    ["transcribe", { language: "not a language", segments: [{ start: 0, end: 1, text: "hm" }] }],
+  ] as const) {
+    await altered(page, id, (task) => ({ ...task, type, result, input_link: task.input_link }));
+    await visit(page, `#/tasks/${id}`);
+    const known = { face_detection: "faces", classify: "0.75", transcribe: "hm" }[type];
+    await expect(page.getByRole("region", { name: "Result" })).toContainText(known);
+    await visit(page, "#/workers");
+    await expect(page.getByRole("heading", { name: "Workers", level: 1 })).toBeVisible();
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+  }
+});
+
+test("a page that can't be drawn says so, and the others can be gone to", async ({ dashboard: page }) => {
+  const id = await submit("sentiment", { text: "fine" });
+  await finished(id);
+  await signIn(page);
+  await altered(page, id, (task) => ({ ...task, attempts: null }));
+  await visit(page, `#/tasks/${id}`);
+  await expect(page.getByRole("heading", { name: "This page can’t be shown" })).toBeVisible();
+  await page.getByRole("link", { name: "Workers" }).click();
+  await expect(page.getByRole("heading", { name: "Workers", level: 1 })).toBeVisible();
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+});
+
+test("a large result is read when asked again, and drawn as far as it is looked at", async ({ dashboard: page }) => {
+  const id = await submit("embed", { texts: Array.from({ length: 32 }, (_, at) => `the text number ${at}`) });
+  const task = await finished(id);
+  const address = new URL(task.result_link?.url ?? "").pathname;
+  let asked = 0;
+  await page.route(
+    (url) => url.pathname === address,
+    (route) => {
+      asked += 1;
+      return asked === 1 ? route.abort("blockedbyclient") : route.fallback();
+    },
+  );
+  await signIn(page, `#/tasks/${id}`);
+  await page.getByRole("alert").getByRole("button", { name: "Try again" }).click();
+  await expect(page.getByText("Text 1", { exact: true })).toBeVisible();
+  await expect(page.locator(".vectors > li")).toHaveCount(8);
+  expect(await page.evaluate(() => document.querySelectorAll("*").length)).toBeLessThan(600);
+  await page.getByRole("button", { name: "Show more, of 32" }).click();
+  await expect(page.locator(".vectors > li")).toHaveCount(32);
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+});
+
+test("a link that has expired is asked for anew when it is followed", async ({ dashboard: page }) => {
+  const text = "The museum opens its new wing on Saturday. ".repeat(200);
+  const id = await submit("summarize", { text });
+  await finished(id);
+  let isStale = true;
+  await altered(page, id, (task) => {
+    const link = task.input_link;
+    if (link && isStale) Object.assign(link, { url: `${link.url}&stale`, expires_at: "2020-01-01T00:00:00Z" });
+    return task;
+  });
+  const stale: string[] = [];
+  page.on("request", (request) => request.url().endsWith("&stale") && stale.push(request.url()));
+  await signIn(page, `#/tasks/${id}`);
+  await expect(page.getByRole("link", { name: "Download" })).toHaveAttribute("href", /&stale$/);
+  await expect(page.locator(".live")).toHaveText("Live");
+  isStale = false;
+  await page.getByRole("button", { name: "Show the text" }).click();
+  const shown = page.getByRole("region", { name: "The text" });
+  await expect(shown).toContainText("The museum opens");
+  // It is longer than its place: the keyboard reaches it.
+  await shown.focus();
+  await page.keyboard.press("End");
+  await expect.poll(() => shown.evaluate((place) => place.scrollTop)).toBeGreaterThan(100);
+  const followed = page.waitForRequest((request) => request.isNavigationRequest());
+  await page.getByRole("link", { name: "Download" }).click();
+  expect((await followed).url()).not.toContain("&stale");
+  expect(stale).toEqual([]);
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+});
+
+test("what was read can be copied", async ({ dashboard: page }) => {
+  const id = await submit("summarize", { text: "The museum opens its new wing on Saturday. It rains." });
+  await finished(id);
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await signIn(page, `#/tasks/${id}`);
+  await page.getByRole("button", { name: "Copy the text" }).click();
+  await expect(page.getByRole("status").filter({ hasText: "Copied" })).toBeVisible();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("museum");
+});
