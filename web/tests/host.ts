@@ -38,11 +38,11 @@ function setting(name: string): string {
   return value;
 }
 
-/** Starts it on the artifacts that the variable names. A stream ends after `seconds` less the function's margin of 5. */
-export async function startHost(artifacts: string, seconds: number): Promise<Host> {
+/** Starts it, with the function as it is shipped. A stream ends after `seconds` less the function's margin of 5. */
+export async function startHost(seconds: number): Promise<Host> {
   const host = spawn(
     setting("AI_MESH_STREAMING_HOST"),
-    ["--artifacts", setting(artifacts), "--seconds", String(seconds)],
+    ["--artifacts", setting("AI_MESH_ARTIFACTS"), "--seconds", String(seconds)],
     { stdio: ["pipe", "pipe", "inherit"] },
   );
   const failed = new Promise<never>((_, reject) => host.once("error", reject));

@@ -24,110 +24,106 @@ async function cursor(): Promise<string> {
   return ((await answer.json()) as { next: string }).next;
 }
 
-for (const artifacts of ["AI_MESH_FAULT_ARTIFACTS", "AI_MESH_ARTIFACTS"]) {
-  test.describe(`the function in ${artifacts}`, () => {
-    let host: Host;
-    test.beforeEach(async () => {
-      host = await startHost(artifacts, SECONDS);
-    });
-    test.afterEach(() => host.stop());
+let host: Host;
+test.beforeEach(async () => {
+  host = await startHost(SECONDS);
+});
+test.afterEach(() => host.stop());
 
-    test("a page follows real streams from one to the next, and misses nothing in between", async ({ page }) => {
-      // It sees two streams to their end.
-      test.slow();
-      const asked: string[] = [];
-      const errors: string[] = [];
-      page.on("request", (request) => asked.push(request.url()));
-      page.on("console", (message) => {
-        if (message.type() === "error") errors.push(message.text());
-      });
-      page.on("pageerror", (error) => errors.push(String(error)));
-
-      // The stack names its event stream twice: in the page's policy, which lets it be asked, and in the link by which
-      // the page finds it. In both the host takes its place; nothing else is touched, and the stream itself is not
-      // intercepted.
-      await page.route(
-        URL_OF_STACK,
-        async (route) => {
-          const response = await route.fetch();
-          const policy = response.headers()["content-security-policy"] ?? "";
-          expect(policy).toContain(` ${eventsUrl()};`);
-          const headers = {
-            ...response.headers(),
-            "content-security-policy": policy.replace(eventsUrl(), host.address),
-          };
-          await route.fulfill({ response, headers });
-        },
-        { times: 1 },
-      );
-      await page.route(
-        /\/v1\/changes$/,
-        async (route) => {
-          const response = await route.fetch();
-          const answer = (await response.json()) as { links: { events: string } };
-          expect(answer.links.events).toBe(`${eventsUrl()}v1/events`);
-          answer.links.events = `${host.address}v1/events`;
-          await route.fulfill({ response, json: answer });
-        },
-        // When the token is tried, and when the page begins to follow.
-        { times: 2 },
-      );
-
-      const order = String(Date.now());
-      await signIn(page, `#/tasks?metadata.order=${order}`);
-      await expect(page.getByTitle("by server-sent events")).toBeVisible();
-      const [first] = host.streams();
-      expect(first?.path).toBe("/v1/events");
-      expect(first?.headers["origin"]).toBe(new URL(URL_OF_STACK).origin);
-      expect(first?.headers["last-event-id"]).toMatch(/^\d+$/);
-
-      // What comes while the stream is open is seen while it is open.
-      const rows = page.getByRole("list", { name: "Tasks" }).getByRole("listitem");
-      await expect(rows).toHaveCount(0);
-      await submit("sentiment", { text: "fine" }, { metadata: { order } });
-      await expect(rows).toHaveCount(1);
-      expect(first?.hasEnded, "it was told in the first stream").toBe(false);
-
-      // It ends in its time, and the page opens the next where it was.
-      await expect.poll(() => first?.hasEnded).toBe(true);
-      await submit("sentiment", { text: "fine" }, { metadata: { order } });
-      await expect.poll(() => host.streams().length).toBe(2);
-      await expect(rows).toHaveCount(2);
-      const second = host.streams()[1];
-      expect(Number(second?.headers["last-event-id"])).toBeGreaterThan(Number(first?.headers["last-event-id"]));
-
-      // Somebody looks away; the stream ends, no other is opened, and tasks come and go.
-      const look = (isHidden: boolean) =>
-        page.evaluate((isHidden) => {
-          Object.defineProperty(document, "hidden", { configurable: true, get: () => isHidden });
-          document.dispatchEvent(new Event("visibilitychange"));
-        }, isHidden);
-      await look(true);
-      await expect.poll(() => second?.hasEnded).toBe(true);
-      await expect(page.getByTitle("by server-sent events")).toBeHidden();
-      const before = await cursor();
-      const ids = await Promise.all(
-        ["3", "4"].map(() => submit("sentiment", { text: "fine" }, { metadata: { order } })),
-      );
-      await Promise.all(ids.map((id) => finished(id)));
-      await expect.poll(async () => Number(await cursor())).toBeGreaterThanOrEqual(Number(before) + 6);
-      expect(host.streams()).toHaveLength(2);
-      await look(false);
-      await expect(rows).toHaveCount(4);
-      const third = host.streams()[2];
-      expect(Number(third?.headers["last-event-id"])).toBeGreaterThan(Number(second?.headers["last-event-id"]));
-      expect(Number(third?.headers["last-event-id"])).toBeLessThanOrEqual(Number(before));
-
-      // All of it by streams: since the first, the log was not asked, nor the page loaded anew.
-      const begin = asked.indexOf(`${host.address}v1/events`);
-      expect(begin).toBeGreaterThan(0);
-      expect(asked.slice(begin).filter((url) => /\/v1\/changes|\/assets\//.test(url))).toEqual([]);
-      // The browser has asked the function itself whether it may.
-      expect(host.asked.some(({ method }) => method === "OPTIONS")).toBe(true);
-      expect(host.streams().every(({ headers }) => headers["x-service-token"] === TOKEN)).toBe(true);
-      const addresses = [...asked, ...host.asked.map(({ path }) => path)];
-      expect(addresses.filter((address) => address.includes(TOKEN))).toEqual([]);
-      expect(errors, "errors on the console").toEqual([]);
-    });
+test("a page follows real streams from one to the next, and misses nothing in between", async ({ page }) => {
+  // It sees two streams to their end.
+  test.slow();
+  const asked: string[] = [];
+  const errors: string[] = [];
+  page.on("request", (request) => asked.push(request.url()));
+  page.on("console", (message) => {
+    if (message.type() === "error") errors.push(message.text());
   });
-}
+  page.on("pageerror", (error) => errors.push(String(error)));
+
+  // The stack names its event stream twice: in the page's policy, which lets it be asked, and in the link by which
+  // the page finds it. In both the host takes its place; nothing else is touched, and the stream itself is not
+  // intercepted.
+  await page.route(
+    URL_OF_STACK,
+    async (route) => {
+      const response = await route.fetch();
+      const policy = response.headers()["content-security-policy"] ?? "";
+      expect(policy).toContain(` ${eventsUrl()};`);
+      const headers = {
+        ...response.headers(),
+        "content-security-policy": policy.replace(eventsUrl(), host.address),
+      };
+      await route.fulfill({ response, headers });
+    },
+    { times: 1 },
+  );
+  await page.route(
+    /\/v1\/changes$/,
+    async (route) => {
+      const response = await route.fetch();
+      const answer = (await response.json()) as { links: { events: string } };
+      expect(answer.links.events).toBe(`${eventsUrl()}v1/events`);
+      answer.links.events = `${host.address}v1/events`;
+      await route.fulfill({ response, json: answer });
+    },
+    // When the token is tried, and when the page begins to follow.
+    { times: 2 },
+  );
+
+  const order = String(Date.now());
+  await signIn(page, `#/tasks?metadata.order=${order}`);
+  await expect(page.getByTitle("by server-sent events")).toBeVisible();
+  const [first] = host.streams();
+  expect(first?.path).toBe("/v1/events");
+  expect(first?.headers["origin"]).toBe(new URL(URL_OF_STACK).origin);
+  expect(first?.headers["last-event-id"]).toMatch(/^\d+$/);
+
+  // What comes while the stream is open is seen while it is open.
+  const rows = page.getByRole("list", { name: "Tasks" }).getByRole("listitem");
+  await expect(rows).toHaveCount(0);
+  await submit("sentiment", { text: "fine" }, { metadata: { order } });
+  await expect(rows).toHaveCount(1);
+  expect(first?.hasEnded, "it was told in the first stream").toBe(false);
+
+  // It ends in its time, and the page opens the next where it was.
+  await expect.poll(() => first?.hasEnded).toBe(true);
+  await submit("sentiment", { text: "fine" }, { metadata: { order } });
+  await expect.poll(() => host.streams().length).toBe(2);
+  await expect(rows).toHaveCount(2);
+  const second = host.streams()[1];
+  expect(Number(second?.headers["last-event-id"])).toBeGreaterThan(Number(first?.headers["last-event-id"]));
+
+  // Somebody looks away; the stream ends, no other is opened, and tasks come and go.
+  const look = (isHidden: boolean) =>
+    page.evaluate((isHidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => isHidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, isHidden);
+  await look(true);
+  await expect.poll(() => second?.hasEnded).toBe(true);
+  await expect(page.getByTitle("by server-sent events")).toBeHidden();
+  const before = await cursor();
+  const ids = await Promise.all(
+    ["3", "4"].map(() => submit("sentiment", { text: "fine" }, { metadata: { order } })),
+  );
+  await Promise.all(ids.map((id) => finished(id)));
+  await expect.poll(async () => Number(await cursor())).toBeGreaterThanOrEqual(Number(before) + 6);
+  expect(host.streams()).toHaveLength(2);
+  await look(false);
+  await expect(rows).toHaveCount(4);
+  const third = host.streams()[2];
+  expect(Number(third?.headers["last-event-id"])).toBeGreaterThan(Number(second?.headers["last-event-id"]));
+  expect(Number(third?.headers["last-event-id"])).toBeLessThanOrEqual(Number(before));
+
+  // All of it by streams: since the first, the log was not asked, nor the page loaded anew.
+  const begin = asked.indexOf(`${host.address}v1/events`);
+  expect(begin).toBeGreaterThan(0);
+  expect(asked.slice(begin).filter((url) => /\/v1\/changes|\/assets\//.test(url))).toEqual([]);
+  // The browser has asked the function itself whether it may.
+  expect(host.asked.some(({ method }) => method === "OPTIONS")).toBe(true);
+  expect(host.streams().every(({ headers }) => headers["x-service-token"] === TOKEN)).toBe(true);
+  const addresses = [...asked, ...host.asked.map(({ path }) => path)];
+  expect(addresses.filter((address) => address.includes(TOKEN))).toEqual([]);
+  expect(errors, "errors on the console").toEqual([]);
+});
