@@ -1,8 +1,8 @@
 //! Many tasks waited for at once. The change log tells which of them are final, and those alone are asked for: a
 //! request held for each would keep as many of the API's functions busy, and wait for slow tasks while others are ready.
 //!
-//! The log is a hint. The oldest task that is open is always waited for by itself, so that what the log does not tell
-//! costs time and no task. Where it can't be followed, as many are waited for as there are requests.
+//! The log is a hint. The oldest task that is open is waited for by itself as soon as a request is free, so that what the
+//! log does not tell costs time and no task. While it can't be followed, as many are waited for as there are requests.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::watch;
 
 /// How many requests are under way at once.
 pub(crate) const REQUESTS: usize = 8;
-/// What a request for changes is held for.
+/// What a request is held for: then the place is free for what has become ready, and the log is asked again.
 const WAIT: Duration = Duration::from_secs(20);
 /// So long changes gather before they are asked for: each answer tells of many then.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -33,15 +33,21 @@ pub(crate) struct Gather<'a> {
     patience: Duration,
     /// None where it lies beyond all clocks.
     until: Option<Instant>,
-    /// The next answer of the log; none where it is not followed.
+    /// The next answer of the log; none for a few tasks.
     log: Option<Boxed<'a, Seen>>,
+    /// Whether the last was one.
+    is_followed: bool,
     /// Not final when they were last heard of, the oldest first.
     open: BTreeSet<TaskId>,
     /// To be asked for: final by the log, or nothing is known of them.
     ready: VecDeque<TaskId>,
-    /// Final by the log before they were added.
+    /// Final by the log before they were added, or while they were asked for.
     early: HashSet<TaskId>,
+    /// Whether more may be added.
+    is_growing: bool,
     requests: FuturesUnordered<Boxed<'a, Asked>>,
+    /// What these ask for.
+    asked: HashSet<TaskId>,
     /// How many requests are held until their task is final.
     held: usize,
 }
@@ -67,10 +73,13 @@ impl<'a> Gather<'a> {
             patience,
             until: Instant::now().checked_add(patience),
             log: None,
+            is_followed: false,
             open: BTreeSet::new(),
             ready: VecDeque::new(),
             early: HashSet::new(),
+            is_growing: true,
             requests: FuturesUnordered::new(),
+            asked: HashSet::new(),
             held: 0,
         };
         if tasks > REQUESTS {
@@ -80,7 +89,7 @@ impl<'a> Gather<'a> {
                     return Err(error);
                 }
                 // The tasks themselves may be had, or say better why not.
-                Err(_) => {}
+                Err(_) => gather.begin_again(WAIT),
             }
         }
         Ok(gather)
@@ -98,6 +107,12 @@ impl<'a> Gather<'a> {
     /// A task of which nothing else is known.
     pub(crate) fn add(&mut self, id: TaskId) {
         self.ready.push_back(id);
+    }
+
+    /// Says that no more are added: what others' tasks come to is forgotten from here on.
+    pub(crate) fn all_are_added(&mut self) {
+        self.is_growing = false;
+        self.early.retain(|id| self.asked.contains(id));
     }
 
     /// The next task that is final, or why it is not had; none if there are no more. Dropped half-way, it loses
@@ -122,14 +137,16 @@ impl<'a> Gather<'a> {
             tokio::select! {
                 Some(Asked { id, was_held, task }) = self.requests.next() => {
                     self.held -= usize::from(was_held);
-                    return Some((id, match task {
-                        Ok(task) if !task.status.is_final() => {
-                            self.open.insert(id);
-                            continue;
-                        }
-                        Err(Error::NotFinal { .. }) => Err(self.not_final(id)),
-                        task => task,
-                    }));
+                    self.asked.remove(&id);
+                    let is_open = match &task {
+                        Ok(task) => !task.status.is_final(),
+                        Err(error) => matches!(error, Error::NotFinal { .. }),
+                    };
+                    if !is_open {
+                        self.early.remove(&id);
+                        return Some((id, task));
+                    }
+                    self.add_open(id);
                 }
                 seen = log => self.learn(seen),
             }
@@ -143,11 +160,12 @@ impl<'a> Gather<'a> {
 
     /// Keeps as many requests under way as there may be.
     fn ask(&mut self) {
-        let is_told = self.log.is_some() && self.open.len() + self.held > REQUESTS;
-        let most_held = if is_told { 1 } else { REQUESTS };
+        // The others are left for what the log says is final.
+        let most_held = if self.is_followed { 1 } else { REQUESTS };
         let client = self.client;
         while self.requests.len() < REQUESTS {
             if let Some(id) = self.ready.pop_front() {
+                self.asked.insert(id);
                 self.requests.push(Box::pin(async move {
                     let task = client.get(id).await;
                     Asked {
@@ -162,9 +180,10 @@ impl<'a> Gather<'a> {
                 let left = self.until.map_or(self.patience, |until| {
                     until.saturating_duration_since(Instant::now())
                 });
+                self.asked.insert(id);
                 self.held += 1;
                 self.requests.push(Box::pin(async move {
-                    let task = client.wait(id, left).await;
+                    let task = client.wait(id, left.min(WAIT)).await;
                     Asked {
                         id,
                         was_held: true,
@@ -184,38 +203,43 @@ impl<'a> Gather<'a> {
         } else {
             Duration::ZERO
         };
+        self.is_followed = true;
         self.log = Some(Box::pin(async move {
             sleep(pause).await;
             Seen::Told(client.changes(Some(&after), WAIT).await)
         }));
     }
 
+    /// Follows from the then present on.
+    fn begin_again(&mut self, pause: Duration) {
+        let client = self.client;
+        self.is_followed = false;
+        self.log = Some(Box::pin(async move {
+            sleep(pause).await;
+            Seen::Begun(client.changes(None, Duration::ZERO).await)
+        }));
+    }
+
     fn learn(&mut self, seen: Seen) {
-        self.log = None;
         match seen {
             Seen::Told(Ok(changes)) => {
                 for change in &changes.changes {
                     let is_final = Status::named(&change.status).is_none_or(Status::is_final);
                     if is_final && self.open.remove(&change.id) {
                         self.ready.push_back(change.id);
-                    } else if is_final {
+                    } else if is_final && (self.is_growing || self.asked.contains(&change.id)) {
                         self.early.insert(change.id);
                     }
                 }
                 self.follow(&changes);
             }
-            Seen::Told(Err(error)) if watch::are_gone(&error) => {
-                let client = self.client;
-                self.log = Some(Box::pin(async move {
-                    Seen::Begun(client.changes(None, Duration::ZERO).await)
-                }));
-            }
             Seen::Begun(Ok(present)) => {
                 self.ready.extend(std::mem::take(&mut self.open));
                 self.follow(&present);
             }
-            // The tasks are waited for by themselves from here on, and say what is wrong if they can't be had either.
-            Seen::Told(Err(_)) | Seen::Begun(Err(_)) => {}
+            Seen::Told(Err(error)) if watch::are_gone(&error) => self.begin_again(Duration::ZERO),
+            // The tasks are waited for by themselves meanwhile, and say what is wrong if they can't be had either.
+            Seen::Told(Err(_)) | Seen::Begun(Err(_)) => self.begin_again(WAIT),
         }
     }
 }

@@ -185,6 +185,7 @@ pub(crate) async fn wait(client: &Client, args: &WaitArgs, screen: &Screen) -> R
     let ids = ids(&args.ids)?;
     let mut gather = Gather::begin(client, ids.len(), Duration::from_secs(args.timeout)).await?;
     ids.into_iter().for_each(|id| gather.add(id));
+    gather.all_are_added();
     let mut worst = Exit::Done;
     while let Some((id, task)) = gather.next().await {
         let success = task.as_ref().map_or(Exit::Done, |task| exit_of(task.status));

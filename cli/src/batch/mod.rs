@@ -212,6 +212,9 @@ impl Batch<'_> {
                     None => are_chunks_left = false,
                 }
             }
+            if submits.is_empty() {
+                gather.all_are_added();
+            }
             tokio::select! {
                 Some(answered) = submits.next() => {
                     let answered: Vec<Answer> = answered?;

@@ -1,18 +1,16 @@
 //! `mesh batch`: every line has one task, however often it was interrupted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use mesh_task::TaskId;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path_regex};
 use wiremock::{Mock, Request, ResponseTemplate};
 
-use crate::keeping::api;
-use crate::world::{TOKEN, World, completed, eventually, problem, problem_body};
+use crate::keeping::{api, has_results, interrupt, start};
+use crate::world::{World, completed, problem, problem_body};
 
 /// A file of texts, a line each.
 fn texts(world: &World, texts: &[&str]) {
@@ -131,24 +129,10 @@ async fn ctrl_c_leaves_whole_lines_to_go_on_from() {
     let world = World::new().await;
     let api = api(&world).await;
     texts(&world, &["a", "endless", "b"]);
-    let child = Command::new(env!("CARGO_BIN_EXE_mesh"))
-        .args(["batch", "b.jsonl", "--size", "1"])
-        .current_dir(world.folder.path())
-        .env_clear()
-        .env("AI_MESH_URL", world.server.uri())
-        .env("AI_MESH_TOKEN", TOKEN)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    eventually("two results come", || {
-        let text = std::fs::read_to_string(world.folder.path().join("b.jsonl.results.jsonl"));
-        text.is_ok_and(|text| text.lines().count() == 2)
-    })
-    .await;
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let ended = child.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(130));
-    assert!(String::from_utf8_lossy(&ended.stderr).contains("2 of 3 lines are finished"));
+    let batch = start(&world, &["--size", "1"]);
+    has_results(&world, 2).await;
+    let told = interrupt(batch);
+    assert!(told.contains("2 of 3 lines are finished"), "{told}");
     api.kept().endless.clear();
     let second = world.run(&["batch", "b.jsonl", "--size", "1"]);
     assert_eq!(second.code, Some(0), "{}", second.told());

@@ -1,14 +1,16 @@
 //! An API for batches that keeps what it is given, and may lose what it answers.
 
 use std::collections::{BTreeSet, HashMap};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path, path_regex};
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
-use crate::world::{World, completed, problem_body};
+use crate::world::{TOKEN, World, completed, eventually, problem_body};
 
 /// An API that keeps what it is given, by idempotency key, and answers as it is told.
 #[derive(Clone, Default)]
@@ -97,4 +99,35 @@ pub(crate) async fn api(world: &World) -> Api {
         .mount(&world.server)
         .await;
     api
+}
+
+/// Begins with the batch `b.jsonl`.
+pub(crate) fn start(world: &World, options: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_mesh"))
+        .args(["batch", "b.jsonl"])
+        .args(options)
+        .current_dir(world.folder.path())
+        .env_clear()
+        .env("AI_MESH_URL", world.server.uri())
+        .env("AI_MESH_TOKEN", TOKEN)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it can be run")
+}
+
+/// Waits until so many lines of it are finished.
+pub(crate) async fn has_results(world: &World, number: usize) {
+    eventually("results come", || {
+        let text = std::fs::read_to_string(world.folder.path().join("b.jsonl.results.jsonl"));
+        text.is_ok_and(|text| text.lines().count() == number)
+    })
+    .await;
+}
+
+/// Ends it by Ctrl-C, and returns what it told.
+pub(crate) fn interrupt(child: Child) -> String {
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(130));
+    String::from_utf8(ended.stderr).expect("it prints UTF-8")
 }

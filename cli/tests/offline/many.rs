@@ -1,15 +1,13 @@
 //! Many tasks at once: the change log tells which are final, and is trusted with none of them.
 
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path, path_regex};
 use wiremock::{Mock, Request, ResponseTemplate};
 
-use crate::keeping::{Api, api};
-use crate::world::{Ended, TOKEN, World, eventually, problem, task};
+use crate::keeping::{Api, api, has_results, interrupt, start};
+use crate::world::{Ended, World, problem, task};
 
 /// Longer than a test may take.
 const ENDLESS: Duration = Duration::from_secs(300);
@@ -25,33 +23,6 @@ fn texts(world: &World, endless: usize, all: usize) {
         format!("{}\n", json!({ "type": "sentiment", "input": { "text": text } }))
     };
     world.write("b.jsonl", (0..all).map(line).collect::<String>());
-}
-
-fn start(world: &World) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_mesh"))
-        .args(["batch", "b.jsonl"])
-        .current_dir(world.folder.path())
-        .env_clear()
-        .env("AI_MESH_URL", world.server.uri())
-        .env("AI_MESH_TOKEN", TOKEN)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it can be run")
-}
-
-async fn has_results(world: &World, number: usize) {
-    eventually("results come", || {
-        let text = std::fs::read_to_string(world.folder.path().join("b.jsonl.results.jsonl"));
-        text.is_ok_and(|text| text.lines().count() == number)
-    })
-    .await;
-}
-
-fn interrupt(child: Child) -> String {
-    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
-    let ended = child.wait_with_output().expect("it ends");
-    assert_eq!(ended.status.code(), Some(130));
-    String::from_utf8(ended.stderr).expect("it prints UTF-8")
 }
 
 /// Answers what is asked of the log after that cursor, or for its present.
@@ -85,13 +56,14 @@ async fn slow_lines_hold_up_no_others_and_few_requests_are_held() {
     let api = api(&world).await;
     let known = api.clone();
     log(&world, move |after| match after {
-        None => changes(&[], "0"),
-        Some("0") => changes(&all_ended(&known), "1"),
+        Some("0") if known.kept().texts.len() == 60 => changes(&all_ended(&known), "1"),
+        None | Some("0") => changes(&[], "0"),
         Some(_) => changes(&[], "1").set_delay(ENDLESS),
     })
     .await;
     texts(&world, 20, 60);
-    let batch = start(&world);
+    // In requests so small that all that is open at first is slow.
+    let batch = start(&world, &["--size", "4"]);
     has_results(&world, 40).await;
     let requests = world.server.received_requests().await.unwrap();
     let held = requests.iter().filter(|request| {
@@ -124,7 +96,7 @@ async fn after_a_gap_in_the_log_every_task_is_asked_for() {
     })
     .await;
     texts(&world, 1, 30);
-    let batch = start(&world);
+    let batch = start(&world, &[]);
     has_results(&world, 29).await;
     interrupt(batch);
 }
@@ -139,7 +111,7 @@ async fn without_a_log_as_many_are_waited_for_as_may_be() {
     })
     .await;
     texts(&world, 7, 30);
-    let batch = start(&world);
+    let batch = start(&world, &[]);
     has_results(&world, 23).await;
     interrupt(batch);
 }
@@ -176,7 +148,7 @@ async fn two_do_not_work_on_one_batch_at_once() {
     let world = World::new().await;
     api(&world).await;
     texts(&world, 1, 2);
-    let first = start(&world);
+    let first = start(&world, &[]);
     has_results(&world, 1).await;
     let second = world.run(&["batch", "b.jsonl"]);
     assert_eq!(second.code, Some(2), "{}", second.told());

@@ -144,6 +144,8 @@ async fn settings_that_can_t_be_used_say_so_without_telling_the_token() {
         ("http:///x", "is no address"),
         ("http://a b", "is no address"),
         ("http://me:secret@x.example", "the address names a user"),
+        ("me:secret@x.example", "the address names a user"),
+        ("http://me:secret word@x.example", "the address names a user"),
         ("http://x.example/?a=b", "nothing may follow its path"),
         ("http://x.example/#part", "nothing may follow its path"),
     ] {

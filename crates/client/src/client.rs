@@ -334,8 +334,13 @@ impl Client {
 
 /// The address as paths are put behind it.
 fn address(given: &str) -> Result<String, Error> {
-    let refuse = |why: &str| Error::Setup(format!("{given:?} is no address: {why}"));
     let address = given.trim().trim_end_matches('/');
+    if address.contains('@') {
+        // Not shown: a password may follow the name.
+        let told = "the address names a user: the token is all that the API knows its callers by";
+        return Err(Error::Setup(told.to_owned()));
+    }
+    let refuse = |why: &str| Error::Setup(format!("{given:?} is no address: {why}"));
     if !address.starts_with("http://") && !address.starts_with("https://") {
         return Err(refuse("it begins with http:// or https://"));
     }
@@ -344,14 +349,6 @@ fn address(given: &str) -> Result<String, Error> {
         .map_err(|_| refuse("write it as https://HOST/PATH"))?;
     if read.host().is_none_or(str::is_empty) {
         return Err(refuse("it names no host"));
-    }
-    if read
-        .authority()
-        .is_some_and(|authority| authority.as_str().contains('@'))
-    {
-        // Not shown: a password may follow the name.
-        let told = "the address names a user: the token is all that the API knows its callers by";
-        return Err(Error::Setup(told.to_owned()));
     }
     if address.contains(['?', '#']) {
         return Err(refuse("nothing may follow its path"));

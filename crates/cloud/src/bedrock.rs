@@ -106,6 +106,17 @@ pub enum BedrockError {
     Unavailable(CloudError),
 }
 
+impl BedrockError {
+    /// The call that failed.
+    #[must_use]
+    pub fn error(&self) -> &CloudError {
+        match self {
+            Self::Throttled { error, .. } | Self::Refused { error, .. } => error,
+            Self::TimedOut(error) | Self::Unavailable(error) => error,
+        }
+    }
+}
+
 impl Bedrock {
     /// The model or inference profile of that id or ARN. A call that is not answered within `timeout` fails; none is
     /// tried again here, since the task's own retries wait for as long as the service asks.
@@ -147,7 +158,7 @@ impl Bedrock {
             Err(BedrockError::Refused { error, status: 400 }) if form.is_some() && is_of_tools(&error) => {
                 // Without its words, which may be the model's own on what it was asked.
                 tracing::info!(
-                    code = error.code,
+                    error = error.brief(),
                     model = self.model,
                     "a model is not held to the form of its answer"
                 );

@@ -25,11 +25,21 @@ impl CloudError {
     {
         move |error| {
             let code = error.code().map(str::to_owned);
-            Self {
-                call,
-                code,
-                detail: causes(&error),
-            }
+            let detail = match &error {
+                // With the id of the request, by which AWS can be asked: an error's causes don't have it.
+                SdkError::ServiceError(refusal) if code.is_some() => refusal.err().meta().to_string(),
+                _ => causes(&error),
+            };
+            Self { call, code, detail }
+        }
+    }
+
+    /// The call and what the service calls the error, without its words: these may quote what a model was asked.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match &self.code {
+            Some(code) => format!("{}: {code}", self.call),
+            None => self.to_string(),
         }
     }
 
@@ -104,6 +114,7 @@ pub fn without_text(error: &(impl ToString + ?Sized)) -> String {
 mod tests {
     use aws_sdk_dynamodb::error::ErrorMetadata;
     use aws_sdk_dynamodb::operation::get_item::GetItemError;
+    use aws_sdk_dynamodb::types::error::InternalServerError;
 
     use super::*;
 
@@ -134,17 +145,25 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_with_the_services_words_and_the_id_to_ask_it_by() {
-        let refusal = ErrorMetadata::builder()
-            .code("AccessDeniedException")
-            .message("no identity-based policy allows it")
-            .custom("aws_request_id", "4b1f")
-            .build();
-        let error = CloudError::of("GetItem")(SdkError::service_error(GetItemError::generic(refusal), "raw"));
-        assert_eq!(error.code.as_deref(), Some("AccessDeniedException"));
-        let told = error.to_string();
-        assert!(
-            told.contains("no identity-based policy allows it") && told.contains("4b1f"),
-            "{told}"
-        );
+        let meta = |code: &str| {
+            let meta = ErrorMetadata::builder().code(code).message("in its words");
+            meta.custom("aws_request_id", "4b1f").build()
+        };
+        let named = InternalServerError::builder().message("in its words");
+        let named = named.meta(meta("InternalServerError")).build();
+        for (code, refusal) in [
+            (
+                "AccessDeniedException",
+                GetItemError::generic(meta("AccessDeniedException")),
+            ),
+            ("InternalServerError", GetItemError::InternalServerError(named)),
+        ] {
+            let error = CloudError::of("GetItem")(SdkError::service_error(refusal, "raw"));
+            assert_eq!(error.code.as_deref(), Some(code));
+            let told = error.to_string();
+            assert_eq!(told.matches("in its words").count(), 1, "{told}");
+            assert!(told.contains("4b1f"), "{told}");
+            assert_eq!(error.brief(), format!("GetItem: {code}"));
+        }
     }
 }

@@ -108,7 +108,7 @@ fn a_quiet_stream_beats_and_ends_in_time_without_an_error() {
     let api = Api::new();
     let id = api.submit_text("fine", &[("fault", "busy:600")]);
     let stream = Streaming {
-        time: Duration::from_secs(22),
+        time: Duration::from_secs(40),
         ..asked(&api, &format!("/v1/tasks/{id}/events"), &[])
     };
     let text = stream.start().end();

@@ -46,7 +46,7 @@ pub(super) async fn complete(
 }
 
 fn failure(error: &BedrockError, timeout: Duration) -> LanguageError {
-    tracing::warn!(%error, "Bedrock gave no answer");
+    tracing::warn!(error = error.error().brief(), "Bedrock gave no answer");
     let error = match error {
         // Its words alone tell this one from other requests that are not valid.
         BedrockError::Refused { status: 400, error } if error.to_string().contains("too long") => {

@@ -16,8 +16,8 @@ use super::http::{Http, Response};
 use super::{Completion, End, ProviderError, Usage, retry_after};
 use crate::{LanguageError, Prompt};
 
-/// How much of a server's own words the log keeps, in characters.
-const LOGGED_CHARS: usize = 500;
+/// What is longer is no name of an error.
+const LONGEST_NAME: usize = 64;
 
 /// Where the server is and what it runs.
 #[derive(Clone)]
@@ -186,7 +186,12 @@ impl OpenAi {
             retry_after: None,
         };
         let answer: Answer = serde_json::from_slice(body).map_err(|error| {
-            tracing::warn!(%error, "the language model's server answered 200 with something else");
+            // Not the error itself, which quotes the model where it expected something else.
+            tracing::warn!(
+                column = error.column(),
+                bytes = body.len(),
+                "the language model's server answered 200 with something else"
+            );
             broken("its answer is not what the API promises")
         })?;
         let Some(choice) = answer.choices.into_iter().next() else {
@@ -219,13 +224,16 @@ impl OpenAi {
     }
 }
 
-/// What an answer without success means. The server's words are for the log: they may hold a part of the key.
+/// What an answer without success means. The server's words go nowhere: they may hold a part of the key, or of what the
+/// model was asked. Its name for the error is for the log.
 fn refusal(response: &Response, words: &str) -> LanguageError {
     let status = response.status;
-    let logged: String = words.chars().take(LOGGED_CHARS).collect();
+    let parsed: Option<Value> = serde_json::from_str(words).ok();
     tracing::warn!(
         status = status.as_u16(),
-        words = logged,
+        code = parsed.as_ref().and_then(|words| name(words, "/error/code")),
+        r#type = parsed.as_ref().and_then(|words| name(words, "/error/type")),
+        bytes = words.len(),
         "the language model's server refused"
     );
     let wait = || {
@@ -252,6 +260,16 @@ fn refusal(response: &Response, words: &str) -> LanguageError {
     }
 }
 
+/// The name that stands there, if it is one.
+fn name<'a>(words: &'a Value, pointer: &str) -> Option<&'a str> {
+    let found = words.pointer(pointer)?.as_str()?;
+    let is_name = found.len() <= LONGEST_NAME
+        && found
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    is_name.then_some(found)
+}
+
 /// Whether the words, in small letters, speak of the model's context: OpenAI and vLLM have the code, llama.cpp has words.
 fn is_context(words: &str) -> bool {
     let parsed: Option<Value> = serde_json::from_str(words).ok();
@@ -271,6 +289,14 @@ fn is_context(words: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_refusal_only_names_are_logged() {
+        let words = json!({ "error": { "code": "invalid_api_key", "type": "No such thing as: dear Ada" } });
+        assert_eq!(name(&words, "/error/code"), Some("invalid_api_key"));
+        assert_eq!(name(&words, "/error/type"), None, "a sentence is no name");
+        assert_eq!(name(&words, "/error/param"), None);
+    }
 
     fn settings(base_url: &str) -> OpenAiSettings {
         OpenAiSettings {
