@@ -29,7 +29,13 @@ pub(crate) async fn submission(client: &Client, args: &SubmitArgs) -> Result<Sub
             ));
         }
         (None, false, [text]) => ("text", json!(text)),
-        (None, false, texts) => ("texts", json!(texts)),
+        (None, false, texts) if args.task_type == TaskType::Embed => ("texts", json!(texts)),
+        _ => {
+            return Err(usage(format!(
+                "{} takes one --text: mesh batch submits many tasks",
+                args.task_type
+            )));
+        }
     };
     input.insert(name.to_owned(), value);
     Ok(limited(Submission::raw(args.task_type, input), &args.limits))

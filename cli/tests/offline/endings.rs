@@ -127,6 +127,7 @@ async fn a_command_line_that_is_none_says_what_to_write() {
     for arguments in [
         &["submit", "telepathy", "--text", "a"][..],
         &["submit", "sentiment"],
+        &["submit", "sentiment", "--text", "a", "--text", "b"],
         &["submit", "sentiment", "--file", "no-such-file"],
         &["submit", "sentiment", "--text", "a", "--metadata", "a"],
         &["submit", "data_extraction", "--text", "a", "--schema", "{"],
