@@ -92,7 +92,14 @@ export function useThrottled(call: () => void, milliseconds: number): () => void
   useEffect(() => {
     latest.current = call;
   });
-  useEffect(() => () => window.clearTimeout(timer.current), []);
+  useEffect(
+    () => () => {
+      window.clearTimeout(timer.current);
+      // React's strict mode mounts twice: what was called off is none under way.
+      timer.current = undefined;
+    },
+    [],
+  );
   return () => {
     if (timer.current !== undefined) return;
     const wait = Math.max(0, last.current + milliseconds - Date.now());

@@ -137,11 +137,14 @@ test("tasks that come and go are not read out one by one", async ({ dashboard: p
   await page.evaluate(() => {
     const told: string[] = [];
     Object.assign(window, { told });
+    const SPOKEN = "[role=status], [role=alert], [role=log], [aria-live]";
     new MutationObserver((changes) => {
-      for (const { target } of changes) {
+      for (const { target, addedNodes } of changes) {
         const place = target instanceof Element ? target : target.parentElement;
-        const region = place?.closest("[role=status], [role=alert]");
-        if (region) told.push(region.textContent);
+        const come = [...addedNodes].filter((node) => node instanceof Element);
+        const inside = come.flatMap((one) => (one.matches(SPOKEN) ? [one] : [...one.querySelectorAll(SPOKEN)]));
+        const region = place?.closest(SPOKEN);
+        told.push(...(region ? [region] : inside).map(({ textContent }) => textContent));
       }
     }).observe(document.body, { characterData: true, childList: true, subtree: true });
   });
@@ -149,7 +152,11 @@ test("tasks that come and go are not read out one by one", async ({ dashboard: p
     const [id = ""] = await submitMany([{ type: "sentiment", input: { text: "fine" }, metadata: { batch } }]);
     await expect(page.getByRole("link").filter({ hasText: id.slice(-8) })).toContainText("Completed");
   }
-  expect(await page.evaluate(() => (window as unknown as { told: string[] }).told)).toEqual([]);
+  const told = () => page.evaluate(() => (window as unknown as { told: string[] }).told);
+  expect(await told()).toEqual([]);
+  // A refusal is.
+  await visit(page, "#/tasks?status=odd");
+  await expect.poll(async () => (await told()).join()).toContain("status");
 });
 
 test("a task's page tells its new status, and the focus goes on from where it was", async ({ dashboard: page }) => {

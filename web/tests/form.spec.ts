@@ -8,14 +8,16 @@ interface Dropped {
   name: string;
   type: string;
   bytes: number;
+  /** What they are filled with: zeros if nothing is said. */
+  filler?: string;
 }
 
-/** Drops files of so many zeros on the place for them. */
+/** Drops files on the place for them. */
 async function drop(page: Page, files: Dropped[]): Promise<void> {
   await page.evaluate((files) => {
     const dataTransfer = new DataTransfer();
-    for (const { name, type, bytes } of files) {
-      dataTransfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
+    for (const { name, type, bytes, filler = "\0" } of files) {
+      dataTransfer.items.add(new File([filler.repeat(bytes)], name, { type }));
     }
     const place = document.querySelector(".drop");
     for (const kind of ["dragover", "drop"]) {
@@ -53,14 +55,42 @@ test("files that can be no input are told before they are read", async ({ dashbo
   await expect(told).toHaveCount(0);
 });
 
-test("a picture or a long file dropped on a text leaves the text as it is", async ({ dashboard: page }) => {
+test("a recording in Ogg is one, by whichever name the browser knows it", async ({ dashboard: page }) => {
+  await signIn(page, "#/submit?type=transcribe");
+  for (const type of ["audio/ogg", "video/ogg", "application/ogg"]) {
+    await drop(page, [{ name: "talk.ogg", type, bytes: 3_100_000 }]);
+    await expect(page.locator(".chosen-file"), type).toContainText("talk.ogg");
+    await expect(page.getByRole("alert"), type).toHaveCount(0);
+    await page.route(/\/v1\/uploads$/, (route) => route.abort("blockedbyclient"));
+    const announced = page.waitForRequest(/\/v1\/uploads$/);
+    await page.getByRole("button", { name: "Submit", exact: true }).click();
+    expect((await announced).postDataJSON(), type).toMatchObject({ content_type: "audio/ogg" });
+    await expect(page.getByRole("alert"), type).toBeVisible();
+    await page.getByRole("button", { name: "Remove" }).focus();
+    await page.keyboard.press("Enter");
+    await expect(page.locator("#file"), "the button has gone").toBeFocused();
+  }
+  await drop(page, [{ name: "talk.ogv", type: "video/mp4", bytes: 10 }]);
+  await expect(page.getByRole("alert")).toContainText("This is no recording");
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+});
+
+test("a picture, a document or a long file dropped on a text leaves the text as it is", async ({ dashboard: page }) => {
   await signIn(page, "#/submit?type=sentiment");
   await page.getByLabel("Text", { exact: true }).fill("What I wrote.");
   await drop(page, [{ name: "photo.png", type: "image/png", bytes: 10 }]);
-  await expect(page.getByRole("alert")).toContainText("This is no text");
+  const told = page.getByRole("alert");
+  await expect(told).toContainText("This is no text");
+  await drop(page, [{ name: "paper.pdf", type: "application/pdf", bytes: 10, filler: "a" }]);
+  await expect(told).toContainText("paper.pdf is of the type application/pdf.");
+  await drop(page, [{ name: "things", type: "", bytes: 10 }]);
+  await expect(told).toContainText("things holds bytes that stand for no letters.");
   await drop(page, [{ name: "book.txt", type: "text/plain", bytes: 1_200_000 }]);
-  await expect(page.getByRole("alert")).toContainText("A text may have 1 MB.");
+  await expect(told).toContainText("A text may have 1 MB.");
   await expect(page.getByLabel("Text", { exact: true })).toHaveValue("What I wrote.");
+  await drop(page, [{ name: "data.json", type: "application/json", bytes: 3, filler: "1" }]);
+  await expect(page.getByLabel("Text", { exact: true })).toHaveValue("111");
+  await expect(told).toHaveCount(0);
 });
 
 test("a file that misses its place does not take the page away, and text is dropped as ever", async ({
@@ -112,8 +142,14 @@ test("a button that is pressed twice submits once", async ({ dashboard: page }) 
   const order = String(Date.now());
   await page.getByLabel("Text", { exact: true }).fill("What a delightful little machine.");
   await page.getByLabel("Metadata", { exact: true }).fill(`order=${order}`);
+  let sent = 0;
+  page.on("request", (request) => {
+    if (request.method() === "POST" && request.url().endsWith("/v1/tasks")) sent += 1;
+  });
   await page.getByRole("button", { name: "Submit", exact: true }).dblclick();
   await expect(page.locator(".verdict")).toBeVisible();
+  // Two of the same would still be one task, by their key.
+  expect(sent).toBe(1);
   expect(await tasksWith(order)).toBe(1);
 });
 

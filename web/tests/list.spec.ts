@@ -95,3 +95,21 @@ test("the last of a task's changes is what it shows", () => {
   );
   expect(found.map(({ status }) => status)).toEqual(["completed", "pending"]);
 });
+
+test("a change that comes after an answer of later is passed over, by the time and not by its letters", () => {
+  const row = { ...task(1, "completed"), updated_at: "2026-01-31T12:00:01.5Z" };
+  const change = {
+    cursor: "1",
+    id: row.id,
+    type: "sentiment",
+    previous_status: null,
+    generation: 1,
+    attempt: 1,
+  } as const;
+  const at = (updated_at: string) => patched([row], [{ ...change, status: "processing", updated_at }], "");
+  // "1Z" is less than "1.5Z", and sorts after it.
+  expect(at("2026-01-31T12:00:01Z")).toEqual([row]);
+  expect(at("2026-01-31T12:00:01.56Z").map(({ status }) => status)).toEqual(["processing"]);
+  const removed = { ...change, status: "removed", updated_at: "2026-01-31T12:00:01Z" } as const;
+  expect(patched([row], [removed], "")).toEqual([]);
+});

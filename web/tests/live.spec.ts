@@ -1,7 +1,7 @@
 // How changes arrive: by server-sent events where the stack tells of them, and by asking where they are held back on
 // their way. A local cloud streams nothing, so the stream is played here, between the page and the network.
 
-import { TOKEN, URL_OF_STACK, expect, signIn, submit, test } from "./stack";
+import { TOKEN, URL_OF_STACK, expect, signIn, states, submit, test } from "./stack";
 
 const EVENTS = `${URL_OF_STACK}v1/events`;
 
@@ -80,6 +80,72 @@ test("a stream that is refused or can't be reached is given up for asking", asyn
     await page.unrouteAll({ behavior: "ignoreErrors" });
     await page.getByRole("button", { name: "Sign out" }).click();
   }
+});
+
+test("a stream that is refused later is asked for again after a while, and the page is not offline meanwhile", async ({
+  dashboard: page,
+}) => {
+  await page.clock.install();
+  let polls = 0;
+  await page.route(/\/v1\/changes/, async (route) => {
+    const after = new URL(route.request().url()).searchParams.get("after");
+    if (after !== null) polls += 1;
+    await route.fulfill({ json: { changes: [], next: after ?? "7", links: { events: EVENTS } } });
+  });
+  let streams = 0;
+  let isRefused = false;
+  await page.route(EVENTS, (route) => {
+    streams += 1;
+    // A refusal that does not let pages of other origins read it looks like no answer at all.
+    if (isRefused) return route.abort("blockedbyclient");
+    return route.fulfill({ contentType: "text/event-stream", body: ": live\nretry: 50\n\n" });
+  });
+  await signIn(page, "#/submit");
+  await expect(page.getByTitle("by server-sent events")).toBeVisible();
+  const told = await states(page);
+  isRefused = true;
+  await expect(page.getByTitle("by long-polling")).toBeVisible();
+  const before = { polls, streams };
+  await expect.poll(() => polls - before.polls).toBeGreaterThan(3);
+  expect(streams, "asked for again at once").toBe(before.streams);
+  isRefused = false;
+  await page.clock.fastForward(31_000);
+  await expect(page.getByTitle("by server-sent events")).toBeVisible();
+  expect(await told()).not.toContain("Offline");
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+});
+
+test("a stream that is cut is opened again where it was, and the page is not offline", async ({ dashboard: page }) => {
+  await page.route(/\/v1\/changes/, (route) =>
+    route.fulfill({ json: { changes: [], next: "7", links: { events: EVENTS } } }),
+  );
+  // What is played between the page and the network comes whole: this stream is cut within the page.
+  await page.addInitScript((events) => {
+    const afters: (string | null)[] = [];
+    Object.assign(window, { afters });
+    const ask = window.fetch;
+    window.fetch = async (address, init) => {
+      if (address !== events) return ask(address, init);
+      afters.push(new Headers(init?.headers).get("last-event-id"));
+      const change = `id: 9\nevent: change\ndata: ${JSON.stringify({ cursor: "9", id: "a", status: "pending" })}\n\n`;
+      const text = `: live\nretry: 50\n\n${afters.length === 1 ? change : ""}`;
+      const body = new ReadableStream({
+        start(stream) {
+          stream.enqueue(new TextEncoder().encode(text));
+          setTimeout(() => stream.error(new TypeError("network error")), 50);
+        },
+      });
+      return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+    };
+  }, EVENTS);
+  await signIn(page, "#/submit");
+  await expect(page.getByTitle("by server-sent events")).toBeVisible();
+  const told = await states(page);
+  const afters = () => page.evaluate(() => (window as unknown as { afters: (string | null)[] }).afters);
+  await expect.poll(async () => (await afters()).length).toBeGreaterThan(5);
+  expect((await afters()).slice(0, 4)).toEqual(["7", "9", "9", "9"]);
+  expect(await told()).toEqual([]);
+  await page.unrouteAll({ behavior: "ignoreErrors" });
 });
 
 test("whoever was away for too long reads everything anew", async ({ dashboard: page }) => {

@@ -3,7 +3,7 @@
 import type { Page } from "@playwright/test";
 
 import { thinned } from "../src/live/telemetry";
-import { URL_OF_STACK, expect, finished, plugIn, signIn, submit, test, unplug, visit } from "./stack";
+import { URL_OF_STACK, expect, finished, plugIn, signIn, states, submit, test, unplug, visit } from "./stack";
 
 /** An answer with no change is held for a second, not for twenty: so much sooner a page learns that nobody is there. */
 async function hurry(page: Page): Promise<void> {
@@ -21,13 +21,7 @@ test("an outage is told once, and over as soon as the API answers, on every page
   const live = page.locator(".live");
   await expect(live).toHaveText("Live");
   await unplug(page);
-  await page.evaluate(() => {
-    const told: string[] = [];
-    Object.assign(window, { told });
-    const live = document.querySelector(".live");
-    const observer = new MutationObserver(() => told.push(live?.textContent ?? ""));
-    if (live) observer.observe(live, { characterData: true, subtree: true });
-  });
+  const told = await states(page);
   await page.evaluate(() => window.dispatchEvent(new Event("online")));
   await expect(live).toHaveText("Offline");
   // What is asked in vain meanwhile: a list, a task and the dead letters.
@@ -38,7 +32,7 @@ test("an outage is told once, and over as soon as the API answers, on every page
     await page.evaluate(() => window.dispatchEvent(new Event("online")));
     await asked;
   }
-  expect(await page.evaluate(() => (window as unknown as { told: string[] }).told)).toEqual(["Offline"]);
+  expect(await told()).toEqual(["Offline"]);
   await plugIn(page);
   await expect(live).toHaveText("Live");
   await expect(page.getByRole("link").filter({ hasText: id.slice(-8) })).toBeVisible();

@@ -3,7 +3,7 @@
 import type { Page } from "@playwright/test";
 
 import type { Task } from "../src/api/types";
-import { expect, finished, signIn, submit, test, visit } from "./stack";
+import { expect, finished, signIn, submit, test, testdata, visit } from "./stack";
 
 const MARKUP = `<img src=x onerror="window.broken=1"><script>window.broken=1</script>`;
 
@@ -112,6 +112,24 @@ test("a link that has expired is asked for anew when it is followed", async ({ d
   await page.getByRole("link", { name: "Download" }).click();
   expect((await followed).url()).not.toContain("&stale");
   expect(stale).toEqual([]);
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+});
+
+test("a picture whose link has expired is shown when it is asked for once more", async ({ dashboard: page }) => {
+  const id = await submit("face_detection", { image: testdata("astronaut.png").toString("base64") });
+  await finished(id);
+  let isStale = true;
+  await altered(page, id, (task) => {
+    const link = task.input_link;
+    if (link && isStale) Object.assign(link, { url: `${link.url}&stale`, expires_at: "2020-01-01T00:00:00Z" });
+    return task;
+  });
+  await page.route(/&stale$/, (route) => route.abort("blockedbyclient"));
+  await signIn(page, `#/tasks/${id}`);
+  await expect(page.getByText("The picture can't be shown.")).toBeVisible();
+  isStale = false;
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.locator(".overlay .box")).toHaveCount(1);
   await page.unrouteAll({ behavior: "ignoreErrors" });
 });
 

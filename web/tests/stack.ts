@@ -85,6 +85,18 @@ export async function signIn(page: Page, at = ""): Promise<void> {
   await expect(page.getByRole("navigation", { name: "Pages" })).toBeVisible();
 }
 
+/** Watches what the header says of the connection, and returns all that it has said since. */
+export async function states(page: Page): Promise<() => Promise<string[]>> {
+  await page.evaluate(() => {
+    const states: string[] = [];
+    Object.assign(window, { states });
+    const live = document.querySelector(".live");
+    const observer = new MutationObserver(() => states.push(live?.textContent ?? ""));
+    if (live) observer.observe(live, { characterData: true, subtree: true });
+  });
+  return () => page.evaluate(() => (window as unknown as { states: string[] }).states);
+}
+
 /** Goes to another page of the dashboard, as a link does: without loading it anew. */
 export async function visit(page: Page, hash: string): Promise<void> {
   await page.evaluate((hash) => {

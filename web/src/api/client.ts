@@ -44,7 +44,7 @@ export class Client {
 
   /** A key goes along, so that a repeat after a lost answer makes no second task. */
   submit(submission: Submission, key: string): Promise<{ id: string }> {
-    return this.ask("POST", "v1/tasks", { body: submission, headers: { "Idempotency-Key": key } });
+    return this.ask("POST", "v1/tasks", { body: submission, headers: { "Idempotency-Key": key }, isLarge: true });
   }
 
   cancel(id: string): Promise<Task> {
@@ -90,11 +90,17 @@ export class Client {
       body,
       headers,
       signal,
-    }: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal | undefined } = {},
+      isLarge = false,
+    }: {
+      body?: unknown;
+      headers?: Record<string, string>;
+      signal?: AbortSignal | undefined;
+      /** What is sent may take its time on a slow network. */
+      isLarge?: boolean;
+    } = {},
   ): Promise<T> {
     const sent: RequestInit = { method, headers: { "X-Service-Token": this.token, ...headers } };
-    // What is sent may be large and the network slow; an answer is due soon.
-    const ends = [signal, method === "GET" ? AbortSignal.timeout(LONGEST_ANSWER_MS) : undefined].filter((end) => !!end);
+    const ends = [signal, isLarge ? undefined : AbortSignal.timeout(LONGEST_ANSWER_MS)].filter((end) => !!end);
     if (ends.length > 0) sent.signal = AbortSignal.any(ends);
     if (body !== undefined) {
       sent.body = JSON.stringify(body);

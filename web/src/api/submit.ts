@@ -90,14 +90,39 @@ export function misfit(files: readonly File[], kind: "image" | "audio" | null): 
   }
   if (file.size === 0) return new Problem(0, "The file is empty", `There is nothing in ${file.name}.`);
   // A browser may not know a type, and the API looks for itself; what it does know to be another kind is none of ours.
-  const known = file.type.split("/")[0];
-  const isOther = ["image", "audio", "video", "font"].includes(known ?? "");
-  const fits = kind === null ? !isOther : known === "" || known === kind;
+  const fits = file.type === "" || (kind === null ? isText(file.type) : mediaType(file, kind) !== null);
   if (!fits) return new Problem(0, `This is no ${WORDS[kind ?? "text"]}`, `${file.name} is of the type ${file.type}.`);
   return null;
 }
 
 const WORDS = { image: "picture", audio: "recording", text: "text" };
+
+/** Some formats of text go by the name of an application; one that has no name of its own may be a text. */
+function isText(type: string): boolean {
+  const [family, format = ""] = type.split("/");
+  if (family !== "application") return !["image", "audio", "video", "font"].includes(family ?? "");
+  return /(^|\+|x-)(json|xml|ya?ml|toml|sql|ndjson|javascript|octet-stream)$/.test(format);
+}
+
+/** A file's type as the API takes it, or null if the browser knows it to be of another kind. */
+function mediaType(file: File, kind: "image" | "audio"): string | null {
+  if (file.type.startsWith(`${kind}/`)) return file.type;
+  // Firefox takes every Ogg file for a film.
+  return kind === "audio" && file.type.endsWith("/ogg") ? "audio/ogg" : null;
+}
+
+/** What is written in a file that is dropped on a text. */
+export async function textOf(file: File): Promise<string> {
+  const text = await file.text().catch(() => {
+    throw new Problem(0, "The file can't be read", "Choose it again.");
+  });
+  if (!text.includes("\0")) return text;
+  throw new Problem(
+    0,
+    "This is no text",
+    `${file.name} holds bytes that stand for no letters. Save it as UTF-8 first.`,
+  );
+}
 
 export async function submission(client: Client, type: TaskType, draft: Draft, limits: Limits): Promise<Submission> {
   const input: Record<string, unknown> = await content(client, type, draft);
@@ -142,7 +167,7 @@ async function upload(client: Client, file: File, kind: "image" | "audio"): Prom
   const body = await file.arrayBuffer();
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
   const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const type = file.type.startsWith(`${kind}/`) ? file.type : kind === "image" ? "image/jpeg" : "audio/wav";
+  const type = mediaType(file, kind) ?? (kind === "image" ? "image/jpeg" : "audio/wav");
   const announced = await client.announce(type, file.size, sha256);
   // The browser sets the length by itself, and lets no page do so.
   const headers = Object.entries(announced.headers).filter(

@@ -27,11 +27,16 @@ export interface Listener {
   state?(state: FeedState): void;
 }
 
-/** How often a stream may fail in a row before it is asked instead. */
-const MOST_FAILURES = 2;
+/** A stream that is not to be had is asked for again after so long, then half as often each time. */
+const STREAM_REST_MS = 30_000;
+const LONGEST_STREAM_REST_MS = 600_000;
 
-/** There is no stream to be had: it is held back, refused or kept from this page. */
-class NoStream extends Error {}
+/** There is no stream to be had: it is held back on its way, or else refused or kept from this page. */
+class NoStream extends Error {
+  constructor(readonly isHeldBack: boolean) {
+    super();
+  }
+}
 
 export class Feed {
   state: FeedState = "connecting";
@@ -40,7 +45,6 @@ export class Feed {
   private cursor: string | undefined;
   private events: string | undefined;
   private wake: (() => void) | undefined;
-  private streamFailures = 0;
   /** Whether the last that was asked was not answered. */
   private isDown = false;
   /** What is held open at present. */
@@ -48,6 +52,9 @@ export class Feed {
   private glance: number | undefined;
   /** Whether a stream has said anything yet: then another may, after the network was gone. */
   private hasStreamed = false;
+  /** Until when changes are asked for, stream or not. */
+  private streamAgainAt = 0;
+  private streamRest = STREAM_REST_MS;
 
   constructor(private readonly client: Client) {}
 
@@ -85,13 +92,17 @@ export class Feed {
         this.request = new AbortController();
         if (document.hidden) await this.pause();
         else if (this.cursor === undefined) await this.begin();
-        else if (this.events !== undefined) await this.stream(this.events, this.cursor);
+        else if (this.events !== undefined && Date.now() >= this.streamAgainAt)
+          await this.stream(this.events, this.cursor);
         else await this.poll(this.cursor);
         failures = 0;
       } catch (error) {
         if (this.end.signal.aborted) return;
         if (error instanceof NoStream) {
-          this.events = undefined;
+          // Whether the page is offline shows when it asks. What lies on a stream's way and holds it back stays there.
+          if (error.isHeldBack && !this.hasStreamed) this.events = undefined;
+          this.streamAgainAt = Date.now() + this.streamRest;
+          this.streamRest = Math.min(2 * this.streamRest, LONGEST_STREAM_REST_MS);
           continue;
         }
         // Given up because nobody looks.
@@ -154,7 +165,7 @@ export class Feed {
         if (done) break;
         heard = true;
         this.hasStreamed = true;
-        this.streamFailures = 0;
+        this.streamRest = STREAM_REST_MS;
         window.clearTimeout(timer);
         timer = watch(SILENCE_MS);
         this.back();
@@ -164,29 +175,23 @@ export class Feed {
         this.cursor = events.at(-1)?.id ?? this.cursor;
       }
     } catch (error) {
-      if (isSilent) throw new NoStream();
+      if (isSilent) throw new NoStream(true);
       if (document.hidden && isAbort(error)) throw error;
-      if (!heard) throw this.failed(error);
-      if (!isAbort(error)) throw error;
+      // That changes are gone is an answer like any other.
+      if (!heard) throw error instanceof Problem && error.status === 410 ? error : new NoStream(false);
     } finally {
       window.clearTimeout(timer);
     }
-    // It ends by itself after some minutes; one that was buffered whole ends at once.
+    // It ends by itself after some minutes, or is cut: the next goes on from there. One that says nothing is of no use.
     if (heard) await this.rest(parser.retry ?? 2_000);
-    else throw new NoStream();
+    else throw new NoStream(true);
   }
 
-  /** What follows from a stream that could not be opened. That changes are gone is an answer like any other. */
-  private failed(error: unknown): unknown {
-    if (error instanceof Problem) return error.status === 410 ? error : new NoStream();
-    this.streamFailures += 1;
-    return this.streamFailures < MOST_FAILURES ? error : new NoStream();
-  }
-
-  /** Somebody answers. What was asked in vain meanwhile is asked again. */
+  /** Somebody answers. What was asked in vain meanwhile is asked again, and so is a stream. */
   private back(): void {
     if (!this.isDown) return;
     this.isDown = false;
+    this.streamAgainAt = 0;
     this.listeners.forEach((listener) => listener.missed?.());
   }
 

@@ -3,7 +3,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { isAbort } from "../api/client";
 import type { Task } from "../api/types";
 import { useFeed, useNow, useSession, useThrottled, useTitle } from "../context";
-import { Action } from "../parts/Action";
+import { Action, Confirmed } from "../parts/Action";
 import { Empty, Loading, Refusal } from "../parts/Notice";
 import { Ago } from "../parts/Status";
 import { taskAddress } from "../route";
@@ -22,8 +22,10 @@ export function DeadLetters() {
   const again = useRef(() => {});
   const list = useRef<HTMLUListElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
-  /** Where in the list the focus was, on a button that goes with its letter. */
+  /** Where in the list the focus goes on, if the button that has it goes. */
   const held = useRef<number | null>(null);
+  /** So many letters were asked for, though they may not be read yet. */
+  const wanted = useRef(1);
   const now = useNow(10_000);
   useTitle("Dead letters");
 
@@ -59,7 +61,13 @@ export function DeadLetters() {
     [client],
   );
   // As many as are shown: nobody is thrown back to the first of them.
-  const reread = () => void read(undefined, Math.max(1, letters?.length ?? 0));
+  const reread = () => void read(undefined, Math.max(wanted.current, letters?.length ?? 0));
+  const showMore = (shown: number) => {
+    held.current = shown;
+    // If they are being read anew, this is read after that, and from the first letter on.
+    wanted.current = shown + 1;
+    void read(cursor, 1);
+  };
   useEffect(() => {
     scope.current = new AbortController();
     isReading.current = false;
@@ -77,11 +85,16 @@ export function DeadLetters() {
     missed: refresh,
   });
   useEffect(() => {
-    if (held.current === null || document.activeElement !== document.body) return;
-    const buttons = list.current?.querySelectorAll("button") ?? [];
-    (buttons[Math.min(held.current, buttons.length - 1)] ?? heading.current)?.focus();
-    held.current = null;
-  }, [letters]);
+    if (held.current === null || isBusy) return;
+    if (document.activeElement === document.body) {
+      const buttons = list.current?.querySelectorAll("button") ?? [];
+      (buttons[Math.min(held.current, buttons.length - 1)] ?? heading.current)?.focus();
+      held.current = null;
+    } else if (!isReading.current && !isDue.current) {
+      // The button has stayed.
+      held.current = null;
+    }
+  }, [letters, isBusy]);
 
   const redrive = async (ids: string[] | null) => {
     setBusy(true);
@@ -103,6 +116,8 @@ export function DeadLetters() {
       } while (next !== undefined);
       setError(null);
     } catch (error) {
+      // The button has stayed.
+      held.current = null;
       setError(error);
     } finally {
       setBusy(false);
@@ -123,9 +138,13 @@ export function DeadLetters() {
         </div>
         {letters !== null && letters.length > 0 && (
           <div className="actions">
-            <Action isPrimary isBusy={isBusy} act={() => void redrive(null)}>
+            <Confirmed
+              question={`Redrive all ${letters.length}${cursor === undefined ? "" : " shown and older"}?`}
+              isBusy={isBusy}
+              act={() => void redrive(null)}
+            >
               Redrive all
-            </Action>
+            </Confirmed>
           </div>
         )}
       </header>
@@ -169,7 +188,7 @@ export function DeadLetters() {
       )}
       {cursor !== undefined && letters !== null && (
         <p className="list-end">
-          <button type="button" onClick={() => void read(cursor, 1)}>
+          <button type="button" onClick={() => showMore(letters.length)}>
             Show more
           </button>
         </p>

@@ -1,7 +1,7 @@
 import { type FormEvent, useEffect, useRef, useState } from "react";
 
 import { Problem } from "../api/client";
-import { PARAMETERS, fileKind, misfit, submission } from "../api/submit";
+import { PARAMETERS, fileKind, misfit, submission, textOf } from "../api/submit";
 import { PRIORITIES, type Priority, TASK_TYPES, type TaskType } from "../api/types";
 import { useSession, useTitle } from "../context";
 import { type Draft, example } from "../examples";
@@ -86,8 +86,12 @@ export function Submit({ query }: { query: URLSearchParams }) {
       setDraft((before) => ({ ...before, file }));
       return;
     }
-    const text = await file.text();
-    if (latest.current.type === type) setDraft((before) => ({ ...before, text }));
+    try {
+      const text = await textOf(file);
+      if (latest.current.type === type) setDraft((before) => ({ ...before, text }));
+    } catch (error) {
+      if (latest.current.type === type) setError(error);
+    }
   };
 
   return (

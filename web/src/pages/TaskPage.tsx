@@ -144,9 +144,10 @@ export function TaskPage({ id }: { id: string }) {
   );
 }
 
-/** An answer, unless a newer one overtook it on its way. */
+/** An answer, unless a newer one overtook it. Times are not compared as text: they leave zeros out at their end. */
 function newest(answer: Task) {
-  return (before: Task | null): Task => (before && before.updated_at > answer.updated_at ? before : answer);
+  const isOlder = (before: Task) => Date.parse(before.updated_at) <= Date.parse(answer.updated_at);
+  return (before: Task | null): Task => (before && !isOlder(before) ? before : answer);
 }
 
 function Back() {

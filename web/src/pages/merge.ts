@@ -35,7 +35,10 @@ export function hasGap(tasks: TaskSummary[], page: TaskSummary[]): boolean {
   return first !== undefined && last !== undefined && first.id < last.id;
 }
 
-/** What is listed under these filters, with the changes in it. Who has another status than they ask for goes. */
+/**
+ * What is listed under these filters, with the changes in it. Who has another status than they ask for goes. A change
+ * may come after an answer that was already of later: it is passed over.
+ */
 export function patched(tasks: TaskSummary[], changes: Change[], filters: string): TaskSummary[] {
   const asked = new URLSearchParams(filters).get("status");
   const last = new Map(changes.map((change) => [change.id, change]));
@@ -43,7 +46,10 @@ export function patched(tasks: TaskSummary[], changes: Change[], filters: string
   return tasks.flatMap((task) => {
     const change = last.get(task.id);
     if (!change) return [task];
-    if (change.status === "removed" || (asked !== null && change.status !== asked)) return [];
+    if (change.status === "removed") return [];
+    // As points in time: an answer leaves zeros out at the end of a fraction.
+    if (Date.parse(change.updated_at) < Date.parse(task.updated_at)) return [task];
+    if (asked !== null && change.status !== asked) return [];
     const { status, generation, attempt, updated_at } = change;
     return [{ ...task, status, generation, attempt, updated_at }];
   });

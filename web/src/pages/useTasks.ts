@@ -3,6 +3,7 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 
 import { isAbort } from "../api/client";
+import type { Change } from "../api/types";
 import { useFeed, useSession, useThrottled } from "../context";
 import { type Listed, appended, hasGap, headed, patched } from "./merge";
 
@@ -20,9 +21,15 @@ export function useTasks(filters: string, begun: Listed | undefined) {
   const [listed, setListed] = useState(begun ?? NOTHING);
   const [error, setError] = useState<unknown>(null);
   const [isLoading, setLoading] = useState(false);
+  /** Whether the page after the last is being read, and whether the newest: one read of each at a time. */
   const busy = useRef(false);
-  /** Something happened while the list was begun: what was read by then may not show it. */
+  const isRefreshing = useRef(false);
+  /** Something happened while it was read: what was read by then may not show it. */
   const isDue = useRef(false);
+  /** Whether there may be tasks that no change has told of. */
+  const hasMissed = useRef(true);
+  /** What has happened since the oldest read under way began: its answer may be of before. */
+  const told = useRef<Change[]>([]);
   const again = useRef(() => {});
   const scope = useRef(new AbortController());
   const latest = useRef(listed);
@@ -40,13 +47,17 @@ export function useTasks(filters: string, begun: Listed | undefined) {
     },
     [client, filters],
   );
+  const begin = () => {
+    if (!busy.current && !isRefreshing.current) told.current = [];
+  };
   const refused = (error: unknown) => {
     if (!isAbort(error)) setError(error);
   };
 
   /** Reads the page after the last, unless one is under way. */
   const more = useCallback(async () => {
-    if (busy.current) return;
+    if (busy.current || latest.current.isEnd) return;
+    begin();
     busy.current = true;
     setLoading(true);
     const own = scope.current;
@@ -55,10 +66,11 @@ export function useTasks(filters: string, begun: Listed | undefined) {
       let page = await read(cursor);
       // A page may be empty with more to follow.
       while (page.tasks.length === 0 && page.next_cursor !== undefined) page = await read(page.next_cursor);
+      const below = patched(page.tasks, told.current, filters);
       setListed((before) => {
         // A refresh has begun the list anew: this page is not the one below it.
         if (before.cursor !== cursor) return before;
-        const tasks = before.isBegun ? appended(before.tasks, page.tasks) : page.tasks;
+        const tasks = before.isBegun ? appended(before.tasks, below) : below;
         return { tasks, cursor: page.next_cursor, isBegun: true, isEnd: page.next_cursor === undefined };
       });
       setError(null);
@@ -71,28 +83,43 @@ export function useTasks(filters: string, begun: Listed | undefined) {
         if (isDue.current) again.current();
       }
     }
-  }, [read]);
+  }, [read, filters]);
 
-  const refresh = useThrottled(() => {
-    isDue.current = false;
-    if (!latest.current.isBegun) {
-      if (busy.current) isDue.current = true;
-      else void more();
-      return;
-    }
-    const newest = async () => {
+  /** Reads the newest page, and what lies between it and the list. */
+  const newest = async () => {
+    begin();
+    isRefreshing.current = true;
+    const own = scope.current;
+    const isThorough = hasMissed.current;
+    hasMissed.current = false;
+    try {
       const page = await read(undefined);
       for (let pages = 1; pages < MOST_REFRESHED; pages += 1) {
-        if (page.next_cursor === undefined || !hasGap(latest.current.tasks, page.tasks)) break;
+        // An empty page says nothing of the next. After each change that would be much to read for a rare filter.
+        const goesOn = page.tasks.length === 0 ? isThorough : hasGap(latest.current.tasks, page.tasks);
+        if (page.next_cursor === undefined || !goesOn) break;
         const next = await read(page.next_cursor);
         page.tasks.push(...next.tasks);
         if (next.next_cursor === undefined) delete page.next_cursor;
         else page.next_cursor = next.next_cursor;
       }
-      setListed((before) => headed(before, page.tasks, page.next_cursor));
+      const head = patched(page.tasks, told.current, filters);
+      setListed((before) => headed(before, head, page.next_cursor));
       setError(null);
-    };
-    newest().catch(refused);
+    } catch (error) {
+      hasMissed.current ||= isThorough;
+      refused(error);
+    } finally {
+      if (own === scope.current) {
+        isRefreshing.current = false;
+        if (isDue.current) again.current();
+      }
+    }
+  };
+  const refresh = useThrottled(() => {
+    const { isBegun } = latest.current;
+    isDue.current = isBegun ? isRefreshing.current : busy.current;
+    if (!isDue.current) void (isBegun ? newest() : more());
   }, REFRESH_MS);
 
   useEffect(() => {
@@ -103,6 +130,7 @@ export function useTasks(filters: string, begun: Listed | undefined) {
     const own = new AbortController();
     scope.current = own;
     busy.current = false;
+    isRefreshing.current = false;
     if (latest.current.isBegun) refresh();
     else void more();
     return () => own.abort();
@@ -117,14 +145,19 @@ export function useTasks(filters: string, begun: Listed | undefined) {
 
   useFeed({
     changed: (changes) => {
+      if (busy.current || isRefreshing.current) told.current.push(...changes);
       setListed((before) => ({ ...before, tasks: patched(before.tasks, changes, filters) }));
       refresh();
     },
-    missed: refresh,
+    missed: () => {
+      hasMissed.current = true;
+      refresh();
+    },
   });
 
   const retry = () => {
     setError(null);
+    if (latest.current.isBegun) refresh();
     void more();
   };
   return { ...listed, isLoading, error, more, retry, latest };

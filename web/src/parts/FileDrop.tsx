@@ -1,4 +1,4 @@
-import { type DragEvent, type ReactNode, useEffect, useState } from "react";
+import { type DragEvent, type ReactNode, useEffect, useRef, useState } from "react";
 
 import { bytes } from "../words";
 
@@ -24,6 +24,7 @@ export function FileDrop({
   children: ReactNode;
 }) {
   const [isOver, setOver] = useState(false);
+  const field = useRef<HTMLInputElement>(null);
   // A file that misses its place would else be opened by the browser, in place of this page.
   useEffect(() => {
     const keep = (event: globalThis.DragEvent) => {
@@ -65,7 +66,14 @@ export function FileDrop({
           <p>
             {file.name} <span className="muted">{bytes(file.size)}</span>
           </p>
-          <button type="button" onClick={clear}>
+          <button
+            type="button"
+            onClick={() => {
+              clear();
+              // The button goes with its file.
+              field.current?.focus();
+            }}
+          >
             Remove
           </button>
         </div>
@@ -73,6 +81,7 @@ export function FileDrop({
       {kind !== null && (
         <label className={file ? "sr-only" : "drop-label"}>
           <input
+            ref={field}
             id="file"
             type="file"
             accept={ACCEPT[kind]}

@@ -24,9 +24,9 @@ export function Input({ task, renew }: { task: Task; renew: () => Promise<Task> 
       )}
       {link?.content_type.startsWith("text/") && <StoredText link={link} renew={renew} />}
       {link && (
-        <p className="muted small">
+        <div className="muted small">
           {link.content_type}, {bytes(link.bytes)} · <Download link={link} renew={renew} />
-        </p>
+        </div>
       )}
       {Object.keys(parameters).length > 0 && <Json value={parameters} />}
     </div>

@@ -1,6 +1,6 @@
 // What stands in the place of something that is not there: nothing yet, nothing at all, or a refusal.
 
-import type { ReactNode } from "react";
+import { type ReactNode, useLayoutEffect, useRef } from "react";
 
 import { Problem } from "../api/client";
 
@@ -24,8 +24,16 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 
 export function Refusal({ error, retry }: { error: unknown; retry?: () => void }) {
   const problem = Problem.of(error);
+  const place = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const refusal = place.current;
+    // Whoever has tried again with success goes on from the page, not from before it.
+    return () => {
+      if (refusal?.contains(document.activeElement)) refusal.closest("main")?.focus({ preventScroll: true });
+    };
+  }, []);
   return (
-    <div className="refusal" role="alert">
+    <div ref={place} className="refusal" role="alert">
       <p className="notice-title">{problem.title}</p>
       <p>{problem.message}</p>
       {problem.requestId !== undefined && (

@@ -1,5 +1,6 @@
 // A list of which only what is near the window is in the document, so that a thousand rows cost as much as twenty. What
-// one reads stays where it is, however many rows come above it, and the row that has the focus stays in the document.
+// one reads stays where it is, however many rows come above it, and the row that has the focus stays in the document;
+// when it leaves the list, its neighbour has the focus.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { FocusEvent, KeyboardEvent, ReactNode } from "react";
@@ -43,13 +44,25 @@ export function VirtualList<T>({
   useLayoutEffect(() => {
     const known = before.current;
     before.current = items;
+    if (known === items) return;
+    const places = new Map(items.map((item, at) => [id(item), at]));
+    const remains = (item: T) => places.has(id(item));
     const top = list.current?.getBoundingClientRect().top ?? 0;
     // At the top one sees what comes, unless one goes through the rows by key.
-    const upper = top < 0 ? known[Math.ceil(-top / height)] : undefined;
-    const kept = active ?? (upper && id(upper));
-    if (known === items || kept === undefined) return;
-    const at = items.findIndex((item) => id(item) === kept);
-    const moved = at < 0 ? 0 : at - known.findIndex((item) => id(item) === kept);
+    const upper = top < 0 ? known.slice(Math.ceil(-top / height)).find(remains) : undefined;
+    let kept = active;
+    if (active !== undefined && !places.has(active)) {
+      // A row that is taken out of the document tells nobody that it loses the focus.
+      const was = known.findIndex((item) => id(item) === active);
+      const hadFocus = was >= 0 && document.activeElement === document.body;
+      const next = hadFocus ? (known.slice(was).find(remains) ?? known.slice(0, was).findLast(remains)) : undefined;
+      if (next !== undefined) wanted.current = { id: id(next), preventScroll: true };
+      setActive(next && id(next));
+      kept = undefined;
+    }
+    kept ??= upper && id(upper);
+    const was = known.findIndex((item) => id(item) === kept);
+    const moved = kept === undefined || was < 0 ? 0 : (places.get(kept) ?? was) - was;
     if (moved === 0) return;
     setRange(({ from, to }) => ({ from: Math.max(0, from + moved), to: to + moved }));
     window.scrollBy({ top: moved * height, behavior: "instant" });
@@ -60,7 +73,8 @@ export function VirtualList<T>({
     const at = items.findIndex((item) => id(item) === wanted.current?.id);
     const link = list.current?.querySelector<HTMLElement>(`[aria-posinset="${at + 1}"] a`);
     link?.focus({ preventScroll: wanted.current.preventScroll });
-    wanted.current = null;
+    // One that is not drawn yet is about to be.
+    if (link || at < 0) wanted.current = null;
   });
 
   useEffect(() => {
@@ -84,7 +98,7 @@ export function VirtualList<T>({
       window.removeEventListener("scroll", soon);
       window.removeEventListener("resize", soon);
     };
-  }, [height, items.length]);
+  }, [height, items]);
 
   const rowOf = (target: EventTarget) =>
     Number((target as HTMLElement).closest("li")?.getAttribute("aria-posinset")) - 1;

@@ -19,15 +19,16 @@ export function Overlay({
 }) {
   const steady = useSteady(link);
   const [size, setSize] = useState<{ width: number; height: number } | null>(null);
-  const [isBroken, setBroken] = useState(false);
-  if (!steady || isBroken) {
+  /** The address that could not be shown: another one may be. */
+  const [broken, setBroken] = useState<string | null>(null);
+  if (!steady || steady.url === broken) {
     return (
       <p className="muted">
         The picture can't be shown.{" "}
         <button
           type="button"
           onClick={() => {
-            setBroken(false);
+            setBroken(null);
             renew();
           }}
         >
@@ -42,7 +43,7 @@ export function Overlay({
         src={steady.url}
         alt={alt}
         onLoad={({ currentTarget: { naturalWidth: width, naturalHeight: height } }) => setSize({ width, height })}
-        onError={() => setBroken(true)}
+        onError={() => setBroken(steady.url)}
       />
       {size && (
         <svg viewBox={`0 0 ${size.width} ${size.height}`} aria-hidden="true">
