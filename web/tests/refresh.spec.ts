@@ -72,6 +72,29 @@ test("whoever tries again after a refresh that failed has the newest on top", as
   await expect(page.locator("main"), "the button has gone").toBeFocused();
 });
 
+test("a page below that a refresh has overtaken is asked for anew by itself", async ({ dashboard: page }) => {
+  const { tell } = await playChanges(page);
+  const answers = gate();
+  answers.shut();
+  let newest = { tasks: playedMany(200, 101), next_cursor: "before" };
+  const asked: (string | null)[] = [];
+  await playTasks(page, async (cursor) => {
+    asked.push(cursor);
+    if (cursor === null) return newest;
+    if (cursor === "before") await answers.passed();
+    return { tasks: playedMany(cursor === "before" ? 100 : 99, 1) };
+  });
+  await follow(page);
+  await page.evaluate(() => window.scrollTo(0, document.documentElement.scrollHeight));
+  await expect.poll(() => asked).toContain("before");
+  newest = { tasks: playedMany(200, 100), next_cursor: "after" };
+  tell(played(200, "pending", 1), "pending");
+  await expect(page.locator('li[aria-setsize="101"]').first()).toBeAttached();
+  answers.open();
+  await expect(page.getByText("200 tasks")).toBeVisible();
+  expect(asked).toContain("after");
+});
+
 test("a change that comes while its task is being read is not undone", async ({ dashboard: page }) => {
   const { tell } = await playChanges(page);
   const answers = gate();

@@ -1,6 +1,6 @@
 // The list of tasks under some filters: it grows page by page, and follows what happens.
 
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 
 import { isAbort } from "../api/client";
 import type { Change } from "../api/types";
@@ -32,11 +32,12 @@ export function useTasks(filters: string, begun: Listed | undefined) {
   const told = useRef<Change[]>([]);
   const again = useRef(() => {});
   const scope = useRef(new AbortController());
+  /** What is listed, ahead of what is drawn: reads begin and end in between. */
   const latest = useRef(listed);
-  // Before the list is measured, which asks for more.
-  useLayoutEffect(() => {
-    latest.current = listed;
-  });
+  const apply = (change: (before: Listed) => Listed) => {
+    latest.current = change(latest.current);
+    setListed(latest.current);
+  };
 
   const read = useCallback(
     async (cursor: string | undefined) => {
@@ -67,9 +68,10 @@ export function useTasks(filters: string, begun: Listed | undefined) {
       // A page may be empty with more to follow.
       while (page.tasks.length === 0 && page.next_cursor !== undefined) page = await read(page.next_cursor);
       const below = patched(page.tasks, told.current, filters);
-      setListed((before) => {
-        // A refresh has begun the list anew: this page is not the one below it.
-        if (before.cursor !== cursor) return before;
+      apply((before) => {
+        // A refresh has begun the list anew: this page is not the one below it. A new array is measured again, which asks
+        // for that one if its place is in sight.
+        if (before.cursor !== cursor) return { ...before, tasks: [...before.tasks] };
         const tasks = before.isBegun ? appended(before.tasks, below) : below;
         return { tasks, cursor: page.next_cursor, isBegun: true, isEnd: page.next_cursor === undefined };
       });
@@ -104,7 +106,7 @@ export function useTasks(filters: string, begun: Listed | undefined) {
         else page.next_cursor = next.next_cursor;
       }
       const head = patched(page.tasks, told.current, filters);
-      setListed((before) => headed(before, head, page.next_cursor));
+      apply((before) => headed(before, head, page.next_cursor));
       setError(null);
     } catch (error) {
       hasMissed.current ||= isThorough;
@@ -146,7 +148,7 @@ export function useTasks(filters: string, begun: Listed | undefined) {
   useFeed({
     changed: (changes) => {
       if (busy.current || isRefreshing.current) told.current.push(...changes);
-      setListed((before) => ({ ...before, tasks: patched(before.tasks, changes, filters) }));
+      apply((before) => ({ ...before, tasks: patched(before.tasks, changes, filters) }));
       refresh();
     },
     missed: () => {
