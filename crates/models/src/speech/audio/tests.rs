@@ -189,6 +189,13 @@ fn limits_hold_and_say_what_to_do() {
 }
 
 #[test]
+fn a_head_with_more_channels_than_there_are_is_refused() {
+    let mut file = wav(16_000, &tone(1_000));
+    file[22..24].copy_from_slice(&40_000_u16.to_le_bytes());
+    assert!(refused(&file).to_string().contains("WAV"), "{}", refused(&file));
+}
+
+#[test]
 fn decoding_ends_when_interrupted() {
     let interrupt = Interrupt::new();
     interrupt.trigger();
