@@ -4,23 +4,9 @@ import { expect, test } from "@playwright/test";
 
 import type { Change, TaskSummary } from "../src/api/types";
 import { appended, headed, patched } from "../src/pages/merge";
+import { played as task, playedMany as tasks } from "./played";
 
-const task = (at: number, status: TaskSummary["status"] = "pending"): TaskSummary => ({
-  id: `id-${String(at).padStart(4, "0")}`,
-  type: "sentiment",
-  size: "small",
-  priority: "normal",
-  status,
-  metadata: {},
-  generation: 1,
-  attempt: 0,
-  max_attempts: 3,
-  created_at: "2026-01-31T12:00:00Z",
-  updated_at: "2026-01-31T12:00:00Z",
-});
-/** Tasks from the newest down. */
-const tasks = (from: number, to: number) => Array.from({ length: from - to + 1 }, (_, at) => task(from - at));
-const ids = (of: TaskSummary[]) => of.map(({ id }) => Number(id.slice(3)));
+const ids = (of: TaskSummary[]) => of.map(({ id }) => Number(id.slice(-12)));
 const listed = (of: TaskSummary[]) => ({ tasks: of, cursor: "c", isBegun: true, isEnd: false });
 
 test("a page below repeats nothing", () => {
