@@ -85,22 +85,28 @@ test("a large result is read when asked again, and drawn as far as it is looked 
   await page.unrouteAll({ behavior: "ignoreErrors" });
 });
 
+/** The link to a task's input has expired for as long as it is stale. */
+async function expired(page: Page, id: string) {
+  const state = { isStale: true };
+  await altered(page, id, (task) => {
+    const link = task.input_link;
+    if (link && state.isStale) Object.assign(link, { url: `${link.url}&stale`, expires_at: "2020-01-01T00:00:00Z" });
+    return task;
+  });
+  return state;
+}
+
 test("a link that has expired is asked for anew when it is followed", async ({ dashboard: page }) => {
   const text = "The museum opens its new wing on Saturday. ".repeat(200);
   const id = await submit("summarize", { text });
   await finished(id);
-  let isStale = true;
-  await altered(page, id, (task) => {
-    const link = task.input_link;
-    if (link && isStale) Object.assign(link, { url: `${link.url}&stale`, expires_at: "2020-01-01T00:00:00Z" });
-    return task;
-  });
+  const link = await expired(page, id);
   const stale: string[] = [];
   page.on("request", (request) => request.url().endsWith("&stale") && stale.push(request.url()));
   await signIn(page, `#/tasks/${id}`);
   await expect(page.getByRole("link", { name: "Download" })).toHaveAttribute("href", /&stale$/);
   await expect(page.locator(".live")).toHaveText("Live");
-  isStale = false;
+  link.isStale = false;
   await page.getByRole("button", { name: "Show the text" }).click();
   const shown = page.getByRole("region", { name: "The text" });
   await expect(shown).toContainText("The museum opens");
@@ -118,16 +124,11 @@ test("a link that has expired is asked for anew when it is followed", async ({ d
 test("a picture whose link has expired is shown when it is asked for once more", async ({ dashboard: page }) => {
   const id = await submit("face_detection", { image: testdata("astronaut.png").toString("base64") });
   await finished(id);
-  let isStale = true;
-  await altered(page, id, (task) => {
-    const link = task.input_link;
-    if (link && isStale) Object.assign(link, { url: `${link.url}&stale`, expires_at: "2020-01-01T00:00:00Z" });
-    return task;
-  });
+  const link = await expired(page, id);
   await page.route(/&stale$/, (route) => route.abort("blockedbyclient"));
   await signIn(page, `#/tasks/${id}`);
   await expect(page.getByText("The picture can't be shown.")).toBeVisible();
-  isStale = false;
+  link.isStale = false;
   await page.getByRole("button", { name: "Try again" }).click();
   await expect(page.locator(".overlay .box")).toHaveCount(1);
   await page.unrouteAll({ behavior: "ignoreErrors" });
