@@ -8,7 +8,7 @@ use aws_sdk_dynamodbstreams::types::{Record, ShardIteratorType};
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_sqs::types::{Message, QueueAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use mesh_task::TaskId;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -184,24 +184,7 @@ impl Cloud {
         self.wait(update.send()).expect("the key is remembered");
     }
 
-    /// Copies of a task that was just accepted, under new ids and with messages of their own, as if they had been
-    /// submitted.
-    pub fn multiply(&self, id: &str, copies: usize, queue_url: &str) -> Vec<String> {
-        let ids = self.copy(id, copies);
-        let queue = aws_sdk_sqs::Client::new(&self.config);
-        for page in ids.chunks(10) {
-            let entries = page.iter().enumerate().map(|(n, id)| {
-                let entry = SendMessageBatchRequestEntry::builder().id(n.to_string());
-                entry.message_body(message(id, 1)).build().expect("it has a body")
-            });
-            let send = queue.send_message_batch().queue_url(queue_url);
-            let sent = self.wait(send.set_entries(Some(entries.collect())).send());
-            assert!(sent.expect("the queue takes messages").failed.is_empty());
-        }
-        ids
-    }
-
-    /// Copies of a task under new ids, as it stands.
+    /// Copies of a task under new ids, as it stands, without messages.
     pub fn copy(&self, id: &str, copies: usize) -> Vec<String> {
         let item = self.item(id);
         let ids: Vec<_> = std::iter::successors(Some(TaskId::generate()), |id| Some(id.plus(1)))
