@@ -15,6 +15,7 @@ mod output;
 mod overdue;
 mod report;
 mod retry;
+mod storable;
 mod submission;
 mod summary;
 mod task;

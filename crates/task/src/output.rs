@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{RunError, code};
+use crate::{RunError, code, storable};
 
 /// The largest result that rides inside the task's item, in bytes of JSON. A larger one is an object in the payload
 /// bucket: there a write costs as much as 8 KB in the table, and a reader of the item need not carry it along.
@@ -39,11 +39,11 @@ pub enum TaskResult {
 }
 
 impl TaskResult {
-    /// The result as JSON, if it is too large to ride inside the item.
+    /// The result as JSON, if it can't ride inside the item: it is too large, or holds what no item can.
     ///
     /// # Errors
     /// Permanent when it is too large to be kept at all: the same input would give the same result.
-    pub fn oversize(&self) -> Result<Option<Vec<u8>>, RunError> {
+    pub fn to_object(&self) -> Result<Option<Vec<u8>>, RunError> {
         let json = serde_json::to_vec(self).unwrap_or_default();
         let bytes = json.len();
         if bytes > MAX_RESULT_BYTES {
@@ -51,7 +51,15 @@ impl TaskResult {
                 format!("the result has {bytes} bytes and may have {MAX_RESULT_BYTES}: send a smaller input");
             return Err(RunError::permanent(code::RESULT_TOO_LARGE, told));
         }
-        Ok((bytes > MAX_INLINE_RESULT_BYTES).then_some(json))
+        Ok((bytes > MAX_INLINE_RESULT_BYTES || !self.is_storable()).then_some(json))
+    }
+
+    /// Whether an item can hold what it says. Only an extraction's words are not ours.
+    fn is_storable(&self) -> bool {
+        match self {
+            Self::Extraction(it) => storable::fault(&Value::Object(it.fields.clone())).is_none(),
+            _ => true,
+        }
     }
 }
 
@@ -269,11 +277,31 @@ mod tests {
 
     #[test]
     fn a_large_result_does_not_ride_inside_and_a_huge_one_is_not_kept() {
-        assert_eq!(faces(50).oversize(), Ok(None));
-        let json = faces(500).oversize().unwrap().unwrap();
+        assert_eq!(faces(50).to_object(), Ok(None));
+        let json = faces(500).to_object().unwrap().unwrap();
         assert_eq!(serde_json::from_slice::<TaskResult>(&json).unwrap(), faces(500));
-        let refused = faces(60_000).oversize().err().map(|error| error.code);
+        let refused = faces(60_000).to_object().err().map(|error| error.code);
         assert_eq!(refused, Some(code::RESULT_TOO_LARGE));
+    }
+
+    #[test]
+    fn an_extraction_that_no_item_can_hold_does_not_ride_inside() {
+        let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
+        for (field, is_object) in [
+            (json!(1e125), false),
+            (json!(1e130), true),
+            (json!(1e-200), true),
+            (deep, true),
+        ] {
+            let result = json!({ "fields": { "a": field } });
+            let result: TaskResult = serde_json::from_value(result).unwrap();
+            let json = serde_json::to_vec(&result).unwrap();
+            assert_eq!(
+                result.to_object().unwrap(),
+                is_object.then_some(json),
+                "{result:?}"
+            );
+        }
     }
 
     #[test]

@@ -78,10 +78,10 @@ impl<R: Runner> Worker<R> {
         }
     }
 
-    /// Puts a result that is too large for the item into the bucket. The input came after `fetch`.
+    /// Puts a result that the item can't hold into the bucket. The input came after `fetch`.
     async fn store(&self, task: &Task, fetch: Duration, output: RunOutput) -> Result<Finished, RunError> {
         let report = Report::of(&output, task.waited(), fetch);
-        let result = match output.result.oversize()? {
+        let result = match output.result.to_object()? {
             None => StoredResult::Inline(output.result),
             Some(json) => StoredResult::Object(self.put_result(task, json).await?),
         };

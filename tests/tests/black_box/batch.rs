@@ -63,6 +63,7 @@ fn each_entry_is_answered_as_a_request_of_its_own_would_be() {
         json!({ "type": "ocr", "input": { "image": "bm8gcGljdHVyZQ==" } }),
         json!({ "type": "ocr", "input": { "upload": "01900000-0000-7000-8000-000000000000" } }),
         json!({ "type": "data_extraction", "input": { "text": "fine", "schema": { "type": 1 } } }),
+        json!({ "type": "summarize", "input": { "text": "fine", "ratio": 1e-200 } }),
     ];
     let large = "What a wonderful film. ".repeat(300);
     let mut tasks = Vec::new();

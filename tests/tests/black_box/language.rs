@@ -46,6 +46,7 @@ fn without_a_provider_a_task_fails_at_once_and_says_how_to_configure_one() {
 fn a_schema_that_no_answer_can_be_held_to_is_refused_at_submit() {
     let api = Api::new();
     let field = |schema| json!({ "type": "object", "properties": { "a": schema } });
+    let deep = (0..30).fold(json!(1), |inner, _| json!([inner]));
     for (schema, told) in [
         (
             field(json!({ "$ref": "http://169.254.169.254/latest" })),
@@ -55,6 +56,8 @@ fn a_schema_that_no_answer_can_be_held_to_is_refused_at_submit() {
         (field(json!({ "type": "strin" })), "no valid JSON Schema"),
         (json!({ "type": "array", "items": {} }), "must describe an object"),
         (json!({ "name": "strange" }), "must describe an object"),
+        (field(json!({ "minimum": 1e200 })), "holds 1e+200"),
+        (field(json!({ "default": deep })), "nested too deep"),
     ] {
         let input = json!({ "text": "Ann is 41.", "schema": schema });
         let reply = api.post(&json!({ "type": "data_extraction", "input": input }));

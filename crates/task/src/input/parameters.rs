@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::InvalidInput;
-use crate::{Modality, TaskType};
+use crate::{Modality, TaskType, storable};
 
 /// How many labels a text may be held against.
 pub const MAX_LABELS: usize = 100;
@@ -148,6 +148,12 @@ pub struct DataExtraction {
 impl Parameters {
     /// Checks the fields that are left when the content is taken out.
     pub(super) fn parse(task_type: TaskType, fields: Map<String, Value>) -> Result<Self, InvalidInput> {
+        let unstorable = fields
+            .iter()
+            .find_map(|(name, value)| Some(format!("input.{name} {}", storable::fault(value)?)));
+        if let Some(fault) = unstorable {
+            return Err(InvalidInput(fault));
+        }
         let parameters = match task_type {
             TaskType::Sentiment => none(task_type, fields, Self::Sentiment)?,
             TaskType::Classify => Self::Classify(read(task_type, fields)?),

@@ -6,6 +6,14 @@ fn parse(task_type: TaskType, fields: &Value) -> Result<Parameters, InvalidInput
     Parameters::parse(task_type, fields.as_object().unwrap().clone())
 }
 
+/// A schema in so many others.
+fn nested_schema(levels: usize) -> Value {
+    (0..levels).fold(
+        json!({ "type": "object", "properties": {} }),
+        |inner, _| json!({ "type": "object", "properties": { "a": inner } }),
+    )
+}
+
 #[test]
 fn every_bad_parameter_is_refused_with_what_to_do() {
     let many: Vec<_> = (0..=MAX_LABELS).map(|n| n.to_string()).collect();
@@ -50,6 +58,26 @@ fn every_bad_parameter_is_refused_with_what_to_do() {
             json!({ "schema": { "a": "x".repeat(MAX_SCHEMA_BYTES) } }),
             "send at most",
         ),
+        (
+            TaskType::Summarize,
+            json!({ "ratio": 1e-200 }),
+            "input.ratio holds 1e-200: send 0, or numbers",
+        ),
+        (
+            TaskType::DataExtraction,
+            json!({ "schema": { "type": "object", "properties": { "a": { "minimum": 1e200 } } } }),
+            "input.schema holds 1e+200",
+        ),
+        (
+            TaskType::DataExtraction,
+            json!({ "schema": { "": "string" } }),
+            "input.schema has a field without a name",
+        ),
+        (
+            TaskType::DataExtraction,
+            json!({ "schema": nested_schema(14) }),
+            "input.schema is nested too deep",
+        ),
         (TaskType::Ocr, json!({ "dpi": 300 }), "unknown field `dpi`"),
         (TaskType::Embed, json!({ "model": "x" }), "unknown field `model`"),
     ];
@@ -75,6 +103,7 @@ fn parameters_are_read_back_as_they_were_written() {
             TaskType::DataExtraction,
             json!({ "schema": { "name": "string" } }),
         ),
+        (TaskType::DataExtraction, json!({ "schema": nested_schema(13) })),
     ] {
         let parameters = parse(task_type, &fields).unwrap();
         assert_eq!(Value::Object(parameters.to_fields()), fields);
