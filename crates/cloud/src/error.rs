@@ -82,6 +82,11 @@ impl CloudError {
             )
     }
 
+    /// The service can't take what it was sent, however often it is.
+    pub(crate) fn is_invalid(&self) -> bool {
+        self.code.as_deref() == Some("ValidationException")
+    }
+
     /// The service refused this caller, or does not know the resource: it is reached, and wrongly set up.
     pub(crate) fn is_refusal(&self) -> bool {
         self.code.is_some()

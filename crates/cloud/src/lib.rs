@@ -11,6 +11,7 @@ mod client;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
+mod item;
 mod log;
 #[cfg(feature = "faults")]
 pub mod meter;

@@ -4,21 +4,18 @@
 //! It is apart from the task table, whose stream it follows from: there it would be its own cause. A tenant's partition
 //! holds the book at position 0 and the log's parts at the number of their last change.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use mesh_stats::{Book, Change, Logged};
 use mesh_task::Tenant;
 
 use crate::CloudError;
-
-type Item = HashMap<String, AttributeValue>;
+use crate::item::{Item, number, read, string};
 
 /// How long a part of the log is kept. Ten minutes are promised; as long as the reactor's event source may repeat a record,
 /// and as long as a rebuild may run, it is needed here.
@@ -194,7 +191,7 @@ impl StatsTable {
         query
             .limit(PAGE)
             .expression_attribute_names("#position", "position")
-            .expression_attribute_values(":tenant", AttributeValue::S(tenant.to_string()))
+            .expression_attribute_values(":tenant", string(tenant.to_string()))
     }
 }
 
@@ -226,17 +223,9 @@ fn write(what: &impl serde::Serialize, tenant: &Tenant, position: u64) -> Result
     Ok(item)
 }
 
-fn read<T: serde::de::DeserializeOwned>(item: Item, call: &'static str) -> Result<T, CloudError> {
-    serde_dynamo::from_item(item).map_err(|error| CloudError::setup(call, error))
-}
-
 fn key(tenant: &Tenant, position: u64) -> Item {
     Item::from([
-        ("tenant".to_owned(), AttributeValue::S(tenant.to_string())),
+        ("tenant".to_owned(), string(tenant.to_string())),
         ("position".to_owned(), number(position)),
     ])
-}
-
-fn number(of: impl ToString) -> AttributeValue {
-    AttributeValue::N(of.to_string())
 }

@@ -77,6 +77,13 @@ impl TaskTable {
                 }
                 Ok(Err(error)) => {
                     let error = CloudError::of("BatchWriteItem")(error);
+                    if error.is_invalid() && chunk.len() > 1 {
+                        // A single item that the table can't take has the whole call refused: each is for itself now.
+                        let alone = chunk
+                            .into_iter()
+                            .map(|write| Box::pin(self.write_chunk(vec![write], until)));
+                        return iter(alone).buffer_unordered(AT_ONCE).concat().await;
+                    }
                     tracing::error!(%error, tasks = chunk.len(), "a batch of tasks may not have been written");
                     return chunk;
                 }
@@ -186,7 +193,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use serde_json::{Value, json};
-    use wiremock::MockServer;
+    use wiremock::matchers::body_string_contains;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
     use crate::testing::{answer, config, requests, task};
@@ -235,6 +243,26 @@ mod tests {
         let left = table.create_all(&tasks, RETENTION, soon).await.unwrap();
         assert_eq!(left, [tasks[1].id].into());
         assert!(Instant::now() < soon + Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn an_item_that_the_table_can_t_take_holds_up_no_other() {
+        let server = MockServer::start().await;
+        let tasks: Vec<_> = (0..30).map(|_| task()).collect();
+        let invalid = json!({ "__type": "com.amazon.coral.validate#ValidationException", "message": "no" });
+        Mock::given(body_string_contains(tasks[3].id.to_string()))
+            .respond_with(ResponseTemplate::new(400).set_body_json(invalid))
+            .mount(&server)
+            .await;
+        for _ in 0..25 {
+            answer(&server, "BatchWriteItem", json!({ "UnprocessedItems": {} })).await;
+        }
+        let table = TaskTable::new(&config(&server), "tasks".to_owned());
+        let left = table.create_all(&tasks, RETENTION, in_a_minute()).await.unwrap();
+        assert_eq!(left, [tasks[3].id].into());
+        let mut writes: Vec<_> = requests(&server).await.iter().map(written).collect();
+        writes.sort_unstable();
+        assert_eq!(writes, [vec![1; 25], vec![5, 25]].concat());
     }
 
     #[tokio::test]

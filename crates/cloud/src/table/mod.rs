@@ -10,7 +10,6 @@ mod idempotency;
 mod index;
 mod scan;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -23,11 +22,10 @@ use jiff::Timestamp;
 use mesh_task::{ClaimRefusal, Claimant, Field, Message, Task, TaskId, Tenant, Write};
 
 use crate::CloudError;
+use crate::item::{Item, number, read, string};
 
 pub use idempotency::KeyRecord;
 pub use index::{Due, Page};
-
-type Item = HashMap<String, AttributeValue>;
 
 /// What every write leaves on an item: a number of its own. A call whose answer was lost is sent again by the client, and
 /// then meets the condition that it broke itself; by its stamp it knows that it has landed.
@@ -213,16 +211,4 @@ fn key(tenant: &Tenant, id: TaskId) -> Item {
         ),
         ("id".to_owned(), string(id.to_string())),
     ])
-}
-
-fn read(item: Item, call: &'static str) -> Result<Task, CloudError> {
-    serde_dynamo::from_item(item).map_err(|error| CloudError::setup(call, error))
-}
-
-fn string(text: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(text.into())
-}
-
-fn number(of: impl ToString) -> AttributeValue {
-    AttributeValue::N(of.to_string())
 }
