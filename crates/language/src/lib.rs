@@ -24,7 +24,7 @@ pub use prompt::{Format, Prompt};
 pub use provider::{
     Completion, End, InvalidProvider, OpenAi, OpenAiSettings, Provider, ProviderError, Usage,
 };
-pub use schema::{InvalidSchema, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, Schema};
+pub use schema::{InvalidSchema, MAX_SCHEMA_DEPTH, Schema};
 
 /// A model, and how much of it may be asked at once.
 #[derive(Debug)]

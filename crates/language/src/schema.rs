@@ -8,8 +8,6 @@ use serde_json::{Map, Value, json};
 
 use crate::coerce::coerce;
 
-/// The largest schema, in bytes of JSON.
-pub const MAX_SCHEMA_BYTES: usize = 16_384;
 /// How deep schemas may lie in schemas, references put in.
 pub const MAX_SCHEMA_DEPTH: usize = 16;
 /// How many schemas one may hold, references put in.
@@ -65,12 +63,9 @@ impl Schema {
     /// form a field that the text says nothing of is null.
     ///
     /// # Errors
-    /// [`InvalidSchema`] when it is neither, too large, too deep, circular, or refers to another document.
+    /// [`InvalidSchema`] when it is neither, too deep, circular, too large when its references are put in, or refers to
+    /// another document.
     pub fn parse(schema: Value) -> Result<Self, InvalidSchema> {
-        let bytes = schema.to_string().len();
-        if bytes > MAX_SCHEMA_BYTES {
-            return refuse(format!("has {bytes} bytes: send at most {MAX_SCHEMA_BYTES}"));
-        }
         let Value::Object(members) = &schema else {
             return refuse(
                 r#"is no JSON object: send a JSON Schema of an object, or fields with their types like {"name": "string"}"#,

@@ -5,7 +5,7 @@
 mod support;
 
 use mesh_language::{LanguageError, Schema};
-use mesh_task::{RunError, RunErrorClass, code};
+use mesh_task::{MAX_LABEL_BYTES, MAX_LABELS, RunError, RunErrorClass, code};
 use serde_json::{Value, json};
 use support::{language, requests, said, scripted};
 
@@ -168,6 +168,16 @@ async fn a_classification_names_labels_that_were_given_alone() {
         .unwrap()
         .value;
     assert_eq!((none.label.as_str(), none.score), ("Sport", 0.0));
+}
+
+#[tokio::test]
+async fn as_many_and_as_long_labels_as_a_task_may_name_can_be_asked_for() {
+    let labels: Vec<_> = (0..MAX_LABELS)
+        .map(|n| format!("{n:0>MAX_LABEL_BYTES$}"))
+        .collect();
+    let server = scripted([said(&json!({ "label": labels[7] }).to_string())]).await;
+    let answered = language(&server).classify("...", &labels, false).await.unwrap();
+    assert_eq!(answered.value.label, labels[7]);
 }
 
 /// A text that gives orders.
