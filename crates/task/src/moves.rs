@@ -252,7 +252,8 @@ impl Task {
         }
     }
 
-    /// Gives a failed or cancelled task a new generation of attempts. It is kept until `expires_at` from now on.
+    /// Gives a failed or cancelled task a new generation of attempts. It is kept until `expires_at` from now on; an input
+    /// in the bucket goes by its own age.
     #[must_use]
     pub fn redrive(&self, due_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Write {
         Write {
@@ -385,3 +386,6 @@ fn json(value: &impl serde::Serialize) -> Value {
     // Our own types, whose maps have text for keys: there is nothing in them that JSON can't say.
     serde_json::to_value(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
