@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 #[test]
 fn any_number_of_attempts_works_although_the_queue_allows_three_receives() {
     let api = Api::new();
-    for attempts in [1, 2, 4, 10] {
+    let submitted = [1, 2, 4, 10].map(|attempts| {
         let limits = || json!({ "max_attempts": attempts });
         let in_vain = api.submit_limited(limits(), &[("fault", "transient:99")]);
         let last_helps = api.submit_limited(limits(), &[("fault", &format!("transient:{}", attempts - 1))]);
+        (attempts, in_vain, last_helps)
+    });
+    for (attempts, in_vain, last_helps) in submitted {
         let task = api.failed(&in_vain, "exhausted", "fault");
         assert_eq!(
             (&task["attempt"], &task["max_attempts"]),

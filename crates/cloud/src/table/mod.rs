@@ -21,6 +21,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 use mesh_task::{ClaimRefusal, Claimant, Field, Message, Task, TaskId, Tenant, Write};
+use serde::de::DeserializeOwned;
 
 use crate::CloudError;
 
@@ -217,6 +218,15 @@ fn key(tenant: &Tenant, id: TaskId) -> Item {
 
 fn read(item: Item, call: &'static str) -> Result<Task, CloudError> {
     serde_dynamo::from_item(item).map_err(|error| CloudError::setup(call, error))
+}
+
+/// One of many items. Where it can't be read it is logged and left out: a newer release may have written it, and it would
+/// hold up all the others.
+fn legible<T: DeserializeOwned>(item: Item, call: &'static str) -> Option<T> {
+    let id = index::text(&item, "id").map(ToOwned::to_owned);
+    let read = serde_dynamo::from_item(item).map_err(|error| CloudError::setup(call, error));
+    read.inspect_err(|error| tracing::error!(task_id = id, %error, "an item can't be read; it is left out"))
+        .ok()
 }
 
 fn string(text: impl Into<String>) -> AttributeValue {
