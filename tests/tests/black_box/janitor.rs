@@ -161,6 +161,61 @@ mod serial {
     }
 
     #[test]
+    fn a_backlog_is_not_taken_for_a_loss() {
+        const TASKS: usize = 5_000;
+        // The janitor asks whether a lane has messages, not how many: the tasks that are run have theirs, and the others'
+        // would only be in the way of other tests.
+        const RUN: usize = 100;
+        let (api, cloud) = (Api::new(), Cloud::new());
+        let queue_url = Lane::Text.queue_url();
+        let (ids, seen, rung) = Lane::Text.held_back(|| {
+            let first = api.submit_text("fine", &[]);
+            // They are all of one age, however long the writing of them takes.
+            let accepted_at = Timestamp::now() + SignedDuration::from_secs(10);
+            cloud.edit(
+                &first,
+                "SET created_at = :accepted_at, due_at = :due_at",
+                &[
+                    (":accepted_at", millis(accepted_at)),
+                    (":due_at", millis(accepted_at + SignedDuration::from_secs(3))),
+                ],
+            );
+            let mut ids = vec![first];
+            ids.extend(cloud.copy(&ids[0], TASKS - 1));
+            for id in &ids[1..RUN] {
+                cloud.ring(&queue_url, id, 1);
+            }
+            // On this stack three seconds stand for the minute that the template has between two looks, so half a
+            // minute stands for ten minutes without workers.
+            let until = accepted_at + SignedDuration::from_secs(30);
+            let (mut seen, mut rung) = (0, 0);
+            while Timestamp::now() < until {
+                let done = cloud.run_janitor();
+                seen += done["seen"].as_u64().expect("a number");
+                rung += done["rung"].as_u64().expect("a number");
+            }
+            // To run them all would only take the other tests' time.
+            cloud.forget(&ids[RUN..]);
+            (ids, seen, rung)
+        });
+        assert!(seen >= TASKS as u64, "each is looked at: {seen}");
+        assert!(rung < 500, "{rung} extra messages for {TASKS} tasks");
+        println!("{rung} extra messages for {TASKS} tasks");
+        for id in &ids[..RUN] {
+            let task = api.finished(id);
+            assert_eq!(
+                (&task["status"], &task["attempt"]),
+                (&json!("completed"), &json!(1)),
+                "{task}"
+            );
+        }
+    }
+}
+
+mod serial_image {
+    use super::*;
+
+    #[test]
     fn a_killed_workers_task_is_taken_back_when_its_lease_runs_out_and_at_last_ended() {
         let (api, cloud) = (Api::new(), Cloud::new());
         let image = pictures::base64(&small_picture());
@@ -239,56 +294,5 @@ mod serial {
             logged(&["a stale worker's finish was refused", &id]).pop()
         });
         assert_eq!(unsigned(api.show(&id)), unsigned(task), "and changes nothing");
-    }
-
-    #[test]
-    fn a_backlog_is_not_taken_for_a_loss() {
-        const TASKS: usize = 5_000;
-        // The janitor asks whether a lane has messages, not how many: the tasks that are run have theirs, and the others'
-        // would only be in the way of other tests.
-        const RUN: usize = 100;
-        let (api, cloud) = (Api::new(), Cloud::new());
-        let queue_url = Lane::Text.queue_url();
-        let (ids, seen, rung) = Lane::Text.held_back(|| {
-            let first = api.submit_text("fine", &[]);
-            // They are all of one age, however long the writing of them takes.
-            let accepted_at = Timestamp::now() + SignedDuration::from_secs(10);
-            cloud.edit(
-                &first,
-                "SET created_at = :accepted_at, due_at = :due_at",
-                &[
-                    (":accepted_at", millis(accepted_at)),
-                    (":due_at", millis(accepted_at + SignedDuration::from_secs(3))),
-                ],
-            );
-            let mut ids = vec![first];
-            ids.extend(cloud.copy(&ids[0], TASKS - 1));
-            for id in &ids[1..RUN] {
-                cloud.ring(&queue_url, id, 1);
-            }
-            // On this stack three seconds stand for the minute that the template has between two looks, so half a
-            // minute stands for ten minutes without workers.
-            let until = accepted_at + SignedDuration::from_secs(30);
-            let (mut seen, mut rung) = (0, 0);
-            while Timestamp::now() < until {
-                let done = cloud.run_janitor();
-                seen += done["seen"].as_u64().expect("a number");
-                rung += done["rung"].as_u64().expect("a number");
-            }
-            // To run them all would only take the other tests' time.
-            cloud.forget(&ids[RUN..]);
-            (ids, seen, rung)
-        });
-        assert!(seen >= TASKS as u64, "each is looked at: {seen}");
-        assert!(rung < 500, "{rung} extra messages for {TASKS} tasks");
-        println!("{rung} extra messages for {TASKS} tasks");
-        for id in &ids[..RUN] {
-            let task = api.finished(id);
-            assert_eq!(
-                (&task["status"], &task["attempt"]),
-                (&json!("completed"), &json!(1)),
-                "{task}"
-            );
-        }
     }
 }

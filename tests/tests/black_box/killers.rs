@@ -10,7 +10,7 @@ fn small() -> Vec<u8> {
     pictures::encode(&DynamicImage::new_rgb8(64, 64), ImageFormat::Png)
 }
 
-mod serial {
+mod serial_image {
     use super::*;
 
     /// Submits ten tasks that are delivered together, the fifth of which asks for a fault. Returns its id and the others'.
