@@ -1,6 +1,7 @@
 //! The stack's queues, table and bucket, as its operator sees them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
@@ -83,6 +84,16 @@ impl Cloud {
             self.wait(delete).expect("the message can be deleted");
             Some(())
         });
+    }
+
+    /// Has the queue hide what is received from now on for so long, instead of as long as the template says.
+    pub fn hide_for(&self, queue_url: &str, time: Duration) {
+        let client = aws_sdk_sqs::Client::new(&self.config);
+        let set = client
+            .set_queue_attributes()
+            .queue_url(queue_url)
+            .attributes(QueueAttributeName::VisibilityTimeout, time.as_secs().to_string());
+        self.wait(set.send()).expect("the queue takes its attributes");
     }
 
     /// How many messages a queue holds: to be seen, in flight, and delayed.
