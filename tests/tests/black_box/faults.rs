@@ -36,7 +36,7 @@ fn the_last_attempt_counts_as_much_as_the_first() {
 #[test]
 fn between_two_attempts_a_task_is_pending_and_shows_its_error_and_its_next_time() {
     let api = Api::new();
-    let id = api.submit_text("fine", &[("fault", "transient:99")]);
+    let id = api.submit_limited(json!({ "max_attempts": 10 }), &[("fault", "transient:99")]);
     let resting = eventually("the task rests", || {
         let task = api.show(&id);
         (task["status"] == "pending" && task.get("error").is_some()).then_some(task)

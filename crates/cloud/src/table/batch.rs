@@ -270,7 +270,8 @@ mod tests {
         answer(&server, "BatchGetItem", found).await;
         let table = TaskTable::new(&config(&server), "tasks".to_owned());
         let keys = tasks.iter().map(|task| (&task.tenant, task.id));
-        assert_eq!(table.get_many(keys).await.unwrap(), tasks[1..]);
+        let read = table.get_many(keys).await.unwrap();
+        assert_eq!(read.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1].id]);
     }
 
     fn stored(task: &Task) -> Value {
