@@ -10,7 +10,7 @@ use wiremock::matchers::{method, path_regex};
 use wiremock::{Mock, Request, ResponseTemplate};
 
 use crate::keeping::{api, has_results, interrupt, start};
-use crate::world::{World, completed, problem, problem_body};
+use crate::world::{World, completed, problem, problem_body, task};
 
 /// A file of texts, a line each.
 fn texts(world: &World, texts: &[&str]) {
@@ -231,46 +231,60 @@ async fn the_same_file_gives_the_same_tasks_unless_new_ones_are_asked_for() {
     }
 }
 
-#[tokio::test]
-async fn results_come_in_the_order_of_the_lines_where_that_is_asked() {
-    let world = World::new().await;
-    let slow = |request: &Request| {
+/// An API whose three tasks end in the opposite order: each once the next line's result is in that file or, without
+/// one, was answered.
+async fn last_comes_first(world: &World, file: Option<&str>) {
+    let file = file.map(|name| world.folder.path().join(name));
+    let answered = Mutex::new(BTreeSet::from([4]));
+    let show = move |request: &Request| {
         let id = request.url.path().rsplit('/').next().unwrap_or_default();
-        // A task's id ends as its place in the batch: the first comes last.
-        let place = u64::from_str_radix(&id[35..], 16).unwrap_or(0);
+        // It ends as its line.
+        let line = id[35..].parse::<u64>().unwrap_or_default();
+        let mut answered = answered.lock().expect("nobody panics while it is held");
+        let is_written = |line: u64| match &file {
+            Some(file) if line < 4 => {
+                std::fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("{{\"line\":{line},")))
+            }
+            _ => true,
+        };
+        if answered.contains(&(line + 1)) && is_written(line + 1) {
+            answered.insert(line);
+            return ResponseTemplate::new(200).set_body_json(completed(id));
+        }
         ResponseTemplate::new(200)
-            .set_body_json(completed(id))
-            .set_delay(Duration::from_millis(400 - 100 * place))
+            .set_body_json(task(id, "pending"))
+            .set_delay(Duration::from_millis(20))
     };
     Mock::given(method("GET"))
         .and(path_regex("^/v1/tasks/.+$"))
-        .respond_with(slow)
+        .respond_with(show)
         .mount(&world.server)
         .await;
-    let task = |place: u8| {
-        let id = format!("01a21202-48f4-70f7-a2cd-8b57fcde12f{place}");
+    let accepted = |line: u8| {
+        let id = format!("01a21202-48f4-70f7-a2cd-8b57fcde12f{line}");
         json!({ "status": 202, "task": { "id": id, "type": "sentiment", "status": "pending" } })
     };
-    let answer = json!({ "results": [task(0), task(1), task(2)] });
-    world
-        .answer(
-            "POST",
-            "/v1/tasks/batch",
-            ResponseTemplate::new(202).set_body_json(answer),
-        )
-        .await;
-    texts(&world, &["a", "b", "c"]);
-    let order = |arguments: &[&str]| {
-        let ended = world.run(&[&["batch", "b.jsonl", "--output", "-"], arguments].concat());
-        assert_eq!(ended.code, Some(0), "{}", ended.told());
-        let lines = ended
-            .out
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap()["line"].as_u64());
-        lines.map(Option::unwrap_or_default).collect::<Vec<_>>()
-    };
-    assert_eq!(order(&[]), [3, 2, 1]);
-    assert_eq!(order(&["--in-order"]), [1, 2, 3]);
+    let answer = json!({ "results": [accepted(1), accepted(2), accepted(3)] });
+    let answer = ResponseTemplate::new(202).set_body_json(answer);
+    world.answer("POST", "/v1/tasks/batch", answer).await;
+    texts(world, &["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn results_come_in_the_order_of_the_lines_where_that_is_asked() {
+    for (file, arguments, order) in [
+        (Some("b.jsonl.results.jsonl"), &[][..], [3, 2, 1]),
+        (None, &["--in-order", "--output", "-"], [1, 2, 3]),
+    ] {
+        let world = World::new().await;
+        last_comes_first(&world, file).await;
+        let ended = world.run(&[&["batch", "b.jsonl"], arguments].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        let written = file.map_or(ended.out, |name| world.read(name));
+        let line = |line: &str| serde_json::from_str::<Value>(line).unwrap()["line"].as_u64();
+        let lines: Vec<_> = written.lines().filter_map(line).collect();
+        assert_eq!(lines, order);
+    }
 }
 
 #[tokio::test]
