@@ -4,22 +4,25 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use mesh_client::Submission;
-use mesh_task::{Modality, Priority, TaskType};
+use mesh_task::{MAX_MEDIA_BYTES, MAX_TEXT_BYTES, Modality, Priority, TaskType};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::table;
 use crate::exit::usage;
+use crate::input;
 
 /// A larger file is uploaded by itself: many travel in one request.
 pub(super) const MAX_INLINE_BYTES: usize = 500_000;
 /// What an upload's id and the JSON around an entry take at most.
 const ENTRY_BYTES: usize = 200;
+/// What a request may take, of one task too: the API's limit is 6 MB.
+const MAX_ROW_BYTES: usize = 6_000_000;
 
 /// One task to submit.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub(super) struct Row {
     priority: Option<Priority>,
     max_attempts: Option<u32>,
     timeout_seconds: Option<u32>,
-    /// How much of a request it takes, about.
+    /// How much of a request it takes, about; without its file until [`check_files`] has looked at that.
     pub(super) bytes: usize,
 }
 
@@ -96,42 +99,74 @@ impl Row {
             Some(_) => return Err("input.file must be a path".to_owned()),
             None => None,
         };
-        let length = match &file {
-            Some(path) => {
-                let length = length(path)?;
-                let is_text = matches!(task_type.usual_worker(), Modality::Text | Modality::Language);
-                // As base64, or as a text with what JSON escapes of it.
-                if is_text || length <= MAX_INLINE_BYTES {
-                    length.saturating_mul(3) / 2
-                } else {
-                    0
-                }
-            }
-            None => 0,
-        };
-        Ok(Self {
+        let text = input.get("text").and_then(Value::as_str).unwrap_or_default();
+        input::check_text_length(text.len()).map_err(|error| error.to_string())?;
+        let mut row = Self {
             line,
             task_type,
-            bytes: json!(input).to_string().len() + length + ENTRY_BYTES,
             input,
             file,
             metadata: fields.metadata,
             priority: fields.priority,
             max_attempts: fields.max_attempts,
             timeout_seconds: fields.timeout_seconds,
-        })
+            bytes: ENTRY_BYTES,
+        };
+        row.take(event_bytes(&json!(row.submission(None)).to_string()))?;
+        Ok(row)
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > MAX_ROW_BYTES {
+            let bytes = self.bytes;
+            return Err(format!(
+                "it takes {bytes} bytes, and a request {MAX_ROW_BYTES} at most: put a picture or a recording into a \
+                 file of its own, and name that by `file`"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Looks at the file that it names: whether it can be sent, and what it takes.
+    fn check_file(&mut self) -> Result<(), String> {
+        let Some(path) = self.file.clone() else {
+            return Ok(());
+        };
+        let refuse = |why: &dyn Display| format!("{} can't be read: {why}", path.display());
+        let file = File::open(&path).and_then(|file| file.metadata());
+        let file = file.map_err(|error| refuse(&error))?;
+        if file.is_dir() {
+            return Err(refuse(&"it is a folder"));
+        }
+        let length = usize::try_from(file.len()).unwrap_or(usize::MAX);
+        let is_text = matches!(self.task_type.usual_worker(), Modality::Text | Modality::Language);
+        // A pipe gives its content once.
+        if is_text && file.is_file() {
+            let of_file = |error: &dyn Display| format!("{}: {error}", path.display());
+            if length > MAX_TEXT_BYTES + input::MARK.len() {
+                input::check_text_length(length).map_err(|error| of_file(&error))?;
+            }
+            let bytes = fs::read(&path).map_err(|error| refuse(&error))?;
+            let text = input::text(self.task_type, bytes).map_err(|error| of_file(&error))?;
+            self.take(event_bytes(&json!(text).to_string()))
+        } else if length <= MAX_INLINE_BYTES {
+            // As base64.
+            self.take(length * 3 / 2)
+        } else if length > MAX_MEDIA_BYTES {
+            let path = path.display();
+            Err(format!(
+                "{path}: a file of {length} bytes is too large: send at most {MAX_MEDIA_BYTES}"
+            ))
+        } else {
+            Ok(())
+        }
     }
 }
 
-/// The length of a file that can be read.
-fn length(path: &Path) -> Result<usize, String> {
-    let refuse = |why: &dyn Display| format!("{} can't be read: {why}", path.display());
-    let file = File::open(path).and_then(|file| file.metadata());
-    let file = file.map_err(|error| refuse(&error))?;
-    if file.is_dir() {
-        return Err(refuse(&"it is a folder"));
-    }
-    Ok(usize::try_from(file.len()).unwrap_or(usize::MAX))
+/// What a JSON takes of the API's limit, which holds for the request as a string in another JSON.
+fn event_bytes(json: &str) -> usize {
+    json.len() + json.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
 /// How a file's tasks are written, by its name.
@@ -155,20 +190,32 @@ impl Form {
     }
 }
 
-/// Reads the tasks of a file's content.
+/// Reads the tasks of a file's content, but not yet what other files bring to them.
 pub(super) fn read(path: &Path, form: Form, content: &[u8], default: Option<TaskType>) -> Result<Vec<Row>> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    // A mark that some programs write in front of UTF-8.
-    let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
+    let content = content.strip_prefix(input::MARK.as_bytes()).unwrap_or(content);
     let rows = match form {
         Form::JsonLines => of_json_lines(content, default, folder),
         Form::Csv => table::read(content, default, folder),
     };
-    let rows = rows.map_err(|why| usage(format!("{}: {why}; nothing was submitted", path.display())))?;
+    let rows = rows.map_err(|why| unsound(path, &why))?;
     if rows.is_empty() {
         return Err(usage(format!("{} holds no tasks", path.display())));
     }
     Ok(rows)
+}
+
+/// Looks at the files of the rows that are still to be sent: those of the others may be gone.
+pub(super) fn check_files(path: &Path, rows: &mut [Row], is_sent: impl Fn(usize) -> bool) -> Result<()> {
+    for row in rows.iter_mut().filter(|row| !is_sent(row.line)) {
+        let checked = row.check_file();
+        checked.map_err(|why| unsound(path, &format!("line {}: {why}", row.line)))?;
+    }
+    Ok(())
+}
+
+fn unsound(path: &Path, why: &str) -> anyhow::Error {
+    usage(format!("{}: {why}; nothing was submitted", path.display()))
 }
 
 fn of_json_lines(content: &[u8], default: Option<TaskType>, folder: &Path) -> Result<Vec<Row>, String> {

@@ -13,13 +13,13 @@ use crate::keeping::{api, has_results, interrupt, start};
 use crate::world::{World, completed, problem, problem_body, task};
 
 /// A file of texts, a line each.
-fn texts(world: &World, texts: &[&str]) {
+pub(crate) fn texts(world: &World, texts: &[&str]) {
     let line = |text: &&str| format!("{}\n", json!({ "type": "sentiment", "input": { "text": text } }));
     world.write("b.jsonl", texts.iter().map(line).collect::<String>());
 }
 
 /// The results by line; each line has one.
-fn results(world: &World) -> BTreeMap<u64, Value> {
+pub(crate) fn results(world: &World) -> BTreeMap<u64, Value> {
     let text = world.read("b.jsonl.results.jsonl");
     let mut results = BTreeMap::new();
     for line in text.lines() {
@@ -31,7 +31,7 @@ fn results(world: &World) -> BTreeMap<u64, Value> {
     results
 }
 
-fn has_journal(world: &World) -> bool {
+pub(crate) fn has_journal(world: &World) -> bool {
     world.folder.path().join("b.jsonl.results.jsonl.journal").exists()
 }
 
@@ -88,9 +88,10 @@ async fn an_interrupted_batch_submits_what_is_missing_and_nothing_twice() {
     // As if it had been cut off while it wrote.
     for name in ["b.jsonl.results.jsonl", "b.jsonl.results.jsonl.journal"] {
         let torn = world.folder.path().join(name);
-        let mut text = std::fs::read_to_string(&torn).unwrap_or_default();
-        text.push_str("{\"line\":9,\"id\":\"01a2");
-        std::fs::write(&torn, text).unwrap();
+        let mut bytes = std::fs::read(&torn).unwrap_or_default();
+        // In the middle of a character.
+        bytes.extend(b"{\"line\":9,\"problem\":{\"title\":\"caf\xc3");
+        std::fs::write(&torn, bytes).unwrap();
     }
     let second = world.run(&["batch", "b.jsonl", "--size", "2"]);
     assert_eq!(second.code, Some(0), "{}", second.told());
@@ -197,6 +198,7 @@ async fn a_task_that_is_no_longer_kept_holds_up_no_other_line() {
         results(&world)[&1]["problem"]["detail"],
         "tasks are kept for a limited time"
     );
+    assert_eq!(results(&world)[&1]["id"], gone, "by which it may be looked for");
     assert_eq!(results(&world)[&2]["status"], "completed");
 }
 

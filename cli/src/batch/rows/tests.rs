@@ -2,7 +2,8 @@ use super::*;
 
 fn submissions(name: &str, content: &str, default: Option<TaskType>) -> Result<Vec<(usize, Value)>> {
     let path = Path::new(name);
-    let rows = read(path, Form::of(path)?, content.as_bytes(), default)?;
+    let mut rows = read(path, Form::of(path)?, content.as_bytes(), default)?;
+    check_files(path, &mut rows, |_| false)?;
     Ok(rows
         .iter()
         .map(|row| (row.line, json!(row.submission(None))))
@@ -110,6 +111,27 @@ fn each_task_has_the_line_that_an_editor_shows_it_on() {
         let found: Vec<_> = rows.into_iter().map(|(line, _)| line).collect();
         assert_eq!(found, lines, "{content:?}");
     }
+}
+
+#[test]
+fn what_no_request_can_take_is_named_before_anything_is_sent() {
+    let long = "x".repeat(MAX_TEXT_BYTES + 1);
+    let text = format!("type,text\nsentiment,a\nsentiment,{long}\n");
+    let told = submissions("a.csv", &text, None).unwrap_err().to_string();
+    assert!(
+        told.contains("line 3: a text of 1000001 bytes is too long: send at most 1000000"),
+        "{told}"
+    );
+    let image = json!({ "type": "ocr", "input": { "image": long.repeat(6) } });
+    let told = submissions("a.jsonl", &image.to_string(), None)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        told.contains("line 1: it takes 6000") && told.contains("name that by `file`"),
+        "{told}"
+    );
+    let text = "x".repeat(MAX_TEXT_BYTES);
+    assert!(submissions("a.csv", &format!("type,text\nsentiment,{text}\n"), None).is_ok());
 }
 
 #[test]
