@@ -2,6 +2,7 @@
 
 mod answers;
 mod batch;
+mod batch_resume;
 mod endings;
 mod keeping;
 mod many;
