@@ -19,8 +19,12 @@ pub(crate) enum Exit {
     Refused = 4,
     /// A task was not final in time. What timeout(1) answers.
     NotFinal = 124,
-    /// Ended by Ctrl-C. What a shell answers.
+    /// Ended because its terminal was closed. What a shell answers, as for the two below.
+    HungUp = 129,
+    /// Ended by Ctrl-C.
     Interrupted = 130,
+    /// Ended by `kill`.
+    Terminated = 143,
 }
 
 /// What the user can set right: the message says how.
