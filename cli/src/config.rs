@@ -26,8 +26,8 @@ pub(crate) struct Settings {
     pub(crate) url: String,
     pub(crate) token: String,
     pub(crate) source: String,
-    /// The file that was read, if one was.
-    pub(crate) file: Option<PathBuf>,
+    /// The files that were read: a token may stand in each.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl fmt::Debug for Settings {
@@ -70,7 +70,7 @@ pub(crate) fn settings(global: &Global) -> Result<Settings> {
             url: variable("AI_MESH_URL"),
             token: variable("AI_MESH_TOKEN"),
             source: "AI_MESH_URL".to_owned(),
-            file: None,
+            files: Vec::new(),
         }
     } else {
         let mut found = from_profile(variable("AI_MESH_PROFILE").as_deref())?;
@@ -83,12 +83,15 @@ pub(crate) fn settings(global: &Global) -> Result<Settings> {
     }
     if let Some(at) = &global.token_file {
         found.token = Some(read_token(at)?);
+        if at != Path::new("-") {
+            found.files.push(at.clone());
+        }
     }
     let Found {
         url,
         token,
         source,
-        file,
+        files,
     } = found;
     let url = url.ok_or_else(|| {
         usage(
@@ -105,7 +108,7 @@ pub(crate) fn settings(global: &Global) -> Result<Settings> {
         url,
         token,
         source,
-        file,
+        files,
     })
 }
 
@@ -114,13 +117,14 @@ struct Found {
     url: Option<String>,
     token: Option<String>,
     source: String,
-    file: Option<PathBuf>,
+    files: Vec<PathBuf>,
 }
 
 fn from_profile(named: Option<&str>) -> Result<Found> {
     let path = path();
     let (name, profile) = profile(path.as_deref(), named)?;
     let source = name.map_or_else(|| "nowhere".to_owned(), |name| format!("profile {name}"));
+    let mut files: Vec<_> = path.iter().filter(|path| path.exists()).cloned().collect();
     let token = match (profile.token, profile.token_file) {
         (Some(_), Some(_)) => {
             return Err(usage(format!(
@@ -130,7 +134,10 @@ fn from_profile(named: Option<&str>) -> Result<Found> {
         (None, Some(at)) => {
             // Beside the configuration, unless its path is absolute.
             let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
-            Some(read_token(&folder.join(at))?)
+            let at = folder.join(at);
+            let token = read_token(&at)?;
+            files.push(at);
+            Some(token)
         }
         (token, None) => token,
     };
@@ -138,7 +145,7 @@ fn from_profile(named: Option<&str>) -> Result<Found> {
         url: profile.url,
         token,
         source,
-        file: path.filter(|path| path.exists()),
+        files,
     })
 }
 

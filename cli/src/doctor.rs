@@ -90,8 +90,11 @@ pub(crate) async fn run(global: &Global, screen: &Screen) -> Result<Exit> {
         }
     };
     report.ok("address", &format!("{}, by {}", settings.url, settings.source))?;
-    if let Some(file) = settings.file.filter(|file| is_open(file)) {
-        let told = format!("others can read {}, and its tokens: chmod 600 it", file.display());
+    for file in settings.files.iter().filter(|file| is_open(file)) {
+        let told = format!(
+            "others can read {}, and a token in it: chmod 600 it",
+            file.display()
+        );
         report.failed("secrets", &told, Exit::Failed)?;
     }
     if reach(&client, &mut report).await? {

@@ -166,10 +166,26 @@ async fn settings_that_can_t_be_used_say_so_without_telling_the_token() {
 #[tokio::test]
 async fn a_doctor_minds_who_can_read_the_tokens() {
     let world = world().await;
-    let file = world.folder.path().join(".config/ai-mesh/config.toml");
-    for (mode, is_told) in [(0o644, true), (0o600, false)] {
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        let ended = Ended::of(world.bare().arg("doctor"));
-        assert_eq!(ended.out.contains("chmod 600"), is_told, "{}", ended.told());
+    let files = ["config.toml", "token"].map(|name| world.folder.path().join(".config/ai-mesh").join(name));
+    let [config, token] = &files;
+    let url = world.server.uri();
+    let by_flags = ["--url", &url, "--token-file", token.to_str().unwrap()];
+    for open in [Some(config), Some(token), None] {
+        for file in &files {
+            let mode = if Some(file) == open { 0o644 } else { 0o600 };
+            fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        for (arguments, read) in [
+            (&["--profile", "home"][..], &[config][..]),
+            (&["--profile", "work"], &[config, token]),
+            (&by_flags, &[token]),
+        ] {
+            let ended = Ended::of(world.bare().arg("doctor").args(arguments));
+            for file in [config, token] {
+                let told = format!("others can read {}, and a token in it: chmod 600", file.display());
+                let is_told = Some(file) == open && read.contains(&file);
+                assert_eq!(ended.out.contains(&told), is_told, "{}", ended.told());
+            }
+        }
     }
 }
