@@ -8,4 +8,5 @@ mod keeping;
 mod many;
 mod settings;
 mod terminal;
+mod watching;
 mod world;

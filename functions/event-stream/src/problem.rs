@@ -157,6 +157,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_tells_of_each_refusal() {
+        let page = include_str!("../../../docs/API.md");
+        for problem in [
+            Problem::Unauthorized(Denied::NoToken),
+            Problem::NoSuchTask,
+            Problem::NoSuchAddress,
+            Problem::MethodNotAllowed,
+            Problem::BadCursor,
+            Problem::BadQuery,
+            Problem::Gone,
+            Problem::Unavailable,
+        ] {
+            let (status, kind, _) = problem.told();
+            let told = format!("**{}** `{kind}`", status.as_u16());
+            assert!(page.contains(&told), "{told}");
+        }
+    }
+
+    #[test]
     fn a_refusal_says_how_to_be_let_in_and_a_failure_when_to_come_back() {
         let header = |problem: Problem, name| problem.document("1").headers().get(name).cloned();
         let unauthorized = Problem::Unauthorized(Denied::NoToken);
