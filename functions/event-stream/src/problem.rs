@@ -167,6 +167,7 @@ mod tests {
             Problem::BadCursor,
             Problem::BadQuery,
             Problem::Gone,
+            Problem::Throttled,
             Problem::Unavailable,
         ] {
             let (status, kind, _) = problem.told();
