@@ -26,8 +26,8 @@ pub(crate) struct Settings {
     pub(crate) url: String,
     pub(crate) token: String,
     pub(crate) source: String,
-    /// The file that was read, if one was.
-    pub(crate) file: Option<PathBuf>,
+    /// The file that the token came from, if it was one.
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 impl fmt::Debug for Settings {
@@ -68,13 +68,12 @@ pub(crate) fn settings(global: &Global) -> Result<Settings> {
     } else if global.url.is_some() || variable("AI_MESH_URL").is_some() {
         Found {
             url: variable("AI_MESH_URL"),
-            token: variable("AI_MESH_TOKEN"),
+            token: Token::of_the_environment(),
             source: "AI_MESH_URL".to_owned(),
-            file: None,
         }
     } else {
         let mut found = from_profile(variable("AI_MESH_PROFILE").as_deref())?;
-        found.token = found.token.or_else(|| variable("AI_MESH_TOKEN"));
+        found.token = found.token.or_else(Token::of_the_environment);
         found
     };
     if let Some(url) = &global.url {
@@ -82,14 +81,9 @@ pub(crate) fn settings(global: &Global) -> Result<Settings> {
         found.source = "--url".to_owned();
     }
     if let Some(at) = &global.token_file {
-        found.token = Some(read_token(at)?);
+        found.token = Some(Token::read(at)?);
     }
-    let Found {
-        url,
-        token,
-        source,
-        file,
-    } = found;
+    let Found { url, token, source } = found;
     let url = url.ok_or_else(|| {
         usage(
             "no stack is named: set AI_MESH_URL and AI_MESH_TOKEN, or write a profile into \
@@ -103,17 +97,21 @@ pub(crate) fn settings(global: &Global) -> Result<Settings> {
     })?;
     Ok(Settings {
         url,
-        token,
+        token: token.text,
         source,
-        file,
+        token_file: token.file,
     })
 }
 
 /// What a source says; another may fill the gaps.
 struct Found {
     url: Option<String>,
-    token: Option<String>,
+    token: Option<Token>,
     source: String,
+}
+
+struct Token {
+    text: String,
     file: Option<PathBuf>,
 }
 
@@ -130,15 +128,14 @@ fn from_profile(named: Option<&str>) -> Result<Found> {
         (None, Some(at)) => {
             // Beside the configuration, unless its path is absolute.
             let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
-            Some(read_token(&folder.join(at))?)
+            Some(Token::read(&folder.join(at))?)
         }
-        (token, None) => token,
+        (text, None) => text.map(|text| Token { text, file: path }),
     };
     Ok(Found {
         url: profile.url,
         token,
         source,
-        file: path.filter(|path| path.exists()),
     })
 }
 
@@ -190,17 +187,26 @@ fn profile(path: Option<&Path>, named: Option<&str>) -> Result<(Option<String>, 
     }
 }
 
-fn read_token(at: &Path) -> Result<String> {
-    let mut token = String::new();
-    let read = if at == Path::new("-") {
-        io::stdin().take(MAX_TOKEN_BYTES).read_to_string(&mut token)
-    } else {
-        fs::File::open(at).and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut token))
-    };
-    read.map_err(|error| usage(format!("the token can't be read from {}: {error}", at.display())))?;
-    let token = token.trim();
-    if token.is_empty() {
-        return Err(usage(format!("{} holds no token", at.display())));
+impl Token {
+    fn of_the_environment() -> Option<Self> {
+        let text = variable("AI_MESH_TOKEN")?;
+        Some(Self { text, file: None })
     }
-    Ok(token.to_owned())
+
+    fn read(at: &Path) -> Result<Self> {
+        let mut text = String::new();
+        let file = (at != Path::new("-")).then(|| at.to_owned());
+        let read = match &file {
+            None => io::stdin().take(MAX_TOKEN_BYTES).read_to_string(&mut text),
+            Some(at) => {
+                fs::File::open(at).and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut text))
+            }
+        };
+        read.map_err(|error| usage(format!("the token can't be read from {}: {error}", at.display())))?;
+        let text = text.trim().to_owned();
+        if text.is_empty() {
+            return Err(usage(format!("{} holds no token", at.display())));
+        }
+        Ok(Self { text, file })
+    }
 }

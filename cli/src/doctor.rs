@@ -90,8 +90,11 @@ pub(crate) async fn run(global: &Global, screen: &Screen) -> Result<Exit> {
         }
     };
     report.ok("address", &format!("{}, by {}", settings.url, settings.source))?;
-    if let Some(file) = settings.file.filter(|file| is_open(file)) {
-        let told = format!("others can read {}, and its tokens: chmod 600 it", file.display());
+    if let Some(file) = settings.token_file.filter(|file| is_open(file)) {
+        let told = format!(
+            "others can read {}, and the token in it: chmod 600 it",
+            file.display()
+        );
         report.failed("secrets", &told, Exit::Failed)?;
     }
     if reach(&client, &mut report).await? {

@@ -19,8 +19,12 @@ pub(crate) enum Exit {
     Refused = 4,
     /// A task was not final in time. What timeout(1) answers.
     NotFinal = 124,
-    /// Ended by Ctrl-C. What a shell answers.
+    /// Ended because its terminal was closed. What a shell answers, as for the two below.
+    HungUp = 129,
+    /// Ended by Ctrl-C.
     Interrupted = 130,
+    /// Ended by `kill`.
+    Terminated = 143,
 }
 
 /// What the user can set right: the message says how.
@@ -35,15 +39,16 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
 
 /// How an error ends the program, and what is said of it. A reader that went away (`| head`) is none to speak of.
 pub(crate) fn of(error: &anyhow::Error) -> (Exit, Option<String>) {
+    // Before the pipes: a connection that breaks is one, too.
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return (of_client(error), Some(in_words(error)));
+    }
     let is_broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         kind == Some(io::ErrorKind::BrokenPipe)
     };
     if error.chain().any(is_broken_pipe) {
         return (Exit::Done, None);
-    }
-    if let Some(error) = error.downcast_ref::<Error>() {
-        return (of_client(error), Some(in_words(error)));
     }
     (Exit::Usage, Some(format!("{error:#}")))
 }
@@ -53,7 +58,7 @@ pub(crate) fn of_client(error: &Error) -> Exit {
     match error {
         Error::Setup(_) => Exit::Usage,
         Error::Problem(problem) if problem.status == 429 || problem.status >= 500 => Exit::Unavailable,
-        Error::Problem(_) => Exit::Refused,
+        Error::Problem(_) | Error::Stranger { status: 413 } => Exit::Refused,
         Error::NotFinal { .. } => Exit::NotFinal,
         _ => Exit::Unavailable,
     }
@@ -73,4 +78,23 @@ pub(crate) fn of_problem(problem: &Problem) -> String {
         detail, request_id, ..
     } = problem;
     format!("{detail} ({}, request {request_id})", problem.slug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_connection_is_told_and_a_reader_that_went_away_is_not() {
+        let pipe = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let error = Error::Unreachable {
+            address: "http://x.example".to_owned(),
+            source: pipe().into(),
+        };
+        let (exit, told) = of(&error.into());
+        assert_eq!(exit, Exit::Unavailable);
+        assert!(told.is_some_and(|told| told.contains("http://x.example")));
+        let written = anyhow::Error::from(pipe()).context("it can't be written");
+        assert_eq!(of(&written), (Exit::Done, None));
+    }
 }

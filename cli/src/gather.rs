@@ -22,8 +22,6 @@ pub(crate) const REQUESTS: usize = 8;
 const WAIT: Duration = Duration::from_secs(20);
 /// So long changes gather before they are asked for: each answer tells of many then.
 const PAUSE: Duration = Duration::from_millis(500);
-/// An answer with as many changes has more behind it.
-const FULL: usize = 500;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
@@ -198,7 +196,7 @@ impl<'a> Gather<'a> {
 
     fn follow(&mut self, last: &Changes) {
         let (client, after) = (self.client, last.next.clone());
-        let pause = if last.changes.len() < FULL {
+        let pause = if last.changes.len() < watch::FULL {
             PAUSE
         } else {
             Duration::ZERO

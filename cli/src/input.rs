@@ -8,7 +8,7 @@ use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mesh_client::{Client, Submission};
-use mesh_task::{Modality, TaskType};
+use mesh_task::{MAX_TEXT_BYTES, Modality, TaskType};
 use serde_json::{Map, Value, json};
 
 use crate::args::{FieldArgs, LimitArgs, SubmitArgs};
@@ -16,6 +16,8 @@ use crate::exit::usage;
 
 /// What rides along as base64; more would come near a request's 6 MB.
 const MAX_INLINE_BYTES: usize = 4_000_000;
+/// The byte order mark, which some programs write in front of UTF-8.
+pub(crate) const MARK: &str = "\u{feff}";
 
 /// The submission that the flags describe. What is large is uploaded on the way.
 pub(crate) async fn submission(client: &Client, args: &SubmitArgs) -> Result<Submission> {
@@ -115,15 +117,7 @@ pub(crate) async fn content(
     let name = match task_type.usual_worker() {
         Modality::Image => "image",
         Modality::Audio => "audio",
-        Modality::Text | Modality::Language => {
-            let text = String::from_utf8(bytes)
-                .map_err(|_| usage(format!("{task_type} takes a text, and this is no UTF-8")))?;
-            // A mark that some programs write in front of UTF-8 is none of it.
-            return Ok((
-                "text",
-                Value::from(text.strip_prefix('\u{feff}').unwrap_or(&text)),
-            ));
-        }
+        Modality::Text | Modality::Language => return Ok(("text", Value::from(text(task_type, bytes)?))),
     };
     if bytes.len() <= max_inline {
         return Ok((name, Value::from(STANDARD.encode(bytes))));
@@ -135,4 +129,25 @@ pub(crate) async fn content(
     };
     let upload = client.upload(media_type, bytes).await?;
     Ok(("upload", json!(upload)))
+}
+
+/// A file's bytes as a text that the API takes.
+pub(crate) fn text(task_type: TaskType, bytes: Vec<u8>) -> Result<String> {
+    let mut text = String::from_utf8(bytes)
+        .map_err(|_| usage(format!("{task_type} takes a text, and this is no UTF-8")))?;
+    if text.starts_with(MARK) {
+        text.drain(..MARK.len());
+    }
+    check_text_length(text.len())?;
+    Ok(text)
+}
+
+/// Refuses a text that the API would: far above its limit, no request gets as far as the API, which could say so.
+pub(crate) fn check_text_length(bytes: usize) -> Result<()> {
+    if bytes > MAX_TEXT_BYTES {
+        return Err(usage(format!(
+            "a text of {bytes} bytes is too long: send at most {MAX_TEXT_BYTES}, or split it into several tasks"
+        )));
+    }
+    Ok(())
 }

@@ -60,7 +60,7 @@ async fn run(cli: Cli, screen: &Screen) -> Result<Exit> {
         // It says itself what is wrong with the settings.
         Command::Doctor => doctor::run(global, screen).await,
         Command::Submit(args) => submit::run(&config::client(global)?, *args, screen).await,
-        Command::Batch(args) => batch::run(&config::client(global)?, &args, screen).await,
+        Command::Batch(args) => batch::run(global, &args, screen).await,
         Command::Status { id } => tasks::status(&config::client(global)?, id, screen).await,
         Command::List(args) => list::run(&config::client(global)?, &args, screen).await,
         Command::Result(args) => tasks::result(&config::client(global)?, &args, screen).await,

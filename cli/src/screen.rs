@@ -1,7 +1,7 @@
 //! What is printed, and where: answers on standard output, everything else on standard error. Colours and cutting to
 //! the width are for terminals alone, and text of others never reaches one with its control characters.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::Result;
@@ -87,9 +87,20 @@ impl Screen {
 
     /// One value, on a line of its own.
     pub(crate) fn value(&self, value: &impl Serialize) -> Result<()> {
-        let mut line = serde_json::to_vec(value)?;
-        line.push(b'\n');
-        self.raw(&line)?;
+        self.json_text(serde_json::to_string(value)?)
+    }
+
+    /// One value, on as many lines as it takes to be read.
+    pub(crate) fn pretty(&self, value: &impl Serialize) -> Result<()> {
+        self.json_text(serde_json::to_string_pretty(value)?)
+    }
+
+    fn json_text(&self, mut text: String) -> Result<()> {
+        if self.is_terminal {
+            text = escaped(&text);
+        }
+        text.push('\n');
+        self.raw(text.as_bytes())?;
         Ok(())
     }
 
@@ -108,4 +119,32 @@ pub(crate) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
+}
+
+/// The same JSON without the control characters that JSON lets stand in a string: DEL, and those of C1, by which a terminal
+/// can be told as much as by ESC.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if matches!(c, '\u{7f}'..='\u{9f}') {
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_json_says_the_same_without_a_control_character() {
+        let value = serde_json::json!({ "te\u{9b}xt": "a\u{7f}\u{80}\u{9f}\u{a0}é\u{1b}[2J\"\\" });
+        let text = escaped(&value.to_string());
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+        assert!(text.contains("te\\u009bxt"), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(value));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use mesh_client::Client;
 
 use crate::annotate::Annotation;
@@ -30,12 +30,34 @@ pub(crate) async fn run(client: &Client, args: SubmitArgs, screen: &Screen) -> R
         }
         return Ok(Exit::Done);
     }
-    let task = client
-        .wait(accepted.id, Duration::from_secs(args.timeout))
-        .await?;
+    let id = accepted.id;
+    let done = async {
+        let task = client.wait(id, Duration::from_secs(args.timeout)).await?;
+        let result = match &annotation {
+            Some(_) => tasks::result_of(client, &task).await?,
+            None => None,
+        };
+        anyhow::Ok((task, result))
+    };
+    let ended = tokio::select! {
+        done = done => done.map(Some),
+        signal = tokio::signal::ctrl_c() => {
+            signal.context("Ctrl-C can't be listened for")?;
+            Ok(None)
+        }
+    };
+    let (task, result) = match ended {
+        Ok(Some(done)) => done,
+        ended => {
+            // It goes on all the same, and only its id leads to it.
+            screen.note(&format!(
+                "mesh: task {id} is submitted: mesh wait {id} waits for it"
+            ))?;
+            return ended.map(|_| Exit::Interrupted);
+        }
+    };
     tasks::show(&task, screen)?;
     if let Some(annotation) = annotation {
-        let result = tasks::result_of(client, &task).await?;
         annotation.draw(result.as_ref(), screen)?;
     }
     Ok(tasks::exit_of(task.status))

@@ -125,7 +125,7 @@ pub(crate) async fn result(client: &Client, args: &ResultArgs, screen: &Screen) 
     if screen.json || !screen.is_terminal {
         screen.value(&result)?;
     } else {
-        screen.line(serde_json::to_string_pretty(&result)?)?;
+        screen.pretty(&result)?;
     }
     if let Some(annotation) = annotation {
         annotation.draw(Some(&result), screen)?;

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use mesh_tests::Cloud;
+use mesh_tests::{Cloud, setting};
 
 use crate::ledger::Ledger;
 use crate::load::Load;
@@ -26,6 +26,10 @@ use crate::plan::Plan;
 
 /// With faults all around something always happens: this long without any change of any task is a failure.
 const STALLED: Duration = Duration::from_secs(180);
+
+/// How long the dead letters' messages are hidden that a janitor was killed with: not the template's five minutes, which
+/// the soak would spend on waiting at its end.
+const DEAD_LETTERS_HIDDEN: Duration = Duration::from_secs(36);
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         args.seed,
         plan.summary()
     );
+    Cloud::new().hide_for(&setting("DEAD_LETTER_QUEUE_URL"), DEAD_LETTERS_HIDDEN);
     let ledger = Ledger::default();
     let load = Load::new(&plan, &ledger);
     let over = AtomicBool::new(false);

@@ -1,6 +1,7 @@
 //! The stack's queues, table and bucket, as its operator sees them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
@@ -83,6 +84,16 @@ impl Cloud {
             self.wait(delete).expect("the message can be deleted");
             Some(())
         });
+    }
+
+    /// Has the queue hide what is received from now on for so long, instead of as long as the template says.
+    pub fn hide_for(&self, queue_url: &str, time: Duration) {
+        let client = aws_sdk_sqs::Client::new(&self.config);
+        let set = client
+            .set_queue_attributes()
+            .queue_url(queue_url)
+            .attributes(QueueAttributeName::VisibilityTimeout, time.as_secs().to_string());
+        self.wait(set.send()).expect("the queue takes its attributes");
     }
 
     /// How many messages a queue holds: to be seen, in flight, and delayed.
@@ -168,20 +179,29 @@ impl Cloud {
 
     /// Lets time pass for what an idempotency key stands for.
     pub fn age_key(&self, idempotency_key: &str, by: jiff::SignedDuration) {
-        let hash = hex::encode(Sha256::digest(idempotency_key));
         let client = aws_sdk_dynamodb::Client::new(&self.config);
         let update = client
             .update_item()
             .table_name(setting("TASKS_TABLE"))
-            .key(
-                "tenant_shard",
-                AttributeValue::S(format!("default#key#{}", &hash[..1])),
-            )
-            .key("id", AttributeValue::S(hash))
+            .set_key(Some(record_key(idempotency_key)))
             .condition_expression("attribute_exists(id)")
             .update_expression("SET kept_until = kept_until - :by")
             .expression_attribute_values(":by", AttributeValue::N(by.as_millis().to_string()));
         self.wait(update.send()).expect("the key is remembered");
+    }
+
+    /// The id of the task that an idempotency key stands for.
+    #[must_use]
+    pub fn task_of_key(&self, idempotency_key: &str) -> String {
+        let client = aws_sdk_dynamodb::Client::new(&self.config);
+        let get = client
+            .get_item()
+            .table_name(setting("TASKS_TABLE"))
+            .set_key(Some(record_key(idempotency_key)))
+            .consistent_read(true);
+        let record = self.wait(get.send()).expect("the table answers").item;
+        let record = record.expect("the key is remembered");
+        record["task_id"].as_s().expect("an id is text").clone()
     }
 
     /// Copies of a task under new ids, as it stands, without messages.
@@ -347,6 +367,17 @@ impl Cloud {
 #[must_use]
 pub fn message(id: &str, generation: u32) -> String {
     json!({ "tenant": "default", "id": id, "generation": generation }).to_string()
+}
+
+/// The key of the item that remembers an idempotency key.
+fn record_key(idempotency_key: &str) -> HashMap<String, AttributeValue> {
+    let hash = hex::encode(Sha256::digest(idempotency_key));
+    let partition = format!("default#key#{}", &hash[..1]);
+    [
+        ("tenant_shard".to_owned(), AttributeValue::S(partition)),
+        ("id".to_owned(), AttributeValue::S(hash)),
+    ]
+    .into()
 }
 
 fn key(id: &str) -> HashMap<String, AttributeValue> {

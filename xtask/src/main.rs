@@ -127,7 +127,7 @@ enum Command {
         #[arg(last = true)]
         nextest: Vec<String>,
     },
-    /// Runs tasks of both types under random faults, and checks what is promised of them
+    /// Runs tasks of two types under random faults, and checks what is promised of them
     Soak(soak::Args),
     /// Measures cold starts and throughput, beside Python's onnxruntime; or what the subcommand says
     Bench {

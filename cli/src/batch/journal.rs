@@ -1,8 +1,9 @@
 //! What an interrupted batch knows when it goes on: which lines have which tasks.
 //!
 //! Two things keep a line from being submitted twice. The journal, a small file beside the output, has what the API
-//! answered: those lines are not sent again, not even weeks later. What was sent but not answered is not in it; but a
-//! request's idempotency key follows from its content and its lines, so that sending it again gives the same tasks.
+//! answered: those lines are not sent again, not even weeks later. It also has which lines went into which request, under
+//! which idempotency key: a request that was not answered for all of them is sent again as it was, which gives the same
+//! tasks while the key is remembered.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -11,10 +12,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use jiff::Timestamp;
 use mesh_client::Problem;
 use mesh_task::{TaskId, UploadId};
 use serde::{Deserialize, Serialize};
 
+use super::output::whole;
 use crate::exit::usage;
 
 /// What is known of a line.
@@ -31,15 +34,32 @@ pub(super) enum Known {
 struct Head {
     /// Of the file's content and of what else decides on its requests.
     batch: String,
+    /// The address of the API that knows its tasks.
+    stack: String,
     /// Sets the keys of `--again` apart.
     salt: String,
 }
 
+/// A request on its way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Sent {
+    /// When it was sent first.
+    pub(super) at: Timestamp,
+    pub(super) key: String,
+    pub(super) lines: Vec<usize>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
-    line: usize,
-    #[serde(flatten)]
-    what: What,
+#[serde(untagged)]
+enum Entry {
+    Line {
+        line: usize,
+        #[serde(flatten)]
+        what: What,
+    },
+    Request {
+        sent: Sent,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,27 +87,45 @@ fn lock(file: &File, path: &Path) -> Result<()> {
 /// The journal, as read and as it grows.
 #[derive(Debug)]
 pub(super) struct Journal {
+    head: Head,
     /// None where the results go to standard output: the keys alone remain.
-    file: Option<(PathBuf, File)>,
-    pub(super) salt: String,
+    path: Option<PathBuf>,
+    /// None before it is begun.
+    file: Option<File>,
     known: HashMap<usize, Known>,
     uploads: HashMap<usize, UploadId>,
+    sent: Vec<Sent>,
 }
 
 impl Journal {
-    /// A journal that is kept nowhere.
-    pub(super) fn nowhere(salt: String) -> Self {
-        Self {
-            file: None,
+    /// The journal of a new batch.
+    pub(super) fn new(path: Option<PathBuf>, batch: &str, stack: &str, salt: String) -> Self {
+        let head = Head {
+            batch: batch.to_owned(),
+            stack: stack.to_owned(),
             salt,
+        };
+        Self::of_head(path, head)
+    }
+
+    fn of_head(path: Option<PathBuf>, head: Head) -> Self {
+        Self {
+            head,
+            path,
+            file: None,
             known: HashMap::new(),
             uploads: HashMap::new(),
+            sent: Vec::new(),
         }
     }
 
     /// Whether there is something to go on with.
     pub(super) fn is_kept(&self) -> bool {
-        self.file.is_some()
+        self.path.is_some()
+    }
+
+    pub(super) fn salt(&self) -> &str {
+        &self.head.salt
     }
 
     /// Where the journal of that output lies.
@@ -97,56 +135,64 @@ impl Journal {
         name.into()
     }
 
-    /// Begins the journal of a batch.
-    pub(super) fn begin(path: PathBuf, batch: &str, salt: String) -> Result<Self> {
-        let file = File::create_new(&path);
-        let file = file.map_err(|error| usage(format!("{} can't be written: {error}", path.display())))?;
-        lock(&file, &path)?;
-        let head = Head {
-            batch: batch.to_owned(),
-            salt: salt.clone(),
+    /// Begins the file, unless an interrupted run has.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        let (Some(path), None) = (&self.path, &self.file) else {
+            return Ok(());
         };
-        let mut journal = Self {
-            file: Some((path, file)),
-            ..Self::nowhere(salt)
-        };
-        journal.append(&[head])?;
-        Ok(journal)
+        let file = File::create_new(path);
+        let mut file =
+            file.map_err(|error| usage(format!("{} can't be written: {error}", path.display())))?;
+        lock(&file, path)?;
+        append(&mut file, path, &[&self.head])?;
+        self.file = Some(file);
+        Ok(())
     }
 
     /// Reads the journal that an interrupted run of the same batch left.
-    pub(super) fn resume(path: PathBuf, batch: &str) -> Result<Self> {
+    pub(super) fn resume(path: PathBuf, batch: &str, stack: &str) -> Result<Self> {
         let shown = path.display();
         let unreadable = |error: std::io::Error| usage(format!("{shown} can't be read: {error}"));
         let file = OpenOptions::new().append(true).open(&path).map_err(unreadable)?;
         lock(&file, &path)?;
-        let text = fs::read_to_string(&path).map_err(unreadable)?;
+        let bytes = fs::read(&path).map_err(unreadable)?;
         // A line that was cut off was not finished, and what it would have said is asked again.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut lines = text[..whole].lines();
-        let head: Option<Head> = lines.next().and_then(|line| serde_json::from_str(line).ok());
+        let whole = whole(&bytes);
+        let mut lines = whole.split_inclusive(|byte| *byte == b'\n');
+        let head: Option<Head> = lines.next().and_then(|line| serde_json::from_slice(line).ok());
         let Some(head) = head.filter(|head| head.batch == batch) else {
             return Err(usage(format!(
                 "{shown} is of another file, or of this one before it changed, or of another --size, --type or \
                  --no-wait: remove it to begin anew, or name another --output"
             )));
         };
-        let mut journal = Self::nowhere(head.salt);
+        if head.stack != stack {
+            return Err(usage(format!(
+                "{shown} is of another stack, {}, and this is {stack}: name that one to go on there, or another \
+                 --output to begin anew here",
+                head.stack
+            )));
+        }
+        let mut journal = Self::of_head(None, head);
         for line in lines {
-            let entry: Entry = serde_json::from_str(line)
+            let entry: Entry = serde_json::from_slice(line)
                 .map_err(|error| usage(format!("{shown} is damaged ({error}): remove it to begin anew")))?;
             journal.learn(entry);
         }
-        file.set_len(whole as u64).map_err(unreadable)?;
-        journal.file = Some((path, file));
+        file.set_len(whole.len() as u64).map_err(unreadable)?;
+        journal.path = Some(path);
+        journal.file = Some(file);
         Ok(journal)
     }
 
     fn learn(&mut self, entry: Entry) {
-        match entry.what {
-            What::Id(id) => drop(self.known.insert(entry.line, Known::Id(id))),
-            What::Problem(problem) => drop(self.known.insert(entry.line, Known::Problem(problem))),
-            What::Upload(id) => drop(self.uploads.insert(entry.line, id)),
+        match entry {
+            Entry::Line { line, what } => match what {
+                What::Id(id) => drop(self.known.insert(line, Known::Id(id))),
+                What::Problem(problem) => drop(self.known.insert(line, Known::Problem(problem))),
+                What::Upload(id) => drop(self.uploads.insert(line, id)),
+            },
+            Entry::Request { sent } => self.sent.push(sent),
         }
     }
 
@@ -158,6 +204,21 @@ impl Journal {
         self.uploads.get(&line).copied()
     }
 
+    /// The requests that were sent, in their order.
+    pub(super) fn sent(&self) -> &[Sent] {
+        &self.sent
+    }
+
+    /// Keeps that a request is about to be sent.
+    pub(super) fn sends(&mut self, key: &str, lines: Vec<usize>) -> Result<()> {
+        let sent = Sent {
+            at: Timestamp::now(),
+            key: key.to_owned(),
+            lines,
+        };
+        self.keep(vec![Entry::Request { sent }])
+    }
+
     /// Keeps what a request was answered.
     pub(super) fn answered(&mut self, lines: Vec<(usize, Known)>) -> Result<()> {
         let entries = lines.into_iter().map(|(line, known)| {
@@ -165,40 +226,39 @@ impl Journal {
                 Known::Id(id) => What::Id(id),
                 Known::Problem(problem) => What::Problem(problem),
             };
-            Entry { line, what }
+            Entry::Line { line, what }
         });
         self.keep(entries.collect())
     }
 
     pub(super) fn uploaded(&mut self, line: usize, id: UploadId) -> Result<()> {
         let what = What::Upload(id);
-        self.keep(vec![Entry { line, what }])
+        self.keep(vec![Entry::Line { line, what }])
     }
 
     fn keep(&mut self, entries: Vec<Entry>) -> Result<()> {
-        self.append(&entries)?;
+        if let (Some(path), Some(file)) = (&self.path, &mut self.file) {
+            append(file, path, &entries)?;
+        }
         entries.into_iter().for_each(|entry| self.learn(entry));
         Ok(())
     }
 
-    fn append(&mut self, values: &[impl Serialize]) -> Result<()> {
-        let Some((path, file)) = &mut self.file else {
-            return Ok(());
-        };
-        let mut lines = Vec::new();
-        for value in values {
-            serde_json::to_writer(&mut lines, value)?;
-            lines.push(b'\n');
-        }
-        let written = file.write_all(&lines);
-        written.map_err(|error| usage(format!("{} can't be written: {error}", path.display())))
-    }
-
     /// Removes it: nothing is left to go on with.
     pub(super) fn done(self) -> Result<()> {
-        if let Some((path, _)) = self.file {
+        if let Some(path) = self.path {
             fs::remove_file(path)?;
         }
         Ok(())
     }
+}
+
+fn append(file: &mut File, path: &Path, values: &[impl Serialize]) -> Result<()> {
+    let mut lines = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut lines, value)?;
+        lines.push(b'\n');
+    }
+    let written = file.write_all(&lines);
+    written.map_err(|error| usage(format!("{} can't be written: {error}", path.display())))
 }

@@ -1,8 +1,8 @@
 //! The results, a line each.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
@@ -56,10 +56,16 @@ impl Record {
         }
     }
 
-    pub(super) fn refused(line: usize, task_type: TaskType, problem: Problem) -> Self {
+    /// Of a line that became no task; or of a task, by its id, that the API does not know any more.
+    pub(super) const fn refused(
+        line: usize,
+        id: Option<TaskId>,
+        task_type: TaskType,
+        problem: Problem,
+    ) -> Self {
         Self {
             line,
-            id: None,
+            id,
             task_type,
             status: "refused",
             result: None,
@@ -78,6 +84,10 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    pub(super) const fn all(self) -> usize {
+        self.done + self.failed + self.refused
+    }
+
     fn add(&mut self, status: &str) {
         match status {
             "refused" => self.refused += 1,
@@ -103,21 +113,23 @@ struct Written {
     status: String,
 }
 
+/// The whole lines of what a run may have been cut off in, with their line ends: what follows them may end in the middle
+/// of a character.
+pub(super) fn whole(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n');
+    &bytes[..end.map_or(0, |end| end + 1)]
+}
+
 /// The lines that an interrupted run has written already, by what became of them.
 pub(super) fn written(path: &Path) -> Result<HashMap<usize, String>> {
-    let mut text = String::new();
-    match File::open(path) {
-        Ok(mut file) => file.read_to_string(&mut text).map(|_| ())?,
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
         Err(error) => return Err(usage(format!("{} can't be read: {error}", path.display()))),
-    }
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    if whole < text.len() {
-        // The last line was cut off: it is written anew.
-        OpenOptions::new().write(true).open(path)?.set_len(whole as u64)?;
-    }
-    let lines = text[..whole].lines().map(|line| {
-        let read: Written = serde_json::from_str(line).map_err(|_| {
+    };
+    let whole = whole(&bytes);
+    let lines = whole.split_inclusive(|byte| *byte == b'\n').map(|line| {
+        let read: Written = serde_json::from_slice(line).map_err(|_| {
             usage(format!(
                 "{} holds something else than results: name another --output",
                 path.display()
@@ -125,7 +137,14 @@ pub(super) fn written(path: &Path) -> Result<HashMap<usize, String>> {
         })?;
         Ok((read.line, read.status))
     });
-    lines.collect()
+    let written = lines.collect::<Result<_>>()?;
+    if whole.len() < bytes.len() {
+        // The last line was cut off: it is written anew.
+        let file = OpenOptions::new().write(true).open(path);
+        let cut = file.and_then(|file| file.set_len(whole.len() as u64));
+        cut.map_err(|error| usage(format!("{} can't be written: {error}", path.display())))?;
+    }
+    Ok(written)
 }
 
 impl Output {
@@ -155,6 +174,11 @@ impl Output {
 
     pub(super) fn count(&mut self, status: &str) {
         self.tally.add(status);
+    }
+
+    /// How many results are written: not those that are held back.
+    pub(super) fn written(&self) -> usize {
+        self.tally.all() - self.held.len()
     }
 
     pub(super) fn write(&mut self, record: &Record) -> Result<()> {

@@ -4,22 +4,25 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use mesh_client::Submission;
-use mesh_task::{Modality, Priority, TaskType};
+use mesh_task::{MAX_MEDIA_BYTES, MAX_TEXT_BYTES, Modality, Priority, TaskType};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::table;
 use crate::exit::usage;
+use crate::input;
 
 /// A larger file is uploaded by itself: many travel in one request.
 pub(super) const MAX_INLINE_BYTES: usize = 500_000;
 /// What an upload's id and the JSON around an entry take at most.
 const ENTRY_BYTES: usize = 200;
+/// What a request may take, of one task too: the API's limit is 6 MB.
+const MAX_ROW_BYTES: usize = 6_000_000;
 
 /// One task to submit.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub(super) struct Row {
     priority: Option<Priority>,
     max_attempts: Option<u32>,
     timeout_seconds: Option<u32>,
-    /// How much of a request it takes, about.
+    /// How much of a request it takes, about; without its file until [`check_files`] has looked at that.
     pub(super) bytes: usize,
 }
 
@@ -96,42 +99,74 @@ impl Row {
             Some(_) => return Err("input.file must be a path".to_owned()),
             None => None,
         };
-        let length = match &file {
-            Some(path) => {
-                let length = length(path)?;
-                let is_text = matches!(task_type.usual_worker(), Modality::Text | Modality::Language);
-                // As base64, or as a text with what JSON escapes of it.
-                if is_text || length <= MAX_INLINE_BYTES {
-                    length.saturating_mul(3) / 2
-                } else {
-                    0
-                }
-            }
-            None => 0,
-        };
-        Ok(Self {
+        let text = input.get("text").and_then(Value::as_str).unwrap_or_default();
+        input::check_text_length(text.len()).map_err(|error| error.to_string())?;
+        let mut row = Self {
             line,
             task_type,
-            bytes: json!(input).to_string().len() + length + ENTRY_BYTES,
             input,
             file,
             metadata: fields.metadata,
             priority: fields.priority,
             max_attempts: fields.max_attempts,
             timeout_seconds: fields.timeout_seconds,
-        })
+            bytes: ENTRY_BYTES,
+        };
+        row.take(event_bytes(&json!(row.submission(None)).to_string()))?;
+        Ok(row)
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > MAX_ROW_BYTES {
+            let bytes = self.bytes;
+            return Err(format!(
+                "it takes {bytes} bytes, and a request {MAX_ROW_BYTES} at most: put a picture or a recording into a \
+                 file of its own, and name that by `file`"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Looks at the file that it names: whether it can be sent, and what it takes.
+    fn check_file(&mut self) -> Result<(), String> {
+        let Some(path) = self.file.clone() else {
+            return Ok(());
+        };
+        let refuse = |why: &dyn Display| format!("{} can't be read: {why}", path.display());
+        let file = File::open(&path).and_then(|file| file.metadata());
+        let file = file.map_err(|error| refuse(&error))?;
+        if file.is_dir() {
+            return Err(refuse(&"it is a folder"));
+        }
+        let length = usize::try_from(file.len()).unwrap_or(usize::MAX);
+        let is_text = matches!(self.task_type.usual_worker(), Modality::Text | Modality::Language);
+        // A pipe gives its content once.
+        if is_text && file.is_file() {
+            let of_file = |error: &dyn Display| format!("{}: {error}", path.display());
+            if length > MAX_TEXT_BYTES + input::MARK.len() {
+                input::check_text_length(length).map_err(|error| of_file(&error))?;
+            }
+            let bytes = fs::read(&path).map_err(|error| refuse(&error))?;
+            let text = input::text(self.task_type, bytes).map_err(|error| of_file(&error))?;
+            self.take(event_bytes(&json!(text).to_string()))
+        } else if length <= MAX_INLINE_BYTES {
+            // As base64.
+            self.take(length * 3 / 2)
+        } else if length > MAX_MEDIA_BYTES {
+            let path = path.display();
+            Err(format!(
+                "{path}: a file of {length} bytes is too large: send at most {MAX_MEDIA_BYTES}"
+            ))
+        } else {
+            Ok(())
+        }
     }
 }
 
-/// The length of a file that can be read.
-fn length(path: &Path) -> Result<usize, String> {
-    let refuse = |why: &dyn Display| format!("{} can't be read: {why}", path.display());
-    let file = File::open(path).and_then(|file| file.metadata());
-    let file = file.map_err(|error| refuse(&error))?;
-    if file.is_dir() {
-        return Err(refuse(&"it is a folder"));
-    }
-    Ok(usize::try_from(file.len()).unwrap_or(usize::MAX))
+/// What a JSON takes of the API's limit, which holds for the request as a string in another JSON.
+fn event_bytes(json: &str) -> usize {
+    json.len() + json.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
 /// How a file's tasks are written, by its name.
@@ -155,20 +190,32 @@ impl Form {
     }
 }
 
-/// Reads the tasks of a file's content.
+/// Reads the tasks of a file's content, but not yet what other files bring to them.
 pub(super) fn read(path: &Path, form: Form, content: &[u8], default: Option<TaskType>) -> Result<Vec<Row>> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    // A mark that some programs write in front of UTF-8.
-    let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
+    let content = content.strip_prefix(input::MARK.as_bytes()).unwrap_or(content);
     let rows = match form {
         Form::JsonLines => of_json_lines(content, default, folder),
         Form::Csv => table::read(content, default, folder),
     };
-    let rows = rows.map_err(|why| usage(format!("{}: {why}; nothing was submitted", path.display())))?;
+    let rows = rows.map_err(|why| unsound(path, &why))?;
     if rows.is_empty() {
         return Err(usage(format!("{} holds no tasks", path.display())));
     }
     Ok(rows)
+}
+
+/// Looks at the files of the rows that are still to be sent: those of the others may be gone.
+pub(super) fn check_files(path: &Path, rows: &mut [Row], is_sent: impl Fn(usize) -> bool) -> Result<()> {
+    for row in rows.iter_mut().filter(|row| !is_sent(row.line)) {
+        let checked = row.check_file();
+        checked.map_err(|why| unsound(path, &format!("line {}: {why}", row.line)))?;
+    }
+    Ok(())
+}
+
+fn unsound(path: &Path, why: &str) -> anyhow::Error {
+    usage(format!("{}: {why}; nothing was submitted", path.display()))
 }
 
 fn of_json_lines(content: &[u8], default: Option<TaskType>, folder: &Path) -> Result<Vec<Row>, String> {
@@ -191,166 +238,4 @@ fn in_line(error: &serde_json::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn submissions(name: &str, content: &str, default: Option<TaskType>) -> Result<Vec<(usize, Value)>> {
-        let path = Path::new(name);
-        let rows = read(path, Form::of(path)?, content.as_bytes(), default)?;
-        Ok(rows
-            .iter()
-            .map(|row| (row.line, json!(row.submission(None))))
-            .collect())
-    }
-
-    #[test]
-    fn a_csv_s_columns_are_the_fields_of_the_api() {
-        let csv = "type,text,labels,multi_label,max_sentences,priority,metadata.order\n\
-                   classify,\"a, b\nand c\",\"x, y\",yes,,high,7\n\
-                   ,fine,,,,,\n\
-                   summarize,long,,,2,,\n";
-        let rows = submissions("a.csv", csv, Some(TaskType::Sentiment)).unwrap();
-        assert_eq!(
-            rows,
-            [
-                (
-                    2,
-                    json!({ "type": "classify", "priority": "high", "metadata": { "order": "7" },
-                    "input": { "text": "a, b\nand c", "labels": ["x", "y"], "multi_label": true } })
-                ),
-                (
-                    4,
-                    json!({ "type": "sentiment", "priority": "normal", "input": { "text": "fine" } })
-                ),
-                (
-                    5,
-                    json!({ "type": "summarize", "priority": "normal",
-                            "input": { "text": "long", "max_sentences": 2 } })
-                ),
-            ]
-        );
-    }
-
-    #[test]
-    fn json_lines_are_what_the_api_takes_and_blank_ones_are_passed_over() {
-        let lines = [
-            r#"{"type":"sentiment","input":{"text":"a"},"max_attempts":2}"#,
-            "",
-            r#"{"input":{"text":"b"}}"#,
-        ]
-        .join("\n");
-        let rows = submissions("a.jsonl", &lines, Some(TaskType::Embed)).unwrap();
-        assert_eq!(
-            rows,
-            [
-                (
-                    1,
-                    json!({ "type": "sentiment", "priority": "normal", "input": { "text": "a" }, "max_attempts": 2 })
-                ),
-                (
-                    3,
-                    json!({ "type": "embed", "priority": "normal", "input": { "text": "b" } })
-                ),
-            ]
-        );
-    }
-
-    #[test]
-    fn files_of_other_systems_are_read_with_their_marks_and_line_ends() {
-        let expected = json!({ "type": "sentiment", "priority": "normal", "input": { "text": "a" } });
-        for (name, content) in [
-            (
-                "a.jsonl",
-                "\u{feff}{\"type\":\"sentiment\",\"input\":{\"text\":\"a\"}}\r\n\r\n",
-            ),
-            (
-                "A.NDJSON",
-                "\u{feff}{\"type\":\"sentiment\",\"input\":{\"text\":\"a\"}}",
-            ),
-            ("a.CSV", "\u{feff}type,text\r\nsentiment,a\r\n"),
-            ("a.csv", "\u{feff}\"type\",\"text\"\nsentiment,\"a\""),
-        ] {
-            let rows = submissions(name, content, None).unwrap();
-            assert_eq!(rows.len(), 1, "{content:?}");
-            assert_eq!(rows[0].1, expected);
-        }
-        let path = Path::new("a.csv");
-        let latin = read(
-            path,
-            Form::Csv,
-            b"type,text\nsentiment,a\nsentiment,gr\xfcn\n",
-            None,
-        );
-        let told = latin.unwrap_err().to_string();
-        assert!(told.contains("line 3: it is no UTF-8"), "{told}");
-    }
-
-    #[test]
-    fn a_line_that_is_none_is_named_with_what_is_wrong() {
-        for (name, content, why) in [
-            ("a.jsonl", "{}\n", "line 1: it names no type"),
-            ("a.jsonl", "\n[]", "line 2: "),
-            (
-                "a.jsonl",
-                "{\"type\":\"sentiment\",\"text\":\"a\"}",
-                "line 1: unknown field `text`",
-            ),
-            (
-                "a.jsonl",
-                "{\"type\":\"ocr\",\"input\":{\"file\":\"no-such.png\"}}",
-                "line 1: no-such.png can't be read",
-            ),
-            (
-                "a.csv",
-                "type,colour\nocr,red\n",
-                "line 2: there is no field \"colour\"",
-            ),
-            (
-                "a.csv",
-                "type,text,multi_label\nclassify,a,perhaps\n",
-                "multi_label must be true or false",
-            ),
-            (
-                "a.csv",
-                "type,text\ntelepathy,a\n",
-                "line 2: telepathy: no task type is named so",
-            ),
-            (
-                "a.jsonl",
-                "\n{\"type\":\"ocr\",\"input\":{\"file\":\".\"}}\n",
-                "line 2: . can't be read: it is a folder",
-            ),
-            (
-                "a.jsonl",
-                "\n\n{\"type\":1}",
-                "line 3: invalid type: integer `1`, expected a string at column 9",
-            ),
-            (
-                "a.csv",
-                "type,text,text\nocr,a,b\n",
-                "line 1: the column \"text\" is there twice",
-            ),
-            (
-                "a.csv",
-                "type,text\nocr,a,b\n",
-                "line 2: it has 3 cells, and the head 2",
-            ),
-            (
-                "a.csv",
-                "type,text\nocr,a\nocr,\"b\nocr,c\n",
-                "line 3: a quote is opened and never closed",
-            ),
-            (
-                "a.csv",
-                "type,\"text\nocr,a\n",
-                "line 1: a quote is opened and never closed",
-            ),
-            ("a.csv", "type,text\n", "holds no tasks"),
-            ("a.csv", "", "holds no tasks"),
-            ("a.txt", "x", "must end with .jsonl or .csv"),
-        ] {
-            let told = submissions(name, content, None).unwrap_err().to_string();
-            assert!(told.contains(why), "{told}");
-        }
-    }
-}
+mod tests;

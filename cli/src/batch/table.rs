@@ -1,5 +1,6 @@
 //! A CSV file's records as tasks: the columns are named after the API's fields.
 
+use std::cell::Cell;
 use std::io::Read;
 use std::path::Path;
 
@@ -14,8 +15,8 @@ const END: &str = "\u{4}";
 
 /// Reads the tasks of a CSV file's records.
 pub(super) fn read(content: &[u8], default: Option<TaskType>, folder: &Path) -> Result<Vec<Row>, String> {
-    let number =
-        |at: Option<&csv::Position>| at.map_or(1, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
+    let lines = Lines::of(content);
+    let number = |at: Option<&csv::Position>| at.map_or(1, |at| lines.number(at));
     let unreadable = |error: csv::Error| match error.kind() {
         csv::ErrorKind::Utf8 { pos, .. } => {
             let line = number(pos.as_ref());
@@ -39,7 +40,8 @@ pub(super) fn read(content: &[u8], default: Option<TaskType>, folder: &Path) -> 
     }
     for (place, column) in head.iter().enumerate() {
         if head.iter().take(place).any(|before| before == column) {
-            return Err(format!("line 1: the column {column:?} is there twice"));
+            let line = number(head.position());
+            return Err(format!("line {line}: the column {column:?} is there twice"));
         }
     }
     let mut rows = Vec::new();
@@ -58,6 +60,37 @@ pub(super) fn read(content: &[u8], default: Option<TaskType>, folder: &Path) -> 
         rows.push(row.map_err(|why| format!("line {line}: {why}"))?);
     }
     Ok(rows)
+}
+
+/// Numbers the lines of a content, whatever they end with: the parser's own numbers are of `\n` alone, and count what
+/// is left of a `\r\n` to the record behind it.
+struct Lines<'a> {
+    content: &'a [u8],
+    /// The place up to which lines are counted, and the number of the line there.
+    counted: Cell<(usize, usize)>,
+}
+
+impl<'a> Lines<'a> {
+    const fn of(content: &'a [u8]) -> Self {
+        let counted = Cell::new((0, 1));
+        Self { content, counted }
+    }
+
+    /// The line on which the record at that position begins, which lies at or behind the last one that was asked for.
+    fn number(&self, at: &csv::Position) -> usize {
+        let is_end = |byte: u8| matches!(byte, b'\r' | b'\n');
+        let at = usize::try_from(at.byte()).unwrap_or(usize::MAX);
+        let after = self.content.get(at..).unwrap_or_default();
+        let start = at + after.iter().take_while(|byte| is_end(**byte)).count();
+        let (from, line) = self.counted.get();
+        let ends = (from..start.min(self.content.len())).filter(|place| match self.content[*place] {
+            b'\n' => *place == 0 || self.content[*place - 1] != b'\r',
+            byte => byte == b'\r',
+        });
+        let line = line + ends.count();
+        self.counted.set((start.max(from), line));
+        line
+    }
 }
 
 /// An empty cell says nothing.

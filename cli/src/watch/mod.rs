@@ -3,13 +3,16 @@
 mod rows;
 mod terminal;
 
+use std::io;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use jiff::Timestamp;
-use mesh_client::{Change, Client, Error, Filter};
+use mesh_client::{Change, Changes, Client, Error, Filter};
 use mesh_task::Status;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use crate::args::WatchArgs;
 use crate::exit::Exit;
@@ -20,7 +23,12 @@ use terminal::Terminal;
 
 /// What one request is held for.
 const WAIT: Duration = Duration::from_secs(20);
-/// Ages are told anew so often.
+/// So long changes gather before they are asked for: a busy stack is asked a few times a second, and not as fast as it
+/// answers.
+const PAUSE: Duration = Duration::from_millis(250);
+/// An answer with as many changes has more behind it.
+pub(crate) const FULL: usize = 500;
+/// Ages are told anew so often, and a stack that does not answer is asked again.
 const TICK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(client: &Client, args: &WatchArgs, screen: &Screen) -> Result<Exit> {
@@ -52,6 +60,7 @@ async fn lines(client: &Client, args: &WatchArgs, screen: &Screen) -> Result<Exi
                 line(change, screen)?;
             }
         }
+        sleep(pause_after(&seen)).await;
         after = seen.next;
     }
 }
@@ -72,43 +81,111 @@ fn line(change: &Change, screen: &Screen) -> Result<()> {
     Ok(())
 }
 
+/// How long the changes after these may gather. An answer without any was waited for.
+fn pause_after(seen: &Changes) -> Duration {
+    if seen.changes.is_empty() || seen.changes.len() >= FULL {
+        Duration::ZERO
+    } else {
+        PAUSE
+    }
+}
+
+/// What is heard next.
+enum Heard {
+    More(Changes),
+    /// What was missed is made up for.
+    Anew(Rows),
+}
+
 async fn table(client: &Client, args: &WatchArgs) -> Result<Exit> {
     let mut rows = fresh(client, args).await?;
+    let mut ends = Ends::listen().context("signals can't be listened for")?;
     let mut terminal = Terminal::open()?;
     let (keys, mut pressed) = mpsc::unbounded_channel();
     terminal::listen(keys);
     let mut tick = tokio::time::interval(TICK);
+    let mut has_gap = false;
+    let mut pause = Duration::ZERO;
     loop {
         terminal.draw(&rows)?;
-        let after = rows.next.clone();
-        let follow = client.changes(Some(&after), WAIT);
-        tokio::pin!(follow);
-        // Keys and ticks redraw while the same request goes on.
-        let seen = loop {
+        let after = (!has_gap).then(|| rows.next.clone());
+        let heard = hear(client, args, after.as_deref(), pause);
+        tokio::pin!(heard);
+        // Whatever is waited for, keys and signals are heeded and ages told.
+        let heard = loop {
             tokio::select! {
-                seen = &mut follow => break seen,
+                heard = &mut heard => break heard,
                 key = pressed.recv() => match key {
                     Some(terminal::Key::Quit) | None => return Ok(Exit::Done),
                     Some(terminal::Key::Resized) => terminal.draw(&rows)?,
                 },
+                exit = ends.next() => return Ok(exit),
                 _ = tick.tick() => terminal.draw(&rows)?,
             }
         };
-        match seen {
-            Ok(seen) => rows.follow(seen),
-            Err(error) if are_gone(&error) => rows = fresh(client, args).await?,
+        match heard {
+            Ok(Heard::More(seen)) => {
+                pause = pause_after(&seen);
+                rows.follow(seen);
+            }
+            Ok(Heard::Anew(read)) => {
+                rows = read;
+                pause = Duration::ZERO;
+                has_gap = false;
+            }
+            Err(error) if !has_gap && are_gone(&error) => {
+                pause = Duration::ZERO;
+                has_gap = true;
+            }
             // A watch outlives what a stack may do meanwhile: it says so and asks again.
             Err(error) => {
                 rows.trouble = Some(crate::exit::in_words(&error));
-                terminal.draw(&rows)?;
-                tokio::time::sleep(TICK).await;
+                pause = TICK;
             }
         }
     }
 }
 
+async fn hear(
+    client: &Client,
+    args: &WatchArgs,
+    after: Option<&str>,
+    pause: Duration,
+) -> Result<Heard, Error> {
+    sleep(pause).await;
+    match after {
+        Some(after) => client.changes(Some(after), WAIT).await.map(Heard::More),
+        None => fresh(client, args).await.map(Heard::Anew),
+    }
+}
+
+/// The signals that end a program at once, and would leave the terminal as only a table needs it.
+struct Ends {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Ends {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+            _ = self.hangup.recv() => Exit::HungUp,
+        }
+    }
+}
+
 /// The newest tasks, and from where to follow on.
-async fn fresh(client: &Client, args: &WatchArgs) -> Result<Rows> {
+async fn fresh(client: &Client, args: &WatchArgs) -> Result<Rows, Error> {
     // The cursor first: what happens while the list is read is told again, and lost otherwise.
     let next = client.changes(None, Duration::ZERO).await?.next;
     let filter = Filter {

@@ -10,16 +10,16 @@ use wiremock::matchers::{method, path_regex};
 use wiremock::{Mock, Request, ResponseTemplate};
 
 use crate::keeping::{api, has_results, interrupt, start};
-use crate::world::{World, completed, problem, problem_body};
+use crate::world::{World, completed, problem, problem_body, task};
 
 /// A file of texts, a line each.
-fn texts(world: &World, texts: &[&str]) {
+pub(crate) fn texts(world: &World, texts: &[&str]) {
     let line = |text: &&str| format!("{}\n", json!({ "type": "sentiment", "input": { "text": text } }));
     world.write("b.jsonl", texts.iter().map(line).collect::<String>());
 }
 
 /// The results by line; each line has one.
-fn results(world: &World) -> BTreeMap<u64, Value> {
+pub(crate) fn results(world: &World) -> BTreeMap<u64, Value> {
     let text = world.read("b.jsonl.results.jsonl");
     let mut results = BTreeMap::new();
     for line in text.lines() {
@@ -31,7 +31,7 @@ fn results(world: &World) -> BTreeMap<u64, Value> {
     results
 }
 
-fn has_journal(world: &World) -> bool {
+pub(crate) fn has_journal(world: &World) -> bool {
     world.folder.path().join("b.jsonl.results.jsonl.journal").exists()
 }
 
@@ -88,9 +88,10 @@ async fn an_interrupted_batch_submits_what_is_missing_and_nothing_twice() {
     // As if it had been cut off while it wrote.
     for name in ["b.jsonl.results.jsonl", "b.jsonl.results.jsonl.journal"] {
         let torn = world.folder.path().join(name);
-        let mut text = std::fs::read_to_string(&torn).unwrap_or_default();
-        text.push_str("{\"line\":9,\"id\":\"01a2");
-        std::fs::write(&torn, text).unwrap();
+        let mut bytes = std::fs::read(&torn).unwrap_or_default();
+        // In the middle of a character.
+        bytes.extend(b"{\"line\":9,\"problem\":{\"title\":\"caf\xc3");
+        std::fs::write(&torn, bytes).unwrap();
     }
     let second = world.run(&["batch", "b.jsonl", "--size", "2"]);
     assert_eq!(second.code, Some(0), "{}", second.told());
@@ -197,6 +198,7 @@ async fn a_task_that_is_no_longer_kept_holds_up_no_other_line() {
         results(&world)[&1]["problem"]["detail"],
         "tasks are kept for a limited time"
     );
+    assert_eq!(results(&world)[&1]["id"], gone, "by which it may be looked for");
     assert_eq!(results(&world)[&2]["status"], "completed");
 }
 
@@ -231,46 +233,60 @@ async fn the_same_file_gives_the_same_tasks_unless_new_ones_are_asked_for() {
     }
 }
 
-#[tokio::test]
-async fn results_come_in_the_order_of_the_lines_where_that_is_asked() {
-    let world = World::new().await;
-    let slow = |request: &Request| {
+/// An API whose three tasks end in the opposite order: each once the next line's result is in that file or, without
+/// one, was answered.
+async fn last_comes_first(world: &World, file: Option<&str>) {
+    let file = file.map(|name| world.folder.path().join(name));
+    let answered = Mutex::new(BTreeSet::from([4]));
+    let show = move |request: &Request| {
         let id = request.url.path().rsplit('/').next().unwrap_or_default();
-        // A task's id ends as its place in the batch: the first comes last.
-        let place = u64::from_str_radix(&id[35..], 16).unwrap_or(0);
+        // It ends as its line.
+        let line = id[35..].parse::<u64>().unwrap_or_default();
+        let mut answered = answered.lock().expect("nobody panics while it is held");
+        let is_written = |line: u64| match &file {
+            Some(file) if line < 4 => {
+                std::fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("{{\"line\":{line},")))
+            }
+            _ => true,
+        };
+        if answered.contains(&(line + 1)) && is_written(line + 1) {
+            answered.insert(line);
+            return ResponseTemplate::new(200).set_body_json(completed(id));
+        }
         ResponseTemplate::new(200)
-            .set_body_json(completed(id))
-            .set_delay(Duration::from_millis(400 - 100 * place))
+            .set_body_json(task(id, "pending"))
+            .set_delay(Duration::from_millis(20))
     };
     Mock::given(method("GET"))
         .and(path_regex("^/v1/tasks/.+$"))
-        .respond_with(slow)
+        .respond_with(show)
         .mount(&world.server)
         .await;
-    let task = |place: u8| {
-        let id = format!("01a21202-48f4-70f7-a2cd-8b57fcde12f{place}");
+    let accepted = |line: u8| {
+        let id = format!("01a21202-48f4-70f7-a2cd-8b57fcde12f{line}");
         json!({ "status": 202, "task": { "id": id, "type": "sentiment", "status": "pending" } })
     };
-    let answer = json!({ "results": [task(0), task(1), task(2)] });
-    world
-        .answer(
-            "POST",
-            "/v1/tasks/batch",
-            ResponseTemplate::new(202).set_body_json(answer),
-        )
-        .await;
-    texts(&world, &["a", "b", "c"]);
-    let order = |arguments: &[&str]| {
-        let ended = world.run(&[&["batch", "b.jsonl", "--output", "-"], arguments].concat());
-        assert_eq!(ended.code, Some(0), "{}", ended.told());
-        let lines = ended
-            .out
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap()["line"].as_u64());
-        lines.map(Option::unwrap_or_default).collect::<Vec<_>>()
-    };
-    assert_eq!(order(&[]), [3, 2, 1]);
-    assert_eq!(order(&["--in-order"]), [1, 2, 3]);
+    let answer = json!({ "results": [accepted(1), accepted(2), accepted(3)] });
+    let answer = ResponseTemplate::new(202).set_body_json(answer);
+    world.answer("POST", "/v1/tasks/batch", answer).await;
+    texts(world, &["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn results_come_in_the_order_of_the_lines_where_that_is_asked() {
+    for (file, arguments, order) in [
+        (Some("b.jsonl.results.jsonl"), &[][..], [3, 2, 1]),
+        (None, &["--in-order", "--output", "-"], [1, 2, 3]),
+    ] {
+        let world = World::new().await;
+        last_comes_first(&world, file).await;
+        let ended = world.run(&[&["batch", "b.jsonl"], arguments].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        let written = file.map_or(ended.out, |name| world.read(name));
+        let line = |line: &str| serde_json::from_str::<Value>(line).unwrap()["line"].as_u64();
+        let lines: Vec<_> = written.lines().filter_map(line).collect();
+        assert_eq!(lines, order);
+    }
 }
 
 #[tokio::test]

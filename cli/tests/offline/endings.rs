@@ -1,10 +1,15 @@
 //! How it ends: exit codes that scripts can branch on, and what is said to the person.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use wiremock::ResponseTemplate;
+use wiremock::{Request, ResponseTemplate};
 
-use crate::world::{Ended, ID, OTHER, World, completed, failed, problem, task};
+use crate::keeping::interrupt;
+use crate::world::{Ended, ID, OTHER, World, completed, eventually, failed, problem, task};
 
 #[tokio::test]
 async fn a_refusal_is_told_in_the_api_s_own_words() {
@@ -43,7 +48,9 @@ async fn nobody_a_stranger_and_a_busy_api_are_unavailable() {
         .answer(
             "GET",
             "/v1/models",
-            ResponseTemplate::new(502).set_body_string("<html>"),
+            ResponseTemplate::new(502)
+                .set_body_string("<html>")
+                .insert_header("retry-after", "0"),
         )
         .await;
     assert_snapshot!("stranger", world.run(&["models"]).told());
@@ -57,6 +64,11 @@ async fn nobody_a_stranger_and_a_busy_api_are_unavailable() {
         "{}",
         page.err
     );
+    let gateway = ResponseTemplate::new(413).set_body_string("<html>");
+    world.answer("GET", "/v1/tasks", gateway).await;
+    let large = world.run(&["list"]);
+    assert_eq!(large.code, Some(4), "{}", large.told());
+    assert!(large.err.contains("too large"), "{}", large.err);
     let busy =
         problem(503, "unavailable", "the table did not answer: try again").insert_header("retry-after", "0");
     world.answer("GET", "/v1/stats", busy).await;
@@ -99,6 +111,33 @@ async fn a_wait_ends_as_its_tasks_do() {
     ];
     assert_eq!(world.run(&submit).code, Some(1));
     assert_eq!(world.run(&["wait", OTHER, "--timeout", &endless]).code, Some(1));
+}
+
+#[tokio::test]
+async fn a_submission_whose_wait_is_cut_short_tells_its_id() {
+    let world = World::new().await;
+    world.accept(ID, "sentiment").await;
+    let at = format!("/v1/tasks/{ID}");
+    let endless = ResponseTemplate::new(200).set_delay(Duration::from_secs(300));
+    let asked = Arc::new(AtomicBool::new(false));
+    let known = Arc::clone(&asked);
+    let wait = move |_: &Request| {
+        known.store(true, Ordering::SeqCst);
+        endless.clone()
+    };
+    world.answer("GET", &at, wait).await;
+    let arguments = ["submit", "sentiment", "--text", "a", "--wait"];
+    let submit = world.start(&arguments);
+    eventually("it waits", || asked.load(Ordering::SeqCst)).await;
+    let told = interrupt(submit);
+    assert!(told.contains(&format!("mesh wait {ID}")), "{told}");
+
+    world.server.reset().await;
+    world.accept(ID, "sentiment").await;
+    world.answer("GET", &at, ResponseTemplate::new(403)).await;
+    let cut = world.run(&arguments);
+    assert_eq!(cut.code, Some(3), "{}", cut.told());
+    assert!(cut.err.contains(&format!("mesh wait {ID}")), "{}", cut.err);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! An API for batches that keeps what it is given, and may lose what it answers.
 
 use std::collections::{BTreeSet, HashMap};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path, path_regex};
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
-use crate::world::{TOKEN, World, completed, eventually, problem_body};
+use crate::world::{World, completed, eventually, problem_body};
 
 /// An API that keeps what it is given, by idempotency key, and answers as it is told.
 #[derive(Clone, Default)]
@@ -52,7 +52,8 @@ impl Respond for Api {
             kept.answers.insert(key.clone(), json!({ "results": results }));
         }
         if kept.lost.contains(&kept.requests) {
-            return ResponseTemplate::new(502).set_body_string("<html>");
+            // What is not asked again by itself.
+            return ResponseTemplate::new(200).set_body_string("<html>");
         }
         ResponseTemplate::new(202).set_body_json(&kept.answers[&key])
     }
@@ -103,16 +104,7 @@ pub(crate) async fn api(world: &World) -> Api {
 
 /// Begins with the batch `b.jsonl`.
 pub(crate) fn start(world: &World, options: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_mesh"))
-        .args(["batch", "b.jsonl"])
-        .args(options)
-        .current_dir(world.folder.path())
-        .env_clear()
-        .env("AI_MESH_URL", world.server.uri())
-        .env("AI_MESH_TOKEN", TOKEN)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it can be run")
+    world.start(&[&["batch", "b.jsonl"], options].concat())
 }
 
 /// Waits until so many lines of it are finished.

@@ -2,9 +2,11 @@
 
 mod answers;
 mod batch;
+mod batch_resume;
 mod endings;
 mod keeping;
 mod many;
 mod settings;
 mod terminal;
+mod watching;
 mod world;

@@ -107,7 +107,7 @@ async fn without_a_log_as_many_are_waited_for_as_may_be() {
     api(&world).await;
     log(&world, |after| match after {
         None => changes(&[], "0"),
-        Some(_) => ResponseTemplate::new(502).set_body_string("<html>"),
+        Some(_) => ResponseTemplate::new(404).set_body_string("<html>"),
     })
     .await;
     texts(&world, 7, 30);

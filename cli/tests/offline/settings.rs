@@ -164,12 +164,35 @@ async fn settings_that_can_t_be_used_say_so_without_telling_the_token() {
 }
 
 #[tokio::test]
-async fn a_doctor_minds_who_can_read_the_tokens() {
+async fn a_doctor_minds_who_can_read_the_file_that_the_token_came_from() {
     let world = world().await;
-    let file = world.folder.path().join(".config/ai-mesh/config.toml");
-    for (mode, is_told) in [(0o644, true), (0o600, false)] {
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        let ended = Ended::of(world.bare().arg("doctor"));
-        assert_eq!(ended.out.contains("chmod 600"), is_told, "{}", ended.told());
+    let folder = world.folder.path().join(".config/ai-mesh");
+    for (arguments, holder, other) in [
+        (&["doctor"][..], "config.toml", "token"),
+        (&["doctor", "--profile", "work"], "token", "config.toml"),
+        (
+            &["doctor", "--token-file", ".config/ai-mesh/token"],
+            "token",
+            "config.toml",
+        ),
+    ] {
+        for (mode, is_told) in [(0o644, true), (0o600, false)] {
+            for (file, mode) in [(holder, mode), (other, 0o644)] {
+                fs::set_permissions(folder.join(file), fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let ended = Ended::of(world.bare().args(arguments));
+            assert_eq!(
+                ended.out.contains("chmod 600"),
+                is_told,
+                "{arguments:?}: {}",
+                ended.told()
+            );
+            assert_eq!(
+                ended.out.contains(&format!("{holder}, and the token in it")),
+                is_told,
+                "{}",
+                ended.told()
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! On a terminal: colours, a width to keep to, a live table; and afterwards the terminal as it was.
+//! On a terminal: colours, a width to keep to, and nothing of others that would move its cursor.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -13,18 +13,18 @@ use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use serde_json::json;
 
 use crate::keeping::api;
-use crate::world::{ID, TOKEN, World, ago, task};
+use crate::world::{ID, TOKEN, World, completed, task};
 
 /// A terminal of 80 columns, from both sides.
-struct Terminal {
+pub(crate) struct Terminal {
     /// What a person has.
-    person: File,
+    pub(crate) person: File,
     /// What a program has.
     program: File,
 }
 
 impl Terminal {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
         grantpt(&person).expect("it is ours");
         unlockpt(&person).expect("it is ours");
@@ -45,7 +45,7 @@ impl Terminal {
         }
     }
 
-    fn run(&self, world: &World, arguments: &[&str], settings: &[(&str, &str)]) -> Child {
+    pub(crate) fn run(&self, world: &World, arguments: &[&str], settings: &[(&str, &str)]) -> Child {
         let side = || self.program.try_clone().expect("it can be shared");
         Command::new(env!("CARGO_BIN_EXE_mesh"))
             .args(arguments)
@@ -63,7 +63,7 @@ impl Terminal {
     }
 
     /// Reads until there is that text; a test without it is ended by the runner.
-    fn until(&mut self, text: &str) -> String {
+    pub(crate) fn until(&mut self, text: &str) -> String {
         let mut seen = Vec::new();
         let mut bytes = [0; 4_096];
         while !String::from_utf8_lossy(&seen).contains(text) {
@@ -74,7 +74,7 @@ impl Terminal {
     }
 
     /// How it treats what is typed: raw, or a line at a time.
-    fn modes(&self) -> [u32; 4] {
+    pub(crate) fn modes(&self) -> [u32; 4] {
         let Termios {
             input_modes,
             output_modes,
@@ -88,30 +88,6 @@ impl Terminal {
             control_modes.bits(),
             local_modes.bits(),
         ]
-    }
-}
-
-#[tokio::test]
-async fn a_watch_is_left_by_q_and_by_ctrl_c_and_gives_the_terminal_back() {
-    let world = World::new().await;
-    world
-        .get("/v1/changes", json!({ "changes": [], "next": "1" }))
-        .await;
-    let mut fresh = task(ID, "processing");
-    fresh["updated_at"] = json!(ago(3));
-    world.get("/v1/tasks", json!({ "tasks": [fresh] })).await;
-    for key in [&b"q"[..], b"\x03"] {
-        let mut terminal = Terminal::open();
-        let before = terminal.modes();
-        let mut watch = terminal.run(&world, &["watch"], &[]);
-        let shown = terminal.until("quits");
-        assert!(shown.contains("\x1b[?1049h") && shown.contains(ID), "{shown:?}");
-        assert_ne!(terminal.modes(), before, "keys are read one by one");
-        terminal.person.write_all(key).unwrap();
-        let left = terminal.until("\x1b[?1049l");
-        assert!(left.contains("\x1b[?25h"), "the cursor is shown again: {left:?}");
-        assert_eq!(watch.wait().unwrap().code(), Some(0));
-        assert_eq!(terminal.modes(), before);
     }
 }
 
@@ -143,21 +119,6 @@ async fn a_table_fits_its_terminal_and_no_color_is_honoured() {
 }
 
 #[tokio::test]
-async fn a_terminal_that_can_t_move_its_cursor_has_a_watch_in_lines() {
-    let world = World::new().await;
-    let change = json!({ "cursor": "2", "id": ID, "type": "ocr", "status": "completed", "previous_status": "processing",
-                         "generation": 1, "attempt": 1, "updated_at": ago(0) });
-    world
-        .get("/v1/changes", json!({ "changes": [change], "next": "2" }))
-        .await;
-    let mut terminal = Terminal::open();
-    let mut watch = terminal.run(&world, &["watch"], &[("TERM", "dumb")]);
-    let shown = terminal.until(ID);
-    assert!(!shown.contains('\x1b'), "{shown:?}");
-    watch.kill().and_then(|()| watch.wait()).unwrap();
-}
-
-#[tokio::test]
 async fn results_on_a_terminal_have_no_bar_among_them() {
     let world = World::new().await;
     api(&world).await;
@@ -183,4 +144,30 @@ async fn a_person_is_told_that_typing_is_waited_for() {
     terminal.until(ID);
     assert!(submit.wait().unwrap().success());
     assert_eq!(world.sent("/v1/tasks").await[0]["input"]["text"], "fine\n");
+}
+
+#[tokio::test]
+async fn a_result_can_t_move_a_terminal_s_cursor() {
+    let world = World::new().await;
+    let mut task = completed(ID);
+    task["type"] = json!("summarize");
+    let text = "fine\u{9b}2J\u{7f}\u{1b}[2J é";
+    task["result"] = json!({ "summary": text, "sentences": [text] });
+    task["metadata"] = json!({ "note": text });
+    world.get(&format!("/v1/tasks/{ID}"), task).await;
+    for arguments in [
+        &["result", ID][..],
+        &["result", ID, "--json"],
+        &["status", ID, "--json"],
+    ] {
+        let mut terminal = Terminal::open();
+        let mut shown = terminal.run(&world, arguments, &[]);
+        let text = terminal.until("é");
+        assert!(shown.wait().unwrap().success());
+        assert!(text.contains("fine\\u009b2J\\u007f\\u001b[2J"), "{text:?}");
+        let is_unclean = |c: char| c.is_control() && !matches!(c, '\r' | '\n');
+        assert!(!text.contains(is_unclean), "{text:?}");
+    }
+    let piped = world.run(&["result", ID]);
+    assert!(piped.out.contains('\u{9b}'), "what nobody looks at is as it came");
 }

@@ -1,7 +1,7 @@
 //! What a run of `mesh` finds: a server of made-up answers, a folder, and no environment but what a test gives it.
 
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
@@ -96,6 +96,19 @@ impl World {
         Ended::of(&mut self.mesh(arguments))
     }
 
+    /// The same as a program that goes on beside the test.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        std::process::Command::new(env!("CARGO_BIN_EXE_mesh"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("AI_MESH_URL", self.server.uri())
+            .env("AI_MESH_TOKEN", TOKEN)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it can be run")
+    }
+
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("a folder can be made");
@@ -146,7 +159,7 @@ impl Ended {
 }
 
 /// Looks again and again until it is so.
-pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use http::{Method, Uri};
+use http::{StatusCode, Uri};
 use jiff::Timestamp;
 use mesh_task::{Priority, Status, TaskId, TaskType, UploadId};
 use serde::Deserialize;
@@ -227,16 +227,26 @@ impl Client {
     /// Uploads a content for tasks that name it: `image/jpeg`, say, up to 50 MB.
     ///
     /// # Errors
-    /// [`Error::Problem`] when it is refused, [`Error::Stranger`] when the storage does not take it.
+    /// [`Error::Problem`] when it is refused, [`Error::NotStored`] when the storage does not take it.
     pub async fn upload(&self, content_type: &str, content: Vec<u8>) -> Result<UploadId, Error> {
         let announced = json!({
             "content_type": content_type,
             "length": content.len(),
             "sha256": hex::encode(Sha256::digest(&content)),
         });
-        let upload: Announced = self.post("/v1/uploads", Some(announced), None).await?;
-        self.exchange.put(&upload.url, &upload.headers, content).await?;
-        Ok(upload.id)
+        let announcement = Asked::post(format!("{}/v1/uploads", self.url), Some(&announced), None);
+        // One that nothing follows is forgotten.
+        let asked = announcement.repeatable();
+        let Announced { id, url, headers } = self.ask(&asked).await?;
+        let answer = self.exchange.call(&Asked::put(url, headers, content)).await?;
+        // What lies there already came by an earlier try: nobody else knows the address.
+        if answer.status.is_success() || answer.status == StatusCode::PRECONDITION_FAILED {
+            Ok(id)
+        } else {
+            Err(Error::NotStored {
+                status: answer.status.as_u16(),
+            })
+        }
     }
 
     /// A result that was too large to ride along, as JSON. The token stays here.
@@ -244,9 +254,14 @@ impl Client {
     /// # Errors
     /// [`Error::Expired`] when the link is no longer good, [`Error::Changed`] when what lies there is not the result.
     pub async fn fetch(&self, link: &Link) -> Result<Vec<u8>, Error> {
-        let body = self.exchange.get(&link.url).await?;
-        if hex::encode(Sha256::digest(&body)) == link.sha256 {
-            Ok(body)
+        let answer = self.exchange.call(&Asked::stored(link.url.clone())).await?;
+        if !answer.status.is_success() {
+            return Err(Error::Expired {
+                status: answer.status.as_u16(),
+            });
+        }
+        if hex::encode(Sha256::digest(&answer.body)) == link.sha256 {
+            Ok(answer.body)
         } else {
             Err(Error::Changed)
         }
@@ -292,14 +307,8 @@ impl Client {
     }
 
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str, query: Query) -> Result<T, Error> {
-        let address = format!("{}{path}{}", self.url, query.0);
-        let asked = Asked {
-            method: Method::GET,
-            address,
-            body: None,
-            key: None,
-        };
-        self.ask(&asked).await
+        self.ask(&Asked::get(format!("{}{path}{}", self.url, query.0)))
+            .await
     }
 
     async fn post<T: DeserializeOwned>(
@@ -308,24 +317,19 @@ impl Client {
         body: Option<Value>,
         key: Option<&str>,
     ) -> Result<T, Error> {
-        let asked = Asked {
-            method: Method::POST,
-            address: format!("{}{path}", self.url),
-            body: body.map(|body| body.to_string().into_bytes()),
-            key: key.map(str::to_owned),
-        };
-        self.ask(&asked).await
+        let address = format!("{}{path}", self.url);
+        self.ask(&Asked::post(address, body.as_ref(), key)).await
     }
 
     async fn ask<T: DeserializeOwned>(&self, asked: &Asked) -> Result<T, Error> {
-        let (status, body) = self.exchange.call(asked).await?;
-        serde_json::from_slice(&body).map_err(|error| {
+        let answer = self.exchange.call(asked).await?.success()?;
+        serde_json::from_slice(&answer.body).map_err(|error| {
             if error.is_data() {
                 Error::Unreadable(error)
             } else {
                 // No JSON at all: a page of something in between, say.
                 Error::Stranger {
-                    status: status.as_u16(),
+                    status: answer.status.as_u16(),
                 }
             }
         })

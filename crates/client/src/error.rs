@@ -37,8 +37,14 @@ pub enum Error {
     #[error(transparent)]
     Problem(#[from] Problem),
     /// Something between here and the API answered in its place.
-    #[error("an answer of status {status} is none of the API's: check the address")]
+    #[error("{}", of_stranger(*status))]
     Stranger {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The storage did not take an upload.
+    #[error("the storage answers with status {status} and has not taken the upload: try again")]
+    NotStored {
         /// The HTTP status.
         status: u16,
     },
@@ -52,7 +58,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The API was reached and did not answer in time.
-    #[error("the API did not answer within {seconds} s")]
+    #[error("the API did not answer within {seconds} s: try again")]
     TimedOut {
         /// How long it was waited for.
         seconds: u64,
@@ -79,4 +85,41 @@ pub enum Error {
     /// A success whose body is not what this version knows.
     #[error("the answer can't be read: is the client older than the API?")]
     Unreadable(#[source] serde_json::Error),
+}
+
+/// What the status of an answer that is none of the API's means for the one who asked.
+fn of_stranger(status: u16) -> String {
+    match status {
+        413 => {
+            "what stands before the API refused the request as too large (status 413): send less at once, or \
+                upload the content first"
+                .to_owned()
+        }
+        429 | 500.. => format!(
+            "what stands before the API answered with status {status} in its place: try again in a minute"
+        ),
+        _ => format!("an answer of status {status} is none of the API's: check the address"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_s_answer_says_what_to_do() {
+        for (status, told) in [
+            (200, "check the address"),
+            (404, "check the address"),
+            (413, "send less"),
+            (429, "try again"),
+            (504, "try again"),
+        ] {
+            let words = Error::Stranger { status }.to_string();
+            assert!(
+                words.contains(told) && words.contains(&format!("status {status}")),
+                "{words}"
+            );
+        }
+    }
 }

@@ -15,8 +15,9 @@
 //! # }
 //! ```
 //!
-//! What the API is too busy for (429, 503) is asked again after its `Retry-After`, a few times; so is what got no answer
-//! where a repeat does no harm. A submission has an idempotency key in any case, so that it never makes two tasks.
+//! What the API is too busy for (429, 503) is asked again after its `Retry-After`, a few times; so is what got no answer,
+//! or a failure (500, 502, 504), where a repeat does no harm. A submission has an idempotency key in any case, so that it
+//! never makes two tasks.
 
 mod answers;
 mod client;

@@ -1,13 +1,12 @@
 //! What is asked of the stack, not of a task.
 
-use http::Method;
 use http::header::DATE;
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;
 
 use crate::exchange::Asked;
 use crate::query::Query;
-use crate::{Client, Error, Greeting, Health, Model, Problem, Stats, Workers};
+use crate::{Client, Error, Greeting, Health, Model, Stats, Workers};
 
 #[derive(Deserialize)]
 struct Models {
@@ -65,13 +64,13 @@ impl Client {
     /// [`Error::Unreachable`] or [`Error::TimedOut`], when nobody does.
     pub async fn greet(&self) -> Result<Greeting, Error> {
         let sent = self.exchange.once(&self.health_of("")).await;
-        let (status, headers, body) = sent.map_err(|(error, _)| error)?;
-        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+        let answer = sent.map_err(|(error, _)| error)?;
+        let date = answer.headers.get(DATE).and_then(|date| date.to_str().ok());
         // HTTP's form of a date is a narrower one of mail's (RFC 9110, section 5.6.7).
         let date = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
         Ok(Greeting {
-            status: status.as_u16(),
-            health: serde_json::from_slice(&body).ok(),
+            status: answer.status.as_u16(),
+            health: serde_json::from_slice(&answer.body).ok(),
             date,
         })
     }
@@ -82,24 +81,15 @@ impl Client {
     /// [`Error::Problem`] when the token is refused.
     pub async fn health(&self) -> Result<Health, Error> {
         let sent = self.exchange.once(&self.health_of("?deep=1")).await;
-        let (status, _, body) = sent.map_err(|(error, _)| error)?;
-        if let Ok(health) = serde_json::from_slice(&body) {
+        let answer = sent.map_err(|(error, _)| error)?;
+        if let Ok(health) = serde_json::from_slice(&answer.body) {
             return Ok(health);
         }
-        Err(match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => problem.into(),
-            Err(_) => Error::Stranger {
-                status: status.as_u16(),
-            },
-        })
+        let status = answer.status.as_u16();
+        Err(answer.success().err().unwrap_or(Error::Stranger { status }))
     }
 
     fn health_of(&self, query: &str) -> Asked {
-        Asked {
-            method: Method::GET,
-            address: format!("{}/health{query}", self.url),
-            body: None,
-            key: None,
-        }
+        Asked::get(format!("{}/health{query}", self.url))
     }
 }

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsMessage};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use mesh_cloud::{Claim, Landed};
 use mesh_task::{ClaimRefusal, Claimant, Task};
+use tokio::time::timeout_at;
 use tracing::Instrument;
 
 use crate::ring::{Answer, Ring, Rings};
-use crate::run::End;
+use crate::run::{End, Run};
 use crate::settle::after_loss;
-use crate::{Invocation, Job, Runner, Worker, input, run};
+use crate::{Invocation, Job, Runner, Worker, input};
 
 /// A claim is renewed, and so a cancelled task noticed, this often while a lease lasts once.
 const RENEWALS_PER_LEASE: u32 = 6;
@@ -24,6 +25,14 @@ enum Claimed {
     /// Later and alone; the number sorts the least suspected first.
     Later(u32),
     Nothing(Answer),
+}
+
+/// A claimed task on its way.
+struct Attempt {
+    ring: Ring,
+    task: Box<Task>,
+    /// How long its input took to come.
+    fetch: Duration,
 }
 
 impl<R: Runner> Worker<R> {
@@ -169,46 +178,59 @@ impl<R: Runner> Worker<R> {
         }
     }
 
-    /// Runs claimed tasks as one and writes each one's end.
+    /// Runs claimed tasks as one and writes each one's end as soon as it is known: from then on nobody renews its lease.
     async fn run_and_settle(
         &self,
         claimed: Vec<(Ring, Box<Task>)>,
         invocation: &Invocation,
     ) -> Vec<(String, Answer)> {
+        let load_until = invocation.load_until();
         let loads = claimed.iter().map(async |(_, task)| {
             let begun = Instant::now();
-            (input::load(&self.payloads, task).await, begun.elapsed())
+            let loaded = timeout_at(load_until, input::load(&self.payloads, task)).await;
+            (
+                loaded.unwrap_or_else(|_| Err(input::unanswered())),
+                begun.elapsed(),
+            )
         });
         let inputs = join_all(loads).await;
         let mut jobs = Vec::new();
-        let mut settled = Vec::new();
-        let mut running = Vec::new();
+        let mut ended = Vec::new();
         for ((ring, task), (input, fetch)) in claimed.into_iter().zip(inputs) {
+            let attempt = Attempt { ring, task, fetch };
             match input {
                 Ok(input) => {
-                    jobs.push(Job {
-                        task: (*task).clone(),
+                    let job = Job {
+                        task: (*attempt.task).clone(),
                         input: Arc::new(input),
-                    });
-                    running.push((ring, task, fetch));
+                    };
+                    jobs.push((attempt, job));
                 }
-                Err(error) => settled.push((ring, task, fetch, End::Own(Err(error)))),
+                Err(error) => ended.push((attempt, End::Own(Err(error)))),
             }
         }
-        let mut overran = false;
-        if !jobs.is_empty() {
-            let period = self.lease / RENEWALS_PER_LEASE;
-            let renew = async |task: &Task| self.renew(task).await;
-            let ran = run::run(&self.runner, jobs, invocation, period, renew).await;
-            overran = ran.overran;
-            settled.extend(
-                running
-                    .into_iter()
-                    .zip(ran.ends)
-                    .map(|((ring, task, fetch), end)| (ring, task, fetch, end)),
-            );
+        let period = self.lease / RENEWALS_PER_LEASE;
+        let mut run = Run::of(jobs, invocation);
+        let mut answers = Vec::new();
+        while run.is_open() {
+            let round = run.round(&self.runner, period, async |task| self.renew(task).await);
+            let settled;
+            (ended, settled) = join(round, self.settle_all(ended)).await;
+            answers.extend(settled);
         }
-        let answers = settled.into_iter().map(async |(ring, task, fetch, end)| {
+        answers.extend(self.settle_all(ended).await);
+        if run.overran() {
+            // Nothing may run on into the next invocation. The ends are written; the messages find that out.
+            tracing::error!("a run did not heed its deadline: this environment ends");
+            self.tally.emit();
+            std::process::exit(1);
+        }
+        answers
+    }
+
+    async fn settle_all(&self, ended: Vec<(Attempt, End)>) -> Vec<(String, Answer)> {
+        let settling = ended.into_iter().map(async |(attempt, end)| {
+            let Attempt { ring, task, fetch } = attempt;
             let answer = match end {
                 End::Own(outcome) => {
                     let settling = self.settle(&ring, &task, fetch, outcome);
@@ -218,13 +240,6 @@ impl<R: Runner> Worker<R> {
             };
             (ring.message_id, answer)
         });
-        let answers = join_all(answers).await;
-        if overran {
-            // Nothing may run on into the next invocation. The ends are written; the messages find that out.
-            tracing::error!("a run did not heed its deadline: this environment ends");
-            self.tally.emit();
-            std::process::exit(1);
-        }
-        answers
+        join_all(settling).await
     }
 }

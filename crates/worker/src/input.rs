@@ -46,10 +46,15 @@ fn unread(error: &ReadError, task: &Task) -> RunError {
         }
         ReadError::Cloud(error) => {
             tracing::warn!(task = %task.id, %error, "an input could not be read");
-            RunError::transient(
-                code::STORAGE_UNAVAILABLE,
-                "the storage that holds the input did not answer",
-            )
+            unanswered()
         }
     }
+}
+
+/// The bucket did not answer, or not in time.
+pub(crate) fn unanswered() -> RunError {
+    RunError::transient(
+        code::STORAGE_UNAVAILABLE,
+        "the storage that holds the input did not answer",
+    )
 }

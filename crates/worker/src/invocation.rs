@@ -40,6 +40,13 @@ impl Invocation {
         self.work_until
     }
 
+    /// Until when inputs that are fetched now are waited for: half of what is left, so that the others in the batch have
+    /// time to run.
+    pub(crate) fn load_until(&self) -> Instant {
+        let now = Instant::now();
+        now + self.work_until.saturating_duration_since(now) / 2
+    }
+
     /// How long a run may take to heed its stop: most of the margin, the rest being for writing the ends.
     pub(crate) fn grace(&self) -> Duration {
         self.grace

@@ -25,118 +25,122 @@ pub(crate) enum End {
     Lost(Answer),
 }
 
-/// What came of a run.
+/// Jobs that are run as one. A job has until its own timeout, or until the invocation's work must end. Where one is cut off
+/// before the others are at their end, these run again: that costs them time, and no attempt.
 #[derive(Debug)]
-pub(crate) struct Ran {
-    /// For each job, in order.
-    pub(crate) ends: Vec<End>,
-    /// The run did not heed its stop: its thread goes on, and only the process's end will end it.
-    pub(crate) overran: bool,
+pub(crate) struct Run<T> {
+    open: Vec<Running<T>>,
+    grace: Duration,
+    overran: bool,
 }
 
-/// One job on its way.
-struct Running {
+/// One job on its way, and what its caller knows of it.
+#[derive(Debug)]
+struct Running<T> {
+    known: T,
     job: Job,
     deadline: Instant,
     end: Option<End>,
 }
 
-/// Runs the jobs as one. A job has until its own timeout, or until the invocation's work must end. Where one is cut off
-/// before the others are at their end, these run again: that costs them time, and no attempt. `renew` is called for each
-/// task once a `period`; it answers only when the task is no longer the worker's.
-pub(crate) async fn run<R: Runner>(
-    runner: &Arc<R>,
-    jobs: Vec<Job>,
-    invocation: &Invocation,
-    period: Duration,
-    renew: impl AsyncFn(&Task) -> Option<Answer>,
-) -> Ran {
-    let begun = Instant::now();
-    let deadline = |job: &Job| {
-        let own = job
-            .task
-            .timeout_seconds
-            .map(|seconds| begun + Duration::from_secs(seconds.into()));
-        own.map_or(invocation.work_until(), |own| own.min(invocation.work_until()))
-    };
-    let running = jobs.into_iter().map(|job| Running {
-        deadline: deadline(&job),
-        job,
-        end: None,
-    });
-    let mut running: Vec<_> = running.collect();
-    let mut overran = false;
-    loop {
-        let mut open: Vec<_> = running.iter_mut().filter(|one| one.end.is_none()).collect();
-        let Some(until) = open.iter().map(|one| one.deadline).min() else {
-            break;
+impl<T> Run<T> {
+    pub(crate) fn of(jobs: Vec<(T, Job)>, invocation: &Invocation) -> Self {
+        let begun = Instant::now();
+        let deadline = |job: &Job| {
+            let own = job
+                .task
+                .timeout_seconds
+                .map(|seconds| begun + Duration::from_secs(seconds.into()));
+            own.map_or(invocation.work_until(), |own| own.min(invocation.work_until()))
         };
-        let hold = hold_on(period, &renew);
-        overran = round(runner, &mut open, until, invocation.grace(), hold).await;
+        let open = jobs.into_iter().map(|(known, job)| Running {
+            deadline: deadline(&job),
+            known,
+            job,
+            end: None,
+        });
+        Self {
+            open: open.collect(),
+            grace: invocation.grace(),
+            overran: false,
+        }
     }
-    let ends = running.into_iter().filter_map(|one| one.end).collect();
-    Ran { ends, overran }
-}
 
-/// Runs the jobs until the first of their deadlines, or until `hold` has lost them all. True if the run went on in spite of
-/// its stop; then every job has its end.
-async fn round<R: Runner>(
-    runner: &Arc<R>,
-    open: &mut [&mut Running],
-    until: Instant,
-    grace: Duration,
-    hold: impl AsyncFnOnce(&mut [&mut Running]),
-) -> bool {
-    let jobs: Vec<_> = open.iter().map(|one| one.job.clone()).collect();
-    let stop = Stop::default();
-    let mut run = tokio::task::spawn_blocking({
-        let (runner, stop) = (Arc::clone(runner), stop.clone());
-        move || contained(&*runner, &jobs, &stop)
-    });
-    let ended = tokio::select! {
-        ended = &mut run => Some(ended),
-        () = sleep_until(until) => None,
-        () = hold(open) => None,
-    };
-    let was_stopped = ended.is_none();
-    let ended = match ended {
-        Some(ended) => Some(ended),
-        None => {
-            stop.trigger();
-            timeout(grace, run).await.ok()
-        }
-    };
-    let overran = ended.is_none();
-    let outcomes = match ended {
-        Some(Ok(outcomes)) => outcomes,
-        // The thread itself is gone, which the containment rules out but for a failure of the runtime's own.
-        Some(Err(error)) => all(open.len(), &unfinished(&error.to_string())),
-        None => all(open.len(), &RunError::timeout()),
-    };
-    let now = Instant::now();
-    for (one, outcome) in open.iter_mut().zip(outcomes) {
-        let was_cut = matches!(&outcome, Err(error) if error.class == RunErrorClass::Timeout);
-        let has_time = was_stopped && !overran && now < one.deadline;
-        if one.end.is_none() && !(was_cut && has_time) {
-            one.end = Some(End::Own(outcome));
-        }
+    /// Whether jobs are left to run.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.open.is_empty()
     }
-    overran
+
+    /// Whether the run did not heed its stop: its thread goes on, and only the process's end will end it.
+    pub(crate) fn overran(&self) -> bool {
+        self.overran
+    }
+
+    /// Runs the open jobs until the first of their deadlines, and returns those that are at their end, which may be none.
+    /// `renew` is called for each task once a `period`; it answers only when the task is no longer the worker's.
+    pub(crate) async fn round<R: Runner>(
+        &mut self,
+        runner: &Arc<R>,
+        period: Duration,
+        renew: impl AsyncFn(&Task) -> Option<Answer>,
+    ) -> Vec<(T, End)> {
+        let Some(until) = self.open.iter().map(|one| one.deadline).min() else {
+            return Vec::new();
+        };
+        let jobs: Vec<_> = self.open.iter().map(|one| one.job.clone()).collect();
+        let stop = Stop::default();
+        let mut run = tokio::task::spawn_blocking({
+            let (runner, stop) = (Arc::clone(runner), stop.clone());
+            move || contained(&*runner, &jobs, &stop)
+        });
+        let ended = tokio::select! {
+            ended = &mut run => Some(ended),
+            () = sleep_until(until) => None,
+            () = hold_on(&mut self.open, period, renew) => None,
+        };
+        let was_stopped = ended.is_none();
+        let ended = match ended {
+            Some(ended) => Some(ended),
+            None => {
+                stop.trigger();
+                timeout(self.grace, run).await.ok()
+            }
+        };
+        self.overran = ended.is_none();
+        let outcomes = match ended {
+            Some(Ok(outcomes)) => outcomes,
+            // The thread itself is gone, which the containment rules out but for a failure of the runtime's own.
+            Some(Err(error)) => all(self.open.len(), &unfinished(&error.to_string())),
+            None => all(self.open.len(), &RunError::timeout()),
+        };
+        let now = Instant::now();
+        let (mut ends, mut open) = (Vec::new(), Vec::new());
+        for (mut one, outcome) in self.open.drain(..).zip(outcomes) {
+            let was_cut = matches!(&outcome, Err(error) if error.class == RunErrorClass::Timeout);
+            let has_time = was_stopped && !self.overran && now < one.deadline;
+            match one.end.take() {
+                Some(end) => ends.push((one.known, end)),
+                None if was_cut && has_time => open.push(one),
+                None => ends.push((one.known, End::Own(outcome))),
+            }
+        }
+        self.open = open;
+        ends
+    }
 }
 
 /// Renews the claims once a period, for as long as one of them is the worker's.
-fn hold_on(
+async fn hold_on<T>(
+    running: &mut [Running<T>],
     period: Duration,
-    renew: &impl AsyncFn(&Task) -> Option<Answer>,
-) -> impl AsyncFnOnce(&mut [&mut Running]) {
-    async move |running: &mut [&mut Running]| {
-        let mut ticks = interval_at(Instant::now() + period, period);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while running.iter().any(|one| one.end.is_none()) {
-            ticks.tick().await;
-            let open = running.iter_mut().filter(|one| one.end.is_none());
-            join_all(open.map(async |one| one.end = renew(&one.job.task).await.map(End::Lost))).await;
-        }
+    renew: impl AsyncFn(&Task) -> Option<Answer>,
+) {
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while running.iter().any(|one| one.end.is_none()) {
+        ticks.tick().await;
+        let open = running.iter_mut().filter(|one| one.end.is_none());
+        join_all(open.map(async |one| one.end = renew(&one.job.task).await.map(End::Lost))).await;
     }
 }
 
@@ -289,6 +293,13 @@ mod tests {
         }
     }
 
+    /// What came of a run.
+    #[derive(Debug)]
+    struct Ran {
+        ends: Vec<End>,
+        overran: bool,
+    }
+
     async fn run_texts(texts: &[&str], time: Duration) -> Ran {
         let jobs = texts.iter().copied().map(job).collect();
         run_jobs(jobs, time, async |_| None).await
@@ -296,14 +307,19 @@ mod tests {
 
     async fn run_jobs(jobs: Vec<Job>, time: Duration, renew: impl AsyncFn(&Task) -> Option<Answer>) -> Ran {
         let invocation = Invocation::until(SystemTime::now() + time);
-        run(
-            &Arc::new(Obedient),
-            jobs,
-            &invocation,
-            Duration::from_millis(1),
-            renew,
-        )
-        .await
+        let mut run = Run::of(jobs.into_iter().enumerate().collect(), &invocation);
+        let mut ends = Vec::new();
+        while run.is_open() {
+            ends.extend(
+                run.round(&Arc::new(Obedient), Duration::from_millis(1), &renew)
+                    .await,
+            );
+        }
+        ends.sort_by_key(|(place, _)| *place);
+        Ran {
+            ends: ends.into_iter().map(|(_, end)| end).collect(),
+            overran: run.overran(),
+        }
     }
 
     fn ends(outcomes: Outcomes) -> Vec<End> {
@@ -359,8 +375,14 @@ mod tests {
     async fn a_task_s_own_timeout_cuts_it_off_and_not_its_neighbour() {
         let mut hasty = job("wait for the first stop");
         hasty.task.timeout_seconds = Some(1);
-        let ran = run_jobs(vec![hasty, job("b")], MINUTE, async |_| None).await;
-        assert_eq!(ran.ends, ends(vec![Err(RunError::timeout()), Ok(fine())]));
+        let jobs = vec![("hasty", hasty), ("other", job("b"))];
+        let mut run = Run::of(jobs, &Invocation::until(SystemTime::now() + MINUTE));
+        let (runner, renew) = (Arc::new(Obedient), async |_: &Task| None);
+        let first = run.round(&runner, MINUTE, renew).await;
+        assert_eq!(first, [("hasty", End::Own(Err(RunError::timeout())))], "at once");
+        let second = run.round(&runner, MINUTE, renew).await;
+        assert_eq!(second, [("other", End::Own(Ok(fine())))]);
+        assert!(!run.is_open());
     }
 
     #[tokio::test]

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use mesh_cloud::Landed;
-use mesh_task::{IdRange, SHARDS, Task, TaskId, TaskType, Tenant};
+use mesh_task::{IdRange, Task, TaskId, TaskType, Tenant};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::problem::Problem;
+use crate::query::{parse_limit, parse_type};
 use crate::request::{Deadline, JsonBody};
-use crate::tasks::TaskView;
+use crate::tasks::{TaskView, failed_ids};
 
 /// How many failed tasks one request looks at, unless it says less.
 const DEFAULT_LIMIT: usize = 50;
@@ -62,7 +63,10 @@ pub(crate) async fn list(
 ) -> Result<Json<DeadLetters>, Problem> {
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let task_type = params.task_type.as_deref().map(parse_type).transpose()?;
-    let limit = params.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
+    let limit = params
+        .limit
+        .as_deref()
+        .map_or(Ok(DEFAULT_LIMIT), |limit| parse_limit(limit, MAX_LIMIT))?;
     let cursor = params.cursor.as_deref().map(parse_cursor).transpose()?;
     let page = page(&api, &tenant, cursor, limit).await?;
     let mut dead_letters = Vec::new();
@@ -173,26 +177,32 @@ async fn by_ids(
     }))
 }
 
-/// Redrives each task and rings for it. One whose message is not taken is left to the janitor.
+/// Redrives each task and rings for it. One whose message is not taken is left to the janitor. Where some could not be
+/// written the others are rung for all the same: the same request again goes on with those that are left.
 async fn redrive_all(api: &Api, tasks: Vec<Task>, until: Instant) -> Result<Vec<TaskId>, Problem> {
     let now = Timestamp::now();
     let writes = tasks.iter().map(async |task| {
         let redrive = task.redrive(api.patience.first_look(now), now + api.retention, now);
         api.table.write(&task.tenant, task.id, &redrive).await
     });
-    let landed = try_join_all(writes)
-        .await
-        .map_err(|error| Problem::unavailable(&error))?;
     let mut redriven = Vec::new();
     let mut messages = Vec::new();
-    for landed in landed {
-        if let Landed::Yes(task) = landed {
-            redriven.push(task.id);
-            messages.push((task.lane(), task.message()));
+    let mut failed = None;
+    for written in join_all(writes).await {
+        match written {
+            Ok(Landed::Yes(task)) => {
+                redriven.push(task.id);
+                messages.push((task.lane(), task.message()));
+            }
+            Ok(Landed::No(_)) => {}
+            Err(error) => failed = Some(error),
         }
     }
     api.queues.ring_all(messages, until).await;
-    Ok(redriven)
+    match failed {
+        Some(error) => Err(Problem::unavailable(&error)),
+        None => Ok(redriven),
+    }
 }
 
 struct Page {
@@ -200,19 +210,11 @@ struct Page {
     next: Option<TaskId>,
 }
 
-/// The next failed tasks of a tenant, newest first. Their shards hold ids in order, and ids are in order of time: the page is
-/// the newest of what every shard has to offer, and the last id says where to go on.
+/// The next failed tasks of a tenant, newest first.
 async fn page(api: &Api, tenant: &Tenant, before: Option<TaskId>, limit: usize) -> Result<Page, Problem> {
-    let per_shard = i32::try_from(limit).unwrap_or(i32::MAX);
     let range = before.map_or(IdRange::ALL, |before| IdRange::ALL.below(before));
-    let queries = (0..SHARDS).map(|shard| api.table.failures(tenant, shard, range, per_shard));
-    let found = try_join_all(queries)
-        .await
-        .map_err(|error| Problem::unavailable(&error))?;
-    let mut ids: Vec<_> = found.into_iter().flat_map(|page| page.entries).collect();
-    ids.sort_unstable_by_key(|id| Reverse(*id));
-    let next = ids.get(limit - 1).copied();
-    ids.truncate(limit);
+    let (ids, goes_on) = failed_ids(api, tenant, range, limit).await?;
+    let next = ids.last().copied().filter(|_| goes_on);
     let tasks = read(api, tenant, &ids).await?;
     Ok(Page { tasks, next })
 }
@@ -226,21 +228,6 @@ async fn read(api: &Api, tenant: &Tenant, ids: &[TaskId]) -> Result<Vec<Task>, P
     let mut tasks = read.map_err(|error| Problem::unavailable(&error))?;
     tasks.sort_unstable_by_key(|task| Reverse(task.id));
     Ok(tasks)
-}
-
-fn parse_type(given: &str) -> Result<TaskType, Problem> {
-    given
-        .parse()
-        .map_err(|error| Problem::invalid_query(format!("type: {error}")))
-}
-
-fn parse_limit(given: &str) -> Result<usize, Problem> {
-    let limit = given.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| {
-        Problem::invalid_query(format!(
-            "limit={given} is not a whole number from 1 to {MAX_LIMIT}"
-        ))
-    })
 }
 
 fn parse_cursor(given: &str) -> Result<TaskId, Problem> {

@@ -15,6 +15,7 @@ mod models;
 mod observe;
 mod openapi;
 mod problem;
+mod query;
 mod request;
 mod stats;
 mod tasks;

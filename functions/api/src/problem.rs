@@ -332,7 +332,37 @@ impl From<InvalidSubmission> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// The slugs above: no other literal is of small letters and hyphens alone.
+    fn slugs() -> BTreeSet<&'static str> {
+        let is_slug = |text: &&str| {
+            !text.is_empty() && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_lowercase())
+        };
+        let (code, _) = include_str!("problem.rs").split_once("#[cfg(test)]").unwrap();
+        code.split('"').filter(is_slug).collect()
+    }
+
+    /// Those of the page's table.
+    fn documented() -> BTreeSet<&'static str> {
+        let (_, table) = include_str!("../../../docs/API.md")
+            .split_once("## Problems")
+            .unwrap();
+        let types = table.split('`').filter_map(|code| {
+            code.strip_prefix("urn:ai-mesh:problem:")
+                .or_else(|| code.strip_prefix("...:"))
+        });
+        types.collect()
+    }
+
+    #[test]
+    fn the_page_lists_every_problem_and_no_other() {
+        // The event stream's own, for an address that it does not have.
+        let of_streams = BTreeSet::from(["not-found"]);
+        assert_eq!(documented(), &slugs() | &of_streams);
+    }
 
     #[test]
     fn an_echo_does_not_grow_with_the_request() {

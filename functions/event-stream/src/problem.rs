@@ -22,6 +22,7 @@ pub(crate) enum Problem {
     BadCursor,
     BadQuery,
     Gone,
+    Throttled,
     Unavailable,
 }
 
@@ -39,7 +40,7 @@ impl Problem {
             ),
             Self::NoSuchAddress => (
                 StatusCode::NOT_FOUND,
-                "not-found",
+                "route-not-found",
                 "nothing is here: ask for /v1/events, or for /v1/tasks/{id}/events",
             ),
             Self::MethodNotAllowed => (
@@ -62,6 +63,11 @@ impl Problem {
                 "changes-gone",
                 "the changes after this event are not kept any more: read your tasks anew, and follow without Last-Event-ID",
             ),
+            Self::Throttled => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-requests",
+                "more is asked than the service takes at the moment: try again in a few seconds",
+            ),
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -81,7 +87,11 @@ impl From<Denied> for Problem {
 impl From<CloudError> for Problem {
     fn from(error: CloudError) -> Self {
         tracing::error!(%error, "a stream could not begin");
-        Self::Unavailable
+        if error.is_throttling() {
+            Self::Throttled
+        } else {
+            Self::Unavailable
+        }
     }
 }
 
@@ -133,7 +143,9 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {
             StatusCode::UNAUTHORIZED => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            StatusCode::SERVICE_UNAVAILABLE => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"))
+            }
             _ => None,
         };
         response
@@ -145,6 +157,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_tells_of_each_refusal() {
+        let page = include_str!("../../../docs/API.md");
+        for problem in [
+            Problem::Unauthorized(Denied::NoToken),
+            Problem::NoSuchTask,
+            Problem::NoSuchAddress,
+            Problem::MethodNotAllowed,
+            Problem::BadCursor,
+            Problem::BadQuery,
+            Problem::Gone,
+            Problem::Throttled,
+            Problem::Unavailable,
+        ] {
+            let (status, kind, _) = problem.told();
+            let told = format!("**{}** `{kind}`", status.as_u16());
+            assert!(page.contains(&told), "{told}");
+        }
+    }
+
+    #[test]
     fn a_refusal_says_how_to_be_let_in_and_a_failure_when_to_come_back() {
         let header = |problem: Problem, name| problem.document("1").headers().get(name).cloned();
         let unauthorized = Problem::Unauthorized(Denied::NoToken);
@@ -153,9 +185,8 @@ mod tests {
             Some(HeaderValue::from_static("Bearer"))
         );
         assert_eq!(header(Problem::Gone, WWW_AUTHENTICATE), None);
-        assert_eq!(
-            header(Problem::Unavailable, RETRY_AFTER),
-            Some(HeaderValue::from_static("5"))
-        );
+        for passing in [Problem::Throttled, Problem::Unavailable] {
+            assert_eq!(header(passing, RETRY_AFTER), Some(HeaderValue::from_static("5")));
+        }
     }
 }

@@ -17,8 +17,8 @@ const MAX_LOGGED: usize = 1_024;
 
 impl Janitor {
     /// Sends again, or lets go, each message; those that could be neither are kept for another time.
-    pub(crate) async fn take_back_all(&self, records: Vec<SqsMessage>) -> SqsBatchResponse {
-        let kept = join_all(records.iter().map(|record| self.take_back(record))).await;
+    pub(crate) async fn resend_all(&self, records: Vec<SqsMessage>) -> SqsBatchResponse {
+        let kept = join_all(records.iter().map(|record| self.resend(record))).await;
         let mut response = SqsBatchResponse::default();
         for (record, kept) in records.into_iter().zip(kept) {
             if let Err(error) = kept {
@@ -29,7 +29,7 @@ impl Janitor {
         response
     }
 
-    async fn take_back(&self, record: &SqsMessage) -> Result<(), CloudError> {
+    async fn resend(&self, record: &SqsMessage) -> Result<(), CloudError> {
         let body = record.body.as_deref().unwrap_or_default();
         let receives = record
             .attributes

@@ -1,5 +1,5 @@
 //! Mends what time alone must mend. On a schedule it looks at the tasks that are in flight for long ([`overdue`]); from
-//! the dead-letter queue it takes back the messages whose tasks are not at their end ([`dead`]).
+//! the dead-letter queue it sends again the messages whose tasks are not at their end ([`dead`]).
 
 mod dead;
 mod overdue;
@@ -29,7 +29,7 @@ impl Janitor {
     async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
         if event.payload.get("Records").is_some() {
             let messages: SqsEvent = serde_json::from_value(event.payload)?;
-            return Ok(serde_json::to_value(self.take_back_all(messages.records).await)?);
+            return Ok(serde_json::to_value(self.resend_all(messages.records).await)?);
         }
         let left = event.context.deadline().duration_since(SystemTime::now());
         let until = Instant::now() + left.unwrap_or_default().saturating_sub(ANSWER_MARGIN);

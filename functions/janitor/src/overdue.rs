@@ -1,11 +1,12 @@
 //! The tasks that are in flight for long: their message was never sent or is lost, or their worker is gone.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use mesh_cloud::{CloudError, Due};
-use mesh_task::{Lane, SHARDS, Task};
+use mesh_task::{SHARDS, Task};
 use tokio::time::Instant;
 
 use crate::Janitor;
@@ -13,6 +14,9 @@ use crate::tend::Tended;
 
 /// How many tasks of a shard are read and tended at a time.
 const PAGE: i32 = 50;
+/// How long ringing for a page's tasks may take: it is part of what a run leaves of its invocation, since a task that was
+/// put off and is not rung for waits until its next look.
+const RING_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a run did.
 #[derive(Debug, Default)]
@@ -25,44 +29,48 @@ pub(crate) struct Done {
     pub(crate) is_whole: bool,
 }
 
-/// Which lanes have messages to see.
-type Backlogs = HashMap<Lane, bool>;
+/// The names of the queues that have messages to see.
+type Backlogs = HashSet<String>;
 
 impl Janitor {
-    /// Tends what is due, the longest due first, until nothing is or the time is up: what is left then is still due at the
-    /// next run.
+    /// Tends what is due, page by page of each shard in turn, the shard's longest due first, until nothing is or the time is
+    /// up: what is left then is still due at the next run.
     pub(crate) async fn tend_overdue(&self, until: Instant) -> Result<Done, CloudError> {
         let now = Timestamp::now();
-        let backlogs = self.backlogs().await?;
-        let mut done = Done {
-            is_whole: true,
-            ..Done::default()
-        };
-        for shard in 0..SHARDS {
-            let mut last = None;
-            loop {
+        let backlogs = self.backlogs().await;
+        let mut done = Done::default();
+        let mut shards: Vec<_> = (0..SHARDS).map(|shard| (format!("{shard:x}"), None)).collect();
+        while !shards.is_empty() {
+            let mut going_on = Vec::new();
+            for (shard, last) in shards {
                 if Instant::now() >= until {
-                    done.is_whole = false;
                     return Ok(done);
                 }
-                let page = self.table.due(&format!("{shard:x}"), now, PAGE, last).await?;
-                self.tend_page(&page.entries, &backlogs, now, until, &mut done)
-                    .await?;
-                if !page.has_next() {
-                    break;
+                let page = self.table.due(&shard, now, PAGE, last).await?;
+                self.tend_page(&page.entries, &backlogs, now, &mut done).await?;
+                if page.has_next() {
+                    going_on.push((shard, Some(page)));
                 }
-                last = Some(page);
             }
+            shards = going_on;
         }
+        done.is_whole = true;
         Ok(done)
     }
 
-    async fn backlogs(&self) -> Result<Backlogs, CloudError> {
-        let mut backlogs = Backlogs::new();
-        for lane in Lane::all() {
-            backlogs.insert(lane, self.queues.of(lane).visible().await? > 0);
-        }
-        Ok(backlogs)
+    /// A queue that does not answer is taken to have a backlog: its tasks are only looked at later.
+    async fn backlogs(&self) -> Backlogs {
+        let asked = self.queues.each().map(async |(_, queue)| {
+            let has_backlog = match queue.visible().await {
+                Ok(visible) => visible > 0,
+                Err(error) => {
+                    tracing::error!(queue = queue.name(), %error, "a queue did not say what it holds");
+                    true
+                }
+            };
+            has_backlog.then(|| queue.name().to_owned())
+        });
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
     async fn tend_page(
@@ -70,7 +78,6 @@ impl Janitor {
         due: &[Due],
         backlogs: &Backlogs,
         now: Timestamp,
-        until: Instant,
         done: &mut Done,
     ) -> Result<(), CloudError> {
         let tasks = self
@@ -108,7 +115,7 @@ impl Janitor {
             };
             messages.push((task.lane(), message));
         }
-        for id in self.queues.ring_all(messages, until).await {
+        for id in self.queues.ring_all(messages, Instant::now() + RING_WITHIN).await {
             tracing::error!(task_id = %id, "a task could not be rung for; the next look will");
         }
         Ok(())
@@ -124,7 +131,7 @@ impl Janitor {
         if task.due_at.is_none_or(|due_at| due_at > now) {
             return Ok(Tended::Quietly);
         }
-        let has_backlog = backlogs.get(&task.lane()).copied().unwrap_or(false);
+        let has_backlog = backlogs.contains(self.queues.of(task.lane()).name());
         self.tend(task, task.tending(has_backlog, self.patience, now), now)
             .await
     }

@@ -165,7 +165,13 @@ mod serial {
     #[test]
     fn all_are_redriven_page_by_page() {
         let api = Api::new();
-        let ours: Vec<_> = (0..120).map(|_| poison(&api)).collect();
+        // Of a type of which no other test has dead letters: it would redrive theirs.
+        let poison = json!({
+            "type": "embed", "input": { "text": "fine" }, "max_attempts": 1, "metadata": { "fault": "transient:1" },
+        });
+        let ours: Vec<_> = (0..120)
+            .map(|_| api.post(&poison).text("id").to_owned())
+            .collect();
         for id in &ours {
             api.failed(id, "exhausted", "fault");
         }
@@ -174,7 +180,7 @@ mod serial {
             ours.iter().all(|id| found.contains(id)).then_some(())
         });
         let mut redriven = BTreeSet::new();
-        let mut body = json!({ "type": "sentiment" });
+        let mut body = json!({ "type": "embed" });
         loop {
             let answer = api.post_to("/v1/dead-letters/redrive", Some(&body));
             assert_eq!(answer.status, 200, "{answer:?}");

@@ -61,7 +61,7 @@ fn a_message_doubled_during_a_rest_does_not_cut_it_short_nor_spend_an_attempt() 
     let (api, cloud) = (Api::new(), Cloud::new());
     let id = api.submit_text("fine", &[("fault", "transient:1")]);
     eventually("the task rests or is done", || {
-        (api.show(&id)["attempt"] == 1).then_some(())
+        (api.show(&id)["attempt"] != 0).then_some(())
     });
     for _ in 0..4 {
         cloud.ring(&Lane::Text.queue_url(), &id, 1);

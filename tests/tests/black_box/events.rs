@@ -152,7 +152,7 @@ fn a_client_without_its_token_or_too_far_behind_is_told_so_before_the_stream_beg
     let unknown = "tasks/019a0000-0000-7000-8000-000000000000/events";
     ask(&api, unknown, &token).problem(404, "task-not-found");
     ask(&api, "tasks/7/events", &token).problem(404, "task-not-found");
-    ask(&api, "elsewhere", &token).problem(404, "not-found");
+    ask(&api, "elsewhere", &token).problem(404, "route-not-found");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! What a failing attempt means for its task and for those beside it. Faults are asked for by metadata; the functions
 //! under test are built with the feature that heeds it.
 
+use jiff::{SignedDuration, Timestamp};
 use mesh_tests::{Api, Cloud, Lane, eventually, logged, pictures};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How the janitor notes a message that was received in vain too often.
 const SET_ASIDE: &str = "a message came to the dead-letter queue";
@@ -35,7 +36,7 @@ fn the_last_attempt_counts_as_much_as_the_first() {
 #[test]
 fn between_two_attempts_a_task_is_pending_and_shows_its_error_and_its_next_time() {
     let api = Api::new();
-    let id = api.submit_text("fine", &[("fault", "transient:99")]);
+    let id = api.submit_limited(json!({ "max_attempts": 10 }), &[("fault", "transient:99")]);
     let resting = eventually("the task rests", || {
         let task = api.show(&id);
         (task["status"] == "pending" && task.get("error").is_some()).then_some(task)
@@ -48,7 +49,7 @@ fn between_two_attempts_a_task_is_pending_and_shows_its_error_and_its_next_time(
     let time = |name: &str| {
         resting[name]
             .as_str()
-            .and_then(|time| time.parse::<jiff::Timestamp>().ok())
+            .and_then(|time| time.parse::<Timestamp>().ok())
     };
     let (next, updated) = (
         time("next_attempt_at").expect("a time"),
@@ -56,7 +57,7 @@ fn between_two_attempts_a_task_is_pending_and_shows_its_error_and_its_next_time(
     );
     assert!(next >= updated, "{resting}");
     assert!(
-        next.duration_since(updated) <= jiff::SignedDuration::from_secs(2),
+        next.duration_since(updated) <= SignedDuration::from_secs(2),
         "a rest is bounded: {resting}"
     );
 }
@@ -125,7 +126,7 @@ mod serial {
         // Of few words, so that it travels in the lane that is held back, and too long for its item.
         let text = format!("What a wonderful film. {}", "x".repeat(5_000));
         let (gone, changed, kept) = Lane::Text.held_back(|| {
-            let ids = [(); 3].map(|()| api.submit_text(&text, &[]));
+            let ids = ["none", "none", "slow:3000"].map(|fault| api.submit_text(&text, &[("fault", fault)]));
             let keys = ids.each_ref().map(|id| {
                 let task = api.show(id);
                 task["input"]["object"]["key"]
@@ -137,13 +138,25 @@ mod serial {
             cloud.overwrite_payload(&keys[1], "Another text altogether.");
             ids.into()
         });
+        let kept = api.finished(&kept);
+        assert_eq!(kept["status"], "completed", "{kept}");
+        let time = |task: &Value, name: &str| -> Timestamp {
+            let time = task["attempts"][0][name].as_str().expect("a time");
+            time.parse().expect("a time")
+        };
         for (id, code) in [(gone, "payload_missing"), (changed, "payload_changed")] {
             let task = api.failed(&id, "permanent", code);
+            let ran_on = time(&kept, "ended_at").duration_since(time(&task, "ended_at"));
+            if time(&task, "started_at") < time(&kept, "ended_at") - SignedDuration::from_secs(2) {
+                assert!(
+                    ran_on > SignedDuration::from_secs(1),
+                    "it waits for no neighbour's run: {task} {kept}"
+                );
+            }
             assert_eq!(
                 task["attempt"], 2,
                 "it is looked for once more after a while: {task}"
             );
         }
-        api.result(&kept);
     }
 }

@@ -10,7 +10,7 @@ fn small() -> Vec<u8> {
     pictures::encode(&DynamicImage::new_rgb8(64, 64), ImageFormat::Png)
 }
 
-mod serial {
+mod serial_image {
     use super::*;
 
     /// Submits ten tasks that are delivered together, the fifth of which asks for a fault. Returns its id and the others'.
@@ -31,22 +31,22 @@ mod serial {
         (ids.remove(4), ids)
     }
 
-    /// All completed, and at least one of them needed a second attempt: so the fault did strike among them.
+    /// All completed, and at least one of them needed a second attempt: so the fault did strike among them. None was in a
+    /// worker that was killed more than once; to be cut off with the others costs time and perhaps one attempt more.
     fn assert_innocents_complete(api: &Api, ids: &[String]) {
         let attempts = ids.iter().map(|id| {
             let task = api.finished(id);
             assert_eq!(task["status"], "completed", "{task}");
             assert_eq!(task["result"]["count"], 0, "{task}");
+            let attempts = task["attempts"].as_array().expect("a list");
+            let lost = attempts.iter().filter(|attempt| attempt["outcome"] == "lost");
+            assert!(lost.count() <= 1, "struck once, an innocent runs apart: {task}");
             task["attempt"].as_u64().unwrap_or_default()
         });
         let attempts: Vec<_> = attempts.collect();
         assert!(
             attempts.iter().any(|attempt| *attempt > 1),
             "the fault struck none of them: {attempts:?}"
-        );
-        assert!(
-            attempts.iter().all(|attempt| *attempt <= 2),
-            "struck once, an innocent runs apart: {attempts:?}"
         );
     }
 
@@ -74,7 +74,11 @@ mod serial {
         let api = Api::new();
         let (deaf, neighbours) = ten_with_one(&api, "deaf");
         assert_innocents_complete(&api, &neighbours);
-        let task = api.failed(&deaf, "timeout", "timeout");
+        let task = api.finished(&deaf);
+        // Its end is written in the last moments of its process. Where that is too late it is known by its silence.
+        let told = [("timeout", "timeout"), ("exhausted", "crashed")]
+            .map(|(kind, code)| task["error"]["kind"] == kind && task["error"]["code"] == code);
+        assert!(told.contains(&true), "{task}");
         assert_eq!(task["attempt"], 3, "{task}");
         // The lane works on.
         api.result(&api.submit_image(&small(), &[]));

@@ -1,7 +1,5 @@
 //! What is promised of the tasks that need a language model, on a stack that has none.
 
-use std::time::{Duration, Instant};
-
 use mesh_tests::Api;
 use serde_json::json;
 
@@ -26,7 +24,6 @@ fn without_a_provider_a_task_fails_at_once_and_says_how_to_configure_one() {
             json!({ "text": "One", "labels": ["a", "b"], "engine": "llm" }),
         ),
     ] {
-        let begun = Instant::now();
         let task = api.failed(
             &api.submit(task_type, input, &[]),
             "permanent",
@@ -35,10 +32,6 @@ fn without_a_provider_a_task_fails_at_once_and_says_how_to_configure_one() {
         let message = task["error"]["message"].as_str().unwrap_or_default();
         assert!(message.contains("LanguageProvider"), "{task}");
         assert_eq!(task["attempt"], 1, "{task}");
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "no attempt waits for anybody: {task}"
-        );
     }
 }
 

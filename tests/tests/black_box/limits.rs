@@ -1,15 +1,18 @@
 //! Attempts, timeouts and sizes: what a task may say of its own, and where the limits are.
 
-use mesh_tests::{Api, Cloud, sentiment};
+use mesh_tests::{Api, Cloud, pictures, sentiment, sounds};
 use serde_json::{Value, json};
 
 #[test]
 fn any_number_of_attempts_works_although_the_queue_allows_three_receives() {
     let api = Api::new();
-    for attempts in [1, 2, 4, 10] {
+    let submitted = [1, 2, 4, 10].map(|attempts| {
         let limits = || json!({ "max_attempts": attempts });
         let in_vain = api.submit_limited(limits(), &[("fault", "transient:99")]);
         let last_helps = api.submit_limited(limits(), &[("fault", &format!("transient:{}", attempts - 1))]);
+        (attempts, in_vain, last_helps)
+    });
+    for (attempts, in_vain, last_helps) in submitted {
         let task = api.failed(&in_vain, "exhausted", "fault");
         assert_eq!(
             (&task["attempt"], &task["max_attempts"]),
@@ -58,9 +61,12 @@ fn limits_out_of_range_are_refused() {
 #[test]
 fn a_task_that_outlasts_its_own_timeout_is_cut_off_and_others_beside_it_are_not() {
     let api = Api::new();
-    let limits = json!({ "timeout_seconds": 1, "max_attempts": 2 });
-    let late = api.submit_limited(limits, &[("fault", "slow:60000")]);
-    let task = api.failed(&late, "timeout", "timeout");
+    // Of the lane whose function may run longest, so that it is not that which cuts it off.
+    let late = api.post(&json!({
+        "type": "transcribe", "input": { "audio": pictures::base64(&sounds::silence(1)) },
+        "timeout_seconds": 1, "max_attempts": 2, "metadata": { "fault": "slow:60000" },
+    }));
+    let task = api.failed(late.text("id"), "timeout", "timeout");
     assert_eq!(
         (&task["attempt"], &task["timeout_seconds"]),
         (&json!(2), &json!(1)),
@@ -75,8 +81,8 @@ fn a_task_that_outlasts_its_own_timeout_is_cut_off_and_others_beside_it_are_not(
                 .expect("a time")
         };
         let ran = time("ended_at").duration_since(time("started_at"));
-        // The function's own limit would have let it run for some five.
-        assert!(ran < jiff::SignedDuration::from_millis(3_500), "{ran} {task}");
+        // The function's own limit would have let it run for some 54.
+        assert!(ran < jiff::SignedDuration::from_secs(30), "{ran} {task}");
     }
 }
 
@@ -106,7 +112,7 @@ fn being_throttled_spends_no_attempt() {
 #[test]
 fn a_result_too_large_for_the_item_is_an_object_behind_a_link() {
     let api = Api::new();
-    let file = mesh_tests::pictures::encode(&image::DynamicImage::new_rgb8(64, 64), image::ImageFormat::Png);
+    let file = pictures::encode(&image::DynamicImage::new_rgb8(64, 64), image::ImageFormat::Png);
     let id = api.submit_image(&file, &[("fault", "faces:2000")]);
     let task = api.finished(&id);
     assert_eq!(task["status"], "completed", "{task}");

@@ -9,7 +9,7 @@ use crate::venv::Venv;
 use crate::{paths, process};
 
 /// After so long it is given up, in seconds.
-const AT_MOST: &str = "300";
+const AT_MOST: &str = "900";
 
 /// A run against the stack that the variables name.
 pub(super) fn command(variables: &[(String, String)]) -> Result<Command> {

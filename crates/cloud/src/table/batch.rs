@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use super::index::text;
-use super::{Item, TaskTable, key, new_item};
+use super::{Item, TaskTable, key, legible, new_item};
 use crate::CloudError;
 use crate::backoff::Backoff;
 
@@ -99,7 +99,7 @@ impl TaskTable {
         }
     }
 
-    /// Reads many tasks, in no order; those that are gone are missing.
+    /// Reads many tasks, in no order; those that are gone, or can't be read, are missing.
     ///
     /// # Errors
     /// When the table did not answer, or left some out again and again.
@@ -110,7 +110,7 @@ impl TaskTable {
         self.get_all(keys, &[]).await
     }
 
-    /// Reads what a list tells of a tenant's tasks, in no order; those that are gone are missing.
+    /// Reads what a list tells of a tenant's tasks, in no order; those that are gone, or can't be read, are missing.
     ///
     /// # Errors
     /// When the table did not answer, or left some out again and again.
@@ -135,10 +135,11 @@ impl TaskTable {
         let read: Vec<_> = read.buffer_unordered(AT_ONCE).collect().await;
         let mut items = Vec::with_capacity(keys.len());
         for chunk in read {
-            for item in chunk? {
-                let item = serde_dynamo::from_item(item);
-                items.push(item.map_err(|error| CloudError::setup("BatchGetItem", error))?);
-            }
+            items.extend(
+                chunk?
+                    .into_iter()
+                    .filter_map(|item| legible(item, "BatchGetItem")),
+            );
         }
         Ok(items)
     }
@@ -269,13 +270,7 @@ mod tests {
     async fn what_a_read_left_out_is_read_again() {
         let server = MockServer::start().await;
         let tasks = [task(), task()];
-        let item = |task: &Task| serde_dynamo::to_item::<_, Item>(task).unwrap();
-        let found = |task: &Task| {
-            let attributes = item(task)
-                .into_iter()
-                .map(|(name, value)| (name, as_json(&value)));
-            json!({ "tasks": [attributes.collect::<serde_json::Map<_, _>>()] })
-        };
+        let found = |task: &Task| json!({ "tasks": [stored(task)] });
         let key = json!({ "tenant_shard": { "S": "default#0" }, "id": { "S": tasks[1].id.to_string() } });
         let first =
             json!({ "Responses": found(&tasks[0]), "UnprocessedKeys": { "tasks": { "Keys": [key] } } });
@@ -291,6 +286,26 @@ mod tests {
         let read = table.summaries(&Tenant::first(), ids).await.unwrap();
         let read: BTreeSet<_> = read.into_iter().map(|task| task.id).collect();
         assert_eq!(read, ids.into());
+    }
+
+    #[tokio::test]
+    async fn an_item_that_can_t_be_read_holds_up_no_other() {
+        let server = MockServer::start().await;
+        let tasks = [task(), task()];
+        let mut newer = stored(&tasks[0]);
+        newer["type"] = json!({ "S": "of a newer release" });
+        let found = json!({ "Responses": { "tasks": [newer, stored(&tasks[1])] } });
+        answer(&server, "BatchGetItem", found).await;
+        let table = TaskTable::new(&config(&server), "tasks".to_owned());
+        let keys = tasks.iter().map(|task| (&task.tenant, task.id));
+        let read = table.get_many(keys).await.unwrap();
+        assert_eq!(read.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1].id]);
+    }
+
+    fn stored(task: &Task) -> Value {
+        let item: Item = serde_dynamo::to_item(task).unwrap();
+        let attributes = item.into_iter().map(|(name, value)| (name, as_json(&value)));
+        Value::Object(attributes.collect())
     }
 
     /// The attribute as DynamoDB's JSON says it.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use mesh_task::{Field, IdRange, TaskId, TaskSummary, Tenant};
 
 use super::batch::projection;
-use super::{Item, TaskTable, number, string};
+use super::{Item, TaskTable, legible, number, string};
 use crate::CloudError;
 
 /// The key of a task that is due.
@@ -75,7 +75,7 @@ impl TaskTable {
     /// What a list tells of a tenant's tasks in one shard, newest first. It may be a moment behind.
     ///
     /// # Errors
-    /// When the table did not answer, or holds what is no task.
+    /// When the table did not answer.
     pub async fn newest(
         &self,
         tenant: &Tenant,
@@ -93,11 +93,8 @@ impl TaskTable {
             }
         }
         let found = query.send().await.map_err(CloudError::of("Query"))?;
-        let mut entries = Vec::new();
-        for item in found.items.unwrap_or_default() {
-            let summary = serde_dynamo::from_item(item);
-            entries.push(summary.map_err(|error| CloudError::setup("Query", error))?);
-        }
+        let items = found.items.unwrap_or_default().into_iter();
+        let entries = items.filter_map(|item| legible(item, "Query")).collect();
         Ok(Page::of(entries, found.last_evaluated_key))
     }
 

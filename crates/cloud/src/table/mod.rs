@@ -20,6 +20,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 use mesh_task::{ClaimRefusal, Claimant, Field, Message, Task, TaskId, Tenant, Write};
+use serde::de::DeserializeOwned;
 
 use crate::CloudError;
 use crate::item::{Item, number, read, string};
@@ -211,4 +212,13 @@ fn key(tenant: &Tenant, id: TaskId) -> Item {
         ),
         ("id".to_owned(), string(id.to_string())),
     ])
+}
+
+/// One of many items. Where it can't be read it is logged and left out: a newer release may have written it, and it would
+/// hold up all the others.
+fn legible<T: DeserializeOwned>(item: Item, call: &'static str) -> Option<T> {
+    let id = index::text(&item, "id").map(ToOwned::to_owned);
+    let read = read(item, call);
+    read.inspect_err(|error| tracing::error!(task_id = id, %error, "an item can't be read; it is left out"))
+        .ok()
 }

@@ -140,7 +140,7 @@ fn an_interrupt_ends_a_running_batch_and_the_model_stays_usable() {
         let error = MODEL.classify(&texts, &interrupt).unwrap_err();
         assert!(matches!(error, ModelError::Interrupted), "{error}");
         // Uninterrupted, it takes some ten seconds.
-        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
     });
     assert!(matches!(
         MODEL.classify(&["fine"], &interrupt),

@@ -319,7 +319,7 @@ fn an_interrupt_ends_a_run_and_the_model_stays_usable() {
         let error = MODEL.run(&requests, &interrupt).unwrap_err();
         assert!(matches!(error, ModelError::Interrupted), "{error}");
         // Uninterrupted, it takes some ten seconds.
-        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
     });
     assert!(matches!(MODEL.run(&[], &interrupt), Err(ModelError::Interrupted)));
     assert_eq!(embed(&["fine"]).len(), 1);

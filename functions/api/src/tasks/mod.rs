@@ -15,7 +15,7 @@ use crate::problem::Problem;
 
 pub(crate) use batch::{MAX_BATCH, submit_batch};
 pub(crate) use change::{cancel, retry};
-pub(crate) use list::{list, page as list_page};
+pub(crate) use list::{failed_ids, list, page as list_page};
 pub(crate) use show::show;
 pub(crate) use submit::{Submitter, submit, take, upload_type};
 pub(crate) use view::TaskView;

@@ -8,6 +8,7 @@ use mesh_task::{IdRange, Metadata, Priority, Status, TaskSummary, TaskType};
 use serde::Serialize;
 
 use crate::problem::Problem;
+use crate::query::{parse_limit, parse_type};
 
 /// How many tasks a page has at most, unless the request says less or more.
 const DEFAULT_LIMIT: usize = 50;
@@ -51,7 +52,7 @@ impl Asked {
         }
         let mut take = |name: &str| given.remove(name);
         let asked = Self {
-            limit: take("limit").map_or(Ok(DEFAULT_LIMIT), |limit| parse_limit(&limit))?,
+            limit: take("limit").map_or(Ok(DEFAULT_LIMIT), |limit| parse_limit(&limit, MAX_LIMIT))?,
             cursor: take("cursor"),
             filter: Filter {
                 status: take("status").map(|status| parse_status(&status)).transpose()?,
@@ -112,12 +113,6 @@ fn parse_status(given: &str) -> Result<Status, Problem> {
     })
 }
 
-fn parse_type(given: &str) -> Result<TaskType, Problem> {
-    given
-        .parse()
-        .map_err(|error| Problem::invalid_query(format!("type: {error}")))
-}
-
 fn parse_priority(given: &str) -> Result<Priority, Problem> {
     let found = Priority::ALL
         .into_iter()
@@ -133,15 +128,6 @@ fn parse_time(name: &str, given: Option<String>) -> Result<Option<Timestamp>, Pr
     given.parse().map(Some).map_err(|_| {
         Problem::invalid_query(format!(
             "{name}={given} is no time: send one as in RFC 3339, 2026-01-31T12:00:00Z say, with any + written as %2B"
-        ))
-    })
-}
-
-fn parse_limit(given: &str) -> Result<usize, Problem> {
-    let limit = given.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| {
-        Problem::invalid_query(format!(
-            "limit={given} is not a whole number from 1 to {MAX_LIMIT}"
         ))
     })
 }

@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use crate::app::Api;
 use crate::problem::Problem;
 use filter::Asked;
+pub(crate) use source::failed_ids;
 use source::{Source, Then};
 use view::SummaryView;
 

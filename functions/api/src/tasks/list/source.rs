@@ -181,6 +181,18 @@ async fn in_flight(owner: Owner<'_>, range: IdRange, limit: usize) -> Result<Fou
     Ok(Found::InFlight { ids, left })
 }
 
+/// The newest failed tasks of this range, up to `wanted` of them, and whether there may be more.
+pub(crate) async fn failed_ids(
+    api: &Api,
+    tenant: &Tenant,
+    range: IdRange,
+    wanted: usize,
+) -> Result<(Vec<TaskId>, bool), Problem> {
+    let mut keys = Merge::new(Failures(Owner { api, tenant }), range, wanted, MAX_KEYS);
+    let (ids, then) = draw(&mut keys, wanted).await?;
+    Ok((ids, then != Then::End))
+}
+
 /// Up to `wanted` entries of a merge, and what follows.
 async fn draw<S: Shards<Error = CloudError>>(
     merge: &mut Merge<S>,
