@@ -17,8 +17,11 @@ async function findings(page: Page): Promise<string[]> {
   });
 }
 
-/** The main pages, with something on them. */
-async function pages(): Promise<Record<string, string>> {
+/** The main pages, with something on them: made once. */
+let made: Promise<Record<string, string>> | undefined;
+const pages = () => (made ??= make());
+
+async function make(): Promise<Record<string, string>> {
   const image = testdata("astronaut.png").toString("base64");
   const faces = await submit("face_detection", { image });
   const labels = await submit("classify", { text: "The goalkeeper saved a penalty.", labels: ["sports", "cooking"] });

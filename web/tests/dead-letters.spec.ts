@@ -115,17 +115,32 @@ test("all are redriven when that is confirmed, by keyboard too", async ({ dashbo
   await expect(page.getByRole("heading", { level: 1 }), "the buttons have gone").toBeFocused();
 });
 
-test("a redrive that fails takes the focus from nobody later", async ({ dashboard: page }) => {
-  const { fail } = await play(page);
-  await page.route(/\/v1\/dead-letters\/redrive$/, (route) => route.abort("blockedbyclient"));
+test("a redrive that fails takes the focus from nobody later, and is told until the next", async ({
+  dashboard: page,
+}) => {
+  const { state, fail } = await play(page);
+  let isRefused = true;
+  await page.route(/\/v1\/dead-letters\/redrive$/, async (route) => {
+    if (isRefused) return route.abort("blockedbyclient");
+    const { ids } = route.request().postDataJSON() as { ids: string[] };
+    ids.forEach((id) => state.gone.add(id));
+    return route.fulfill({ json: { redriven: ids, skipped: [] } });
+  });
   const letters = await follow(page);
   await letters.nth(2).getByRole("button").focus();
   await page.keyboard.press("Enter");
-  await expect(page.getByRole("alert")).toContainText("does not answer");
+  const told = page.getByRole("alert");
+  await expect(told).toContainText("does not answer");
   await page.evaluate(() => document.activeElement instanceof HTMLElement && document.activeElement.blur());
   fail("another reason");
   await expect(page.getByText("another reason of letter 2", { exact: true })).toBeVisible();
   expect(await page.evaluate(() => document.activeElement?.tagName)).toBe("BODY");
+  // The list was read anew since: that says nothing of the redrive.
+  expect(await told.count()).toBe(1);
+  isRefused = false;
+  await letters.nth(2).getByRole("button").click();
+  await expect(page.getByText("1 task has new attempts.")).toBeVisible();
+  await expect(told).toHaveCount(0);
 });
 
 test("what is no dead letter any more goes, is told, and leaves the focus on the next", async ({ dashboard: page }) => {

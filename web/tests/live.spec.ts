@@ -13,7 +13,8 @@ test("changes are streamed where there is a stream, each once, with the token in
     await route.fulfill({ response, json: { ...(await response.json()), links: { events: EVENTS } } });
   });
   const asked: { address: string; token: string | null; after: string | null }[] = [];
-  let order = "";
+  /** What the next stream tells. */
+  let event = "";
   await page.route(EVENTS, async (route) => {
     const request = route.request();
     asked.push({
@@ -21,29 +22,27 @@ test("changes are streamed where there is a stream, each once, with the token in
       token: await request.headerValue("x-service-token"),
       after: await request.headerValue("last-event-id"),
     });
-    // The first tells of a task that has come meanwhile; the one after it ended, of nothing more.
-    const [at, id] =
-      asked.length === 1 ? [9_000_000, await submit("sentiment", { text: "fine" }, { metadata: { order } })] : [];
-    const change = {
-      cursor: String(at),
-      id,
-      type: "sentiment",
-      status: "pending",
-      previous_status: null,
-      generation: 1,
-      attempt: 0,
-    };
-    const event = id === undefined ? "" : `id: ${at}\nevent: change\ndata: ${JSON.stringify(change)}\n\n`;
-    await route.fulfill({ contentType: "text/event-stream", body: `: live\nretry: 50\n\n${event}` });
+    const told = event;
+    event = "";
+    await route.fulfill({ contentType: "text/event-stream", body: `: live\nretry: 50\n\n${told}` });
   });
-  order = String(Date.now());
+  const order = String(Date.now());
   await signIn(page, `#/tasks?metadata.order=${order}`);
-  await expect(page.getByRole("list", { name: "Tasks" }).getByRole("listitem")).toHaveCount(1);
-  await expect.poll(() => asked.length).toBeGreaterThan(2);
-  expect(asked.every(({ address, token }) => token === TOKEN && !address.includes(TOKEN))).toBe(true);
-  expect(asked[0]?.after).toMatch(/^\d+$/);
-  expect(asked.slice(1).map(({ after }) => after)).toEqual(asked.slice(1).map(() => "9000000"));
   await expect(page.getByTitle("by server-sent events")).toBeVisible();
+  await expect(page.getByText("No task fits these filters")).toBeVisible();
+  const id = await submit("sentiment", { text: "fine" }, { metadata: { order } });
+  const change = { cursor: "9000000", id, type: "sentiment", status: "pending", previous_status: null };
+  const data = JSON.stringify({ ...change, generation: 1, attempt: 0 });
+  event = `id: 9000000\nevent: change\ndata: ${data}\n\n`;
+  await expect(page.getByRole("list", { name: "Tasks" }).getByRole("listitem")).toHaveCount(1);
+  const later = () => asked.filter(({ after }) => after === "9000000").length;
+  await expect.poll(later).toBeGreaterThan(1);
+  expect(asked.every(({ address, token }) => token === TOKEN && !address.includes(TOKEN))).toBe(true);
+  // Each goes on where the one before it ended.
+  const begun = asked[0]?.after ?? "";
+  expect(begun).toMatch(/^\d+$/);
+  const afters = asked.map((_, at) => (at < asked.length - later() ? begun : "9000000"));
+  expect(asked.map(({ after }) => after)).toEqual(afters);
   await page.unrouteAll({ behavior: "ignoreErrors" });
 });
 
@@ -149,11 +148,12 @@ test("a stream that is cut is opened again where it was, and the page is not off
 });
 
 test("whoever was away for too long reads everything anew", async ({ dashboard: page }) => {
+  const away = String(Date.now());
   let gone = 0;
   await page.route(/\/v1\/changes\?after/, async (route) => {
     if (gone > 0) return route.fallback();
     gone += 1;
-    await submit("sentiment", { text: "fine" }, { metadata: { away: "yes" } });
+    await submit("sentiment", { text: "fine" }, { metadata: { away } });
     const problem = {
       type: "urn:ai-mesh:problem:changes-gone",
       title: "Gone",
@@ -164,7 +164,7 @@ test("whoever was away for too long reads everything anew", async ({ dashboard: 
     await route.fulfill({ status: 410, contentType: "application/problem+json", json: problem });
   });
   await signIn(page);
-  await expect(page.getByText("away: yes").first()).toBeVisible();
+  await expect(page.getByText(`away: ${away}`)).toBeVisible();
   await expect(page.getByRole("status").filter({ hasText: "Live" })).toBeVisible();
   expect(gone).toBe(1);
   await page.unrouteAll({ behavior: "ignoreErrors" });

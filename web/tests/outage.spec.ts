@@ -20,8 +20,8 @@ test("an outage is told once, and over as soon as the API answers, on every page
   await signIn(page);
   const live = page.locator(".live");
   await expect(live).toHaveText("Live");
-  await unplug(page);
   const told = await states(page);
+  await unplug(page);
   await page.evaluate(() => window.dispatchEvent(new Event("online")));
   await expect(live).toHaveText("Offline");
   // What is asked in vain meanwhile: a list, a task and the dead letters.
@@ -42,7 +42,6 @@ test("an outage is told once, and over as soon as the API answers, on every page
     [`#/tasks/${id}`, ".verdict"],
     ["#/dead-letters", ".letters, .notice"],
   ] as const) {
-    await hurry(page);
     await unplug(page);
     await visit(page, hash);
     await expect(page.getByRole("alert").filter({ hasText: "does not answer" })).toBeVisible();
@@ -51,6 +50,7 @@ test("an outage is told once, and over as soon as the API answers, on every page
     await expect(page.locator(shown).first()).toBeVisible();
     await expect(page.getByRole("alert")).toHaveCount(0);
   }
+  await page.unrouteAll({ behavior: "ignoreErrors" });
 });
 
 test("a token that is taken back asks for another, and leads back to where one was", async ({ dashboard: page }) => {

@@ -1,9 +1,12 @@
 // Results and inputs that are large, odd, foreign or gone: shown as what they are, and never as markup.
 
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+
 import type { Page } from "@playwright/test";
 
-import type { Task } from "../src/api/types";
-import { expect, finished, signIn, submit, test, testdata, visit } from "./stack";
+import type { Task, Upload } from "../src/api/types";
+import { ask, expect, finished, signIn, submit, test, testdata, visit } from "./stack";
 
 const MARKUP = `<img src=x onerror="window.broken=1"><script>window.broken=1</script>`;
 
@@ -85,13 +88,13 @@ test("a large result is read when asked again, and drawn as far as it is looked 
   await page.unrouteAll({ behavior: "ignoreErrors" });
 });
 
-/** The link to a task's input has expired for as long as it is stale. */
-async function expired(page: Page, id: string) {
+/** The link to a task's input has expired for as long as it is stale; the task may be shown in another status. */
+async function expired(page: Page, id: string, more: Partial<Task> = {}) {
   const state = { isStale: true };
   await altered(page, id, (task) => {
     const link = task.input_link;
     if (link && state.isStale) Object.assign(link, { url: `${link.url}&stale`, expires_at: "2020-01-01T00:00:00Z" });
-    return task;
+    return { ...task, ...more };
   });
   return state;
 }
@@ -114,9 +117,17 @@ test("a link that has expired is asked for anew when it is followed", async ({ d
   await shown.focus();
   await page.keyboard.press("End");
   await expect.poll(() => shown.evaluate((place) => place.scrollTop)).toBeGreaterThan(100);
-  const followed = page.waitForRequest((request) => request.isNavigationRequest());
-  await page.getByRole("link", { name: "Download" }).click();
-  expect((await followed).url()).not.toContain("&stale");
+  // What was asked for anew is what the page has from here on.
+  const download = page.getByRole("link", { name: "Download" });
+  await expect(download).not.toHaveAttribute("href", /&stale$/);
+  await visit(page, "#/workers");
+  link.isStale = true;
+  await visit(page, `#/tasks/${id}`);
+  await expect(download).toHaveAttribute("href", /&stale$/);
+  link.isStale = false;
+  const saved = page.waitForEvent("download");
+  await download.click();
+  expect((await saved).url()).not.toContain("&stale");
   expect(stale).toEqual([]);
   await page.unrouteAll({ behavior: "ignoreErrors" });
 });
@@ -132,6 +143,44 @@ test("a picture whose link has expired is shown when it is asked for once more",
   await page.getByRole("button", { name: "Try again" }).click();
   await expect(page.locator(".overlay .box")).toHaveCount(1);
   await page.unrouteAll({ behavior: "ignoreErrors" });
+});
+
+test("a recording whose link has expired is asked for anew by itself", async ({ dashboard: page }) => {
+  const id = await submit("transcribe", { audio: testdata("beckett.wav").toString("base64") });
+  await finished(id);
+  await signIn(page, "#/workers");
+  // Beside its transcript, and among what was submitted.
+  for (const status of ["completed", "cancelled"] as const) {
+    const link = await expired(page, id, { status });
+    await page.route(/&stale$/, (route) => {
+      link.isStale = false;
+      return route.abort("blockedbyclient");
+    });
+    await visit(page, `#/tasks/${id}`);
+    const recording = page.getByLabel("The recording");
+    await expect(recording).not.toHaveAttribute("src", /&stale$/);
+    await expect.poll(() => recording.evaluate((player: HTMLAudioElement) => player.duration)).toBeGreaterThan(1);
+    expect(link.isStale, "the stale one was tried").toBe(false);
+    await visit(page, "#/workers");
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+  }
+});
+
+test("a page that was uploaded is saved as text, and is no page of the bucket's", async ({ dashboard: page }) => {
+  const content = Buffer.from("<script>document.title = 'broken'</script>");
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  const upload = await ask<Upload>("POST", "v1/uploads", { content_type: "text/html", length: content.length, sha256 });
+  expect((await fetch(upload.url, { method: "PUT", headers: upload.headers, body: content })).status).toBe(200);
+  const id = await submit("sentiment", { upload: upload.id });
+  await finished(id);
+  await signIn(page, `#/tasks/${id}`);
+  const address = page.url();
+  const saved = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download" }).click();
+  expect(readFileSync(await (await saved).path())).toEqual(content);
+  expect(page.url()).toBe(address);
+  await page.getByRole("button", { name: "Show the text" }).click();
+  await expect(page.locator(".input .prose")).toHaveText(content.toString());
 });
 
 test("what was read can be copied", async ({ dashboard: page }) => {

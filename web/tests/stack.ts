@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { type Page, test as base, expect } from "@playwright/test";
+import { type Page, type Route, test as base, expect } from "@playwright/test";
 
 import type { Task } from "../src/api/types";
 
@@ -104,13 +104,16 @@ export async function visit(page: Page, hash: string): Promise<void> {
   }, hash);
 }
 
-/** Nobody is there: what the page asks the API is not answered, until all routes are taken off again. */
+const API = /\/v1\//;
+const refuse = (route: Route) => route.abort("blockedbyclient");
+
+/** Nobody is there: what the page asks the API is not answered, until it is plugged in again. */
 export async function unplug(page: Page): Promise<void> {
-  await page.route(/\/v1\//, (route) => route.abort("blockedbyclient"));
+  await page.route(API, refuse);
 }
 
 /** The network is there again, as a browser tells its pages. */
 export async function plugIn(page: Page): Promise<void> {
-  await page.unrouteAll({ behavior: "ignoreErrors" });
+  await page.unroute(API, refuse);
   await page.evaluate(() => window.dispatchEvent(new Event("online")));
 }

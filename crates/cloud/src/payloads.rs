@@ -108,14 +108,22 @@ impl Payloads {
         self.put(key, json, "application/json").await
     }
 
-    /// An address at which the object can be read for a while, without any token.
+    /// An address at which the object can be read for a while, without any token. It is answered with the type that was
+    /// found in the content, whatever its uploader claimed, and as an attachment: no browser runs it as a page of the
+    /// bucket's origin.
     ///
     /// # Errors
     /// When it can't be signed.
     pub async fn link(&self, object: &ObjectRef, expires_in: Duration) -> Result<String, CloudError> {
         let expiry = PresigningConfig::expires_in(expires_in)
             .map_err(|error| CloudError::setup("GetObject", error))?;
-        let get = self.client().get_object().bucket(&self.bucket).key(&object.key);
+        let get = self
+            .client()
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&object.key)
+            .response_content_type(&object.content_type)
+            .response_content_disposition("attachment");
         let signed = get.presigned(expiry).await.map_err(CloudError::of("GetObject"))?;
         Ok(signed.uri().to_owned())
     }

@@ -45,6 +45,23 @@ fn a_picture_too_large_for_a_request_is_uploaded_and_then_named() {
 }
 
 #[test]
+fn what_was_uploaded_is_answered_as_what_it_is_and_never_as_a_page() {
+    let api = Api::new();
+    let page = b"<script>document.title = 'mine'</script>";
+    let id = api.upload("text/html", page);
+    let task = api.finished(&api.submit("sentiment", json!({ "upload": id }), &[]));
+    let link = &task["input_link"];
+    let url = link["url"].as_str().expect("an address");
+    let got = ureq::get(url).call().expect("the link opens");
+    let header = |name: &str| got.headers().get(name).and_then(|value| value.to_str().ok());
+    assert_eq!(header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(header("content-type"), link["content_type"].as_str(), "{task}");
+    assert_eq!(header("content-disposition"), Some("attachment"));
+    let body = got.into_body().read_to_vec().expect("the object has an end");
+    assert_eq!(body, page);
+}
+
+#[test]
 fn a_text_is_uploaded_beside_its_parameters() {
     let api = Api::new();
     let text = "The striker scored twice and the goalkeeper was sent off. ".repeat(300);

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 
-import { isAbort } from "../api/client";
+import { Problem, isAbort } from "../api/client";
 import type { Task } from "../api/types";
 import { useFeed, useNow, useSession, useThrottled, useTitle } from "../context";
 import { Action, Confirmed } from "../parts/Action";
@@ -14,6 +14,7 @@ export function DeadLetters() {
   const [letters, setLetters] = useState<Task[] | null>(null);
   const [cursor, setCursor] = useState<string | undefined>(undefined);
   const [error, setError] = useState<unknown>(null);
+  const [refusal, setRefusal] = useState<Problem | null>(null);
   const [told, setTold] = useState("");
   const [isBusy, setBusy] = useState(false);
   const scope = useRef<AbortController | null>(null);
@@ -99,6 +100,7 @@ export function DeadLetters() {
   const redrive = async (ids: string[] | null) => {
     setBusy(true);
     setTold("");
+    setRefusal(null);
     held.current = ids ? (letters?.findIndex((letter) => letter.id === ids[0]) ?? null) : 0;
     let given = 0;
     let skipped = 0;
@@ -114,11 +116,10 @@ export function DeadLetters() {
         next = answer.next_cursor;
         setTold(outcome(given, skipped));
       } while (next !== undefined);
-      setError(null);
     } catch (error) {
       // The button has stayed.
       held.current = null;
-      setError(error);
+      setRefusal(Problem.of(error));
     } finally {
       setBusy(false);
       refresh();
@@ -151,6 +152,7 @@ export function DeadLetters() {
       <p className="told" role="status">
         {told}
       </p>
+      {refusal && <Refusal error={refusal} />}
       {error !== null && <Refusal error={error} retry={reread} />}
       {letters === null ? (
         error === null && <Loading what="dead letters" />

@@ -21,14 +21,20 @@ export function TaskPage({ id }: { id: string }) {
   const [refusal, setRefusal] = useState<Problem | null>(null);
   const [isBusy, setBusy] = useState(false);
   const scope = useRef<AbortController | null>(null);
+  /** Reads the task; its links are signed anew. */
+  const read = useCallback(async () => {
+    const answer = await client.task(id, scope.current?.signal);
+    setTask(newest(answer));
+    return answer;
+  }, [client, id]);
   const load = useCallback(async () => {
     try {
-      setTask(newest(await client.task(id, scope.current?.signal)));
+      await read();
       setError(null);
     } catch (error) {
       if (!isAbort(error)) setError(error);
     }
-  }, [client, id]);
+  }, [read]);
   useEffect(() => {
     scope.current = new AbortController();
     void load();
@@ -126,7 +132,7 @@ export function TaskPage({ id }: { id: string }) {
           )}
           <section className="card" aria-label="Input">
             <h2>Input</h2>
-            <Input task={task} renew={() => client.task(id)} />
+            <Input task={task} renew={read} />
           </section>
         </div>
         <aside className="task-aside">

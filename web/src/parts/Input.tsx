@@ -6,6 +6,7 @@ import { MARGIN_MS, useSteady } from "../results/useSteady";
 import { bytes } from "../words";
 import { Json } from "./Json";
 import { Refusal } from "./Notice";
+import { Recording } from "./Recording";
 
 /** Of a text that is kept apart, so much is shown. */
 const MOST_SHOWN = 100_000;
@@ -13,6 +14,7 @@ const MOST_SHOWN = 100_000;
 export function Input({ task, renew }: { task: Task; renew: () => Promise<Task> }) {
   const { object: _, text, ...parameters } = task.input;
   const link = useSteady(task.input_link);
+  const [error, setError] = useState<unknown>(null);
   return (
     <div className="input">
       {typeof text === "string" && <Quote>{text}</Quote>}
@@ -20,8 +22,9 @@ export function Input({ task, renew }: { task: Task; renew: () => Promise<Task> 
         <img className="photo" src={link.url} alt="What was submitted" />
       )}
       {link?.content_type.startsWith("audio/") && !showsItself(task) && (
-        <audio controls preload="metadata" src={link.url} />
+        <Recording link={link} renew={() => void renew().then(() => setError(null), setError)} />
       )}
+      {error !== null && <Refusal error={error} />}
       {link?.content_type.startsWith("text/") && <StoredText link={link} renew={renew} />}
       {link && (
         <div className="muted small">

@@ -2,6 +2,7 @@ import { useRef, useState } from "react";
 
 import type { Link } from "../api/types";
 import { Copy } from "../parts/Copy";
+import { Recording } from "../parts/Recording";
 import { clock, language } from "../words";
 import { useSteady } from "./useSteady";
 
@@ -32,16 +33,7 @@ export function Transcript({
   };
   return (
     <div className="stacked">
-      {steady && (
-        <audio
-          ref={audio}
-          controls
-          preload="metadata"
-          src={steady.url}
-          onError={() => steady.expires_at < new Date().toISOString() && renew()}
-          onTimeUpdate={({ currentTarget }) => setAt(currentTarget.currentTime)}
-        />
-      )}
+      {steady && <Recording link={steady} renew={renew} player={audio} moved={setAt} />}
       {result.language && <p className="muted small">Spoken in {language(result.language)}</p>}
       {result.segments.length === 0 ? (
         <p className="muted">Nobody speaks.</p>
