@@ -15,7 +15,18 @@ use crate::paths;
 pub(crate) const DEFAULT_NAME: &str = "stack";
 
 /// Folders of `.local/` that are no stack's.
-const TAKEN: [&str; 4] = ["assets", "build", "locks", "logs"];
+const TAKEN: [&str; 10] = [
+    "assets",
+    "build",
+    "clients",
+    "evaluate",
+    "load-bench",
+    "locks",
+    "logs",
+    "matplotlib",
+    "release",
+    "web",
+];
 
 /// A stack's folder, `.local/<name>/`, and what lies in it.
 #[derive(Clone, Debug)]
