@@ -166,6 +166,31 @@ test("a recording whose link has expired is asked for anew by itself", async ({ 
   }
 });
 
+test("a recording whose address changes goes on where it was", async ({ dashboard: page }) => {
+  const sound = testdata("beckett.wav");
+  const id = await submit("transcribe", { audio: sound.toString("base64") });
+  await finished(id);
+  await signIn(page, "#/workers");
+  const link = await expired(page, id, { status: "completed" });
+  await page.route(/&stale$/, (route) => route.fulfill({ body: sound, contentType: "audio/wav" }));
+  await visit(page, `#/tasks/${id}`);
+  const recording = page.getByLabel("The recording");
+  await expect(recording).toHaveAttribute("src", /&stale$/);
+  const place = () => recording.evaluate((player: HTMLAudioElement) => player.currentTime);
+  await recording.evaluate((player: HTMLAudioElement) => {
+    player.currentTime = 2;
+  });
+  await expect.poll(place).toBe(2);
+  link.isStale = false;
+  // Of the same task: its link is renewed before anything is saved.
+  const saved = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download" }).click();
+  await saved;
+  await expect(recording).not.toHaveAttribute("src", /&stale$/);
+  await expect.poll(place).toBe(2);
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+});
+
 test("a page that was uploaded is saved as text, and is no page of the bucket's", async ({ dashboard: page }) => {
   const content = Buffer.from("<script>document.title = 'broken'</script>");
   const sha256 = createHash("sha256").update(content).digest("hex");

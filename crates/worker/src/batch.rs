@@ -8,7 +8,7 @@ use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use mesh_cloud::{Claim, Landed};
 use mesh_task::{ClaimRefusal, Claimant, Task};
-use tokio::time::timeout_at;
+use tokio::time::{interval_at, timeout_at};
 use tracing::Instrument;
 
 use crate::ring::{Answer, Ring, Rings};
@@ -193,7 +193,8 @@ impl<R: Runner> Worker<R> {
                 begun.elapsed(),
             )
         });
-        let inputs = join_all(loads).await;
+        let tasks: Vec<_> = claimed.iter().map(|(_, task)| &**task).collect();
+        let inputs = self.renewing(&tasks, join_all(loads)).await;
         let mut jobs = Vec::new();
         let mut ended = Vec::new();
         for ((ring, task), (input, fetch)) in claimed.into_iter().zip(inputs) {
@@ -226,6 +227,22 @@ impl<R: Runner> Worker<R> {
             std::process::exit(1);
         }
         answers
+    }
+
+    /// Waits for `work`, and holds these tasks meanwhile. One that is no longer the worker's is found out when it runs.
+    async fn renewing<T>(&self, tasks: &[&Task], work: impl Future<Output = T>) -> T {
+        let period = self.lease / RENEWALS_PER_LEASE;
+        let hold = async {
+            let mut ticks = interval_at(tokio::time::Instant::now() + period, period);
+            loop {
+                ticks.tick().await;
+                join_all(tasks.iter().map(|task| self.renew(task))).await;
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = hold => never,
+        }
     }
 
     async fn settle_all(&self, ended: Vec<(Attempt, End)>) -> Vec<(String, Answer)> {

@@ -221,10 +221,14 @@ async fn show_platform(task: Shown) -> Answer {
         Some(message) => json!({ "error": message }),
         None => platform_result(&task),
     };
-    Ok(Json(json!({
+    let mut shown = json!({
         "id": task["id"], "task_type": task.task_type, "status": platform_status(task.status), "input": input,
         "result": result, "created_at": task["created_at"], "updated_at": task["updated_at"],
-    })))
+    });
+    if let Some(link) = task.view.get("result_link") {
+        shown["output_url"] = link["url"].clone();
+    }
+    Ok(Json(shown))
 }
 
 fn platform_result(task: &Shown) -> Value {

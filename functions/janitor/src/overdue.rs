@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use mesh_cloud::{CloudError, Due};
+use mesh_cloud::{CloudError, Due, Page};
 use mesh_task::{SHARDS, Task};
 use tokio::time::Instant;
 
@@ -14,8 +14,8 @@ use crate::tend::Tended;
 
 /// How many tasks of a shard are read and tended at a time.
 const PAGE: i32 = 50;
-/// How long ringing for a page's tasks may take: it is part of what a run leaves of its invocation, since a task that was
-/// put off and is not rung for waits until its next look.
+/// How long ringing for a page's tasks may take when the time is up: a part of what a run leaves of its invocation, since a
+/// task that was put off and is not rung for waits until its next look.
 const RING_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a run did.
@@ -34,11 +34,12 @@ type Backlogs = HashSet<String>;
 
 impl Janitor {
     /// Tends what is due, page by page of each shard in turn, the shard's longest due first, until nothing is or the time is
-    /// up: what is left then is still due at the next run.
+    /// up: what is left then is still due at the next run, as is a shard that can't be read.
     pub(crate) async fn tend_overdue(&self, until: Instant) -> Result<Done, CloudError> {
         let now = Timestamp::now();
         let backlogs = self.backlogs().await;
         let mut done = Done::default();
+        let mut failures = Vec::new();
         let mut shards: Vec<_> = (0..SHARDS).map(|shard| (format!("{shard:x}"), None)).collect();
         while !shards.is_empty() {
             let mut going_on = Vec::new();
@@ -46,16 +47,25 @@ impl Janitor {
                 if Instant::now() >= until {
                     return Ok(done);
                 }
-                let page = self.table.due(&shard, now, PAGE, last).await?;
-                self.tend_page(&page.entries, &backlogs, now, &mut done).await?;
-                if page.has_next() {
-                    going_on.push((shard, Some(page)));
+                match self
+                    .tend_next(&shard, last, &backlogs, now, until, &mut done)
+                    .await
+                {
+                    Ok(page) if page.has_next() => going_on.push((shard, Some(page))),
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::error!(shard, %error, "a shard's overdue tasks could not be read");
+                        failures.push(error);
+                    }
                 }
             }
             shards = going_on;
         }
-        done.is_whole = true;
-        Ok(done)
+        done.is_whole = failures.is_empty();
+        match failures.pop() {
+            Some(error) if failures.len() + 1 == usize::from(SHARDS) => Err(error),
+            _ => Ok(done),
+        }
     }
 
     /// A queue that does not answer is taken to have a backlog: its tasks are only looked at later.
@@ -73,16 +83,20 @@ impl Janitor {
         join_all(asked).await.into_iter().flatten().collect()
     }
 
-    async fn tend_page(
+    /// Tends the page of a shard that follows `last`, and answers with it.
+    async fn tend_next(
         &self,
-        due: &[Due],
+        shard: &str,
+        last: Option<Page<Due>>,
         backlogs: &Backlogs,
         now: Timestamp,
+        until: Instant,
         done: &mut Done,
-    ) -> Result<(), CloudError> {
+    ) -> Result<Page<Due>, CloudError> {
+        let page = self.table.due(shard, now, PAGE, last).await?;
         let tasks = self
             .table
-            .get_many(due.iter().map(|due| (&due.tenant, due.id)))
+            .get_many(page.entries.iter().map(|due| (&due.tenant, due.id)))
             .await?;
         done.seen += tasks.len();
         let tended = join_all(
@@ -115,10 +129,11 @@ impl Janitor {
             };
             messages.push((task.lane(), message));
         }
-        for id in self.queues.ring_all(messages, Instant::now() + RING_WITHIN).await {
+        let until = until.max(Instant::now() + RING_WITHIN);
+        for id in self.queues.ring_all(messages, until).await {
             tracing::error!(task_id = %id, "a task could not be rung for; the next look will");
         }
-        Ok(())
+        Ok(page)
     }
 
     async fn tend_overdue_task(

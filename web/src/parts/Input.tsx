@@ -15,6 +15,7 @@ export function Input({ task, renew }: { task: Task; renew: () => Promise<Task> 
   const { object: _, text, ...parameters } = task.input;
   const link = useSteady(task.input_link);
   const [error, setError] = useState<unknown>(null);
+  const listenOn = () => void renew().then(() => setError(null), setError);
   return (
     <div className="input">
       {typeof text === "string" && <Quote>{text}</Quote>}
@@ -22,9 +23,9 @@ export function Input({ task, renew }: { task: Task; renew: () => Promise<Task> 
         <img className="photo" src={link.url} alt="What was submitted" />
       )}
       {link?.content_type.startsWith("audio/") && !showsItself(task) && (
-        <Recording link={link} renew={() => void renew().then(() => setError(null), setError)} />
+        <Recording link={link} renew={listenOn} />
       )}
-      {error !== null && <Refusal error={error} />}
+      {error !== null && <Refusal error={error} retry={listenOn} />}
       {link?.content_type.startsWith("text/") && <StoredText link={link} renew={renew} />}
       {link && (
         <div className="muted small">

@@ -16,8 +16,10 @@ export function Recording({
   /** Told the second that is played. */
   moved?: (at: number) => void;
 }) {
-  /** Where it was when its address failed. */
-  const lost = useRef<{ at: number; isPlaying: boolean } | null>(null);
+  /** Where the listener is, which another address begins without. */
+  const place = useRef({ at: 0, isPlaying: false });
+  /** The address that failed and was renewed for: a new one that fails as well would be asked for again and again. */
+  const failed = useRef("");
   return (
     <audio
       ref={player}
@@ -25,21 +27,29 @@ export function Recording({
       preload="metadata"
       aria-label="The recording"
       src={link.url}
-      onError={({ currentTarget }) => {
-        // Once: a new address that fails as well would be asked for again and again.
-        if (Date.parse(link.expires_at) > Date.now() || lost.current) return;
-        lost.current = { at: currentTarget.currentTime, isPlaying: !currentTarget.paused };
+      onPlay={() => {
+        place.current.isPlaying = true;
+      }}
+      onPause={() => {
+        place.current.isPlaying = false;
+      }}
+      onError={() => {
+        if (Date.parse(link.expires_at) > Date.now() || failed.current === link.url) return;
+        failed.current = link.url;
         renew();
       }}
       onLoadedMetadata={({ currentTarget }) => {
-        if (!lost.current) return;
-        const { at, isPlaying } = lost.current;
-        lost.current = null;
-        currentTarget.currentTime = at;
+        const { at, isPlaying } = place.current;
+        if (at > 0) currentTarget.currentTime = at;
         // A browser may refuse to play: then the place is set all the same.
         if (isPlaying) currentTarget.play().catch(() => {});
       }}
-      onTimeUpdate={({ currentTarget }) => moved?.(currentTarget.currentTime)}
+      onTimeUpdate={({ currentTarget }) => {
+        // A new address begins at 0 before anything of it is there: the listener has not gone back.
+        if (currentTarget.readyState === 0) return;
+        place.current.at = currentTarget.currentTime;
+        moved?.(currentTarget.currentTime);
+      }}
     />
   );
 }

@@ -39,6 +39,12 @@ impl<T> Page<T> {
     pub fn has_next(&self) -> bool {
         self.next.is_some()
     }
+
+    /// The id of the last item that was read, if more follows. Where that item can't be read, it is no entry.
+    #[must_use]
+    pub fn last_read(&self) -> Option<TaskId> {
+        text(self.next.as_ref()?, "id")?.parse().ok()
+    }
 }
 
 impl TaskTable {

@@ -2,7 +2,7 @@
 
 use mesh_stats::Snapshot;
 
-use super::{Page, TaskTable, legible};
+use super::{Page, TaskTable};
 use crate::CloudError;
 
 /// What a [`Snapshot`] needs of an item.
@@ -24,7 +24,7 @@ impl TaskTable {
     /// The tasks of all tenants in one of the `segments` that the table is read in, after those of `last`.
     ///
     /// # Errors
-    /// When the table did not answer.
+    /// When the table did not answer, or holds what is no task.
     pub async fn snapshots(
         &self,
         segment: i32,
@@ -46,8 +46,11 @@ impl TaskTable {
             .set_exclusive_start_key(last.and_then(|page| page.next));
         let found = scan.send().await.map_err(CloudError::of("Scan"))?;
         let entries = found.items.unwrap_or_default().into_iter();
+        // One that can't be read fails it: whoever counts would count wrongly without it.
+        let entries = entries
+            .map(|item| serde_dynamo::from_item(item).map_err(|error| CloudError::setup("Scan", error)));
         Ok(Page {
-            entries: entries.filter_map(|item| legible(item, "Scan")).collect(),
+            entries: entries.collect::<Result<_, _>>()?,
             next: found.last_evaluated_key.filter(|key| !key.is_empty()),
         })
     }

@@ -42,8 +42,8 @@ pub(super) trait Shards: Sync {
 /// Part of a shard, newest first.
 pub(super) struct Chunk<T> {
     pub(super) entries: Vec<T>,
-    /// Whether the shard holds more below.
-    pub(super) more: bool,
+    /// The last that was read, if the shard holds more below. It is no entry where it can't be read.
+    pub(super) last: Option<TaskId>,
 }
 
 /// What follows.
@@ -114,11 +114,12 @@ impl<S: Shards> Merge<S> {
             for (shard, number) in self.shards.iter_mut().zip(0..) {
                 if let Some(range) = shard.rest.filter(|_| shard.read.is_empty()) {
                     let limit = shard.chunk.min(share);
-                    reads.push(async move { Ok((shard, source.read(number, range, limit).await?)) });
+                    reads.push(async move { Ok((shard, limit, source.read(number, range, limit).await?)) });
                 }
             }
-            for (shard, chunk) in try_join_all(reads).await? {
-                self.budget = self.budget.saturating_sub(chunk.entries.len());
+            for (shard, limit, chunk) in try_join_all(reads).await? {
+                let read = chunk.last.map_or(chunk.entries.len(), |_| limit);
+                self.budget = self.budget.saturating_sub(read);
                 shard.take(chunk);
             }
         }
@@ -138,11 +139,7 @@ impl<T: Listed> Shard<T> {
     }
 
     fn take(&mut self, chunk: Chunk<T>) {
-        let last = chunk.entries.last().map(Listed::id);
-        self.rest = match (self.rest, last) {
-            (Some(range), Some(last)) if chunk.more => Some(range.below(last)),
-            _ => None,
-        };
+        self.rest = self.rest.zip(chunk.last).map(|(range, last)| range.below(last));
         self.read = chunk.entries.into();
         self.chunk = (self.chunk * 2).min(MAX_CHUNK);
     }
@@ -161,6 +158,7 @@ mod tests {
     #[derive(Default)]
     struct Table {
         ids: Mutex<BTreeSet<TaskId>>,
+        illegible: BTreeSet<TaskId>,
         calls: AtomicUsize,
         entries: AtomicUsize,
     }
@@ -174,11 +172,12 @@ mod tests {
             let mut entries: Vec<_> = ids
                 .filter(|id| id.shard() == shard && range.contains(*id))
                 .collect();
-            let more = entries.len() > limit;
+            let last = entries.get(limit).and(entries.get(limit - 1)).copied();
             entries.truncate(limit);
             self.calls.fetch_add(1, Ordering::Relaxed);
             self.entries.fetch_add(entries.len(), Ordering::Relaxed);
-            Ok(Chunk { entries, more })
+            entries.retain(|id| !self.illegible.contains(id));
+            Ok(Chunk { entries, last })
         }
     }
 
@@ -265,6 +264,19 @@ mod tests {
         assert_eq!(found, table.newest_first());
         let (nothing, ended) = table.page(IdRange::ALL, 200, 15).await;
         assert_eq!((nothing.len(), ended), (0, false), "not one of each shard");
+    }
+
+    #[tokio::test]
+    async fn what_can_t_be_read_hides_nothing_that_lies_below() {
+        let mut table = Table::with(400);
+        let (newer, older) = {
+            let ids = table.newest_first();
+            (ids[..300].to_vec(), ids[300..].to_vec())
+        };
+        table.illegible = newer.into_iter().collect();
+        assert_eq!(table.page(IdRange::ALL, 100, 1_000).await, (older, true));
+        let (nothing, ended) = table.page(IdRange::ALL, 100, 100).await;
+        assert_eq!((nothing.len(), ended), (0, false), "it counts as read");
     }
 
     #[tokio::test]

@@ -137,7 +137,7 @@ impl Shards for Failures<'_> {
 impl<T> From<Page<T>> for Chunk<T> {
     fn from(page: Page<T>) -> Self {
         Self {
-            more: page.has_next(),
+            last: page.last_read(),
             entries: page.entries,
         }
     }
