@@ -141,7 +141,7 @@ fn extraction_schema() -> Value {
         "description": "A JSON Schema of an object, without references to other documents; or an object that gives each \
                         field's type: `{\"name\": \"string\"}`. At most 16,384 bytes and 28 levels; numbers are 0, or of a size \
                         from 1e-130 to below 1e126, and no field's name is empty.",
-        "type": "object", "minProperties": 1,
+        "type": "object", "minProperties": 1, "propertyNames": { "minLength": 1 },
     })
 }
 
