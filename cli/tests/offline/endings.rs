@@ -1,16 +1,15 @@
 //! How it ends: exit codes that scripts can branch on, and what is said to the person.
 
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use crate::keeping::end;
+use crate::keeping::{end, send};
 use crate::world::{Ended, ID, OTHER, World, completed, eventually, failed, problem, task};
 
 #[tokio::test]
@@ -159,8 +158,6 @@ async fn a_submission_whose_wait_is_cut_short_tells_its_id() {
     );
 }
 
-// What is ignored is told by Linux alone.
-#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_wait_under_nohup_outlives_its_terminal() {
     let world = World::new().await;
@@ -170,9 +167,9 @@ async fn a_wait_under_nohup_outlives_its_terminal() {
         .set_delay(Duration::from_millis(20));
     let asked = counted(&world, &format!("/v1/tasks/{ID}"), pending).await;
     let arguments = [&[env!("CARGO_BIN_EXE_mesh")][..], &SUBMIT].concat();
-    let wait = world.start_by("nohup", &arguments, Stdio::piped());
+    let wait = world.start_by("nohup", &arguments, std::process::Stdio::piped());
     eventually("it waits", || asked.load(Ordering::SeqCst) > 0).await;
-    kill_process(Pid::from_child(&wait), Signal::HUP).expect("it runs");
+    send(&wait, Signal::HUP);
     let before = asked.load(Ordering::SeqCst);
     eventually("it waits on", || asked.load(Ordering::SeqCst) > before + 2).await;
     end(wait, Signal::TERM, 143);

@@ -127,8 +127,12 @@ pub(crate) fn interrupt(child: Child) -> String {
 
 /// Ends it by a signal, to which that code belongs, and returns what it told.
 pub(crate) fn end(child: Child, signal: Signal, code: i32) -> String {
-    kill_process(Pid::from_child(&child), signal).expect("it runs");
+    send(&child, signal);
     let ended = child.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(code));
     String::from_utf8(ended.stderr).expect("it prints UTF-8")
+}
+
+pub(crate) fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("it runs");
 }
