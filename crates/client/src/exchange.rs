@@ -334,20 +334,20 @@ mod tests {
 
     #[tokio::test]
     async fn who_hangs_up_is_asked_again_where_that_does_no_harm_and_not_for_ever() {
-        let asks: [(fn(String) -> Asked, _); 3] = [
-            (Asked::get, MOST_TRIES),
-            (|address| Asked::post(address, None, Some("key")), MOST_TRIES),
-            (|address| Asked::post(address, None, None), 1),
-        ];
-        for (ask, times) in asks {
-            let (at, asked) = rude();
-            let error = hasty(TIMEOUT).call(&ask(format!("{at}?a=b"))).await.unwrap_err();
+        let (at, asked) = rude();
+        let address = || format!("{at}?a=b");
+        for (ask, times) in [
+            (Asked::get(address()), MOST_TRIES),
+            (Asked::post(address(), None, Some("key")), MOST_TRIES),
+            (Asked::post(address(), None, None), 1),
+        ] {
+            let error = hasty(TIMEOUT).call(&ask).await.unwrap_err();
             let Error::Unreachable { address, .. } = error else {
                 panic!("{error}")
             };
             assert_eq!(
-                (address, asked.load(Ordering::SeqCst)),
-                (at, times),
+                (address, asked.swap(0, Ordering::SeqCst)),
+                (at.clone(), times),
                 "what is signed or searched for is not shown"
             );
         }
