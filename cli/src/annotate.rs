@@ -81,14 +81,14 @@ impl Annotation {
                 words::count(page.lines.len(), "line")
             }
             _ => {
-                screen.note(&format!("nothing to draw: {} is not written", self.to.display()))?;
+                screen.note(&format!("nothing to draw: {} is not written", self.to.display()));
                 return Ok(());
             }
         };
         let to = self.to.display();
         let written = self.picture.save_with_format(&self.to, self.format);
         written.map_err(|error| usage(format!("{to} can't be written: {error}")))?;
-        screen.note(&format!("drew {drawn} onto {to}"))?;
+        screen.note(&format!("drew {drawn} onto {to}"));
         Ok(())
     }
 

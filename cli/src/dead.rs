@@ -47,7 +47,7 @@ pub(crate) async fn run(client: &Client, command: &DeadCommand, screen: &Screen)
                 } else {
                     format!(", {} skipped", redriven.skipped)
                 }
-            ))?;
+            ));
             Ok(if redriven.skipped == 0 {
                 Exit::Done
             } else {
@@ -78,7 +78,7 @@ impl Tally {
                 for id in &answer.skipped {
                     screen.complain(&format!(
                         "{id} is no dead letter: mesh retry is for what failed otherwise"
-                    ))?;
+                    ));
                 }
             }
             self.redriven += answer.redriven.len();
@@ -110,7 +110,7 @@ async fn list(client: &Client, task_type: Option<TaskType>, most: usize, screen:
         return Ok(());
     }
     if letters.is_empty() {
-        screen.note("no dead letters")?;
+        screen.note("no dead letters");
         return Ok(());
     }
     let now = Timestamp::now();

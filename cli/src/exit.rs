@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line, the settings or a file of the user's can't be used. Clap's own code for it.
     Usage = 2,
-    /// The API was not reached, or says that it can't answer now.
+    /// The API was not reached, says that it can't answer now, or gave an answer that can't be.
     Unavailable = 3,
     /// The API refused what was asked.
     Refused = 4,
@@ -37,11 +37,19 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     Usage(message.into()).into()
 }
 
+/// What is wrong with an answer of the API's that reads well.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unsound(pub(crate) String);
+
 /// How an error ends the program, and what is said of it. A reader that went away (`| head`) is none to speak of.
 pub(crate) fn of(error: &anyhow::Error) -> (Exit, Option<String>) {
     // Before the pipes: a connection that breaks is one, too.
     if let Some(error) = error.downcast_ref::<Error>() {
         return (of_client(error), Some(in_words(error)));
+    }
+    if let Some(error) = error.downcast_ref::<Unsound>() {
+        return (Exit::Unavailable, Some(error.to_string()));
     }
     let is_broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);

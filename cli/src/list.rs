@@ -47,7 +47,7 @@ pub(crate) async fn run(client: &Client, args: &ListArgs, screen: &Screen) -> Re
 
 fn table(tasks: &[TaskSummary], screen: &Screen) -> Result<()> {
     if tasks.is_empty() {
-        screen.note("no tasks")?;
+        screen.note("no tasks");
         return Ok(());
     }
     let now = Timestamp::now();

@@ -7,6 +7,7 @@ mod batch;
 mod config;
 mod dead;
 mod doctor;
+mod ends;
 mod exit;
 mod gather;
 mod input;
@@ -40,8 +41,7 @@ fn main() -> ExitCode {
     let exit = ended.unwrap_or_else(|error| {
         let (exit, told) = exit::of(&error);
         if let Some(told) = told {
-            // Nobody may be listening there either.
-            let _ = screen.complain(&told);
+            screen.complain(&told);
         }
         exit
     });
@@ -60,7 +60,7 @@ async fn run(cli: Cli, screen: &Screen) -> Result<Exit> {
         // It says itself what is wrong with the settings.
         Command::Doctor => doctor::run(global, screen).await,
         Command::Submit(args) => submit::run(&config::client(global)?, *args, screen).await,
-        Command::Batch(args) => batch::run(global, &args, screen).await,
+        Command::Batch(args) => batch::run(&config::client(global)?, &args, screen).await,
         Command::Status { id } => tasks::status(&config::client(global)?, id, screen).await,
         Command::List(args) => list::run(&config::client(global)?, &args, screen).await,
         Command::Result(args) => tasks::result(&config::client(global)?, &args, screen).await,

@@ -104,13 +104,13 @@ impl Screen {
         Ok(())
     }
 
-    /// A word to the person, which is no answer.
-    pub(crate) fn note(&self, text: &str) -> io::Result<()> {
-        writeln!(io::stderr().lock(), "{text}")
+    /// A word to the person, which is no answer: that nobody reads it changes nothing of how the program ends.
+    pub(crate) fn note(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
-    pub(crate) fn complain(&self, text: &str) -> io::Result<()> {
-        self.note(&format!("mesh: {}", clean(text)))
+    pub(crate) fn complain(&self, text: &str) {
+        self.note(&format!("mesh: {}", clean(text)));
     }
 }
 
@@ -123,7 +123,7 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// The same JSON without the control characters that JSON lets stand in a string: DEL, and those of C1, by which a terminal
 /// can be told as much as by ESC.
-fn escaped(json: &str) -> String {
+pub(crate) fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if matches!(c, '\u{7f}'..='\u{9f}') {

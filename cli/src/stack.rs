@@ -141,7 +141,7 @@ pub(crate) async fn workers(client: &Client, screen: &Screen) -> Result<Exit> {
         screen.note(&format!(
             "of the last {} minutes, by the functions' own metrics",
             answer.minutes
-        ))?;
+        ));
     }
     Ok(Exit::Done)
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use mesh_client::Client;
 
 use crate::annotate::Annotation;
 use crate::args::SubmitArgs;
+use crate::ends::Ends;
 use crate::exit::Exit;
 use crate::screen::Screen;
 use crate::{input, tasks};
@@ -31,6 +32,12 @@ pub(crate) async fn run(client: &Client, args: SubmitArgs, screen: &Screen) -> R
         return Ok(Exit::Done);
     }
     let id = accepted.id;
+    // It goes on all the same, and only its id leads to it.
+    let tell = || {
+        screen.note(&format!(
+            "mesh: task {id} is submitted: mesh wait {id} waits for it"
+        ));
+    };
     let done = async {
         let task = client.wait(id, Duration::from_secs(args.timeout)).await?;
         let result = match &annotation {
@@ -39,21 +46,12 @@ pub(crate) async fn run(client: &Client, args: SubmitArgs, screen: &Screen) -> R
         };
         anyhow::Ok((task, result))
     };
-    let ended = tokio::select! {
-        done = done => done.map(Some),
-        signal = tokio::signal::ctrl_c() => {
-            signal.context("Ctrl-C can't be listened for")?;
-            Ok(None)
-        }
-    };
-    let (task, result) = match ended {
-        Ok(Some(done)) => done,
-        ended => {
-            // It goes on all the same, and only its id leads to it.
-            screen.note(&format!(
-                "mesh: task {id} is submitted: mesh wait {id} waits for it"
-            ))?;
-            return ended.map(|_| Exit::Interrupted);
+    let mut ends = Ends::listen().inspect_err(|_| tell())?;
+    let (task, result) = tokio::select! {
+        done = done => done.inspect_err(|_| tell())?,
+        exit = ends.next() => {
+            tell();
+            return Ok(exit);
         }
     };
     tasks::show(&task, screen)?;

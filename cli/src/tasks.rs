@@ -119,7 +119,7 @@ pub(crate) async fn result(client: &Client, args: &ResultArgs, screen: &Screen) 
             (Some(error), Status::Failed) => format!("task {id} failed: {}", words::failure(error)),
             (_, status) => format!("task {id} is {}: mesh wait {id} waits for it", status.as_str()),
         };
-        screen.complain(&told)?;
+        screen.complain(&told);
         return Ok(exit_of(task.status));
     };
     if screen.json || !screen.is_terminal {
@@ -173,8 +173,8 @@ fn told(screen: &Screen, id: TaskId, task: Result<Task, Error>, success: Exit) -
         Err(error) => {
             let said = exit::in_words(&error);
             match error {
-                Error::Problem(_) => screen.complain(&format!("{id}: {said}"))?,
-                _ => screen.complain(&said)?,
+                Error::Problem(_) => screen.complain(&format!("{id}: {said}")),
+                _ => screen.complain(&said),
             }
             Ok(exit::of_client(&error))
         }

@@ -12,13 +12,21 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mesh_client::Problem;
 use mesh_task::{TaskId, UploadId};
 use serde::{Deserialize, Serialize};
 
 use super::output::whole;
 use crate::exit::usage;
+
+/// How long the API is sure to remember what it was given, keys and uploads: 24 hours, but for the time that a request
+/// may take to get there.
+const LIFE: SignedDuration = SignedDuration::from_mins(24 * 60 - 10);
+
+pub(super) fn is_remembered(since: Timestamp) -> bool {
+    Timestamp::now().duration_since(since).abs() <= LIFE
+}
 
 /// What is known of a line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,6 +57,15 @@ pub(super) struct Sent {
     pub(super) lines: Vec<usize>,
 }
 
+/// A file that was uploaded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Upload {
+    pub(super) id: UploadId,
+    at: Timestamp,
+    /// Of its content then.
+    pub(super) sha256: String,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Entry {
@@ -68,7 +85,7 @@ enum What {
     Id(TaskId),
     Problem(Problem),
     /// Its file is uploaded: a second upload would be another request under the same key.
-    Upload(UploadId),
+    Upload(Upload),
 }
 
 /// Two at once would write each result twice. The lock goes with the process, however that ends.
@@ -93,7 +110,7 @@ pub(super) struct Journal {
     /// None before it is begun.
     file: Option<File>,
     known: HashMap<usize, Known>,
-    uploads: HashMap<usize, UploadId>,
+    uploads: HashMap<usize, Upload>,
     sent: Vec<Sent>,
 }
 
@@ -122,6 +139,11 @@ impl Journal {
     /// Whether there is something to go on with.
     pub(super) fn is_kept(&self) -> bool {
         self.path.is_some()
+    }
+
+    /// Whether an earlier run has begun it, or this one.
+    pub(super) fn is_begun(&self) -> bool {
+        self.file.is_some()
     }
 
     pub(super) fn salt(&self) -> &str {
@@ -190,7 +212,7 @@ impl Journal {
             Entry::Line { line, what } => match what {
                 What::Id(id) => drop(self.known.insert(line, Known::Id(id))),
                 What::Problem(problem) => drop(self.known.insert(line, Known::Problem(problem))),
-                What::Upload(id) => drop(self.uploads.insert(line, id)),
+                What::Upload(upload) => drop(self.uploads.insert(line, upload)),
             },
             Entry::Request { sent } => self.sent.push(sent),
         }
@@ -200,8 +222,9 @@ impl Journal {
         self.known.get(&line)
     }
 
-    pub(super) fn upload_of(&self, line: usize) -> Option<UploadId> {
-        self.uploads.get(&line).copied()
+    /// The upload of a line's file, while it is sure to be there.
+    pub(super) fn upload_of(&self, line: usize) -> Option<&Upload> {
+        self.uploads.get(&line).filter(|upload| is_remembered(upload.at))
     }
 
     /// The requests that were sent, in their order.
@@ -231,8 +254,9 @@ impl Journal {
         self.keep(entries.collect())
     }
 
-    pub(super) fn uploaded(&mut self, line: usize, id: UploadId) -> Result<()> {
-        let what = What::Upload(id);
+    pub(super) fn uploaded(&mut self, line: usize, id: UploadId, sha256: String) -> Result<()> {
+        let at = Timestamp::now();
+        let what = What::Upload(Upload { id, at, sha256 });
         self.keep(vec![Entry::Line { line, what }])
     }
 

@@ -15,7 +15,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use indicatif::ProgressBar;
@@ -24,11 +24,12 @@ use mesh_task::{TaskId, TaskType};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::args::{BatchArgs, Global};
-use crate::exit::{Exit, usage};
+use crate::args::BatchArgs;
+use crate::ends::Ends;
+use crate::exit::{Exit, Unsound, usage};
 use crate::gather::{self, Gather};
 use crate::screen::Screen;
-use crate::{config, input, words};
+use crate::{input, words};
 use journal::{Journal, Known};
 use output::{Output, Record, Tally};
 use rows::{Form, Row};
@@ -50,24 +51,25 @@ struct Batch<'a> {
     written: HashMap<usize, String>,
 }
 
-pub(crate) async fn run(global: &Global, args: &BatchArgs, screen: &Screen) -> Result<Exit> {
-    let settings = config::settings(global)?;
-    let client = Client::new(&settings.url, &settings.token)?;
+pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> Result<Exit> {
     let form = Form::of(&args.file)?;
     let content = input::read(&args.file)?;
     let mut rows = rows::read(&args.file, form, &content, args.task_type)?;
     let digest = digest(&content, args);
     let place = place(args);
-    let stack = settings.url.trim().trim_end_matches('/');
-    let (mut journal, mut written) = open(place.as_deref(), &digest, stack, args.again)?;
+    let (mut journal, mut written) = open(place.as_deref(), &digest, client.url(), args.again)?;
     let lines: HashSet<_> = rows.iter().map(|row| row.line).collect();
     written.retain(|line, _| lines.contains(line));
-    // What was sent needs its file no more.
-    let is_sent =
-        |line| written.contains_key(&line) || journal.of(line).is_some() || journal.upload_of(line).is_some();
-    rows::check_files(&args.file, &mut rows, is_sent)?;
+    // What was sent needs its file no more; what was only uploaded may go without.
+    let is_sent = |row: &Row| {
+        written.contains_key(&row.line)
+            || journal.of(row.line).is_some()
+            || (journal.upload_of(row.line).is_some() && row.open_again().is_none())
+    };
+    rows::check_files(&args.file, &mut rows, journal.is_begun(), is_sent)?;
     journal.begin()?;
-    let mut output = Output::open(place.as_deref())?;
+    let is_on_terminal = place.is_none() && screen.is_terminal;
+    let mut output = Output::open(place.as_deref(), is_on_terminal)?;
     for status in written.values() {
         output.count(status);
     }
@@ -75,26 +77,23 @@ pub(crate) async fn run(global: &Global, args: &BatchArgs, screen: &Screen) -> R
         let lines = rows.iter().map(|row| row.line);
         output.in_order(lines.filter(|line| !written.contains_key(line)).collect());
     }
-    let is_in_the_way = place.is_none() && screen.is_terminal;
-    let bar = bar::progress(rows.len(), written.len(), is_in_the_way)?;
+    let bar = bar::progress(rows.len(), written.len(), is_on_terminal)?;
     let batch = Batch {
-        client: &client,
+        client,
         rows,
         digest,
         journal: RefCell::new(journal),
         written,
     };
+    let mut ends = Ends::listen()?;
     let ended = tokio::select! {
-        ended = batch.through(args, screen, &mut output, &bar) => Some(ended),
-        signal = tokio::signal::ctrl_c() => {
-            signal.context("Ctrl-C can't be listened for")?;
-            None
-        }
+        ended = batch.through(args, screen, &mut output, &bar) => ended.map(|()| Exit::Done),
+        exit = ends.next() => Ok(exit),
     };
     bar.finish_and_clear();
     let (total, tally) = (batch.rows.len(), output.tally);
     let finished = tally.all();
-    if !matches!(ended, Some(Ok(()))) {
+    if !matches!(ended, Ok(Exit::Done)) {
         let on = if batch.journal.borrow().is_kept() {
             "goes on from there"
         } else {
@@ -102,8 +101,8 @@ pub(crate) async fn run(global: &Global, args: &BatchArgs, screen: &Screen) -> R
         };
         screen.note(&format!(
             "mesh: {finished} of {total} lines are finished; the same command {on}"
-        ))?;
-        return ended.unwrap_or(Ok(())).map(|()| Exit::Interrupted);
+        ));
+        return ended;
     }
     batch.journal.into_inner().done()?;
     if screen.json && place.is_some() {
@@ -111,7 +110,7 @@ pub(crate) async fn run(global: &Global, args: &BatchArgs, screen: &Screen) -> R
             "lines": total, "done": tally.done, "failed": tally.failed, "refused": tally.refused, "output": place,
         }))?;
     } else {
-        screen.note(&summary(total, tally, args.no_wait, place.as_deref()))?;
+        screen.note(&summary(total, tally, args.no_wait, place.as_deref()));
     }
     Ok(if tally.failed + tally.refused == 0 {
         Exit::Done
@@ -203,10 +202,10 @@ impl Batch<'_> {
         if plan.uncertain > 0 {
             let lines = words::count(plan.uncertain, "line");
             let told = format!(
-                "mesh: {lines} may run twice: sent before and not answered, and sent anew now that it is over 24 hours \
-                 ago or a file has changed"
+                "mesh: {lines} may run twice: a request with them was not answered and can't be repeated as it was, for \
+                 it is over 24 hours ago or a file has changed"
             );
-            bar.suspend(|| screen.note(&told))?;
+            bar.suspend(|| screen.note(&told));
         }
         let mut requests = plan.requests.into_iter();
         let mut submits = FuturesUnordered::new();
@@ -270,9 +269,8 @@ impl Batch<'_> {
         let missing = self.rows.len().abs_diff(output.written());
         if missing > 0 {
             let lines = words::count(missing, "line");
-            return Err(anyhow!(
-                "{lines} came to no end, which should not be: please report it"
-            ));
+            let told = format!("{lines} came to no end, which should not be: please report it");
+            return Err(Unsound(told).into());
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use mesh_task::{Failure, TaskId, TaskResult, TaskType};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::usage;
+use crate::screen::escaped;
 use crate::tasks;
 
 /// What became of a line.
@@ -100,6 +101,7 @@ impl Tally {
 /// Where results are written, as they come or in the order of the lines.
 pub(super) struct Output {
     sink: Box<dyn Write>,
+    is_on_terminal: bool,
     /// The lines that are still to be written, where they are in order.
     order: Option<VecDeque<usize>>,
     held: BTreeMap<usize, Vec<u8>>,
@@ -149,7 +151,7 @@ pub(super) fn written(path: &Path) -> Result<HashMap<usize, String>> {
 
 impl Output {
     /// To a file's end, or to standard output.
-    pub(super) fn open(path: Option<&Path>) -> Result<Self> {
+    pub(super) fn open(path: Option<&Path>, is_on_terminal: bool) -> Result<Self> {
         let sink: Box<dyn Write> = match path {
             Some(path) => {
                 let file = OpenOptions::new().append(true).create(true).open(path);
@@ -161,6 +163,7 @@ impl Output {
         };
         Ok(Self {
             sink,
+            is_on_terminal,
             order: None,
             held: BTreeMap::new(),
             tally: Tally::default(),
@@ -183,8 +186,12 @@ impl Output {
 
     pub(super) fn write(&mut self, record: &Record) -> Result<()> {
         self.tally.add(record.status);
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
+        let mut line = serde_json::to_string(record)?;
+        if self.is_on_terminal {
+            line = escaped(&line);
+        }
+        line.push('\n');
+        let line = line.into_bytes();
         let Some(order) = &mut self.order else {
             // In one piece: what is interrupted leaves whole lines.
             self.sink.write_all(&line)?;

@@ -128,6 +128,12 @@ impl Row {
         Ok(())
     }
 
+    /// The file that it names, if it can be read once more: a pipe gives its content once.
+    pub(super) fn open_again(&self) -> Option<File> {
+        let path = self.file.as_deref().filter(|path| path.is_file())?;
+        File::open(path).ok()
+    }
+
     /// Looks at the file that it names: whether it can be sent, and what it takes.
     fn check_file(&mut self) -> Result<(), String> {
         let Some(path) = self.file.clone() else {
@@ -198,24 +204,35 @@ pub(super) fn read(path: &Path, form: Form, content: &[u8], default: Option<Task
         Form::JsonLines => of_json_lines(content, default, folder),
         Form::Csv => table::read(content, default, folder),
     };
-    let rows = rows.map_err(|why| unsound(path, &why))?;
+    let rows = rows.map_err(|why| unsound(path, &why, false))?;
     if rows.is_empty() {
         return Err(usage(format!("{} holds no tasks", path.display())));
     }
     Ok(rows)
 }
 
-/// Looks at the files of the rows that are still to be sent: those of the others may be gone.
-pub(super) fn check_files(path: &Path, rows: &mut [Row], is_sent: impl Fn(usize) -> bool) -> Result<()> {
-    for row in rows.iter_mut().filter(|row| !is_sent(row.line)) {
-        let checked = row.check_file();
-        checked.map_err(|why| unsound(path, &format!("line {}: {why}", row.line)))?;
+/// Looks at the files of the rows. Those of what is sent may be gone or changed; what they take decides all the same on
+/// where the requests after them begin.
+pub(super) fn check_files(
+    path: &Path,
+    rows: &mut [Row],
+    is_resumed: bool,
+    is_sent: impl Fn(&Row) -> bool,
+) -> Result<()> {
+    for row in rows {
+        if !is_sent(row) {
+            let checked = row.check_file();
+            checked.map_err(|why| unsound(path, &format!("line {}: {why}", row.line), is_resumed))?;
+        } else if row.open_again().is_some() {
+            let _ = row.check_file();
+        }
     }
     Ok(())
 }
 
-fn unsound(path: &Path, why: &str) -> anyhow::Error {
-    usage(format!("{}: {why}; nothing was submitted", path.display()))
+fn unsound(path: &Path, why: &str, is_resumed: bool) -> anyhow::Error {
+    let nothing = if is_resumed { "nothing more" } else { "nothing" };
+    usage(format!("{}: {why}; {nothing} was submitted", path.display()))
 }
 
 fn of_json_lines(content: &[u8], default: Option<TaskType>, folder: &Path) -> Result<Vec<Row>, String> {

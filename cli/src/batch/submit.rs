@@ -1,11 +1,11 @@
 //! What of a batch is sent, in which requests, and what the API says of it.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
-use jiff::{SignedDuration, Timestamp};
+use anyhow::Result;
 use mesh_client::{Error, Submission};
 use mesh_task::{TaskId, TaskType};
 use serde_json::{Value, json};
@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
 use super::Batch;
-use super::journal::{Known, Sent};
+use super::journal::{self, Known, Sent, Upload};
 use super::rows::{self, Row};
-use crate::exit::{Usage, usage};
+use crate::exit::{Unsound, Usage, usage};
 use crate::input;
 
 /// What a request's tasks may take: the API's limit is 6 MB.
@@ -23,8 +23,6 @@ const MAX_REQUEST_BYTES: usize = 4_000_000;
 /// How often entries are sent again that the API could not keep just now.
 const MOST_TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// How long the API remembers a key: 24 hours, but for the time that a request may take to get there.
-const KEY_LIFE: SignedDuration = SignedDuration::from_mins(24 * 60 - 10);
 
 /// What is known of a line once it was submitted.
 pub(super) struct Answer {
@@ -52,7 +50,7 @@ pub(super) enum Request<'a> {
 /// What there is to submit.
 pub(super) struct Plan<'a> {
     pub(super) requests: Vec<Request<'a>>,
-    /// How many lines were sent before, and can't be sent again as they were: who knows whether the API has them.
+    /// How many lines were in a request that was not answered and can't be repeated: who knows whether the API has them.
     pub(super) uncertain: usize,
 }
 
@@ -97,7 +95,6 @@ impl Batch<'_> {
                 Some(content) => {
                     for line in &sent.lines {
                         missing.remove(line);
-                        uncertain.remove(line);
                     }
                     requests.push(Request::Again(content));
                 }
@@ -116,7 +113,7 @@ impl Batch<'_> {
 
     /// A request as it was sent, if it can be made again and its key is remembered.
     async fn again(&self, sent: &Sent) -> Result<Option<Content<'_>>> {
-        if Timestamp::now().duration_since(sent.at).abs() > KEY_LIFE {
+        if !journal::is_remembered(sent.at) {
             return Ok(None);
         }
         let row = |line: &usize| {
@@ -134,7 +131,8 @@ impl Batch<'_> {
         }
     }
 
-    /// The rows of each request of a file that nothing is known of: the same in every run, and so are their keys.
+    /// The rows of each request of a file that nothing is known of. They do not depend on what is: but for files that
+    /// are gone, every run has the same.
     fn chunks(&self, size: u32) -> Vec<&[Row]> {
         let mut chunks = Vec::new();
         let (mut first, mut bytes) = (0, 0);
@@ -165,8 +163,11 @@ impl Batch<'_> {
         missing.retain(|row| !self.is_answered(row.line));
         let open = self.send(&content).await?;
         let each = missing.into_iter().map(|row| self.answer(row, &open));
-        each.collect::<Option<_>>()
-            .ok_or_else(|| anyhow!("the API answered for other lines than were sent"))
+        each.collect::<Option<_>>().ok_or_else(|| {
+            let told =
+                "the API answered for fewer lines than were sent, which should not be: please report it";
+            Unsound(told.to_owned()).into()
+        })
     }
 
     async fn content<'a>(&self, rows: Vec<&'a Row>) -> Result<Content<'a>> {
@@ -187,19 +188,21 @@ impl Batch<'_> {
     }
 
     async fn of_file(&self, row: &Row, path: &Path) -> Result<(&'static str, Value)> {
-        if let Some(id) = self.journal.borrow().upload_of(row.line) {
-            return Ok(("upload", json!(id)));
+        let upload = self.journal.borrow().upload_of(row.line).cloned();
+        if let Some(upload) = upload.filter(|upload| is_as_uploaded(row, upload)) {
+            return Ok(("upload", json!(upload.id)));
         }
         let in_line = |error: anyhow::Error| match error.downcast::<Usage>() {
             Ok(error) => usage(format!("line {}: {error}", row.line)),
             Err(error) => error,
         };
         let bytes = input::read(path).map_err(in_line)?;
+        let sha256 = sha256(&bytes);
         let content = input::content(self.client, row.task_type, bytes, rows::MAX_INLINE_BYTES).await;
         let (name, value) = content.map_err(in_line)?;
         if name == "upload" {
             let id = serde_json::from_value(value.clone())?;
-            self.journal.borrow_mut().uploaded(row.line, id)?;
+            self.journal.borrow_mut().uploaded(row.line, id, sha256)?;
         }
         Ok((name, value))
     }
@@ -241,12 +244,25 @@ impl Batch<'_> {
         }
     }
 
-    /// Follows from the file, the lines and what is sent for them: the same in every run, another for anything else.
+    /// Follows from the file, the lines and what is sent for them: the same for the same, another for anything else.
     fn key(&self, rows: &[&Row], submissions: &[Submission]) -> String {
-        let body = hex::encode(Sha256::digest(json!(submissions).to_string()));
+        let body = sha256(json!(submissions).to_string().as_bytes());
         let [first, last] = [rows.first(), rows.last()].map(|row| row.map_or(0, |row| row.line));
         let journal = self.journal.borrow();
         let salt = journal.salt();
         format!("mesh-{:.16}-{salt}-{first}-{last}-{body:.32}", self.digest)
     }
+}
+
+/// Whether the file is still what was uploaded. One that can't be read any more is not said to be another.
+fn is_as_uploaded(row: &Row, upload: &Upload) -> bool {
+    let Some(mut file) = row.open_again() else {
+        return true;
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).is_err() || sha256(&bytes) == upload.sha256
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
 }

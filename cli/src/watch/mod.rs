@@ -3,18 +3,17 @@
 mod rows;
 mod terminal;
 
-use std::io;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 use mesh_client::{Change, Changes, Client, Error, Filter};
 use mesh_task::Status;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::args::WatchArgs;
+use crate::ends::Ends;
 use crate::exit::Exit;
 use crate::screen::{Screen, Style};
 use crate::words;
@@ -42,12 +41,12 @@ pub(crate) async fn run(client: &Client, args: &WatchArgs, screen: &Screen) -> R
 /// Goes on until the reader goes, or is interrupted.
 async fn lines(client: &Client, args: &WatchArgs, screen: &Screen) -> Result<Exit> {
     let mut after = client.changes(None, Duration::ZERO).await?.next;
-    screen.note("watching from now on; Ctrl-C ends it")?;
+    screen.note("watching from now on; Ctrl-C ends it");
     loop {
         let seen = match client.changes(Some(&after), WAIT).await {
             Ok(seen) => seen,
             Err(error) if are_gone(&error) => {
-                screen.complain("some changes were missed: they are kept for ten minutes")?;
+                screen.complain("some changes were missed: they are kept for ten minutes");
                 client.changes(None, Duration::ZERO).await?
             }
             Err(error) => return Err(error.into()),
@@ -99,7 +98,7 @@ enum Heard {
 
 async fn table(client: &Client, args: &WatchArgs) -> Result<Exit> {
     let mut rows = fresh(client, args).await?;
-    let mut ends = Ends::listen().context("signals can't be listened for")?;
+    let mut ends = Ends::listen()?;
     let mut terminal = Terminal::open()?;
     let (keys, mut pressed) = mpsc::unbounded_channel();
     terminal::listen(keys);
@@ -156,31 +155,6 @@ async fn hear(
     match after {
         Some(after) => client.changes(Some(after), WAIT).await.map(Heard::More),
         None => fresh(client, args).await.map(Heard::Anew),
-    }
-}
-
-/// The signals that end a program at once, and would leave the terminal as only a table needs it.
-struct Ends {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Ends {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.interrupt.recv() => Exit::Interrupted,
-            _ = self.terminate.recv() => Exit::Terminated,
-            _ = self.hangup.recv() => Exit::HungUp,
-        }
     }
 }
 

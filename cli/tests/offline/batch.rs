@@ -5,12 +5,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use mesh_task::TaskId;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path_regex};
 use wiremock::{Mock, Request, ResponseTemplate};
 
-use crate::keeping::{api, has_results, interrupt, start};
-use crate::world::{World, completed, problem, problem_body, task};
+use crate::keeping::{api, end, has_results, start};
+use crate::world::{World, completed, eventually, problem, problem_body, task};
 
 /// A file of texts, a line each.
 pub(crate) fn texts(world: &World, texts: &[&str]) {
@@ -126,14 +127,18 @@ async fn an_interrupted_batch_submits_what_is_missing_and_nothing_twice() {
 }
 
 #[tokio::test]
-async fn ctrl_c_leaves_whole_lines_to_go_on_from() {
+async fn a_signal_leaves_whole_lines_to_go_on_from() {
     let world = World::new().await;
     let api = api(&world).await;
     texts(&world, &["a", "endless", "b"]);
-    let batch = start(&world, &["--size", "1"]);
-    has_results(&world, 2).await;
-    let told = interrupt(batch);
-    assert!(told.contains("2 of 3 lines are finished"), "{told}");
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let asked = api.kept().asked;
+        let batch = start(&world, &["--size", "1"]);
+        has_results(&world, 2).await;
+        eventually("the last is waited for", || api.kept().asked > asked).await;
+        let told = end(batch, signal, code);
+        assert!(told.contains("2 of 3 lines are finished"), "{told}");
+    }
     api.kept().endless.clear();
     let second = world.run(&["batch", "b.jsonl", "--size", "1"]);
     assert_eq!(second.code, Some(0), "{}", second.told());

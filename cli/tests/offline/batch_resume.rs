@@ -23,6 +23,19 @@ fn files(world: &World, texts: &[&str]) {
     world.write("b.jsonl", lines);
 }
 
+/// The batch `b.jsonl` of one picture that is uploaded.
+fn picture(world: &World, content: u8) {
+    world.write("b.jsonl", "{\"type\":\"ocr\",\"input\":{\"file\":\"a.png\"}}\n");
+    world.write("a.png", vec![content; 600_000]);
+}
+
+/// As if it had been interrupted before the request was sent.
+fn nothing_is_sent(world: &World) {
+    let journal = world.read(JOURNAL);
+    let kept = journal.lines().filter(|line| !line.contains("\"sent\""));
+    world.write(JOURNAL, kept.map(|line| format!("{line}\n")).collect::<String>());
+}
+
 /// As if the first line had been answered by the API's first task.
 fn first_is_known(world: &World) {
     let mut journal = world.read(JOURNAL);
@@ -30,12 +43,14 @@ fn first_is_known(world: &World) {
     world.write(JOURNAL, journal);
 }
 
-/// As if the requests had been sent long ago.
+/// As if the requests and the uploads had been sent long ago.
 fn long_ago(world: &World) {
     let age = |line: &str| {
         let mut entry: Value = serde_json::from_str(line).expect("a line is JSON");
-        if let Some(at) = entry.pointer_mut("/sent/at") {
-            *at = json!("2026-01-31T12:00:00Z");
+        for at in ["/sent/at", "/upload/at"] {
+            if let Some(at) = entry.pointer_mut(at) {
+                *at = json!("2026-01-31T12:00:00Z");
+            }
         }
         format!("{entry}\n")
     };
@@ -120,6 +135,90 @@ async fn a_file_that_changed_takes_no_answered_line_along() {
 }
 
 #[tokio::test]
+async fn a_line_that_may_run_twice_is_told_where_its_file_changed_back_too() {
+    let world = World::new().await;
+    let api = api(&world).await;
+    files(&world, &["a", "b"]);
+    api.kept().lost = [1, 2].into();
+    assert_eq!(world.run(&["batch", "b.jsonl"]).code, Some(3));
+    world.write("1.txt", "another");
+    assert_eq!(world.run(&["batch", "b.jsonl"]).code, Some(3));
+    world.write("1.txt", "b");
+    let ended = world.run(&["batch", "b.jsonl"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.told());
+    assert_eq!(
+        api.kept().texts,
+        ["a", "b", "a", "another"],
+        "the first request is repeated"
+    );
+    assert!(ended.err.contains("2 lines may run twice"), "{}", ended.told());
+}
+
+#[tokio::test]
+async fn a_file_that_changed_after_its_upload_is_uploaded_anew() {
+    let world = World::new().await;
+    let api = api(&world).await;
+    world.take_uploads().await;
+    picture(&world, 1);
+    api.kept().lost = [1].into();
+    assert_eq!(world.run(&["batch", "b.jsonl"]).code, Some(3));
+    nothing_is_sent(&world);
+    picture(&world, 2);
+    let ended = world.run(&["batch", "b.jsonl"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.told());
+    let announced = world.sent("/v1/uploads").await;
+    assert_eq!(announced.len(), 2);
+    assert_ne!(announced[0]["sha256"], announced[1]["sha256"]);
+}
+
+#[tokio::test]
+async fn an_upload_of_long_ago_is_not_relied_on() {
+    let world = World::new().await;
+    let api = api(&world).await;
+    world.take_uploads().await;
+    picture(&world, 1);
+    api.kept().lost = [1].into();
+    assert_eq!(world.run(&["batch", "b.jsonl"]).code, Some(3));
+    nothing_is_sent(&world);
+    long_ago(&world);
+    let picture = world.folder.path().join("a.png");
+    let aside = world.folder.path().join("aside.png");
+    fs::rename(&picture, &aside).unwrap();
+    let gone = world.run(&["batch", "b.jsonl"]);
+    assert_eq!(gone.code, Some(2), "{}", gone.told());
+    fs::rename(&aside, &picture).unwrap();
+    let ended = world.run(&["batch", "b.jsonl"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.told());
+    assert_eq!(world.sent("/v1/uploads").await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_upload_of_today_stands_in_for_a_file_that_is_gone() {
+    let world = World::new().await;
+    let api = api(&world).await;
+    world.take_uploads().await;
+    picture(&world, 1);
+    api.kept().lost = [1].into();
+    assert_eq!(world.run(&["batch", "b.jsonl"]).code, Some(3));
+    nothing_is_sent(&world);
+    fs::remove_file(world.folder.path().join("a.png")).unwrap();
+    let ended = world.run(&["batch", "b.jsonl"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.told());
+    assert_eq!(world.sent("/v1/uploads").await.len(), 1);
+}
+
+#[tokio::test]
+async fn that_nobody_listens_makes_it_no_success() {
+    let world = World::new().await;
+    let api = api(&world).await;
+    texts(&world, &["refuse"]);
+    api.kept().lost = [1].into();
+    assert_eq!(world.run_unheard(&["batch", "b.jsonl"]), Some(3));
+    assert!(has_journal(&world));
+    assert_eq!(world.run_unheard(&["batch", "b.jsonl"]), Some(1));
+}
+
+#[tokio::test]
 async fn another_stack_is_not_asked_for_the_tasks_of_this_one() {
     let (world, other) = (World::new().await, World::new().await);
     let api = api(&world).await;
@@ -171,11 +270,9 @@ async fn a_file_that_is_still_to_be_sent_must_be_there() {
     fs::remove_file(world.folder.path().join("1.txt")).unwrap();
     let ended = world.run(&["batch", "b.jsonl"]);
     assert_eq!(ended.code, Some(2), "{}", ended.told());
-    assert!(
-        ended.err.contains("line 2: 1.txt can't be read"),
-        "{}",
-        ended.told()
-    );
+    for told in ["line 2: 1.txt can't be read", "; nothing more was submitted"] {
+        assert!(ended.err.contains(told), "{}", ended.told());
+    }
     assert!(has_journal(&world));
 }
 
@@ -196,7 +293,9 @@ async fn a_file_that_no_task_can_take_is_named_before_anything_is_sent() {
         world.write("1.txt", content);
         let ended = world.run(&["batch", "b.jsonl"]);
         assert_eq!(ended.code, Some(2), "{}", ended.told());
-        assert!(ended.err.contains(why), "{}", ended.told());
+        for told in [why, "; nothing was submitted"] {
+            assert!(ended.err.contains(told), "{}", ended.told());
+        }
         assert!(!has_journal(&world), "nothing was begun");
         let alone = world.run(&["submit", "sentiment", "--file", "1.txt"]);
         assert_eq!(alone.code, Some(2), "{}", alone.told());
@@ -214,7 +313,23 @@ async fn a_batch_with_a_line_that_has_no_result_is_not_done() {
     world.get(&format!("/v1/tasks/{ID}"), completed(ID)).await;
     texts(&world, &["a", "b"]);
     let ended = world.run(&["batch", "b.jsonl"]);
-    assert_eq!(ended.code, Some(2), "{}", ended.told());
+    assert_eq!(ended.code, Some(3), "{}", ended.told());
     assert!(ended.err.contains("1 line came to no end"), "{}", ended.told());
+    assert!(has_journal(&world));
+}
+
+#[tokio::test]
+async fn an_answer_for_fewer_lines_than_were_sent_is_the_api_s_fault() {
+    let world = World::new().await;
+    let answer = ResponseTemplate::new(202).set_body_json(json!({ "results": [] }));
+    world.answer("POST", "/v1/tasks/batch", answer).await;
+    texts(&world, &["a"]);
+    let ended = world.run(&["batch", "b.jsonl"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.told());
+    assert!(
+        ended.err.contains("answered for fewer lines than were sent"),
+        "{}",
+        ended.told()
+    );
     assert!(has_journal(&world));
 }

@@ -1,14 +1,15 @@
 //! How it ends: exit codes that scripts can branch on, and what is said to the person.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use crate::keeping::interrupt;
+use crate::keeping::{end, send};
 use crate::world::{Ended, ID, OTHER, World, completed, eventually, failed, problem, task};
 
 #[tokio::test]
@@ -113,31 +114,65 @@ async fn a_wait_ends_as_its_tasks_do() {
     assert_eq!(world.run(&["wait", OTHER, "--timeout", &endless]).code, Some(1));
 }
 
+const SUBMIT: [&str; 5] = ["submit", "sentiment", "--text", "a", "--wait"];
+
+/// Answers what is asked of there, and counts how often that is.
+async fn counted(world: &World, at: &str, answer: ResponseTemplate) -> Arc<AtomicUsize> {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let known = Arc::clone(&asked);
+    let count = move |_: &Request| {
+        known.fetch_add(1, Ordering::SeqCst);
+        answer.clone()
+    };
+    world.answer("GET", at, count).await;
+    asked
+}
+
 #[tokio::test]
 async fn a_submission_whose_wait_is_cut_short_tells_its_id() {
     let world = World::new().await;
     world.accept(ID, "sentiment").await;
     let at = format!("/v1/tasks/{ID}");
     let endless = ResponseTemplate::new(200).set_delay(Duration::from_secs(300));
-    let asked = Arc::new(AtomicBool::new(false));
-    let known = Arc::clone(&asked);
-    let wait = move |_: &Request| {
-        known.store(true, Ordering::SeqCst);
-        endless.clone()
-    };
-    world.answer("GET", &at, wait).await;
-    let arguments = ["submit", "sentiment", "--text", "a", "--wait"];
-    let submit = world.start(&arguments);
-    eventually("it waits", || asked.load(Ordering::SeqCst)).await;
-    let told = interrupt(submit);
-    assert!(told.contains(&format!("mesh wait {ID}")), "{told}");
+    let asked = counted(&world, &at, endless).await;
+    for (before, (signal, code)) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)]
+        .into_iter()
+        .enumerate()
+    {
+        let submit = world.start(&SUBMIT);
+        eventually("it waits", || asked.load(Ordering::SeqCst) > before).await;
+        let told = end(submit, signal, code);
+        assert!(told.contains(&format!("mesh wait {ID}")), "{told}");
+    }
 
     world.server.reset().await;
     world.accept(ID, "sentiment").await;
     world.answer("GET", &at, ResponseTemplate::new(403)).await;
-    let cut = world.run(&arguments);
+    let cut = world.run(&SUBMIT);
     assert_eq!(cut.code, Some(3), "{}", cut.told());
     assert!(cut.err.contains(&format!("mesh wait {ID}")), "{}", cut.err);
+    assert_eq!(
+        world.run_unheard(&SUBMIT),
+        Some(3),
+        "that nobody listens makes it no success"
+    );
+}
+
+#[tokio::test]
+async fn a_wait_under_nohup_outlives_its_terminal() {
+    let world = World::new().await;
+    world.accept(ID, "sentiment").await;
+    let pending = ResponseTemplate::new(200)
+        .set_body_json(task(ID, "pending"))
+        .set_delay(Duration::from_millis(20));
+    let asked = counted(&world, &format!("/v1/tasks/{ID}"), pending).await;
+    let arguments = [&[env!("CARGO_BIN_EXE_mesh")][..], &SUBMIT].concat();
+    let wait = world.start_by("nohup", &arguments, std::process::Stdio::piped());
+    eventually("it waits", || asked.load(Ordering::SeqCst) > 0).await;
+    send(&wait, Signal::HUP);
+    let before = asked.load(Ordering::SeqCst);
+    eventually("it waits on", || asked.load(Ordering::SeqCst) > before + 2).await;
+    end(wait, Signal::TERM, 143);
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ pub(crate) struct Kept {
     pub(crate) lost: BTreeSet<usize>,
     /// Tasks whose wait has no end.
     pub(crate) endless: BTreeSet<String>,
+    /// How often they were asked for.
+    pub(crate) asked: usize,
     /// The other tasks, in the order in which they were made.
     pub(crate) ended: Vec<String>,
 }
@@ -88,7 +90,9 @@ pub(crate) async fn api(world: &World) -> Api {
     let show = move |request: &Request| {
         let id = request.url.path().rsplit('/').next().unwrap_or_default();
         let answer = ResponseTemplate::new(200).set_body_json(completed(id));
-        if known.kept().endless.contains(id) {
+        let mut kept = known.kept();
+        if kept.endless.contains(id) {
+            kept.asked += 1;
             answer.set_delay(Duration::from_secs(300))
         } else {
             answer
@@ -118,8 +122,17 @@ pub(crate) async fn has_results(world: &World, number: usize) {
 
 /// Ends it by Ctrl-C, and returns what it told.
 pub(crate) fn interrupt(child: Child) -> String {
-    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    end(child, Signal::INT, 130)
+}
+
+/// Ends it by a signal, to which that code belongs, and returns what it told.
+pub(crate) fn end(child: Child, signal: Signal, code: i32) -> String {
+    send(&child, signal);
     let ended = child.wait_with_output().expect("it ends");
-    assert_eq!(ended.status.code(), Some(130));
+    assert_eq!(ended.status.code(), Some(code));
     String::from_utf8(ended.stderr).expect("it prints UTF-8")
+}
+
+pub(crate) fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("it runs");
 }

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use serde_json::json;
+use wiremock::ResponseTemplate;
 
 use crate::keeping::api;
 use crate::world::{ID, TOKEN, World, completed, task};
@@ -21,6 +22,8 @@ pub(crate) struct Terminal {
     pub(crate) person: File,
     /// What a program has.
     program: File,
+    /// Read, and behind what was looked for.
+    rest: Vec<u8>,
 }
 
 impl Terminal {
@@ -42,6 +45,7 @@ impl Terminal {
         Self {
             person: person.into(),
             program: program.into(),
+            rest: Vec::new(),
         }
     }
 
@@ -62,15 +66,19 @@ impl Terminal {
             .expect("it can be run")
     }
 
-    /// Reads until there is that text; a test without it is ended by the runner.
+    /// Reads up to that text; a test without it is ended by the runner.
     pub(crate) fn until(&mut self, text: &str) -> String {
-        let mut seen = Vec::new();
         let mut bytes = [0; 4_096];
-        while !String::from_utf8_lossy(&seen).contains(text) {
+        loop {
+            let mut windows = self.rest.windows(text.len());
+            if let Some(at) = windows.position(|window| window == text.as_bytes()) {
+                let rest = self.rest.split_off(at + text.len());
+                let seen = std::mem::replace(&mut self.rest, rest);
+                return String::from_utf8_lossy(&seen).into_owned();
+            }
             let read = self.person.read(&mut bytes).expect("the terminal stays");
-            seen.extend_from_slice(&bytes[..read]);
+            self.rest.extend_from_slice(&bytes[..read]);
         }
-        String::from_utf8_lossy(&seen).into_owned()
     }
 
     /// How it treats what is typed: raw, or a line at a time.
@@ -155,10 +163,16 @@ async fn a_result_can_t_move_a_terminal_s_cursor() {
     task["result"] = json!({ "summary": text, "sentences": [text] });
     task["metadata"] = json!({ "note": text });
     world.get(&format!("/v1/tasks/{ID}"), task).await;
+    let accepted = json!({ "status": 202, "task": { "id": ID, "type": "summarize", "status": "pending" } });
+    let accepted = ResponseTemplate::new(202).set_body_json(json!({ "results": [accepted] }));
+    world.answer("POST", "/v1/tasks/batch", accepted).await;
+    world.write("b.jsonl", "{\"type\":\"summarize\",\"input\":{\"text\":\"a\"}}\n");
     for arguments in [
         &["result", ID][..],
         &["result", ID, "--json"],
         &["status", ID, "--json"],
+        &["batch", "b.jsonl", "-o", "-"],
+        &["batch", "b.jsonl", "-o", "-", "--in-order"],
     ] {
         let mut terminal = Terminal::open();
         let mut shown = terminal.run(&world, arguments, &[]);

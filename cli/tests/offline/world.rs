@@ -98,13 +98,26 @@ impl World {
 
     /// The same as a program that goes on beside the test.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
-        std::process::Command::new(env!("CARGO_BIN_EXE_mesh"))
+        self.start_by(env!("CARGO_BIN_EXE_mesh"), arguments, Stdio::piped())
+    }
+
+    /// The code that it ends with where nobody reads its standard error.
+    pub(crate) fn run_unheard(&self, arguments: &[&str]) -> Option<i32> {
+        let (reader, writer) = std::io::pipe().expect("there are pipes");
+        drop(reader);
+        let mut child = self.start_by(env!("CARGO_BIN_EXE_mesh"), arguments, writer.into());
+        child.wait().expect("it ends").code()
+    }
+
+    /// Starts it, or another program that starts it.
+    pub(crate) fn start_by(&self, program: &str, arguments: &[&str], errors: Stdio) -> Child {
+        std::process::Command::new(program)
             .args(arguments)
             .current_dir(self.folder.path())
             .env_clear()
             .env("AI_MESH_URL", self.server.uri())
             .env("AI_MESH_TOKEN", TOKEN)
-            .stderr(Stdio::piped())
+            .stderr(errors)
             .spawn()
             .expect("it can be run")
     }

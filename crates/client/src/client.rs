@@ -100,6 +100,12 @@ impl Client {
         Self::new(&setting("AI_MESH_URL")?, &setting("AI_MESH_TOKEN")?)
     }
 
+    /// The API's address, without a slash at its end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Submits a task, under an idempotency key of its own.
     ///
     /// # Errors

@@ -256,6 +256,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use wiremock::matchers::method;
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -303,20 +307,49 @@ mod tests {
             .expect(1)
             .mount(&server)
             .await;
-        let exchange = hasty(Duration::from_secs(1));
+        let exchange = hasty(Duration::from_secs(5));
         let [get, post] = [Asked::get(server.uri()), Asked::post(server.uri(), None, None)];
         let (read, changed) = tokio::join!(exchange.call(&get), exchange.call(&post));
         assert_eq!(read.unwrap().status, StatusCode::OK);
         assert!(matches!(changed, Err(Error::TimedOut { .. })), "{changed:?}");
     }
 
+    /// Someone who hangs up on each request; how many there were.
+    fn rude() -> (String, Arc<AtomicU32>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it has one");
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let mut lines = BufReader::new(connection).lines();
+                // Up to the head's end.
+                if lines.any(|line| line.is_ok_and(|line| line.is_empty())) {
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        });
+        (format!("http://{address}/v1"), asked)
+    }
+
     #[tokio::test]
-    async fn nobody_is_asked_again_and_not_for_ever() {
-        let asked = Asked::post("http://127.0.0.1:9/v1?a=b".to_owned(), None, None);
-        let nobody = hasty(TIMEOUT).call(&asked).await.unwrap_err();
-        let Error::Unreachable { address, .. } = nobody else {
-            panic!("{nobody}")
-        };
-        assert_eq!(address, "http://127.0.0.1:9/v1");
+    async fn who_hangs_up_is_asked_again_where_that_does_no_harm_and_not_for_ever() {
+        let (at, asked) = rude();
+        let address = || format!("{at}?a=b");
+        for (ask, times) in [
+            (Asked::get(address()), MOST_TRIES),
+            (Asked::post(address(), None, Some("key")), MOST_TRIES),
+            (Asked::post(address(), None, None), 1),
+        ] {
+            let error = hasty(TIMEOUT).call(&ask).await.unwrap_err();
+            let Error::Unreachable { address, .. } = error else {
+                panic!("{error}")
+            };
+            assert_eq!(
+                (address, asked.swap(0, Ordering::SeqCst)),
+                (at.clone(), times),
+                "what is signed or searched for is not shown"
+            );
+        }
     }
 }

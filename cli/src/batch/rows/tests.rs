@@ -3,7 +3,7 @@ use super::*;
 fn submissions(name: &str, content: &str, default: Option<TaskType>) -> Result<Vec<(usize, Value)>> {
     let path = Path::new(name);
     let mut rows = read(path, Form::of(path)?, content.as_bytes(), default)?;
-    check_files(path, &mut rows, |_| false)?;
+    check_files(path, &mut rows, false, |_| false)?;
     Ok(rows
         .iter()
         .map(|row| (row.line, json!(row.submission(None))))
@@ -206,4 +206,20 @@ fn a_line_that_is_none_is_named_with_what_is_wrong() {
         let told = submissions(name, content, None).unwrap_err().to_string();
         assert!(told.contains(why), "{told}");
     }
+}
+
+#[test]
+fn what_was_sent_takes_as_much_of_a_request_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv");
+    fs::write(folder.path().join("a.txt"), "x".repeat(1_000)).unwrap();
+    let bytes = |is_sent: bool| {
+        let mut rows = read(&path, Form::Csv, b"type,file\nsentiment,a.txt\n", None).unwrap();
+        check_files(&path, &mut rows, true, |_| is_sent).unwrap();
+        rows[0].bytes
+    };
+    assert!(bytes(false) > 1_000);
+    assert_eq!(bytes(true), bytes(false));
+    fs::write(folder.path().join("a.txt"), [0xff]).unwrap();
+    assert!(bytes(true) < 1_000, "what is wrong with it now is of no matter");
 }
