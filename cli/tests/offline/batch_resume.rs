@@ -45,9 +45,13 @@ fn first_is_known(world: &World) {
 
 /// As if the requests and the uploads had been sent long ago.
 fn long_ago(world: &World) {
+    age(world, &["/sent/at", "/upload/at"]);
+}
+
+fn age(world: &World, what: &[&str]) {
     let age = |line: &str| {
         let mut entry: Value = serde_json::from_str(line).expect("a line is JSON");
-        for at in ["/sent/at", "/upload/at"] {
+        for at in what {
             if let Some(at) = entry.pointer_mut(at) {
                 *at = json!("2026-01-31T12:00:00Z");
             }
@@ -190,6 +194,23 @@ async fn an_upload_of_long_ago_is_not_relied_on() {
     let ended = world.run(&["batch", "b.jsonl"]);
     assert_eq!(ended.code, Some(0), "{}", ended.told());
     assert_eq!(world.sent("/v1/uploads").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_is_remembered_is_repeated_however_old_its_upload_is() {
+    let world = World::new().await;
+    let api = api(&world).await;
+    world.take_uploads().await;
+    picture(&world, 1);
+    api.kept().lost = [1].into();
+    assert_eq!(world.run(&["batch", "b.jsonl"]).code, Some(3));
+    age(&world, &["/upload/at"]);
+    fs::remove_file(world.folder.path().join("a.png")).unwrap();
+    let ended = world.run(&["batch", "b.jsonl"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.told());
+    let requests = requests(&world).await;
+    assert_eq!(requests[0], requests[1]);
+    assert_eq!(world.sent("/v1/uploads").await.len(), 1);
 }
 
 #[tokio::test]

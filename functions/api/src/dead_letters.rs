@@ -213,8 +213,7 @@ struct Page {
 /// The next failed tasks of a tenant, newest first.
 async fn page(api: &Api, tenant: &Tenant, before: Option<TaskId>, limit: usize) -> Result<Page, Problem> {
     let range = before.map_or(IdRange::ALL, |before| IdRange::ALL.below(before));
-    let (ids, goes_on) = failed_ids(api, tenant, range, limit).await?;
-    let next = ids.last().copied().filter(|_| goes_on);
+    let (ids, next) = failed_ids(api, tenant, range, limit).await?;
     let tasks = read(api, tenant, &ids).await?;
     Ok(Page { tasks, next })
 }

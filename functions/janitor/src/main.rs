@@ -33,7 +33,7 @@ impl Janitor {
         }
         let left = event.context.deadline().duration_since(SystemTime::now());
         let until = Instant::now() + left.unwrap_or_default().saturating_sub(ANSWER_MARGIN);
-        let done = self.tend_overdue(until).await?;
+        let done = self.tend_overdue(until).await;
         tracing::info!(
             seen = done.seen,
             rung = done.rung,
@@ -42,6 +42,9 @@ impl Janitor {
             is_whole = done.is_whole,
             "overdue tasks are tended"
         );
+        if let Some(error) = done.failure {
+            return Err(error.into());
+        }
         Measured::default()
             .with(Metric::JanitorRuns, 1)
             .with_any(Metric::OverdueTasks, done.seen as u64)

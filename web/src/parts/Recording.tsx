@@ -44,6 +44,9 @@ export function Recording({
         // A browser may refuse to play: then the place is set all the same.
         if (isPlaying) currentTarget.play().catch(() => {});
       }}
+      onSeeking={({ currentTarget }) => {
+        if (currentTarget.readyState > 0) place.current.at = currentTarget.currentTime;
+      }}
       onTimeUpdate={({ currentTarget }) => {
         // A new address begins at 0 before anything of it is there: the listener has not gone back.
         if (currentTarget.readyState === 0) return;

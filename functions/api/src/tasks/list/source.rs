@@ -85,26 +85,25 @@ impl<'a> Source<'a> {
 
     /// The next tasks, up to `wanted` of them.
     pub(super) async fn draw(&mut self, wanted: usize) -> Result<Drawn, Problem> {
-        let (ids, then) = match &mut self.found {
+        let (ids, last, then) = match &mut self.found {
             Found::Table(merge) => {
-                let (tasks, then) = draw(merge, wanted).await?;
-                let last = tasks.last().map(Listed::id);
+                let (tasks, last, then) = draw(merge, wanted).await?;
                 return Ok(Drawn { tasks, last, then });
             }
             Found::Failures { keys, left } => {
-                let (ids, then) = draw(keys, wanted.min(*left)).await?;
+                let (ids, last, then) = draw(keys, wanted.min(*left)).await?;
                 *left -= ids.len();
-                (ids, spent_at(*left, then))
+                (ids, last, spent_at(*left, then))
             }
             Found::InFlight { ids, left } => {
                 let rest = ids.split_off(ids.len().min(wanted).min(*left));
                 let drawn = std::mem::replace(ids, rest);
                 *left -= drawn.len();
                 let then = if ids.is_empty() { Then::End } else { Then::More };
-                (drawn, spent_at(*left, then))
+                let last = drawn.last().copied();
+                (drawn, last, spent_at(*left, then))
             }
         };
-        let last = ids.last().copied();
         let tasks = self.owner.api.table.summaries(self.owner.tenant, ids).await;
         let mut tasks = tasks.map_err(|error| Problem::unavailable(&error))?;
         tasks.sort_unstable_by_key(|task| Reverse(task.id));
@@ -181,32 +180,40 @@ async fn in_flight(owner: Owner<'_>, range: IdRange, limit: usize) -> Result<Fou
     Ok(Found::InFlight { ids, left })
 }
 
-/// The newest failed tasks of this range, up to `wanted` of them, and whether there may be more.
+/// The newest failed tasks of this range, up to `wanted` of them, and the last that was looked at if there may be more.
 pub(crate) async fn failed_ids(
     api: &Api,
     tenant: &Tenant,
     range: IdRange,
     wanted: usize,
-) -> Result<(Vec<TaskId>, bool), Problem> {
+) -> Result<(Vec<TaskId>, Option<TaskId>), Problem> {
     let mut keys = Merge::new(Failures(Owner { api, tenant }), range, wanted, MAX_KEYS);
-    let (ids, then) = draw(&mut keys, wanted).await?;
-    Ok((ids, then != Then::End))
+    let (ids, last, then) = draw(&mut keys, wanted).await?;
+    Ok((ids, last.filter(|_| then != Then::End)))
 }
 
-/// Up to `wanted` entries of a merge, and what follows.
+/// Up to `wanted` entries of a merge, the last that was looked at, and what follows.
 async fn draw<S: Shards<Error = CloudError>>(
     merge: &mut Merge<S>,
     wanted: usize,
-) -> Result<(Vec<S::Entry>, Then), Problem> {
+) -> Result<(Vec<S::Entry>, Option<TaskId>, Then), Problem> {
     let mut drawn = Vec::new();
+    let last = |drawn: &[S::Entry]| drawn.last().map(Listed::id);
     while drawn.len() < wanted {
         let next = merge.next().await;
         match next.map_err(|error| Problem::unavailable(&error))? {
             Next::Entry(entry) => drawn.push(entry),
-            Next::Spent => return Ok((drawn, Then::Spent)),
-            Next::End => return Ok((drawn, Then::End)),
+            Next::Spent(reached) => {
+                let last = reached.or_else(|| last(&drawn));
+                return Ok((drawn, last, Then::Spent));
+            }
+            Next::End => {
+                let last = last(&drawn);
+                return Ok((drawn, last, Then::End));
+            }
         }
     }
     let then = if merge.is_over() { Then::End } else { Then::More };
-    Ok((drawn, then))
+    let last = last(&drawn);
+    Ok((drawn, last, then))
 }
