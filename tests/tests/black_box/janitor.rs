@@ -205,7 +205,7 @@ mod serial {
         let (ids, rung) = Lane::Text.held_back(|| {
             let first = api.submit_text("fine", &[]);
             // They are all of one age, however long the writing of them takes.
-            let accepted_at = Timestamp::now() + SignedDuration::from_secs(10);
+            let accepted_at = Timestamp::now() + SignedDuration::from_secs(5);
             cloud.edit(
                 &first,
                 "SET created_at = :accepted_at, due_at = :due_at",
