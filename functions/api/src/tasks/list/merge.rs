@@ -136,7 +136,7 @@ impl<S: Shards> Merge<S> {
 }
 
 impl<S: Shards> Merge<S> {
-    /// The newest of what was read that no unread part of a shard can be above of, and at last how far that goes.
+    /// When no more may be read: the newest of what was, as long as nothing unread can be newer, and then how far that goes.
     fn spent(&mut self) -> Next<S::Entry> {
         let hungry = self.shards.iter().filter(|shard| shard.is_hungry());
         let reached: Option<Vec<_>> = hungry.map(|shard| shard.last).collect();
