@@ -22,7 +22,7 @@ AI_MESH_BUILD ?= $(if $(filter release,$(AI_MESH_CARGO_PROFILE)),lambda,cargo)
 # All functions in one go whichever is asked for: cargo unites the features of what is built together, so one at a time
 # would compile the shared dependencies anew for each. The dev profile is for tests, so there it is the whole workspace,
 # and the dependencies are the tests' own.
-members := api audio-worker event-stream image-worker janitor language-worker reactor text-worker
+members := api audio-worker event-stream image-worker sweeper language-worker reactor text-worker
 packages := $(if $(filter dev,$(AI_MESH_CARGO_PROFILE)),--workspace --exclude xtask,$(foreach member,$(members),--package $(member)))
 comma := ,
 features := $(foreach feature,$(subst $(comma), ,$(AI_MESH_FEATURES)),$(foreach member,$(members),$(member)/$(feature)))

@@ -27,7 +27,7 @@ pub(crate) async fn run(client: &Client, command: &DeadCommand, screen: &Screen)
         }
         DeadCommand::Show { id } => inspect::run(client, *id, screen).await,
         DeadCommand::Redrive { ids, task_type, .. } => {
-            let mut redriven = Tally::default();
+            let mut redriven = BatchMetrics::default();
             match (&ids[..], task_type) {
                 ([], Some(task_type)) => redriven.through(client, &Which::Type(*task_type), screen).await?,
                 ([], None) => redriven.through(client, &Which::All, screen).await?,
@@ -58,12 +58,12 @@ pub(crate) async fn run(client: &Client, command: &DeadCommand, screen: &Screen)
 }
 
 #[derive(Default)]
-struct Tally {
+struct BatchMetrics {
     redriven: usize,
     skipped: usize,
 }
 
-impl Tally {
+impl BatchMetrics {
     /// Redrives them answer by answer, until there are no more.
     async fn through(&mut self, client: &Client, which: &Which, screen: &Screen) -> Result<()> {
         let mut cursor = None;

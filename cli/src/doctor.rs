@@ -15,7 +15,7 @@ use crate::{config, words};
 /// The version of the API that this client was made with.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How far apart two clocks may be, in seconds. A date in HTTP is only as good as a second.
-const MOST_SKEW: i64 = 60;
+const MAX_SKEW: i64 = 60;
 
 /// What was found out.
 #[derive(Serialize)]
@@ -135,7 +135,7 @@ async fn reach(client: &Client, report: &mut Report<'_>) -> Result<bool> {
     report.ok("reached", &format!("in {took}"))?;
     if let Some(date) = greeting.date {
         let skew = Timestamp::now().duration_since(date).as_secs();
-        if skew.abs() > MOST_SKEW {
+        if skew.abs() > MAX_SKEW {
             let side = if skew > 0 { "ahead of" } else { "behind" };
             let told = format!(
                 "this machine is {} s {side} the API: let NTP set it, or lists by time and certificates go wrong",

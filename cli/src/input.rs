@@ -8,7 +8,7 @@ use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mesh_client::{Client, Submission};
-use mesh_task::{MAX_TEXT_BYTES, Modality, TaskType};
+use mesh_task::{MAX_TEXT_BYTES, TaskType, WorkerKind};
 use serde_json::{Map, Value, json};
 
 use crate::args::{FieldArgs, LimitArgs, SubmitArgs};
@@ -114,10 +114,10 @@ pub(crate) async fn content(
     bytes: Vec<u8>,
     max_inline: usize,
 ) -> Result<(&'static str, Value)> {
-    let name = match task_type.usual_worker() {
-        Modality::Image => "image",
-        Modality::Audio => "audio",
-        Modality::Text | Modality::Language => return Ok(("text", Value::from(text(task_type, bytes)?))),
+    let name = match task_type.default_worker() {
+        WorkerKind::Image => "image",
+        WorkerKind::Audio => "audio",
+        WorkerKind::Text | WorkerKind::Language => return Ok(("text", Value::from(text(task_type, bytes)?))),
     };
     if bytes.len() <= max_inline {
         return Ok((name, Value::from(STANDARD.encode(bytes))));

@@ -14,7 +14,7 @@ use crate::plan::{Plan, Planned};
 
 const CLIENTS: usize = 6;
 /// So many tasks may be open before the clients hold back: else nothing is ever cancelled while it runs.
-const MOST_OPEN: usize = 600;
+const MAX_OPEN: usize = 600;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a client was told.
@@ -69,7 +69,7 @@ impl<'a> Load<'a> {
         // Those to be cancelled, each at its time.
         let mut waiting: Vec<(Instant, &Planned, String)> = Vec::new();
         while let Some(task) = self.plan.tasks.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            while self.ledger.counts().open > MOST_OPEN {
+            while self.ledger.counts().open > MAX_OPEN {
                 self.cancel_due(&api, &mut waiting);
                 thread::sleep(Duration::from_millis(50));
             }

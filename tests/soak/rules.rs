@@ -120,7 +120,7 @@ pub(crate) fn judge(old: Option<&State>, new: &State) -> Result<&'static str, St
     match (old.status.as_str(), new.status.as_str(), new.fence - old.fence) {
         ("pending" | "processing", "processing", 1) => claimed(old, new),
         ("processing", "completed" | "failed" | "pending", 0) => ended(old, new),
-        ("processing", "pending" | "failed", 1) => taken_back(old, new),
+        ("processing", "pending" | "failed", 1) => reclaimed(old, new),
         (_, "cancelled", 1) if new.attempts == old.attempts => Ok("cancelled"),
         _ => Err("no move does that".to_owned()),
     }
@@ -179,7 +179,7 @@ fn ended(old: &State, new: &State) -> Result<&'static str, String> {
     }
 }
 
-fn taken_back(old: &State, new: &State) -> Result<&'static str, String> {
+fn reclaimed(old: &State, new: &State) -> Result<&'static str, String> {
     if old.lease_until.is_none_or(|until| until >= new.updated_at) {
         return Err("taken from a worker whose lease was good".to_owned());
     }

@@ -39,7 +39,7 @@ impl Cloud {
         let _ = setting("AWS_ENDPOINT_URL");
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime needs nothing but a file descriptor");
-        let config = runtime.block_on(mesh_cloud::sdk_config());
+        let config = runtime.block_on(mesh_aws::sdk_config());
         let config = config.unwrap_or_else(|error| panic!("the AWS clients can't be made: {error}"));
         Self { runtime, config }
     }
@@ -214,7 +214,7 @@ impl Cloud {
             let mut copy = item.clone();
             copy.extend(key(&id.to_string()));
             if let Some(shard) = copy.get_mut("due_shard") {
-                *shard = AttributeValue::S(mesh_task::due_shard(*id));
+                *shard = AttributeValue::S(id.shard().to_string());
             }
             let put = PutRequest::builder().set_item(Some(copy)).build();
             WriteRequest::builder()

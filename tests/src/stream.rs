@@ -3,8 +3,8 @@
 
 use aws_sdk_lambda::primitives::Blob;
 use jiff::Timestamp;
-use mesh_cloud::StatsTable;
-use mesh_stats::{Book, Change};
+use mesh_aws::StatsTable;
+use mesh_stats::{Change, TenantCounters};
 use mesh_task::{TaskId, Tenant};
 use serde_json::{Value, json};
 
@@ -96,7 +96,7 @@ impl Cloud {
     }
 
     /// What is kept of a tenant's tasks.
-    pub fn book(&self, tenant: &Tenant) -> Book {
+    pub fn book(&self, tenant: &Tenant) -> TenantCounters {
         self.wait(self.stats().book(tenant))
             .expect("the table of counters answers")
     }

@@ -4,7 +4,7 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricAlarm, Statistic};
 use jiff::{SignedDuration, Timestamp};
-use mesh_cloud::{Metric, NAMESPACE};
+use mesh_telemetry::{Metric, NAMESPACE};
 use serde_json::Value;
 
 use crate::Cloud;

@@ -31,13 +31,13 @@ use crate::gather::{self, Gather};
 use crate::screen::Screen;
 use crate::{input, words};
 use journal::{Journal, Known};
-use output::{Output, Record, Tally};
+use output::{BatchMetrics, Output, Record};
 use rows::{Form, Row};
 use submit::Answer;
 
 /// How many requests are under way at once.
 const SUBMITS: usize = 2;
-/// Patience is the user's, who has Ctrl-C.
+/// SweepPolicy is the user's, who has Ctrl-C.
 const PATIENCE: Duration = Duration::from_secs(365 * 86_400);
 
 /// A batch under way.
@@ -91,8 +91,8 @@ pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> R
         exit = ends.next() => Ok(exit),
     };
     bar.finish_and_clear();
-    let (total, tally) = (batch.rows.len(), output.tally);
-    let finished = tally.all();
+    let (total, batch_metrics) = (batch.rows.len(), output.batch_metrics);
+    let finished = batch_metrics.all();
     if !matches!(ended, Ok(Exit::Done)) {
         let on = if batch.journal.borrow().is_kept() {
             "goes on from there"
@@ -107,22 +107,25 @@ pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> R
     batch.journal.into_inner().done()?;
     if screen.json && place.is_some() {
         screen.value(&json!({
-            "lines": total, "done": tally.done, "failed": tally.failed, "refused": tally.refused, "output": place,
+            "lines": total, "done": batch_metrics.done, "failed": batch_metrics.failed, "refused": batch_metrics.refused, "output": place,
         }))?;
     } else {
-        screen.note(&summary(total, tally, args.no_wait, place.as_deref()));
+        screen.note(&summary(total, batch_metrics, args.no_wait, place.as_deref()));
     }
-    Ok(if tally.failed + tally.refused == 0 {
+    Ok(if batch_metrics.failed + batch_metrics.refused == 0 {
         Exit::Done
     } else {
         Exit::Failed
     })
 }
 
-fn summary(total: usize, tally: Tally, is_unwaited: bool, place: Option<&Path>) -> String {
+fn summary(total: usize, batch_metrics: BatchMetrics, is_unwaited: bool, place: Option<&Path>) -> String {
     let whole = if is_unwaited { "accepted" } else { "completed" };
-    let mut told = format!("{}: {} {whole}", words::count(total, "line"), tally.done);
-    for (number, what) in [(tally.failed, "failed"), (tally.refused, "refused")] {
+    let mut told = format!("{}: {} {whole}", words::count(total, "line"), batch_metrics.done);
+    for (number, what) in [
+        (batch_metrics.failed, "failed"),
+        (batch_metrics.refused, "refused"),
+    ] {
         if number > 0 {
             let _ = write!(told, ", {number} {what}");
         }

@@ -78,13 +78,13 @@ impl Record {
 
 /// How many lines have come to which end.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Tally {
+pub(super) struct BatchMetrics {
     pub(super) done: usize,
     pub(super) failed: usize,
     pub(super) refused: usize,
 }
 
-impl Tally {
+impl BatchMetrics {
     pub(super) const fn all(self) -> usize {
         self.done + self.failed + self.refused
     }
@@ -105,7 +105,7 @@ pub(super) struct Output {
     /// The lines that are still to be written, where they are in order.
     order: Option<VecDeque<usize>>,
     held: BTreeMap<usize, Vec<u8>>,
-    pub(super) tally: Tally,
+    pub(super) batch_metrics: BatchMetrics,
 }
 
 /// What an earlier run wrote, as far as it matters.
@@ -166,7 +166,7 @@ impl Output {
             is_on_terminal,
             order: None,
             held: BTreeMap::new(),
-            tally: Tally::default(),
+            batch_metrics: BatchMetrics::default(),
         })
     }
 
@@ -176,16 +176,16 @@ impl Output {
     }
 
     pub(super) fn count(&mut self, status: &str) {
-        self.tally.add(status);
+        self.batch_metrics.add(status);
     }
 
     /// How many results are written: not those that are held back.
     pub(super) fn written(&self) -> usize {
-        self.tally.all() - self.held.len()
+        self.batch_metrics.all() - self.held.len()
     }
 
     pub(super) fn write(&mut self, record: &Record) -> Result<()> {
-        self.tally.add(record.status);
+        self.batch_metrics.add(record.status);
         let mut line = serde_json::to_string(record)?;
         if self.is_on_terminal {
             line = escaped(&line);

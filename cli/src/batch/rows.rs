@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use mesh_client::Submission;
-use mesh_task::{MAX_MEDIA_BYTES, MAX_TEXT_BYTES, Modality, Priority, TaskType};
+use mesh_task::{MAX_MEDIA_BYTES, MAX_TEXT_BYTES, Priority, TaskType, WorkerKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -146,7 +146,10 @@ impl Row {
             return Err(refuse(&"it is a folder"));
         }
         let length = usize::try_from(file.len()).unwrap_or(usize::MAX);
-        let is_text = matches!(self.task_type.usual_worker(), Modality::Text | Modality::Language);
+        let is_text = matches!(
+            self.task_type.default_worker(),
+            WorkerKind::Text | WorkerKind::Language
+        );
         // A pipe gives its content once.
         if is_text && file.is_file() {
             let of_file = |error: &dyn Display| format!("{}: {error}", path.display());

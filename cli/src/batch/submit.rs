@@ -21,7 +21,7 @@ use crate::input;
 /// What a request's tasks may take: the API's limit is 6 MB.
 const MAX_REQUEST_BYTES: usize = 4_000_000;
 /// How often entries are sent again that the API could not keep just now.
-const MOST_TRIES: u32 = 4;
+const MAX_TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is known of a line once it was submitted.
@@ -237,7 +237,7 @@ impl Batch<'_> {
             match busy {
                 None => return Ok(open),
                 // Under its key, the whole request again writes only what is missing.
-                Some(_) if tries < MOST_TRIES => sleep(FIRST_PAUSE * (1 << (tries - 1))).await,
+                Some(_) if tries < MAX_TRIES => sleep(FIRST_PAUSE * (1 << (tries - 1))).await,
                 Some(problem) => return Err(Error::Problem(problem).into()),
             }
             tries += 1;

@@ -21,7 +21,7 @@ pub enum Provider {
     #[cfg(feature = "bedrock")]
     Bedrock {
         /// The model.
-        bedrock: mesh_cloud::Bedrock,
+        bedrock: mesh_aws::Bedrock,
         /// How long it may take, for the error that says so.
         timeout: Duration,
     },

@@ -26,9 +26,9 @@ async fn languages() -> Vec<Language> {
         api_key: None,
         timeout: TIMEOUT,
     };
-    let config = mesh_cloud::sdk_config().await.unwrap();
+    let config = mesh_aws::sdk_config().await.unwrap();
     let bedrock = Provider::Bedrock {
-        bedrock: mesh_cloud::Bedrock::new(&config, model, TIMEOUT),
+        bedrock: mesh_aws::Bedrock::new(&config, model, TIMEOUT),
         timeout: TIMEOUT,
     };
     let limits = Limits {

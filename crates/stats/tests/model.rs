@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::Timestamp;
-use mesh_stats::{Book, Change, Counts, Record, Recount, Sequence, Snapshot};
+use mesh_stats::{Change, Counts, Record, Recount, Sequence, Snapshot, TenantCounters};
 use mesh_task::{Status, TaskId, TaskType, Tenant};
 
 const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -24,7 +24,7 @@ struct Table {
 /// A book, as the reactor keeps it.
 #[derive(Default)]
 struct Keeper {
-    book: Book,
+    book: TenantCounters,
     log: Vec<Change>,
     lookups: usize,
 }
@@ -321,7 +321,7 @@ fn a_book_is_read_back_from_the_table_as_it_was_written() {
     keeper.take(&table.shards[0], table.clock);
     let item: serde_dynamo::Item = serde_dynamo::to_item(&keeper.book).expect("a book is an item");
     assert_eq!(
-        serde_dynamo::from_item::<_, Book>(item).expect("it is a book"),
+        serde_dynamo::from_item::<_, TenantCounters>(item).expect("it is a book"),
         keeper.book
     );
 }

@@ -7,9 +7,34 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// How many partitions a tenant's tasks are spread over: time-ordered keys never split by heat, so one busy tenant
-/// would otherwise be held to a single partition's 1,000 writes a second.
-pub const SHARDS: u8 = 16;
+/// One of the [`Shard::COUNT`] partitions that a tenant's tasks are spread over, written as one hexadecimal digit.
+///
+/// DynamoDB does not split a partition by heat where its keys are ordered by time, so a tenant with a single partition would
+/// be limited to 1,000 writes a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Shard(u8);
+
+impl Shard {
+    /// How many shards there are.
+    pub const COUNT: usize = 16;
+
+    /// Every shard, in order.
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> {
+        (0..16).map(Self)
+    }
+
+    /// The partition key of this shard of a tenant's tasks. It contains the tenant, so that no tenant reads another's tasks.
+    #[must_use]
+    pub fn partition(self, tenant: &Tenant) -> String {
+        format!("{tenant}#{self}")
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
 
 /// A task's id: a UUIDv7, so ids sort by the time of creation (RFC 9562, section 5.7).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,10 +65,10 @@ impl TaskId {
         self.0.into_bytes()
     }
 
-    /// The shard that holds the task, 0 to 15: the id's last four bits, which are random.
+    /// The shard that contains the task: the id's last four bits, which are random.
     #[must_use]
-    pub fn shard(self) -> u8 {
-        self.0.as_bytes()[15] % SHARDS
+    pub fn shard(self) -> Shard {
+        Shard(self.0.as_bytes()[15] & 0xf)
     }
 }
 
@@ -219,18 +244,6 @@ impl From<Tenant> for String {
     }
 }
 
-/// The partition of the task table that holds a task: its tenant's, so that nobody reads another's.
-#[must_use]
-pub fn partition(tenant: &Tenant, id: TaskId) -> String {
-    format!("{tenant}#{:x}", id.shard())
-}
-
-/// The partition of the index of what is in flight that holds a task: all tenants', since the janitor tends all.
-#[must_use]
-pub fn due_shard(id: TaskId) -> String {
-    format!("{:x}", id.shard())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,7 +269,10 @@ mod tests {
         let ids: Vec<_> = (0..1_000).map(|_| TaskId::generate()).collect();
         assert!(ids.is_sorted());
         let shards: std::collections::BTreeSet<_> = ids.iter().map(|id| id.shard()).collect();
-        assert_eq!(shards.len(), usize::from(SHARDS));
+        assert_eq!(
+            shards.into_iter().collect::<Vec<_>>(),
+            Shard::all().collect::<Vec<_>>()
+        );
     }
 
     #[test]
@@ -290,6 +306,14 @@ mod tests {
         assert!(IdRange::ALL.before(Timestamp::MIN).since(made).is_empty());
         assert_eq!(TaskId::try_from(id.to_bytes()), Ok(id));
         assert_eq!(TaskId::try_from([0; 16]), Err(InvalidId));
+    }
+
+    #[test]
+    fn a_shard_is_one_hexadecimal_digit_of_its_tenants_partition() {
+        let id: TaskId = "018bcfe5-687b-7123-9abc-12345678900f".parse().unwrap();
+        assert_eq!(id.shard().to_string(), "f");
+        assert_eq!(id.shard().partition(&Tenant::first()), "default#f");
+        assert_eq!(Shard::all().count(), Shard::COUNT);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Modality, Size, Task};
+use crate::{Size, Task, WorkerKind};
 
 /// How soon a task is to run, where many wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -78,13 +78,13 @@ impl LaneKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lane {
     /// Whose it is.
-    pub modality: Modality,
+    pub modality: WorkerKind,
     /// Which of its tasks it carries.
     pub kind: LaneKind,
 }
 
 impl Lane {
-    pub(crate) const fn of(modality: Modality, size: Size, priority: Priority) -> Self {
+    pub(crate) const fn of(modality: WorkerKind, size: Size, priority: Priority) -> Self {
         Self {
             modality,
             kind: LaneKind::of(size, priority),
@@ -94,7 +94,7 @@ impl Lane {
     /// Every lane of every worker.
     pub fn all() -> impl Iterator<Item = Self> {
         let kinds = |modality| LaneKind::ALL.map(|kind| Self { modality, kind });
-        Modality::ALL.into_iter().flat_map(kinds)
+        WorkerKind::ALL.into_iter().flat_map(kinds)
     }
 }
 

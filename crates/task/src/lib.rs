@@ -2,30 +2,30 @@
 //!
 //! Nothing here does I/O or knows AWS. [`NewTask`] is what a client may submit, [`Task`] what is kept of it. Each of its
 //! moves is a conditional [`Write`], made in one place; [`Settlement`] decides what an attempt's outcome means, and
-//! [`Tending`] what a task needs that has been in flight for long.
+//! [`SweepAction`] what a task needs that has been in flight for long.
 
 mod failure;
 mod id;
 mod input;
 mod lane;
-mod moves;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 mod output;
-mod overdue;
 mod report;
 mod retry;
 mod storable;
 mod submission;
 mod summary;
+mod sweep;
 mod task;
 mod task_type;
 #[cfg(test)]
 mod testing;
+mod transitions;
 mod write;
 
 pub use failure::{Failure, FailureKind, RunError, RunErrorClass, code};
-pub use id::{IdRange, InvalidId, InvalidTenant, SHARDS, TaskId, Tenant, due_shard, partition};
+pub use id::{IdRange, InvalidId, InvalidTenant, Shard, TaskId, Tenant};
 pub use input::{
     Classify, Content, DEFAULT_LABELS, DEFAULT_SUMMARY_SENTENCES, DataExtraction, Engine, Input,
     InvalidInput, MAX_INLINE_INPUT_BYTES, MAX_LABEL_BYTES, MAX_LABELS, MAX_MEDIA_BYTES, MAX_SCHEMA_BYTES,
@@ -33,13 +33,11 @@ pub use input::{
     StoredInput, Submitted, Summarize, Translate, UploadId, Uploaded,
 };
 pub use lane::{Lane, LaneKind, Priority};
-pub use moves::{CLOCK_MARGIN, ClaimRefusal, Claimant, Finished, StoredResult, cancel, claim};
 pub use output::{
     BoundingBox, Classification, Embeddings, Extraction, Face, FaceDetection, LabelScore, Line,
     MAX_INLINE_RESULT_BYTES, MAX_RESULT_BYTES, Page, Point, Segment, Sentiment, SentimentLabel, Summary,
     TaskResult, Transcript, Translation,
 };
-pub use overdue::{Patience, Tending};
 pub use report::{ModelName, Report, RunOutput, Timings, Usage};
 pub use retry::{
     InvalidPolicies, MAX_ATTEMPTS, MAX_THROTTLES, OwnPolicies, RetryPolicies, RetryPolicy, Settlement,
@@ -49,6 +47,8 @@ pub use submission::{
     SubmissionRefusal,
 };
 pub use summary::TaskSummary;
+pub use sweep::{SweepAction, SweepPolicy};
 pub use task::{Attempt, MAX_HISTORY, Message, Outcome, Status, Task, TaskDraft};
-pub use task_type::{Modality, TaskType, UnknownTaskType};
+pub use task_type::{TaskType, UnknownTaskType, WorkerKind};
+pub use transitions::{CLOCK_MARGIN, ClaimRefusal, Finished, Isolation, StoredResult, cancel, claim};
 pub use write::{Change, Condition, Field, Item, Write};

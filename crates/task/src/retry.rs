@@ -96,7 +96,7 @@ pub enum Settlement {
     /// Final: the result.
     Completed(Finished),
     /// Pending again after the delay; the error is kept until the next attempt ends.
-    Rest {
+    Retry {
         /// What went wrong this time.
         failure: Failure,
         /// How it ended.
@@ -137,7 +137,7 @@ impl Settlement {
         };
         let again = attempts_left && matches!(outcome, Outcome::Transient | Outcome::Timeout);
         match delay.or_else(|| again.then(|| policy.backoff(task.attempt, random))) {
-            Some(delay) => Self::Rest {
+            Some(delay) => Self::Retry {
                 failure: error.into_failure(FailureKind::Transient),
                 outcome,
                 delay: delay.max(least),
@@ -173,7 +173,7 @@ mod tests {
     fn kind(error: RunError, attempt: u32) -> FailureKind {
         match settled(error, attempt) {
             Settlement::Completed(_) => panic!("an error completes nothing"),
-            Settlement::Rest { failure, .. } | Settlement::Failed { failure, .. } => failure.kind,
+            Settlement::Retry { failure, .. } | Settlement::Failed { failure, .. } => failure.kind,
         }
     }
 
@@ -205,7 +205,7 @@ mod tests {
     fn a_throttled_attempt_is_not_spent_and_waits_as_long_as_it_was_told() {
         let told = Duration::from_secs(77);
         let throttled = || RunError::throttled(code::THROTTLED, "", Some(told));
-        let Settlement::Rest { outcome, delay, .. } = settled(throttled(), 3) else {
+        let Settlement::Retry { outcome, delay, .. } = settled(throttled(), 3) else {
             panic!("the last attempt, throttled, is not the last")
         };
         assert_eq!((outcome, delay), (Outcome::Throttled, told));

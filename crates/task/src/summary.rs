@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    Failure, Lane, Message, Metadata, Modality, Priority, Size, Status, Task, TaskId, TaskType, Tenant,
+    Failure, Lane, Message, Metadata, Priority, Size, Status, Task, TaskId, TaskType, Tenant, WorkerKind,
 };
 
 /// A task without what may be large: its input, its result and the history of its attempts. Each field is that of
@@ -16,7 +16,7 @@ pub struct TaskSummary {
     pub tenant: Tenant,
     #[serde(rename = "type")]
     pub task_type: TaskType,
-    pub modality: Modality,
+    pub modality: WorkerKind,
     pub size: Size,
     #[serde(default)]
     pub priority: Priority,

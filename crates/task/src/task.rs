@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Failure, Metadata, Modality, ObjectRef, Payload, Priority, Report, Size, TaskId, TaskResult, TaskType,
-    Tenant,
+    Failure, Metadata, ObjectRef, Payload, Priority, Report, Size, TaskId, TaskResult, TaskType, Tenant,
+    WorkerKind,
 };
 
 /// How many of its newest attempts a task remembers.
@@ -121,7 +121,7 @@ pub struct Task {
     #[serde(rename = "type")]
     pub task_type: TaskType,
     /// Which worker runs it.
-    pub modality: Modality,
+    pub modality: WorkerKind,
     /// How much work it is.
     pub size: Size,
     /// How soon it is to run.
@@ -151,8 +151,8 @@ pub struct Task {
     pub fence: u64,
     /// How many attempts in a row, the current one included, have not ended by themselves: their process died, or
     /// they were cut off. Above 1 in a running task, its input is suspected to be the cause.
-    #[serde(default)]
-    pub suspicion: u32,
+    #[serde(default, rename = "suspicion")]
+    pub consecutive_crashes: u32,
     /// How many attempts of this generation were throttled, and so not spent.
     #[serde(default)]
     pub throttles: u32,
@@ -201,7 +201,7 @@ pub struct TaskDraft {
     /// What it asks for.
     pub task_type: TaskType,
     /// Which worker runs it.
-    pub modality: Modality,
+    pub modality: WorkerKind,
     /// How much work it is.
     pub size: Size,
     /// How soon it is to run.
@@ -238,7 +238,7 @@ impl Task {
             timeout_seconds: draft.timeout_seconds,
             correlation_id: draft.correlation_id,
             fence: 0,
-            suspicion: 0,
+            consecutive_crashes: 0,
             throttles: 0,
             history: Vec::new(),
             result: None,
@@ -280,7 +280,7 @@ impl Task {
     /// Its attempts, each with the end that is known of it: one that nobody wrote an end of, and that does not run, was
     /// cancelled with its task, or lost.
     #[must_use]
-    pub fn told_history(&self) -> Vec<Attempt> {
+    pub fn history_with_outcomes(&self) -> Vec<Attempt> {
         let mut history = self.history.clone();
         let last = history.len().saturating_sub(1);
         for (place, attempt) in history.iter_mut().enumerate() {
@@ -349,7 +349,7 @@ mod tests {
         ] {
             task.status = status;
             let outcomes: Vec<_> = task
-                .told_history()
+                .history_with_outcomes()
                 .into_iter()
                 .map(|attempt| attempt.outcome)
                 .collect();

@@ -33,7 +33,7 @@ pub enum TaskType {
 /// Which worker runs a task, and so which queue it travels through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Modality {
+pub enum WorkerKind {
     /// The text worker's: texts, by models that it carries.
     Text,
     /// The image worker's.
@@ -44,7 +44,7 @@ pub enum Modality {
     Language,
 }
 
-impl Modality {
+impl WorkerKind {
     /// Every one of them.
     pub const ALL: [Self; 4] = [Self::Text, Self::Image, Self::Audio, Self::Language];
 
@@ -92,12 +92,12 @@ impl TaskType {
 
     /// The worker that runs it, unless its parameters ask for another engine.
     #[must_use]
-    pub const fn usual_worker(self) -> Modality {
+    pub const fn default_worker(self) -> WorkerKind {
         match self {
-            Self::Sentiment | Self::Classify | Self::Embed | Self::Summarize => Modality::Text,
-            Self::Translate | Self::DataExtraction => Modality::Language,
-            Self::FaceDetection | Self::Ocr => Modality::Image,
-            Self::Transcribe => Modality::Audio,
+            Self::Sentiment | Self::Classify | Self::Embed | Self::Summarize => WorkerKind::Text,
+            Self::Translate | Self::DataExtraction => WorkerKind::Language,
+            Self::FaceDetection | Self::Ocr => WorkerKind::Image,
+            Self::Transcribe => WorkerKind::Audio,
         }
     }
 

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
-    Finished, Modality, ModelName, Payload, Report, Sentiment, SentimentLabel, Size, StoredResult, Task,
-    TaskDraft, TaskId, TaskResult, TaskType, Tenant, Timings,
+    Finished, ModelName, Payload, Report, Sentiment, SentimentLabel, Size, StoredResult, Task, TaskDraft,
+    TaskId, TaskResult, TaskType, Tenant, Timings, WorkerKind,
 };
 
 /// The moment at which the tests' tasks are accepted.
@@ -17,7 +17,7 @@ pub(crate) fn task() -> Task {
         id: TaskId::generate(),
         tenant: Tenant::first(),
         task_type: TaskType::Sentiment,
-        modality: Modality::Text,
+        modality: WorkerKind::Text,
         size: Size::Small,
         priority: crate::Priority::Normal,
         payload: Payload::Inline(json!({ "text": "fine" })),

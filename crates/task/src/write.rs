@@ -1,6 +1,6 @@
 //! A conditional write, as data: what must hold of a task's item, and what then becomes of it.
 //!
-//! The moves of a task (`moves.rs`) are written in these words alone. The task table renders them for DynamoDB; the
+//! The moves of a task (`transitions.rs`) are written in these words alone. The task table renders them for DynamoDB; the
 //! model checks apply them to items in memory. So both keep the same promises.
 
 use serde_json::{Map, Value};
@@ -20,7 +20,7 @@ pub enum Field {
     Attempt,
     MaxAttempts,
     Fence,
-    Suspicion,
+    ConsecutiveCrashes,
     Throttles,
     History,
     Result,
@@ -49,7 +49,7 @@ impl Field {
             Self::Attempt => "attempt",
             Self::MaxAttempts => "max_attempts",
             Self::Fence => "fence",
-            Self::Suspicion => "suspicion",
+            Self::ConsecutiveCrashes => "suspicion",
             Self::Throttles => "throttles",
             Self::History => "history",
             Self::Result => "result",

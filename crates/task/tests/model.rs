@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mesh_task::{
-    ClaimRefusal, Claimant, Finished, Item, MAX_HISTORY, Message, Modality, ModelName, Patience, Payload,
-    Report, RetryPolicy, RunError, Sentiment, SentimentLabel, Settlement, Size, Status, StoredResult, Task,
-    TaskDraft, TaskId, TaskResult, TaskType, Tenant, Tending, Timings, Write, cancel, claim, code,
+    ClaimRefusal, Finished, Isolation, Item, MAX_HISTORY, Message, ModelName, Payload, Report, RetryPolicy,
+    RunError, Sentiment, SentimentLabel, Settlement, Size, Status, StoredResult, SweepAction, SweepPolicy,
+    Task, TaskDraft, TaskId, TaskResult, TaskType, Tenant, Timings, WorkerKind, Write, cancel, claim, code,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -22,7 +22,7 @@ use steps::{End, Skews, Step, skews, steps};
 
 const LEASE: Duration = Duration::from_secs(30);
 const MAX_ATTEMPTS: u32 = 3;
-const PATIENCE: Patience = Patience {
+const PATIENCE: SweepPolicy = SweepPolicy {
     due_after: Duration::from_secs(60),
 };
 const POLICY: RetryPolicy = RetryPolicy {
@@ -74,7 +74,7 @@ impl World {
             id: TaskId::generate(),
             tenant: Tenant::first(),
             task_type: TaskType::Sentiment,
-            modality: Modality::Text,
+            modality: WorkerKind::Text,
             size: Size::Small,
             priority: mesh_task::Priority::Normal,
             payload: Payload::Inline(serde_json::json!({ "text": "fine" })),
@@ -85,11 +85,11 @@ impl World {
         };
         let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
         let accepted = off(now, skews.people);
-        let task = Task::new(draft, accepted, PATIENCE.first_look(accepted));
+        let task = Task::new(draft, accepted, PATIENCE.first_check_at(accepted));
         let Value::Object(mut item) = serde_json::to_value(&task).unwrap() else {
             panic!("a task is an object")
         };
-        item.insert("due_shard".to_owned(), mesh_task::due_shard(task.id).into());
+        item.insert("due_shard".to_owned(), task.id.shard().to_string().into());
         Self {
             item,
             now,
@@ -201,20 +201,24 @@ impl World {
         }
         let message = self.queue[delivered].clone();
         let now = off(self.now, self.skews.workers[worker]);
-        let claimant = if alone { Claimant::Alone } else { Claimant::InBatch };
-        if self.write(&claim(&message, claimant, now, now + LEASE)) {
+        let isolation = if alone {
+            Isolation::Isolated
+        } else {
+            Isolation::Batched
+        };
+        if self.write(&claim(&message, isolation, now, now + LEASE)) {
             self.held[worker] = Some(self.task());
             return;
         }
         let task = self.task();
         match task.claim_refusal(&message, now) {
-            ClaimRefusal::Over => {
+            ClaimRefusal::NothingToDo => {
                 self.queue.swap_remove(delivered);
             }
-            ClaimRefusal::Spent => {
-                self.write(&task.exhaust(now));
+            ClaimRefusal::AttemptsExhausted => {
+                self.write(&task.fail_exhausted(now));
             }
-            ClaimRefusal::NotBefore(_) | ClaimRefusal::Suspect { .. } => {}
+            ClaimRefusal::NotBefore(_) | ClaimRefusal::Quarantined { .. } => {}
         }
     }
 
@@ -233,11 +237,11 @@ impl World {
         };
         let write = match Settlement::of(outcome, &task, &POLICY, 0.5) {
             Settlement::Completed(finished) => task.complete(&finished, now),
-            Settlement::Rest {
+            Settlement::Retry {
                 failure,
                 outcome,
                 delay,
-            } => task.rest(&failure, outcome, now + delay, None, now),
+            } => task.schedule_retry(&failure, outcome, now + delay, None, now),
             Settlement::Failed { failure, outcome } => task.fail(&failure, outcome, now),
         };
         let newest = self.task().fence == task.fence;
@@ -254,7 +258,7 @@ impl World {
             return;
         };
         let now = off(self.now, self.skews.people);
-        if self.write(&task.redrive(PATIENCE.first_look(now), now + Duration::from_hours(24), now)) {
+        if self.write(&task.redrive(PATIENCE.first_check_at(now), now + Duration::from_hours(24), now)) {
             let message = self.task().message();
             self.queue.push(message);
         }
@@ -271,22 +275,22 @@ impl World {
             return;
         };
         let now = off(self.now, self.skews.janitor);
-        match task.tending(backlog, PATIENCE, now) {
-            Tending::Nothing => {}
-            Tending::PutOff(due_at) => {
-                self.write(&task.put_off(due_at));
+        match task.sweep_action(backlog, PATIENCE, now) {
+            SweepAction::Nothing => {}
+            SweepAction::DeferCheck(due_at) => {
+                self.write(&task.defer_check(due_at));
             }
-            Tending::Ring(due_at) => {
+            SweepAction::Requeue(due_at) => {
                 self.queue.push(task.message());
-                self.write(&task.put_off(due_at));
+                self.write(&task.defer_check(due_at));
             }
-            Tending::TakeBack(due_at) => {
-                if self.write(&task.take_back(due_at, now)) {
+            SweepAction::Reclaim(due_at) => {
+                if self.write(&task.reclaim(due_at, now)) {
                     self.queue.push(task.message());
                 }
             }
-            Tending::Exhaust => {
-                self.write(&task.exhaust(now));
+            SweepAction::FailExhausted => {
+                self.write(&task.fail_exhausted(now));
             }
         }
     }

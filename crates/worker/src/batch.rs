@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsMessage};
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
-use mesh_cloud::{Claim, Landed};
-use mesh_task::{ClaimRefusal, Claimant, Task};
+use mesh_aws::{Claim, WriteOutcome};
+use mesh_task::{ClaimRefusal, Isolation, Task};
 use tokio::time::{interval_at, timeout_at};
 use tracing::Instrument;
 
-use crate::ring::{Answer, Ring, Rings};
+use crate::delivery::{Answer, Deliveries, Delivery};
 use crate::run::{End, Run};
 use crate::settle::after_loss;
 use crate::{Invocation, Job, Runner, Worker, input};
@@ -29,7 +29,7 @@ enum Claimed {
 
 /// A claimed task on its way.
 struct Attempt {
-    ring: Ring,
+    delivery: Delivery,
     task: Box<Task>,
     /// How long its input took to come.
     fetch: Duration,
@@ -38,39 +38,45 @@ struct Attempt {
 impl<R: Runner> Worker<R> {
     /// Handles a batch of messages. Those that the answer names are delivered again.
     pub async fn handle(&self, records: Vec<SqsMessage>, invocation: Invocation) -> SqsBatchResponse {
-        self.tally.received(records.len());
-        let Rings { rings, unreadable } = Rings::read(records);
-        let mut answers = Vec::with_capacity(rings.len());
+        self.batch_metrics.received(records.len());
+        let Deliveries {
+            deliveries,
+            unreadable,
+        } = Deliveries::read(records);
+        let mut answers = Vec::with_capacity(deliveries.len());
         let mut batch = Vec::new();
         let mut suspects = Vec::new();
         let claims = join_all(
-            rings
+            deliveries
                 .iter()
-                .map(|ring| self.claim(ring, Claimant::InBatch, &invocation)),
+                .map(|delivery| self.claim(delivery, Isolation::Batched, &invocation)),
         )
         .await;
-        for (ring, claimed) in rings.into_iter().zip(claims) {
+        for (delivery, claimed) in deliveries.into_iter().zip(claims) {
             match claimed {
-                Claimed::Run(task) => batch.push((ring, task)),
-                Claimed::Later(suspicion) => suspects.push((suspicion, ring)),
-                Claimed::Nothing(answer) => answers.push((ring.message_id, answer)),
+                Claimed::Run(task) => batch.push((delivery, task)),
+                Claimed::Later(consecutive_crashes) => suspects.push((consecutive_crashes, delivery)),
+                Claimed::Nothing(answer) => answers.push((delivery.message_id, answer)),
             }
         }
         answers.extend(self.run_and_settle(batch, &invocation).await);
 
         // A task whose last attempt took its process along may do so again: each runs by itself, when the others are
         // written, and is claimed only then, so that its neighbours lose no attempt.
-        suspects.sort_by_key(|(suspicion, _)| *suspicion);
-        for (_, ring) in suspects {
-            answers.extend(self.run_suspect(ring, &invocation).await);
+        suspects.sort_by_key(|(consecutive_crashes, _)| *consecutive_crashes);
+        for (_, delivery) in suspects {
+            answers.extend(self.run_suspect(delivery, &invocation).await);
         }
 
         // Shown again at once, they take the shortest way to the dead-letter queue, where someone may see them.
         let handles = unreadable
             .iter()
             .filter_map(|message| Some((&*message.queue, message.receipt_handle.as_deref()?)));
-        join_all(handles.map(|(queue, receipt_handle)| self.hide(queue, receipt_handle, Duration::ZERO)))
-            .await;
+        join_all(
+            handles
+                .map(|(queue, receipt_handle)| self.change_visibility(queue, receipt_handle, Duration::ZERO)),
+        )
+        .await;
 
         let mut response = SqsBatchResponse::default();
         let kept = answers
@@ -83,50 +89,60 @@ impl<R: Runner> Worker<R> {
         response
     }
 
-    async fn run_suspect(&self, ring: Ring, invocation: &Invocation) -> Vec<(String, Answer)> {
+    async fn run_suspect(&self, delivery: Delivery, invocation: &Invocation) -> Vec<(String, Answer)> {
         let claimed = if invocation.has_room() {
-            self.claim(&ring, Claimant::Alone, invocation).await
+            self.claim(&delivery, Isolation::Isolated, invocation).await
         } else {
-            Claimed::Nothing(self.put_back(&ring, Duration::ZERO).await)
+            Claimed::Nothing(self.release(&delivery, Duration::ZERO).await)
         };
         match claimed {
-            Claimed::Run(task) => self.run_and_settle(vec![(ring, task)], invocation).await,
-            // Alone there is no suspicion: only a change in between can have led here, and the next delivery sees it.
-            Claimed::Later(_) => vec![(ring.message_id, Answer::Keep)],
-            Claimed::Nothing(answer) => vec![(ring.message_id, answer)],
+            Claimed::Run(task) => self.run_and_settle(vec![(delivery, task)], invocation).await,
+            // Alone there is no consecutive_crashes: only a change in between can have led here, and the next delivery sees it.
+            Claimed::Later(_) => vec![(delivery.message_id, Answer::Keep)],
+            Claimed::Nothing(answer) => vec![(delivery.message_id, answer)],
         }
     }
 
-    async fn claim(&self, ring: &Ring, claimant: Claimant, invocation: &Invocation) -> Claimed {
-        let claiming = self.claim_logged(ring, claimant, invocation);
-        claiming.instrument(ring.span.clone()).await
+    async fn claim(&self, delivery: &Delivery, isolation: Isolation, invocation: &Invocation) -> Claimed {
+        let claiming = self.claim_logged(delivery, isolation, invocation);
+        claiming.instrument(delivery.span.clone()).await
     }
 
-    async fn claim_logged(&self, ring: &Ring, claimant: Claimant, invocation: &Invocation) -> Claimed {
+    async fn claim_logged(
+        &self,
+        delivery: &Delivery,
+        isolation: Isolation,
+        invocation: &Invocation,
+    ) -> Claimed {
         let now = Timestamp::now();
         let lease_until = invocation.lease_until().min(now + self.lease);
-        let claim = self.table.claim(&ring.message, claimant, now, lease_until).await;
+        let claim = self
+            .table
+            .claim(&delivery.message, isolation, now, lease_until)
+            .await;
         let (refusal, task) = match claim {
             Ok(Claim::Won(task)) => {
-                ring.note(&task);
-                self.tally.waited(task.waited());
+                delivery.record(&task);
+                self.batch_metrics.waited(task.waited());
                 return Claimed::Run(task);
             }
             Ok(Claim::Refused(refusal, task)) => (refusal, task),
             Err(error) => {
                 tracing::error!(%error, "a task could not be claimed");
-                let wait = self.policies.general.backoff(ring.receives, fastrand::f64());
-                return Claimed::Nothing(self.put_back(ring, wait).await);
+                let wait = self.policies.general.backoff(delivery.receives, fastrand::f64());
+                return Claimed::Nothing(self.release(delivery, wait).await);
             }
         };
         match (refusal, task) {
-            (ClaimRefusal::Suspect { suspicion }, _) => Claimed::Later(suspicion),
+            (ClaimRefusal::Quarantined { consecutive_crashes }, _) => Claimed::Later(consecutive_crashes),
             (ClaimRefusal::NotBefore(time), _) => {
                 let wait = Duration::try_from(time - now).unwrap_or_default();
-                Claimed::Nothing(self.put_back(ring, wait).await)
+                Claimed::Nothing(self.release(delivery, wait).await)
             }
-            (ClaimRefusal::Spent, Some(task)) => Claimed::Nothing(self.exhaust(ring, &task, now).await),
-            (ClaimRefusal::Over | ClaimRefusal::Spent, _) => {
+            (ClaimRefusal::AttemptsExhausted, Some(task)) => {
+                Claimed::Nothing(self.fail_exhausted(delivery, &task, now).await)
+            }
+            (ClaimRefusal::NothingToDo | ClaimRefusal::AttemptsExhausted, _) => {
                 tracing::info!("a message had nothing left to do");
                 Claimed::Nothing(Answer::Done)
             }
@@ -134,18 +150,22 @@ impl<R: Runner> Worker<R> {
     }
 
     /// Ends a task whose attempts were all spent, the last one without a word.
-    async fn exhaust(&self, ring: &Ring, task: &Task, now: Timestamp) -> Answer {
-        match self.table.write(&task.tenant, task.id, &task.exhaust(now)).await {
-            Ok(Landed::Yes(task)) => {
+    async fn fail_exhausted(&self, delivery: &Delivery, task: &Task, now: Timestamp) -> Answer {
+        match self
+            .table
+            .write(&task.tenant, task.id, &task.fail_exhausted(now))
+            .await
+        {
+            Ok(WriteOutcome::Applied(task)) => {
                 tracing::warn!(
                     attempt = task.attempt,
                     correlation_id = task.correlation_id,
                     "a task's attempts ended without a word"
                 );
-                self.set_aside(ring).await
+                self.dead_letter(delivery).await
             }
             // Somebody else has moved it since: the message finds out what is left to do.
-            Ok(Landed::No(_)) => Answer::Keep,
+            Ok(WriteOutcome::ConditionFailed(_)) => Answer::Keep,
             Err(error) => {
                 tracing::error!(%error, "a task's end could not be written");
                 Answer::Keep
@@ -162,8 +182,8 @@ impl<R: Runner> Worker<R> {
         }
         let renew = task.renew(Timestamp::now() + self.lease);
         match self.table.write(&task.tenant, task.id, &renew).await {
-            Ok(Landed::Yes(_)) => None,
-            Ok(Landed::No(standing)) => {
+            Ok(WriteOutcome::Applied(_)) => None,
+            Ok(WriteOutcome::ConditionFailed(standing)) => {
                 tracing::info!(
                     task_id = %task.id,
                     correlation_id = task.correlation_id,
@@ -181,7 +201,7 @@ impl<R: Runner> Worker<R> {
     /// Runs claimed tasks as one and writes each one's end as soon as it is known: from then on nobody renews its lease.
     async fn run_and_settle(
         &self,
-        claimed: Vec<(Ring, Box<Task>)>,
+        claimed: Vec<(Delivery, Box<Task>)>,
         invocation: &Invocation,
     ) -> Vec<(String, Answer)> {
         let load_until = invocation.load_until();
@@ -197,8 +217,12 @@ impl<R: Runner> Worker<R> {
         let inputs = self.renewing(&tasks, join_all(loads)).await;
         let mut jobs = Vec::new();
         let mut ended = Vec::new();
-        for ((ring, task), (input, fetch)) in claimed.into_iter().zip(inputs) {
-            let attempt = Attempt { ring, task, fetch };
+        for ((delivery, task), (input, fetch)) in claimed.into_iter().zip(inputs) {
+            let attempt = Attempt {
+                delivery,
+                task,
+                fetch,
+            };
             match input {
                 Ok(input) => {
                     let job = Job {
@@ -223,7 +247,7 @@ impl<R: Runner> Worker<R> {
         if run.overran() {
             // Nothing may run on into the next invocation. The ends are written; the messages find that out.
             tracing::error!("a run did not heed its deadline: this environment ends");
-            self.tally.emit();
+            self.batch_metrics.emit();
             std::process::exit(1);
         }
         answers
@@ -247,15 +271,19 @@ impl<R: Runner> Worker<R> {
 
     async fn settle_all(&self, ended: Vec<(Attempt, End)>) -> Vec<(String, Answer)> {
         let settling = ended.into_iter().map(async |(attempt, end)| {
-            let Attempt { ring, task, fetch } = attempt;
+            let Attempt {
+                delivery,
+                task,
+                fetch,
+            } = attempt;
             let answer = match end {
                 End::Own(outcome) => {
-                    let settling = self.settle(&ring, &task, fetch, outcome);
-                    settling.instrument(ring.span.clone()).await
+                    let settling = self.settle(&delivery, &task, fetch, outcome);
+                    settling.instrument(delivery.span.clone()).await
                 }
                 End::Lost(answer) => answer,
             };
-            (ring.message_id, answer)
+            (delivery.message_id, answer)
         });
         join_all(settling).await
     }

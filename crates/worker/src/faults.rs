@@ -12,7 +12,7 @@
 //! - `throttle:N`: the first N runs are turned away as too many,
 //! - `busy:SECONDS`: its first run is turned away and told to come back after that time,
 //! - `faces:N`: it answers with that many faces,
-//! - `call:FAULTS`: calls to AWS fail while its end is written, in the words of `mesh_cloud::faults`.
+//! - `call:FAULTS`: calls to AWS fail while its end is written, in the words of `mesh_aws::faults`.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) struct Faulty<R> {
 
 impl<R> Faulty<R> {
     pub(crate) fn new(runner: R) -> Self {
-        let awake = mesh_cloud::faults::are_awake();
+        let awake = mesh_aws::faults::enabled();
         if awake {
             tracing::warn!("AI_MESH_FAULTS is on: tasks may ask to fail");
         }
@@ -62,7 +62,7 @@ impl<R: Runner> Runner for Faulty<R> {
 /// Whether the task's process plays dead while it runs.
 pub(crate) fn is_stalled(task: &Task) -> bool {
     let stalls = |fault: &String| fault.starts_with("stall:");
-    mesh_cloud::faults::are_awake() && task.attempt == 1 && task.metadata.get("fault").is_some_and(stalls)
+    mesh_aws::faults::enabled() && task.attempt == 1 && task.metadata.get("fault").is_some_and(stalls)
 }
 
 /// Writes a task's end with the calls failing that it asks for.
@@ -72,7 +72,7 @@ pub(crate) async fn around<F: Future>(task: &Task, settling: F) -> F::Output {
         .get("fault")
         .and_then(|fault| fault.strip_prefix("call:"))
     {
-        Some(faults) => mesh_cloud::faults::scope(faults, settling).await,
+        Some(faults) => mesh_aws::faults::scope(faults, settling).await,
         None => settling.await,
     }
 }

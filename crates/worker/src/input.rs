@@ -1,6 +1,6 @@
 //! Brings a claimed task's input, from its item or from the payload bucket.
 
-use mesh_cloud::{Payloads, ReadError};
+use mesh_aws::{Payloads, ReadError};
 use mesh_task::{Input, Payload, RunError, Task, code};
 
 /// The input of a task.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// Writing a batch's ends takes a few round trips; the margin for them is a tenth of the time, within these bounds.
-const LEAST_MARGIN: Duration = Duration::from_millis(500);
-const MOST_MARGIN: Duration = Duration::from_secs(3);
+const MIN_MARGIN: Duration = Duration::from_millis(500);
+const MAX_MARGIN: Duration = Duration::from_secs(3);
 /// A lease outlasts the moment at which the platform kills the function: after that, nobody can write under it.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
@@ -25,7 +25,7 @@ impl Invocation {
     #[must_use]
     pub fn until(end: SystemTime) -> Self {
         let left = end.duration_since(SystemTime::now()).unwrap_or_default();
-        let margin = (left / 10).clamp(LEAST_MARGIN, MOST_MARGIN);
+        let margin = (left / 10).clamp(MIN_MARGIN, MAX_MARGIN);
         let work = left.saturating_sub(margin);
         Self {
             work_until: Instant::now() + work,

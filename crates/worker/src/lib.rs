@@ -5,17 +5,17 @@
 //! its own task alone; a message is acknowledged only when nothing is left to do for its task.
 
 mod batch;
+mod batch_metrics;
+mod delivery;
 #[cfg(feature = "faults")]
 mod faults;
 mod input;
 mod invocation;
 #[cfg(feature = "onnx")]
 pub mod onnx;
-mod ring;
 mod run;
 mod settle;
 mod stop;
-mod tally;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,12 +23,13 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mesh_cloud::{Payloads, TaskTable, WorkerQueues, setting};
+use mesh_aws::{Payloads, TaskTable, WorkerQueues};
 use mesh_task::{Input, RetryPolicies, RunError, RunOutput, Task};
+use mesh_telemetry::setting;
 
+use batch_metrics::BatchMetrics;
 pub use invocation::Invocation;
 pub use stop::Stop;
-use tally::Tally;
 
 /// A claimed task with its input.
 #[derive(Debug, Clone)]
@@ -62,7 +63,7 @@ pub struct Worker<R> {
     lease: Duration,
     /// After this many receives SQS moves a message to the dead-letter queue instead of delivering it again.
     max_receives: u32,
-    tally: Tally,
+    batch_metrics: BatchMetrics,
     runner: Arc<R>,
 }
 
@@ -78,22 +79,26 @@ pub fn assets() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// Runs a worker function until its environment ends. `load` makes the runner while the connections to AWS are made.
+/// Runs a worker function until its environment ends. `load` makes the runner while the connections to AWS are made;
+/// `binary` is the crate name of the function, whose lines are logged (`env!("CARGO_CRATE_NAME")`).
 ///
 /// # Errors
 /// When a setting is missing or the runner can't be loaded: the environment is of no use then.
-pub async fn run<R, E>(load: impl FnOnce() -> Result<R, E> + Send + 'static) -> Result<(), Error>
+pub async fn run<R, E>(
+    binary: &str,
+    load: impl FnOnce() -> Result<R, E> + Send + 'static,
+) -> Result<(), Error>
 where
     R: Runner,
     E: std::error::Error + Send + Sync + 'static,
 {
-    mesh_cloud::init_logging();
+    mesh_telemetry::init_logging(binary);
     let loading = tokio::task::spawn_blocking(load);
-    let config = mesh_cloud::sdk_config().await?;
+    let config = mesh_aws::sdk_config().await?;
     let table = TaskTable::new(&config, setting("TASKS_TABLE")?);
     let queues = WorkerQueues::from_settings(&config)?;
     let payloads = Payloads::new(&config, setting("PAYLOAD_BUCKET")?);
-    let policies = mesh_cloud::retry_policies()?;
+    let policies = mesh_telemetry::retry_policies()?;
     let lease = Duration::from_secs(setting("LEASE_SECONDS")?);
     let max_receives = setting("MAX_RECEIVES")?;
     let warm_payloads = async {
@@ -112,15 +117,15 @@ where
         policies,
         lease,
         max_receives,
-        tally: Tally::default(),
+        batch_metrics: BatchMetrics::default(),
         runner: Arc::new(runner),
     };
     let worker = &worker;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        mesh_cloud::begin(&event.context.request_id);
+        mesh_telemetry::begin_invocation(&event.context.request_id);
         let invocation = Invocation::until(event.context.deadline());
         let response = worker.handle(event.payload.records, invocation).await;
-        worker.tally.emit();
+        worker.batch_metrics.emit();
         Ok::<_, Error>(response)
     }))
     .await

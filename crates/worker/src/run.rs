@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use mesh_task::{RunError, RunErrorClass, RunOutput, Task, code};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-use crate::ring::Answer;
+use crate::delivery::Answer;
 use crate::{Invocation, Job, Runner, Stop};
 
 type Outcomes = Vec<Result<RunOutput, RunError>>;

@@ -3,24 +3,24 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mesh_cloud::{Landed, MAX_DELAY};
+use mesh_aws::{MAX_DELAY, WriteOutcome};
 use mesh_task::{
     FailureKind, Finished, ObjectRef, Report, RunError, RunOutput, Settlement, StoredResult, Task, code,
 };
 
-use crate::ring::{Answer, Ring};
+use crate::delivery::{Answer, Delivery};
 use crate::{Runner, Worker};
 
 impl<R: Runner> Worker<R> {
     /// Ends the attempt that `task` was claimed for, whose input came after `fetch`.
     pub(crate) async fn settle(
         &self,
-        ring: &Ring,
+        delivery: &Delivery,
         task: &Task,
         fetch: Duration,
         outcome: Result<RunOutput, RunError>,
     ) -> Answer {
-        let settling = self.settle_soundly(ring, task, fetch, outcome);
+        let settling = self.settle_soundly(delivery, task, fetch, outcome);
         #[cfg(feature = "faults")]
         let settling = crate::faults::around(task, settling);
         settling.await
@@ -28,7 +28,7 @@ impl<R: Runner> Worker<R> {
 
     async fn settle_soundly(
         &self,
-        ring: &Ring,
+        delivery: &Delivery,
         task: &Task,
         fetch: Duration,
         outcome: Result<RunOutput, RunError>,
@@ -43,14 +43,14 @@ impl<R: Runner> Worker<R> {
         let now = Timestamp::now();
         let write = match &settlement {
             Settlement::Completed(finished) => task.complete(finished, now),
-            Settlement::Rest {
+            Settlement::Retry {
                 failure,
                 outcome,
                 delay,
             } => {
-                // No message waits for longer than SQS can hide it: the janitor rings then.
+                // No message waits for longer than SQS can hide it: the janitor deliveries then.
                 let due_at = (*delay > MAX_DELAY).then(|| now + *delay);
-                task.rest(failure, *outcome, now + *delay, due_at, now)
+                task.schedule_retry(failure, *outcome, now + *delay, due_at, now)
             }
             Settlement::Failed { failure, outcome } => task.fail(failure, *outcome, now),
         };
@@ -62,18 +62,18 @@ impl<R: Runner> Worker<R> {
             "an attempt ended"
         );
         match self.table.write(&task.tenant, task.id, &write).await {
-            Ok(Landed::Yes(_)) => {
-                self.tally.settled(&settlement);
-                self.tell_queue(ring, &settlement).await
+            Ok(WriteOutcome::Applied(_)) => {
+                self.batch_metrics.settled(&settlement);
+                self.acknowledge(delivery, &settlement).await
             }
-            Ok(Landed::No(standing)) => {
+            Ok(WriteOutcome::ConditionFailed(standing)) => {
                 tracing::warn!(fence = task.fence, "a stale worker's finish was refused");
-                self.tally.refused();
+                self.batch_metrics.refused();
                 after_loss(standing.as_deref())
             }
             Err(error) => {
                 tracing::error!(%error, "an attempt's end could not be written; its lease runs out");
-                self.put_back(ring, self.lease).await
+                self.release(delivery, self.lease).await
             }
         }
     }
@@ -102,35 +102,40 @@ impl<R: Runner> Worker<R> {
         })
     }
 
-    async fn tell_queue(&self, ring: &Ring, settlement: &Settlement) -> Answer {
+    async fn acknowledge(&self, delivery: &Delivery, settlement: &Settlement) -> Answer {
         match settlement {
-            Settlement::Rest { delay, .. } if *delay <= MAX_DELAY => self.put_back(ring, *delay).await,
+            Settlement::Retry { delay, .. } if *delay <= MAX_DELAY => self.release(delivery, *delay).await,
             Settlement::Failed { failure, .. } if failure.kind != FailureKind::Permanent => {
-                self.set_aside(ring).await
+                self.dead_letter(delivery).await
             }
-            Settlement::Rest { .. } | Settlement::Completed(_) | Settlement::Failed { .. } => Answer::Done,
+            Settlement::Retry { .. } | Settlement::Completed(_) | Settlement::Failed { .. } => Answer::Done,
         }
     }
 
     /// Lets the message of a task that is a dead letter now take its way: shown at once after its last receive, it goes
     /// to the dead-letter queue, whose numbers people watch.
-    pub(crate) async fn set_aside(&self, ring: &Ring) -> Answer {
-        if ring.receives < self.max_receives {
+    pub(crate) async fn dead_letter(&self, delivery: &Delivery) -> Answer {
+        if delivery.receives < self.max_receives {
             return Answer::Done;
         }
-        self.hide(&ring.queue, &ring.receipt_handle, Duration::ZERO).await;
+        self.change_visibility(&delivery.queue, &delivery.receipt_handle, Duration::ZERO)
+            .await;
         Answer::Keep
     }
 
     /// Has the message delivered again after a delay. Its last receive is never wasted on waiting: SQS would take it
     /// for a dead letter, so a fresh message takes its place.
-    pub(crate) async fn put_back(&self, ring: &Ring, delay: Duration) -> Answer {
-        if ring.receives < self.max_receives {
-            self.hide(&ring.queue, &ring.receipt_handle, delay).await;
+    pub(crate) async fn release(&self, delivery: &Delivery, delay: Duration) -> Answer {
+        if delivery.receives < self.max_receives {
+            self.change_visibility(&delivery.queue, &delivery.receipt_handle, delay)
+                .await;
             return Answer::Keep;
         }
-        let queue = self.queues.named(&ring.queue);
-        match queue.send_in(&ring.message, delay, ring.trace.as_ref()).await {
+        let queue = self.queues.named(&delivery.queue);
+        match queue
+            .send_in(&delivery.message, delay, delivery.trace.as_ref())
+            .await
+        {
             Ok(()) => Answer::Done,
             Err(error) => {
                 tracing::error!(%error, "a fresh message could not be sent; the old one is kept");
@@ -139,8 +144,13 @@ impl<R: Runner> Worker<R> {
         }
     }
 
-    pub(crate) async fn hide(&self, queue: &str, receipt_handle: &str, delay: Duration) {
-        if let Err(error) = self.queues.named(queue).hide(receipt_handle, delay).await {
+    pub(crate) async fn change_visibility(&self, queue: &str, receipt_handle: &str, delay: Duration) {
+        if let Err(error) = self
+            .queues
+            .named(queue)
+            .change_visibility(receipt_handle, delay)
+            .await
+        {
             tracing::warn!(%error, "a message keeps its visibility timeout");
         }
     }
@@ -150,7 +160,7 @@ impl<R: Runner> Worker<R> {
 const fn settlement_name(settlement: &Settlement) -> &'static str {
     match settlement {
         Settlement::Completed(_) => "completed",
-        Settlement::Rest { .. } => "retried",
+        Settlement::Retry { .. } => "retried",
         Settlement::Failed { .. } => "failed",
     }
 }

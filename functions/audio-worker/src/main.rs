@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use lambda_runtime::Error;
-use mesh_cloud::{SettingError, setting};
 use mesh_models::{Interrupt, LoadError, SpeechModel, SpeechVariant};
 use mesh_task::{Content, Parameters, RunError, RunOutput, Segment, TaskResult, Transcript};
+use mesh_telemetry::{SettingError, setting};
 use mesh_worker::{Job, Runner, Stop, onnx};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let variant = variant()?;
-    mesh_worker::run(move || AudioRunner::load(variant)).await
+    mesh_worker::run(env!("CARGO_CRATE_NAME"), move || AudioRunner::load(variant)).await
 }
 
 /// The template's choice of model.

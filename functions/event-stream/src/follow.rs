@@ -138,7 +138,7 @@ impl Follow {
     }
 
     /// The changes since the last ones, as events.
-    async fn changes(&mut self) -> Result<String, mesh_cloud::CloudError> {
+    async fn changes(&mut self) -> Result<String, mesh_aws::AwsError> {
         let stats = &self.events.stats;
         let book = stats.book(&self.tenant).await?;
         self.is_behind = false;

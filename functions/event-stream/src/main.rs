@@ -20,9 +20,10 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, Method};
 use lambda_http::Error;
 use mesh_access::TokenHash;
-use mesh_cloud::{StatsTable, TaskTable, setting};
+use mesh_aws::{StatsTable, TaskTable};
 use mesh_stats::ChangeView;
 use mesh_task::TaskId;
+use mesh_telemetry::setting;
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::follow::{Follow, One, event};
@@ -41,8 +42,8 @@ struct Events {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    mesh_cloud::init_logging();
-    let config = mesh_cloud::sdk_config().await?;
+    mesh_telemetry::init_logging(env!("CARGO_CRATE_NAME"));
+    let config = mesh_aws::sdk_config().await?;
     let events = Events {
         tasks: TaskTable::new(&config, setting("TASKS_TABLE")?),
         stats: StatsTable::new(&config, setting("STATS_TABLE")?),

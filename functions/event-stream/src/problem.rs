@@ -10,7 +10,7 @@ use http::header::{
 use http::{HeaderValue, StatusCode};
 use lambda_http::RequestExt;
 use mesh_access::Denied;
-use mesh_cloud::CloudError;
+use mesh_aws::AwsError;
 use serde_json::json;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +84,8 @@ impl From<Denied> for Problem {
     }
 }
 
-impl From<CloudError> for Problem {
-    fn from(error: CloudError) -> Self {
+impl From<AwsError> for Problem {
+    fn from(error: AwsError) -> Self {
         tracing::error!(%error, "a stream could not begin");
         if error.is_throttling() {
             Self::Throttled
@@ -108,7 +108,7 @@ impl IntoResponse for Problem {
 pub(crate) async fn render(request: Request, next: Next) -> Response {
     let context = request.lambda_context_ref();
     let id = context.map_or_else(String::new, |context| context.request_id.clone());
-    mesh_cloud::begin(&id);
+    mesh_telemetry::begin_invocation(&id);
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = problem.document(&id);

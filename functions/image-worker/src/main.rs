@@ -12,7 +12,7 @@ use mesh_worker::{Job, Runner, Stop};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    mesh_worker::run(ImageRunner::load).await
+    mesh_worker::run(env!("CARGO_CRATE_NAME"), ImageRunner::load).await
 }
 
 struct ImageRunner {

@@ -16,7 +16,7 @@ use crate::setup::Models;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    mesh_worker::run(LanguageRunner::load).await
+    mesh_worker::run(env!("CARGO_CRATE_NAME"), LanguageRunner::load).await
 }
 
 struct LanguageRunner {
@@ -24,7 +24,7 @@ struct LanguageRunner {
 }
 
 impl LanguageRunner {
-    fn load() -> Result<Self, mesh_cloud::SettingError> {
+    fn load() -> Result<Self, mesh_telemetry::SettingError> {
         let models = Models::new(setup::Settings::read()?);
         // Lambda gives a starting environment more CPU than a running one. What fails now is told to the tasks, and tried
         // again for each batch.

@@ -4,9 +4,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_cloud::{Bedrock, CloudError, SettingError, setting};
+use mesh_aws::{AwsError, Bedrock};
 use mesh_language::{Language, Limits, OpenAi, OpenAiSettings, Provider};
 use mesh_task::{RunError, RunOutput, code};
+use mesh_telemetry::{SettingError, setting};
 use tokio::sync::Mutex;
 
 /// `LANGUAGE_PROVIDER`.
@@ -119,7 +120,7 @@ impl Models {
         match kind {
             Kind::None => Ok(Provider::None),
             Kind::Bedrock => {
-                let config = mesh_cloud::sdk_config().await.map_err(misconfigured)?;
+                let config = mesh_aws::sdk_config().await.map_err(misconfigured)?;
                 let bedrock = Bedrock::new(&config, model.clone(), timeout);
                 Ok(Provider::Bedrock { bedrock, timeout })
             }
@@ -140,8 +141,8 @@ impl Models {
         if arn.is_empty() {
             return Ok(None);
         }
-        let config = mesh_cloud::sdk_config().await.map_err(misconfigured)?;
-        let secret = mesh_cloud::secret(&config, arn).await.map_err(unread)?;
+        let config = mesh_aws::sdk_config().await.map_err(misconfigured)?;
+        let secret = mesh_aws::secret(&config, arn).await.map_err(unread)?;
         Ok(Some(secret.expose().to_owned()))
     }
 }
@@ -151,7 +152,7 @@ fn misconfigured(why: impl std::fmt::Display) -> RunError {
     RunError::permanent(code::PROVIDER_NOT_CONFIGURED, told)
 }
 
-fn unread(error: CloudError) -> RunError {
+fn unread(error: AwsError) -> RunError {
     tracing::error!(%error, "the language provider's key can't be read");
     if error.is_throttling() || error.code.is_none() {
         let told = "Secrets Manager, which keeps the language provider's key, did not answer";

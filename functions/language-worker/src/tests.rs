@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use mesh_language::Limits;
 use mesh_task::{
-    Content, Input, Modality, Payload, RunErrorClass, Size, Submitted, Task, TaskDraft, TaskId, TaskResult,
-    TaskType, Tenant, code,
+    Content, Input, Payload, RunErrorClass, Size, Submitted, Task, TaskDraft, TaskId, TaskResult, TaskType,
+    Tenant, WorkerKind, code,
 };
 use serde_json::{Value, json};
 use wiremock::matchers::{body_string_contains, method};
@@ -39,7 +39,7 @@ fn job(task_type: TaskType, input: Value) -> Job {
         id: TaskId::generate(),
         tenant: Tenant::first(),
         task_type,
-        modality: Modality::Language,
+        modality: WorkerKind::Language,
         size: Size::Small,
         priority: mesh_task::Priority::Normal,
         payload: Payload::Inline(input),

@@ -1,8 +1,8 @@
 //! What Lambda hands over of the table's stream.
 
 use jiff::Timestamp;
-use mesh_cloud::{Measured, Metric, without_text};
 use mesh_stats::{Record, Sequence, Snapshot};
+use mesh_telemetry::{EmfRecord, Metric, redact};
 use serde::Deserialize;
 use serde_dynamo::Item;
 
@@ -29,15 +29,22 @@ struct Write {
     new_image: Option<Item>,
 }
 
+impl Batch {
+    /// The writes that changed a task.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
+        self.records.iter().filter_map(Event::record)
+    }
+}
+
 impl Event {
     /// The task before and after; none of what is no task.
-    pub(crate) fn record(&self) -> Option<Record> {
+    fn record(&self) -> Option<Record> {
         let write = &self.dynamodb;
         let sequence = match Sequence::try_from(write.sequence_number.clone()) {
             Ok(sequence) => sequence,
             Err(error) => {
                 tracing::error!(sequence = write.sequence_number, %error, "a record does not count");
-                Measured::default().with(Metric::RecordsSkipped, 1).write();
+                EmfRecord::default().with(Metric::RecordsSkipped, 1).write();
                 return None;
             }
         };
@@ -65,13 +72,13 @@ impl Event {
             Ok(task) => Some(task),
             // It would fail again and again, and hold up all that follow.
             Err(error) => {
-                let error = without_text(&error);
+                let error = redact(&error);
                 tracing::error!(
                     sequence = self.dynamodb.sequence_number,
                     error,
                     "an item is no task of ours; it does not count"
                 );
-                Measured::default().with(Metric::RecordsSkipped, 1).write();
+                EmfRecord::default().with(Metric::RecordsSkipped, 1).write();
                 None
             }
         }

@@ -287,10 +287,10 @@ mod serial_image {
             "SET lease_until = :behind, due_at = :past",
             &[(":behind", behind), (":past", past)],
         );
-        let taken_back = cloud.run_janitor()["taken_back"].as_u64();
+        let reclaimed = cloud.run_janitor()["reclaimed"].as_u64();
         let task = tended(&api, &cloud, &id);
         assert_eq!(task["status"], "completed", "{task}");
-        if taken_back > Some(0) {
+        if reclaimed > Some(0) {
             let refused = ["no longer this worker's", "a stale worker's finish was refused"];
             eventually("the first worker is refused", || {
                 refused.iter().find_map(|words| logged(&[words, &id]).pop())

@@ -1,8 +1,8 @@
 //! What operators see: logs that tell a task's story without its text, metrics that CloudWatch has, a trace from the api
 //! to the worker, and alarms that go off.
 
-use mesh_cloud::{DIMENSION, Metric, tenant_hash};
 use mesh_task::Tenant;
+use mesh_telemetry::{DIMENSION, Metric, tenant_hash};
 use mesh_tests::{Api, Cloud, Reply, eventually, is_in_log, logged, sentiment, setting};
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use mesh_cloud::{Bedrock, BedrockError, Conversation, ConversationEnd, Form};
+use mesh_aws::{Bedrock, BedrockError, Conversation, ConversationEnd, Form};
 
 use super::{Completion, End, ProviderError, Usage, retry_after};
 use crate::{LanguageError, Prompt};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::InvalidInput;
-use crate::{Modality, TaskType, storable};
+use crate::{TaskType, WorkerKind, storable};
 
 /// How many labels a text may be held against.
 pub const MAX_LABELS: usize = 100;
@@ -50,10 +50,10 @@ pub enum Engine {
 }
 
 impl Engine {
-    const fn modality(self) -> Modality {
+    const fn modality(self) -> WorkerKind {
         match self {
-            Self::Onnx => Modality::Text,
-            Self::Llm => Modality::Language,
+            Self::Onnx => WorkerKind::Text,
+            Self::Llm => WorkerKind::Language,
         }
     }
 
@@ -192,17 +192,17 @@ impl Parameters {
 
     /// Which worker runs it.
     #[must_use]
-    pub const fn modality(&self) -> Modality {
+    pub const fn modality(&self) -> WorkerKind {
         match self {
             Self::Classify(it) => it.engine.modality(),
             Self::Summarize(it) => it.engine.modality(),
-            Self::Sentiment => TaskType::Sentiment.usual_worker(),
-            Self::Embed => TaskType::Embed.usual_worker(),
-            Self::Translate(_) => TaskType::Translate.usual_worker(),
-            Self::DataExtraction(_) => TaskType::DataExtraction.usual_worker(),
-            Self::FaceDetection => TaskType::FaceDetection.usual_worker(),
-            Self::Ocr => TaskType::Ocr.usual_worker(),
-            Self::Transcribe => TaskType::Transcribe.usual_worker(),
+            Self::Sentiment => TaskType::Sentiment.default_worker(),
+            Self::Embed => TaskType::Embed.default_worker(),
+            Self::Translate(_) => TaskType::Translate.default_worker(),
+            Self::DataExtraction(_) => TaskType::DataExtraction.default_worker(),
+            Self::FaceDetection => TaskType::FaceDetection.default_worker(),
+            Self::Ocr => TaskType::Ocr.default_worker(),
+            Self::Transcribe => TaskType::Transcribe.default_worker(),
         }
     }
 

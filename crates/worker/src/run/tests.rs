@@ -3,8 +3,8 @@ use std::sync::mpsc;
 use std::time::SystemTime;
 
 use mesh_task::{
-    Content, Input, Modality, ModelName, Parameters, Payload, Sentiment, SentimentLabel, Size, TaskDraft,
-    TaskId, TaskResult, TaskType, Tenant,
+    Content, Input, ModelName, Parameters, Payload, Sentiment, SentimentLabel, Size, TaskDraft, TaskId,
+    TaskResult, TaskType, Tenant, WorkerKind,
 };
 
 use super::*;
@@ -33,7 +33,7 @@ fn job(text: &str) -> Job {
         id: TaskId::generate(),
         tenant: Tenant::first(),
         task_type: TaskType::Sentiment,
-        modality: Modality::Text,
+        modality: WorkerKind::Text,
         size: Size::Small,
         priority: mesh_task::Priority::Normal,
         payload,

@@ -113,14 +113,14 @@ fn parameters_are_read_back_as_they_were_written() {
 #[test]
 fn a_language_model_s_work_goes_to_its_worker() {
     let modality = |task_type, fields| parse(task_type, &fields).unwrap().modality();
-    assert_eq!(modality(TaskType::Summarize, json!({})), Modality::Text);
+    assert_eq!(modality(TaskType::Summarize, json!({})), WorkerKind::Text);
     assert_eq!(
         modality(TaskType::Summarize, json!({ "engine": "llm" })),
-        Modality::Language
+        WorkerKind::Language
     );
     assert_eq!(
         modality(TaskType::Translate, json!({ "target_language": "de" })),
-        Modality::Language
+        WorkerKind::Language
     );
-    assert_eq!(modality(TaskType::Transcribe, json!({})), Modality::Audio);
+    assert_eq!(modality(TaskType::Transcribe, json!({})), WorkerKind::Audio);
 }

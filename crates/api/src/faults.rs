@@ -1,0 +1,26 @@
+//! Calls to AWS that fail while a request is served that asks for it, and what each request cost, for tests.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+
+/// Says what goes wrong, in the words of `mesh_aws::faults`.
+const HEADER: &str = "x-ai-mesh-fault";
+/// Tells what the request cost, as JSON.
+const METER: &str = "x-ai-mesh-meter";
+
+/// Serves a request with the faults of its header.
+pub(crate) async fn strike(request: Request, next: Next) -> Response {
+    let faults = request
+        .headers()
+        .get(HEADER)
+        .and_then(|value| value.to_str().ok());
+    let faults = faults.unwrap_or_default().to_owned();
+    let served = mesh_aws::faults::scope(&faults, next.run(request));
+    let (mut response, metered) = mesh_aws::meter::metered(served).await;
+    let metered = serde_json::json!(metered).to_string();
+    if let Ok(metered) = metered.parse() {
+        response.headers_mut().insert(METER, metered);
+    }
+    response
+}

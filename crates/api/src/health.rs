@@ -1,0 +1,126 @@
+//! `GET /health`: whether the API lives, and on request whether all that it needs answers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use futures_util::future::join_all;
+use http::{HeaderMap, StatusCode};
+use mesh_aws::AwsError;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+use utoipa::ToSchema;
+
+use crate::app::Api;
+use crate::auth;
+use crate::problem::Problem;
+
+/// What has not answered by then is taken to be down.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    deep: Option<String>,
+}
+
+/// Whether the API lives; of a deep check, also whether all that it needs answers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `ok` or `failing`.
+    status: &'static str,
+    /// Of a deep check alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    checks: Option<Vec<Check>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = HealthCheck)]
+struct Check {
+    name: String,
+    ok: bool,
+    latency_ms: u64,
+    /// The service's name for what is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<String>,
+}
+
+/// Says that the API lives. A deep check calls AWS, which costs money: it takes the token.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "operations",
+    operation_id = "check_health",
+    params(("deep" = Option<String>, Query, description = "`1` calls all that the API needs, and takes the token.", pattern = "^[01]$")),
+    responses(
+        (status = 200, description = "The API lives, and what was checked answers.", body = Health),
+        (status = 400),
+        (status = 401),
+        (status = 503, description = "Something that the API needs does not answer.", body = Health),
+    ),
+)]
+pub(crate) async fn health(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    params: Result<Query<Params>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
+    match params.deep.as_deref() {
+        None | Some("0") => {
+            let health = Health {
+                status: "ok",
+                checks: None,
+            };
+            return Ok(Json(health).into_response());
+        }
+        Some("1") => auth::tenant_of(&api, &headers)?,
+        Some(other) => {
+            let detail = format!("deep={other} is neither 1, which checks what the API needs, nor 0");
+            return Err(Problem::invalid_query(detail));
+        }
+    };
+    let each = api.queues.each();
+    let queues =
+        join_all(each.map(async |(lane, queue)| check(format!("{lane}-queue"), queue.check()).await));
+    let (table, queues, bucket) = tokio::join!(
+        check("table".to_owned(), api.table.check()),
+        queues,
+        check("bucket".to_owned(), api.payloads.check()),
+    );
+    let mut checks = vec![table];
+    checks.extend(queues);
+    checks.push(bucket);
+    let (code, status) = if checks.iter().all(|check| check.ok) {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "failing")
+    };
+    let health = Health {
+        status,
+        checks: Some(checks),
+    };
+    Ok((code, Json(health)).into_response())
+}
+
+async fn check(name: String, call: impl Future<Output = Result<(), AwsError>>) -> Check {
+    let begun = Instant::now();
+    let error = match timeout(CHECK_TIMEOUT, call).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => {
+            tracing::error!(name, %error, "a check failed");
+            Some(error.code.unwrap_or_else(|| "no answer".to_owned()))
+        }
+        Err(_) => Some(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
+    };
+    Check {
+        name,
+        ok: error.is_none(),
+        latency_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        error,
+    }
+}

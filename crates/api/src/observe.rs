@@ -1,0 +1,96 @@
+//! What is kept of every request: one line of the log, which CloudWatch makes the metrics of.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{Method, StatusCode};
+use mesh_telemetry::{EmfRecord, Metric};
+use tracing::Instrument;
+
+use crate::request::{known_as, request_id};
+
+/// The route of a request that none was made for. Not its path: each would be a metric.
+const NO_ROUTE: &str = "none";
+
+/// Serves a request, and tells how long it took and what came of it.
+pub(crate) async fn observe(request: Request, next: Next) -> Response {
+    let request_id = request_id(request.extensions());
+    mesh_telemetry::begin_invocation(&request_id);
+    let correlation_id = known_as(request.headers()).unwrap_or(request_id);
+    let path = request.extensions().get::<MatchedPath>();
+    let route = route(request.method(), path.map(MatchedPath::as_str));
+    let begun = Instant::now();
+    let span = tracing::error_span!("request", correlation_id);
+    let response = next.run(request).instrument(span).await;
+    let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    measured(&route, response.status(), millis)
+        .property("correlation_id", correlation_id)
+        .write();
+    response
+}
+
+/// The method and the pattern that the path matched: as many as there are routes.
+fn route(method: &Method, path: Option<&str>) -> String {
+    match (method, path) {
+        // A route that answers GET answers HEAD alike.
+        (&Method::GET | &Method::HEAD, Some(path)) => format!("GET {path}"),
+        (&Method::POST, Some(path)) => format!("POST {path}"),
+        _ => NO_ROUTE.to_owned(),
+    }
+}
+
+fn measured(route: &str, status: StatusCode, millis: u64) -> EmfRecord {
+    let route = if status == StatusCode::METHOD_NOT_ALLOWED {
+        NO_ROUTE
+    } else {
+        route
+    };
+    EmfRecord::default()
+        .with(Metric::RequestDuration, millis)
+        .with(Metric::ServerErrors, u64::from(status.is_server_error()))
+        .with(Metric::ClientErrors, u64::from(status.is_client_error()))
+        .with_nonzero(Metric::ColdStarts, u64::from(mesh_telemetry::is_cold_start()))
+        .property("Route", route)
+        .property("status", status.as_u16())
+        .property("message", "a request was answered")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_make_no_metrics() {
+        assert_eq!(route(&Method::GET, Some("/v1/tasks/{id}")), "GET /v1/tasks/{id}");
+        assert_eq!(route(&Method::HEAD, Some("/health")), "GET /health");
+        assert_eq!(route(&Method::POST, None), NO_ROUTE);
+        let own = Method::from_bytes(b"BREW").unwrap();
+        assert_eq!(route(&own, Some("/v1/tasks")), NO_ROUTE);
+        let refused = measured("POST /health", StatusCode::METHOD_NOT_ALLOWED, 1);
+        assert_eq!(refused, measured(NO_ROUTE, StatusCode::METHOD_NOT_ALLOWED, 1));
+    }
+
+    #[test]
+    fn whose_fault_an_answer_is_tells_its_status() {
+        for (status, server, client) in [
+            (StatusCode::ACCEPTED, 0, 0),
+            (StatusCode::NOT_FOUND, 0, 1),
+            (StatusCode::SERVICE_UNAVAILABLE, 1, 0),
+        ] {
+            let measured = measured("GET /v1/tasks", status, 7);
+            assert_eq!(measured.values(Metric::RequestDuration), Some(&[7][..]));
+            assert_eq!(
+                measured.values(Metric::ServerErrors),
+                Some(&[server][..]),
+                "{status}"
+            );
+            assert_eq!(
+                measured.values(Metric::ClientErrors),
+                Some(&[client][..]),
+                "{status}"
+            );
+        }
+    }
+}

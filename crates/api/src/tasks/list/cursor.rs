@@ -1,0 +1,65 @@
+//! Where a list goes on: the last id that was looked at, and a digest that ties it to the list it is of.
+//!
+//! The digest keeps nobody out (whose tasks are listed the token alone decides): it tells a cursor that was cut short,
+//! changed or taken from another list, of which the answer would be a surprise.
+
+use mesh_task::{TaskId, Tenant};
+use sha2::{Digest, Sha256};
+
+use super::filter::Filter;
+
+const ID_BYTES: usize = 16;
+const DIGEST_BYTES: usize = 8;
+
+/// The cursor below this id, in a list of a tenant's tasks.
+pub(super) fn write(tenant: &Tenant, filter: &Filter, last: TaskId) -> String {
+    let mut cursor = hex::encode(last.to_bytes());
+    cursor.push_str(&hex::encode(digest(tenant, filter, last)));
+    cursor
+}
+
+/// The id of a cursor of this very list; none of any other.
+pub(super) fn read(tenant: &Tenant, filter: &Filter, cursor: &str) -> Option<TaskId> {
+    let mut bytes = [0; ID_BYTES + DIGEST_BYTES];
+    hex::decode_to_slice(cursor, &mut bytes).ok()?;
+    let (id, told) = bytes.split_at(ID_BYTES);
+    let id: [u8; ID_BYTES] = id.try_into().ok()?;
+    let id = TaskId::try_from(id).ok()?;
+    (told == digest(tenant, filter, id)).then_some(id)
+}
+
+fn digest(tenant: &Tenant, filter: &Filter, id: TaskId) -> [u8; DIGEST_BYTES] {
+    let list = format!("{tenant}\n{id}\n{}", serde_json::json!(filter));
+    let mut digest = [0; DIGEST_BYTES];
+    digest.copy_from_slice(&Sha256::digest(list)[..DIGEST_BYTES]);
+    digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::filter::ListQuery;
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_of_its_own_list_alone() {
+        let id = TaskId::generate();
+        let (ours, theirs) = (Tenant::first(), Tenant::try_from("other".to_owned()).unwrap());
+        let all = Filter::default();
+        let failed = ListQuery::parse(vec![("status".to_owned(), "failed".to_owned())]);
+        let failed = failed.unwrap().filter;
+        let cursor = write(&ours, &all, id);
+        assert_eq!(read(&ours, &all, &cursor), Some(id));
+        assert_eq!(read(&theirs, &all, &cursor), None);
+        assert_eq!(read(&ours, &failed, &cursor), None);
+        for at in 0..cursor.len() {
+            let mut changed = cursor.clone();
+            let digit = if &cursor[at..=at] == "0" { "1" } else { "0" };
+            changed.replace_range(at..=at, digit);
+            assert_eq!(read(&ours, &all, &changed), None, "{changed}");
+            assert_eq!(read(&ours, &all, &cursor[..at]), None);
+        }
+        for odd in ["", "next", "é", &format!("{cursor}00"), &id.to_string()] {
+            assert_eq!(read(&ours, &all, odd), None, "{odd}");
+        }
+    }
+}

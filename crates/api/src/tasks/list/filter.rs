@@ -1,0 +1,224 @@
+//! What a list is asked for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mesh_task::{IdRange, Metadata, Priority, Status, TaskSummary, TaskType};
+use serde::Serialize;
+
+use crate::problem::Problem;
+use crate::query::{parse_limit, parse_type};
+
+/// How many tasks a page has at most, unless the request says less or more.
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 200;
+/// A task's id is made a little before the task is accepted: no request lasts longer than that.
+const ACCEPTED_WITHIN: Duration = Duration::from_mins(1);
+/// What a parameter begins with that names a pair of metadata.
+const METADATA: &str = "metadata.";
+const KNOWN: &str = "status, type, priority, created_after, created_before, metadata.KEY, limit and cursor, each at most once";
+
+/// A request for a list, read.
+#[derive(Debug)]
+pub(super) struct ListQuery {
+    pub(super) filter: Filter,
+    pub(super) limit: usize,
+    pub(super) cursor: Option<String>,
+}
+
+/// Which tasks are listed. All that is given must hold.
+#[derive(Debug, Default, PartialEq, Serialize)]
+pub(super) struct Filter {
+    pub(super) status: Option<Status>,
+    task_type: Option<TaskType>,
+    priority: Option<Priority>,
+    created_after: Option<Timestamp>,
+    created_before: Option<Timestamp>,
+    metadata: Metadata,
+}
+
+impl ListQuery {
+    /// Reads a query. What it does not know it refuses: a filter that was misspelt must not list everything.
+    pub(super) fn parse(query: Vec<(String, String)>) -> Result<Self, Problem> {
+        let mut given = BTreeMap::new();
+        for (name, value) in query {
+            if given.contains_key(&name) {
+                return Err(Problem::invalid_query(format!(
+                    "{name} is given twice: send {KNOWN}"
+                )));
+            }
+            given.insert(name, value);
+        }
+        let mut take = |name: &str| given.remove(name);
+        let asked = Self {
+            limit: take("limit").map_or(Ok(DEFAULT_LIMIT), |limit| parse_limit(&limit, MAX_LIMIT))?,
+            cursor: take("cursor"),
+            filter: Filter {
+                status: take("status").map(|status| parse_status(&status)).transpose()?,
+                task_type: take("type").map(|name| parse_type(&name)).transpose()?,
+                priority: take("priority").map(|name| parse_priority(&name)).transpose()?,
+                created_after: parse_time("created_after", take("created_after"))?,
+                created_before: parse_time("created_before", take("created_before"))?,
+                metadata: take_metadata(&mut given),
+            },
+        };
+        match given.into_keys().next() {
+            None => Ok(asked),
+            Some(name) => Err(Problem::invalid_query(format!(
+                "{name} is no parameter of this list: send {KNOWN}"
+            ))),
+        }
+    }
+}
+
+impl Filter {
+    /// Whether a task is listed.
+    pub(super) fn admits(&self, task: &TaskSummary) -> bool {
+        let noted = |(key, value): (&String, &String)| task.metadata.get(key) == Some(value);
+        self.status.is_none_or(|status| status == task.status)
+            && self.task_type.is_none_or(|task_type| task_type == task.task_type)
+            && self.priority.is_none_or(|priority| priority == task.priority)
+            && self.created_after.is_none_or(|after| after <= task.created_at)
+            && self.created_before.is_none_or(|before| task.created_at < before)
+            && self.metadata.iter().all(noted)
+    }
+
+    /// The ids among which those tasks are.
+    pub(super) fn range(&self) -> IdRange {
+        let mut range = IdRange::ALL;
+        if let Some(after) = self.created_after {
+            range = range.since(after.checked_sub(ACCEPTED_WITHIN).unwrap_or(Timestamp::MIN));
+        }
+        match self.created_before {
+            Some(before) => range.before(before),
+            None => range,
+        }
+    }
+}
+
+fn take_metadata(given: &mut BTreeMap<String, String>) -> Metadata {
+    let pairs = given.extract_if(.., |name, _| {
+        name.len() > METADATA.len() && name.starts_with(METADATA)
+    });
+    pairs
+        .map(|(name, value)| (name[METADATA.len()..].to_owned(), value))
+        .collect()
+}
+
+fn parse_status(given: &str) -> Result<Status, Problem> {
+    Status::named(given).ok_or_else(|| {
+        let names = Status::ALL.map(Status::as_str).join(", ");
+        Problem::invalid_query(format!("status={given} is none: send one of {names}"))
+    })
+}
+
+fn parse_priority(given: &str) -> Result<Priority, Problem> {
+    let found = Priority::ALL
+        .into_iter()
+        .find(|priority| priority.as_str() == given);
+    found.ok_or_else(|| {
+        let names = Priority::ALL.map(Priority::as_str).join(", ");
+        Problem::invalid_query(format!("priority={given} is none: send one of {names}"))
+    })
+}
+
+fn parse_time(name: &str, given: Option<String>) -> Result<Option<Timestamp>, Problem> {
+    let Some(given) = given else { return Ok(None) };
+    given.parse().map(Some).map_err(|_| {
+        Problem::invalid_query(format!(
+            "{name}={given} is no time: send one as in RFC 3339, 2026-01-31T12:00:00Z say, with any + written as %2B"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_task::{Size, TaskId, Tenant, WorkerKind};
+
+    use super::*;
+
+    fn asked(query: &[(&str, &str)]) -> Result<ListQuery, Problem> {
+        let query = query
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        ListQuery::parse(query.collect())
+    }
+
+    fn task() -> TaskSummary {
+        let now = "2026-01-31T12:00:00.123Z".parse().unwrap();
+        TaskSummary {
+            id: TaskId::generate(),
+            tenant: Tenant::first(),
+            task_type: TaskType::Ocr,
+            modality: WorkerKind::Image,
+            size: Size::Small,
+            priority: Priority::Normal,
+            status: Status::Completed,
+            metadata: [
+                ("a".to_owned(), "1".to_owned()),
+                ("b.c".to_owned(), "=".to_owned()),
+            ]
+            .into(),
+            generation: 1,
+            attempt: 1,
+            max_attempts: 3,
+            error: None,
+            created_at: now,
+            updated_at: now,
+            next_attempt_at: None,
+        }
+    }
+
+    #[test]
+    fn all_that_is_given_must_hold() {
+        let admits = |query: &[(&str, &str)]| asked(query).unwrap().filter.admits(&task());
+        assert!(admits(&[]));
+        let all = [
+            ("status", "completed"),
+            ("type", "ocr"),
+            ("priority", "normal"),
+            ("created_after", "2026-01-31T12:00:00.123Z"),
+            ("created_before", "2026-01-31T13:00:00.124+01:00"),
+            ("metadata.a", "1"),
+            ("metadata.b.c", "="),
+        ];
+        assert!(admits(&all));
+        for other in [
+            ("status", "failed"),
+            ("type", "sentiment"),
+            ("priority", "high"),
+            ("created_after", "2026-01-31T12:00:00.124Z"),
+            ("created_before", "2026-01-31T12:00:00.123Z"),
+            ("metadata.a", "2"),
+            ("metadata.d", "1"),
+        ] {
+            assert!(!admits(&[other]), "{other:?}");
+            let mut query = all.to_vec();
+            query.retain(|(name, _)| *name != other.0);
+            query.push(other);
+            assert!(!admits(&query), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_query_is_refused_in_words() {
+        for (query, word) in [
+            (vec![("limit", "0")], "1 to 200"),
+            (vec![("limit", "201")], "1 to 200"),
+            (vec![("limit", "ten")], "1 to 200"),
+            (vec![("status", "done")], "completed"),
+            (vec![("type", "poem")], "sentiment"),
+            (vec![("priority", "urgent")], "high"),
+            (vec![("created_after", "yesterday")], "RFC 3339"),
+            (vec![("created_before", "2026-01-31T12:00:00 01:00")], "%2B"),
+            (vec![("stauts", "failed")], "stauts"),
+            (vec![("metadata", "a")], "metadata.KEY"),
+            (vec![("metadata.", "a")], "metadata.KEY"),
+            (vec![("status", "failed"), ("status", "failed")], "twice"),
+        ] {
+            let problem = format!("{:?}", asked(&query).unwrap_err());
+            assert!(problem.contains(word), "{query:?}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The configuration that all AWS clients share.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+
+use crate::AwsError;
+
+/// A connection that is not made by then is tried anew: inside AWS it takes milliseconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// One try of a call. The largest transfer, a payload of 50 MB, takes under 1 s inside a region.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+/// A call with all its tries.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Reads the standard AWS variables and shares one connection pool among the clients made of the answer.
+///
+/// # Errors
+/// When `AWS_CA_BUNDLE` names a file that can't be read or a certificate that can't be used.
+pub async fn sdk_config() -> Result<SdkConfig, AwsError> {
+    let tls = TlsContext::builder().with_trust_store(trust_store()?).build();
+    let tls = tls.map_err(|error| AwsError::setup("AWS_CA_BUNDLE", error))?;
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(tls)
+        .build_https();
+    #[cfg(feature = "faults")]
+    let http = crate::faults::wrap(http);
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(CALL_TIMEOUT)
+        .build();
+    // Adaptive: under throttling the client slows down by itself instead of adding to the load.
+    let retries = RetryConfig::adaptive().with_max_attempts(4);
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+    Ok(loader
+        .http_client(http)
+        .timeout_config(timeouts)
+        .retry_config(retries)
+        .load()
+        .await)
+}
+
+/// A client of DynamoDB, which a test build has told what each call consumed.
+pub(crate) fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::config::Builder::from(config);
+    #[cfg(feature = "faults")]
+    let config = config.interceptor(crate::meter::AskCapacity);
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+/// The platform's certificates, and those of `AWS_CA_BUNDLE` beside them: an emulator with a CA of its own names it there.
+fn trust_store() -> Result<TrustStore, AwsError> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let mut store = TrustStore::default();
+    if let Some(path) = std::env::var_os("AWS_CA_BUNDLE") {
+        let bundle =
+            std::fs::read_to_string(path).map_err(|error| AwsError::setup("AWS_CA_BUNDLE", error))?;
+        for certificate in bundle.split_inclusive(END).filter(|part| part.ends_with(END)) {
+            store.add_pem_certificate(certificate);
+        }
+    }
+    Ok(store)
+}

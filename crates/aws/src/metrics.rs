@@ -1,0 +1,183 @@
+//! The workers' metrics, read from CloudWatch.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{
+    Dimension, Metric as SdkMetric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy,
+};
+use jiff::Timestamp;
+use mesh_telemetry::{DIMENSION, Metric, NAMESPACE};
+use tokio::sync::OnceCell;
+
+use crate::AwsError;
+
+const CALL: &str = "GetMetricData";
+/// CloudWatch keeps these by the minute.
+const PERIOD: Duration = Duration::from_mins(1);
+/// What a worker's activity is told by.
+const ASKED: [Metric; 5] = [
+    Metric::TasksCompleted,
+    Metric::TasksFailed,
+    Metric::AttemptsRetried,
+    Metric::BatchSize,
+    Metric::ColdStarts,
+];
+/// How many batches there were: the count of a metric that each has one of.
+const BATCHES: (Metric, &str) = (Metric::BatchSize, "SampleCount");
+
+/// What a function did over a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Activity {
+    /// Tasks completed.
+    pub completed: u64,
+    /// Tasks failed for good.
+    pub failed: u64,
+    /// Attempts that another followed.
+    pub retried: u64,
+    /// Messages, in all batches.
+    pub messages: u64,
+    /// Batches.
+    pub batches: u64,
+    /// Environments that were started.
+    pub cold_starts: u64,
+    /// The minute in which it last had a batch.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// Reads metrics. The client is made with the first read: few functions' environments ever ask.
+#[derive(Debug)]
+pub struct Metrics {
+    config: SdkConfig,
+    client: OnceCell<Client>,
+}
+
+impl Metrics {
+    /// A reader.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        Self {
+            config: config.clone(),
+            client: OnceCell::new(),
+        }
+    }
+
+    /// What each function did in the last `minutes`, in order. One call; AWS bills each of the six metrics of each
+    /// function.
+    ///
+    /// # Errors
+    /// When CloudWatch did not answer.
+    pub async fn activity(
+        &self,
+        functions: &[&str],
+        minutes: i64,
+        now: Timestamp,
+    ) -> Result<Vec<Activity>, AwsError> {
+        let queries = functions
+            .iter()
+            .enumerate()
+            .flat_map(|(place, function)| queries(place, function));
+        let client = self.client.get_or_init(async || Client::new(&self.config)).await;
+        let get = client
+            .get_metric_data()
+            .set_metric_data_queries(Some(queries.collect()))
+            .start_time(DateTime::from_secs(now.as_second() - 60 * minutes))
+            .end_time(DateTime::from_secs(now.as_second() + 60))
+            .scan_by(ScanBy::TimestampDescending);
+        let got = get.send().await.map_err(AwsError::of(CALL))?;
+        let mut activities = vec![Activity::default(); functions.len()];
+        for result in got.metric_data_results.unwrap_or_default() {
+            note(&mut activities, &result);
+        }
+        Ok(activities)
+    }
+}
+
+/// A query for each metric, and one for the number of batches. Its id says whose it is: `f0m3`.
+fn queries(place: usize, function: &str) -> impl Iterator<Item = MetricDataQuery> {
+    let asked = ASKED.map(|metric| (metric, "Sum")).into_iter().chain([BATCHES]);
+    asked.enumerate().map(move |(number, (metric, statistic))| {
+        let dimension = Dimension::builder().name(DIMENSION).value(function).build();
+        let metric = SdkMetric::builder()
+            .namespace(NAMESPACE)
+            .metric_name(metric.name())
+            .dimensions(dimension)
+            .build();
+        let period = i32::try_from(PERIOD.as_secs()).unwrap_or(i32::MAX);
+        let stat = MetricStat::builder()
+            .metric(metric)
+            .period(period)
+            .stat(statistic)
+            .build();
+        MetricDataQuery::builder()
+            .id(format!("f{place}m{number}"))
+            .metric_stat(stat)
+            .build()
+    })
+}
+
+fn note(activities: &mut [Activity], result: &MetricDataResult) {
+    let id = result.id().and_then(|id| id.strip_prefix('f')?.split_once('m'));
+    let Some((place, number)) =
+        id.and_then(|(place, number)| Some((place.parse().ok()?, number.parse().ok()?)))
+    else {
+        return;
+    };
+    let Some(activity) = activities.get_mut::<usize>(place) else {
+        return;
+    };
+    // Counts: CloudWatch has them as floating-point numbers.
+    let sum = result.values().iter().sum::<f64>().max(0.0).round() as u64;
+    match ASKED.get::<usize>(number) {
+        Some(Metric::TasksCompleted) => activity.completed = sum,
+        Some(Metric::TasksFailed) => activity.failed = sum,
+        Some(Metric::AttemptsRetried) => activity.retried = sum,
+        Some(Metric::BatchSize) => {
+            activity.messages = sum;
+            let newest = result.timestamps().iter().map(DateTime::secs).max();
+            activity.last_seen = newest.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        }
+        Some(_) => activity.cold_starts = sum,
+        None => activity.batches = sum,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_finds_its_function_and_its_figure() {
+        let ids: Vec<_> = queries(1, "b").filter_map(|query| query.id).collect();
+        assert_eq!(ids, ["f1m0", "f1m1", "f1m2", "f1m3", "f1m4", "f1m5"]);
+        let mut activities = vec![Activity::default(); 2];
+        for (number, id) in ids.iter().enumerate() {
+            let result = MetricDataResult::builder()
+                .id(id)
+                .values(number as f64)
+                .values(1.0)
+                .timestamps(DateTime::from_secs(60))
+                .timestamps(DateTime::from_secs(0));
+            note(&mut activities, &result.build());
+        }
+        let expected = Activity {
+            completed: 1,
+            failed: 2,
+            retried: 3,
+            messages: 4,
+            cold_starts: 5,
+            batches: 6,
+            last_seen: Timestamp::from_second(60).ok(),
+        };
+        assert_eq!(activities, [Activity::default(), expected]);
+        for id in ["", "x", "f9m0", "f0", "fm"] {
+            note(
+                &mut activities,
+                &MetricDataResult::builder().id(id).values(7.0).build(),
+            );
+        }
+        assert_eq!(activities, [Activity::default(), expected]);
+    }
+}

@@ -1,0 +1,325 @@
+//! Many tasks in one call.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
+use futures_util::StreamExt;
+use futures_util::stream::iter;
+use mesh_task::{Task, TaskId, TaskSummary, Tenant};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use super::index::text;
+use super::{Item, TaskTable, key, new_item, parse_or_skip};
+use crate::AwsError;
+use crate::backoff::Backoff;
+
+/// The most items that one BatchWriteItem takes.
+const WRITES: usize = 25;
+/// The most items that one BatchGetItem takes.
+const READS: usize = 100;
+/// How many calls of one kind are under way at once.
+const AT_ONCE: usize = 4;
+/// How long what a BatchGetItem left out under load is asked for again.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
+impl TaskTable {
+    /// Writes new tasks, and answers with those that may not have been written by then.
+    ///
+    /// A batch write has no conditions: only where nobody else can know the ids yet does it overwrite nothing but itself.
+    ///
+    /// # Errors
+    /// When a task can't be written as an item; then none was.
+    pub async fn create_all(
+        &self,
+        tasks: &[Task],
+        retention: Duration,
+        until: Instant,
+    ) -> Result<HashSet<TaskId>, AwsError> {
+        let mut requests = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let put = PutRequest::builder().set_item(Some(new_item(task, retention)?));
+            let put = put
+                .build()
+                .map_err(|error| AwsError::setup("BatchWriteItem", error))?;
+            requests.push(WriteRequest::builder().put_request(put).build());
+        }
+        let mut chunks = Vec::new();
+        while !requests.is_empty() {
+            let rest = requests.split_off(requests.len().min(WRITES));
+            chunks.push(std::mem::replace(&mut requests, rest));
+        }
+        let left = iter(chunks)
+            .map(|chunk| self.write_chunk(chunk, until))
+            .buffer_unordered(AT_ONCE);
+        let left: Vec<_> = left.collect().await;
+        Ok(left.iter().flatten().filter_map(written_id).collect())
+    }
+
+    /// Answers with what may not have been written.
+    async fn write_chunk(&self, mut chunk: Vec<WriteRequest>, until: Instant) -> Vec<WriteRequest> {
+        let mut backoff = Backoff::until(until);
+        loop {
+            let write = self
+                .client
+                .batch_write_item()
+                .request_items(&self.name, chunk.clone());
+            match timeout_at(until, write.send()).await {
+                Ok(Ok(written)) => {
+                    let left = written
+                        .unprocessed_items
+                        .and_then(|mut left| left.remove(&self.name));
+                    chunk = left.unwrap_or_default();
+                    if chunk.is_empty() {
+                        return chunk;
+                    }
+                }
+                Ok(Err(error)) => {
+                    let error = AwsError::of("BatchWriteItem")(error);
+                    if error.is_invalid() && chunk.len() > 1 {
+                        // A single item that the table can't take has the whole call refused: each is for itself now.
+                        let alone = chunk
+                            .into_iter()
+                            .map(|write| Box::pin(self.write_chunk(vec![write], until)));
+                        return iter(alone).buffer_unordered(AT_ONCE).concat().await;
+                    }
+                    tracing::error!(%error, tasks = chunk.len(), "a batch of tasks may not have been written");
+                    return chunk;
+                }
+                Err(_) => return chunk,
+            }
+            if !backoff.another().await {
+                tracing::error!(
+                    tasks = chunk.len(),
+                    "tasks were left out of a batch again and again"
+                );
+                return chunk;
+            }
+        }
+    }
+
+    /// Reads many tasks, in no order; those that are gone, or can't be read, are missing.
+    ///
+    /// # Errors
+    /// When the table did not answer, or left some out again and again.
+    pub async fn get_many(
+        &self,
+        keys: impl IntoIterator<Item = (&Tenant, TaskId)>,
+    ) -> Result<Vec<Task>, AwsError> {
+        self.get_all(keys, &[]).await
+    }
+
+    /// Reads what a list tells of a tenant's tasks, in no order; those that are gone, or can't be read, are missing.
+    ///
+    /// # Errors
+    /// When the table did not answer, or left some out again and again.
+    pub async fn summaries(
+        &self,
+        tenant: &Tenant,
+        ids: impl IntoIterator<Item = TaskId>,
+    ) -> Result<Vec<TaskSummary>, AwsError> {
+        let keys = ids.into_iter().map(|id| (tenant, id));
+        self.get_all(keys, &TaskSummary::ATTRIBUTES).await
+    }
+
+    /// Reads these attributes of many items, or all where none is named.
+    async fn get_all<T: DeserializeOwned>(
+        &self,
+        keys: impl IntoIterator<Item = (&Tenant, TaskId)>,
+        attributes: &[&str],
+    ) -> Result<Vec<T>, AwsError> {
+        let keys: Vec<_> = keys.into_iter().map(|(tenant, id)| key(tenant, id)).collect();
+        let chunks: Vec<_> = keys.chunks(READS).map(<[Item]>::to_vec).collect();
+        let read = iter(chunks).map(|chunk| self.get_chunk(chunk, attributes));
+        let read: Vec<_> = read.buffer_unordered(AT_ONCE).collect().await;
+        let mut items = Vec::with_capacity(keys.len());
+        for chunk in read {
+            items.extend(
+                chunk?
+                    .into_iter()
+                    .filter_map(|item| parse_or_skip(item, "BatchGetItem")),
+            );
+        }
+        Ok(items)
+    }
+
+    async fn get_chunk(&self, mut keys: Vec<Item>, attributes: &[&str]) -> Result<Vec<Item>, AwsError> {
+        let mut backoff = Backoff::until(Instant::now() + READ_WITHIN);
+        let mut items = Vec::new();
+        loop {
+            let mut wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .consistent_read(true);
+            if let Some((projection, names)) = projection(attributes) {
+                wanted = wanted
+                    .projection_expression(projection)
+                    .set_expression_attribute_names(Some(names));
+            }
+            let wanted = wanted
+                .build()
+                .map_err(|error| AwsError::setup("BatchGetItem", error))?;
+            let get = self.client.batch_get_item().request_items(&self.name, wanted);
+            let got = get.send().await.map_err(AwsError::of("BatchGetItem"))?;
+            let found = got.responses.and_then(|mut tables| tables.remove(&self.name));
+            items.append(&mut found.unwrap_or_default());
+            let left_out = got.unprocessed_keys.and_then(|mut left| left.remove(&self.name));
+            match left_out {
+                Some(left_out) if !left_out.keys.is_empty() => keys = left_out.keys,
+                _ => return Ok(items),
+            }
+            if !backoff.another().await {
+                return Err(AwsError::throttled("BatchGetItem"));
+            }
+        }
+    }
+}
+
+/// An expression that names these attributes, and the names it refers to: DynamoDB reserves some words (`status`).
+pub(super) fn projection(attributes: &[&str]) -> Option<(String, HashMap<String, String>)> {
+    if attributes.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = attributes.iter().map(|name| format!("#{name}")).collect();
+    let meant = attributes.iter().map(|name| (*name).to_owned());
+    Some((names.join(", "), names.iter().cloned().zip(meant).collect()))
+}
+
+fn written_id(request: &WriteRequest) -> Option<TaskId> {
+    text(&request.put_request.as_ref()?.item, "id")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+    use wiremock::matchers::body_string_contains;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+    use crate::testing::{answer, config, requests, task};
+
+    const RETENTION: Duration = Duration::from_secs(86_400);
+
+    fn in_a_minute() -> Instant {
+        Instant::now() + Duration::from_mins(1)
+    }
+
+    /// An answer that leaves a task out.
+    fn left_out(task: &Task) -> Value {
+        let item = json!({ "id": { "S": task.id.to_string() } });
+        json!({ "UnprocessedItems": { "tasks": [{ "PutRequest": { "Item": item } }] } })
+    }
+
+    fn written(request: &Value) -> usize {
+        request["RequestItems"]["tasks"].as_array().map_or(0, Vec::len)
+    }
+
+    #[tokio::test]
+    async fn what_was_left_out_is_written_again_and_nothing_else() {
+        let server = MockServer::start().await;
+        let tasks: Vec<_> = (0..30).map(|_| task()).collect();
+        answer(&server, "BatchWriteItem", left_out(&tasks[3])).await;
+        for _ in 0..2 {
+            answer(&server, "BatchWriteItem", json!({ "UnprocessedItems": {} })).await;
+        }
+        let table = TaskTable::new(&config(&server), "tasks".to_owned());
+        let left = table.create_all(&tasks, RETENTION, in_a_minute()).await.unwrap();
+        assert!(left.is_empty(), "{left:?}");
+        let mut writes: Vec<_> = requests(&server).await.iter().map(written).collect();
+        writes.sort_unstable();
+        assert_eq!(writes, [1, 5, 25]);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_out_until_the_time_is_up_is_named() {
+        let server = MockServer::start().await;
+        let tasks = [task(), task()];
+        for _ in 0..20 {
+            answer(&server, "BatchWriteItem", left_out(&tasks[1])).await;
+        }
+        let table = TaskTable::new(&config(&server), "tasks".to_owned());
+        let soon = Instant::now() + Duration::from_millis(300);
+        let left = table.create_all(&tasks, RETENTION, soon).await.unwrap();
+        assert_eq!(left, [tasks[1].id].into());
+        assert!(Instant::now() < soon + Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn an_item_that_the_table_can_t_take_holds_up_no_other() {
+        let server = MockServer::start().await;
+        let tasks: Vec<_> = (0..30).map(|_| task()).collect();
+        let invalid = json!({ "__type": "com.amazon.coral.validate#ValidationException", "message": "no" });
+        Mock::given(body_string_contains(tasks[3].id.to_string()))
+            .respond_with(ResponseTemplate::new(400).set_body_json(invalid))
+            .mount(&server)
+            .await;
+        for _ in 0..25 {
+            answer(&server, "BatchWriteItem", json!({ "UnprocessedItems": {} })).await;
+        }
+        let table = TaskTable::new(&config(&server), "tasks".to_owned());
+        let left = table.create_all(&tasks, RETENTION, in_a_minute()).await.unwrap();
+        assert_eq!(left, [tasks[3].id].into());
+        let mut writes: Vec<_> = requests(&server).await.iter().map(written).collect();
+        writes.sort_unstable();
+        assert_eq!(writes, [vec![1; 25], vec![5, 25]].concat());
+    }
+
+    #[tokio::test]
+    async fn what_a_read_left_out_is_read_again() {
+        let server = MockServer::start().await;
+        let tasks = [task(), task()];
+        let found = |task: &Task| json!({ "tasks": [stored(task)] });
+        let key = json!({ "tenant_shard": { "S": "default#0" }, "id": { "S": tasks[1].id.to_string() } });
+        let first =
+            json!({ "Responses": found(&tasks[0]), "UnprocessedKeys": { "tasks": { "Keys": [key] } } });
+        answer(&server, "BatchGetItem", first).await;
+        answer(
+            &server,
+            "BatchGetItem",
+            json!({ "Responses": found(&tasks[1]), "UnprocessedKeys": {} }),
+        )
+        .await;
+        let table = TaskTable::new(&config(&server), "tasks".to_owned());
+        let ids = tasks.each_ref().map(|task| task.id);
+        let read = table.summaries(&Tenant::first(), ids).await.unwrap();
+        let read: BTreeSet<_> = read.into_iter().map(|task| task.id).collect();
+        assert_eq!(read, ids.into());
+    }
+
+    #[tokio::test]
+    async fn an_item_that_can_t_be_read_holds_up_no_other() {
+        let server = MockServer::start().await;
+        let tasks = [task(), task()];
+        let mut newer = stored(&tasks[0]);
+        newer["type"] = json!({ "S": "of a newer release" });
+        let found = json!({ "Responses": { "tasks": [newer, stored(&tasks[1])] } });
+        answer(&server, "BatchGetItem", found).await;
+        let table = TaskTable::new(&config(&server), "tasks".to_owned());
+        let keys = tasks.iter().map(|task| (&task.tenant, task.id));
+        let read = table.get_many(keys).await.unwrap();
+        assert_eq!(read.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1].id]);
+    }
+
+    fn stored(task: &Task) -> Value {
+        let item: Item = serde_dynamo::to_item(task).unwrap();
+        let attributes = item.into_iter().map(|(name, value)| (name, as_json(&value)));
+        Value::Object(attributes.collect())
+    }
+
+    /// The attribute as DynamoDB's JSON says it.
+    fn as_json(value: &aws_sdk_dynamodb::types::AttributeValue) -> Value {
+        use aws_sdk_dynamodb::types::AttributeValue as Is;
+        match value {
+            Is::S(text) => json!({ "S": text }),
+            Is::N(number) => json!({ "N": number }),
+            Is::M(map) => {
+                let fields = map.iter().map(|(name, value)| (name.clone(), as_json(value)));
+                json!({ "M": fields.collect::<serde_json::Map<_, _>>() })
+            }
+            Is::L(list) => json!({ "L": list.iter().map(as_json).collect::<Vec<_>>() }),
+            other => panic!("a task has no {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What is read in order: a tenant's tasks, and the two sparse indexes.
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use mesh_task::{Field, IdRange, Shard, TaskId, TaskSummary, Tenant};
+
+use super::batch::projection;
+use super::{Item, TaskTable, number, parse_or_skip, string};
+use crate::AwsError;
+
+/// The key of a task that is due.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// Its owner.
+    pub tenant: Tenant,
+    /// The task.
+    pub id: TaskId,
+}
+
+/// Part of what an index holds, and where to go on; none at the end.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// In the index's order.
+    pub entries: Vec<T>,
+    pub(super) next: Option<Item>,
+}
+
+impl<T> Page<T> {
+    fn of(entries: Vec<T>, next: Option<Item>) -> Self {
+        Self {
+            entries,
+            next: next.filter(|key| !key.is_empty()),
+        }
+    }
+
+    /// Whether more follows.
+    #[must_use]
+    pub fn has_next(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// The id of the last item that was read, if more follows. Where that item can't be read, it is no entry.
+    #[must_use]
+    pub fn last_read(&self) -> Option<TaskId> {
+        text(self.next.as_ref()?, "id")?.parse().ok()
+    }
+}
+
+impl TaskTable {
+    /// The tasks of a shard that are in flight and due by then, the longest due first, after those of `last`.
+    ///
+    /// # Errors
+    /// When the table did not answer.
+    pub async fn due(
+        &self,
+        shard: Shard,
+        by: Timestamp,
+        limit: i32,
+        last: Option<Page<Due>>,
+    ) -> Result<Page<Due>, AwsError> {
+        let query = self
+            .query("due", limit)
+            .key_condition_expression("#shard = :shard AND #due <= :by")
+            .expression_attribute_names("#shard", Field::DueShard.name())
+            .expression_attribute_names("#due", Field::DueAt.name())
+            .expression_attribute_values(":shard", string(shard.to_string()))
+            .expression_attribute_values(":by", number(by.as_millisecond()))
+            .set_exclusive_start_key(last.and_then(|page| page.next));
+        let found = query.send().await.map_err(AwsError::of("Query"))?;
+        let entries = found.items.unwrap_or_default().into_iter().filter_map(|item| {
+            let tenant = text(&item, "tenant_shard")?.rsplit_once('#')?.0.to_owned();
+            Some(Due {
+                tenant: tenant.try_into().ok()?,
+                id: text(&item, "id")?.parse().ok()?,
+            })
+        });
+        Ok(Page::of(entries.collect(), found.last_evaluated_key))
+    }
+
+    /// What a list tells of a tenant's tasks in one shard, newest first. It may be a moment behind.
+    ///
+    /// # Errors
+    /// When the table did not answer.
+    pub async fn newest(
+        &self,
+        tenant: &Tenant,
+        shard: Shard,
+        range: IdRange,
+        limit: i32,
+    ) -> Result<Page<TaskSummary>, AwsError> {
+        const PARTITION: &str = "tenant_shard";
+        let query = self.client.query().table_name(&self.name).limit(limit);
+        let mut query = within(query, PARTITION, tenant, shard, range);
+        if let Some((projection, names)) = projection(&TaskSummary::ATTRIBUTES) {
+            query = query.projection_expression(projection);
+            for (name, meant) in names {
+                query = query.expression_attribute_names(name, meant);
+            }
+        }
+        let found = query.send().await.map_err(AwsError::of("Query"))?;
+        let items = found.items.unwrap_or_default().into_iter();
+        let entries = items.filter_map(|item| parse_or_skip(item, "Query")).collect();
+        Ok(Page::of(entries, found.last_evaluated_key))
+    }
+
+    /// The ids of a tenant's failed tasks in one shard, newest first.
+    ///
+    /// # Errors
+    /// When the table did not answer.
+    pub async fn failures(
+        &self,
+        tenant: &Tenant,
+        shard: Shard,
+        range: IdRange,
+        limit: i32,
+    ) -> Result<Page<TaskId>, AwsError> {
+        let query = self.query("failures", limit);
+        let query = within(query, Field::FailedTenantShard.name(), tenant, shard, range);
+        let found = query.send().await.map_err(AwsError::of("Query"))?;
+        let ids = found.items.unwrap_or_default().into_iter();
+        let ids = ids.filter_map(|item| text(&item, "id")?.parse().ok());
+        Ok(Page::of(ids.collect(), found.last_evaluated_key))
+    }
+
+    fn query(&self, index: &str, limit: i32) -> QueryFluentBuilder {
+        let query = self.client.query().table_name(&self.name);
+        query.index_name(index).limit(limit)
+    }
+}
+
+/// Asks for a range of a tenant's ids in one shard of the table or of an index, newest first.
+fn within(
+    query: QueryFluentBuilder,
+    partition: &str,
+    tenant: &Tenant,
+    shard: Shard,
+    range: IdRange,
+) -> QueryFluentBuilder {
+    let (lowest, highest) = range.bounds();
+    query
+        .scan_index_forward(false)
+        .key_condition_expression("#partition = :partition AND #id BETWEEN :lowest AND :highest")
+        .expression_attribute_names("#partition", partition)
+        .expression_attribute_names("#id", "id")
+        .expression_attribute_values(":partition", string(shard.partition(tenant)))
+        .expression_attribute_values(":lowest", string(lowest))
+        .expression_attribute_values(":highest", string(highest))
+}
+
+pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)
+        .and_then(|value| AttributeValue::as_s(value).ok())
+        .map(String::as_str)
+}

@@ -1,0 +1,336 @@
+//! One ordered list out of many: a tenant's tasks lie in sixteen shards, each newest first.
+//!
+//! The merge reads each shard only as far as the page needs. Whoever goes on below the last id that it gave, in another
+//! request, misses nothing and meets nothing twice, whatever has been added meanwhile: what is new is above.
+
+use std::collections::VecDeque;
+
+use futures_util::future::try_join_all;
+use mesh_task::{IdRange, Shard, TaskId, TaskSummary};
+
+/// What has a place in the list.
+pub(super) trait Listed {
+    fn id(&self) -> TaskId;
+}
+
+impl Listed for TaskId {
+    fn id(&self) -> TaskId {
+        *self
+    }
+}
+
+impl Listed for TaskSummary {
+    fn id(&self) -> TaskId {
+        self.id
+    }
+}
+
+/// What can be read shard by shard.
+pub(super) trait ShardSource: Sync {
+    type Entry: Listed + Send;
+    type Error: Send;
+
+    /// The newest of a shard in this range, up to so many.
+    fn read(
+        &self,
+        shard: Shard,
+        range: IdRange,
+        limit: usize,
+    ) -> impl Future<Output = Result<Chunk<Self::Entry>, Self::Error>> + Send;
+}
+
+/// Part of a shard, newest first.
+pub(super) struct Chunk<T> {
+    pub(super) entries: Vec<T>,
+    /// The last that was read, if the shard holds more below. It is no entry where it can't be read.
+    pub(super) last: Option<TaskId>,
+}
+
+/// What follows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<T> {
+    Entry(T),
+    /// No shard holds more.
+    End,
+    /// There may be more, and no more may be read. All above this id was given, if one is known.
+    LimitReached(Option<TaskId>),
+}
+
+/// The merge, as far as it has come.
+#[derive(Debug)]
+pub(super) struct Merge<S: ShardSource> {
+    source: S,
+    shards: Vec<ShardReader<S::Entry>>,
+    /// How many entries may still be read.
+    budget: usize,
+}
+
+#[derive(Debug)]
+struct ShardReader<T> {
+    /// What was read and not yet given.
+    read: VecDeque<T>,
+    /// What of it is still to be read; none at its end.
+    rest: Option<IdRange>,
+    /// The last that was read, given or not.
+    last: Option<TaskId>,
+    /// How much to read next. It doubles: where a filter lets little through, few large reads do.
+    chunk: usize,
+}
+
+/// The most that is read of a shard at once.
+const MAX_CHUNK: usize = 64;
+
+impl<S: ShardSource> Merge<S> {
+    /// The ids of this range, of which about `wanted` will be asked for and `budget` may be read.
+    pub(super) fn new(source: S, range: IdRange, wanted: usize, budget: usize) -> Self {
+        let shard = || ShardReader {
+            read: VecDeque::new(),
+            rest: Some(range).filter(|range| !range.is_empty()),
+            last: None,
+            // Ids fall on the shards by chance: a little above the average saves most second reads.
+            chunk: wanted / Shard::COUNT + 3,
+        };
+        Self {
+            source,
+            shards: Shard::all().map(|_| shard()).collect(),
+            budget,
+        }
+    }
+
+    /// Whether it is known that nothing follows.
+    pub(super) fn is_over(&self) -> bool {
+        let over = |shard: &ShardReader<S::Entry>| shard.read.is_empty() && shard.rest.is_none();
+        self.shards.iter().all(over)
+    }
+
+    /// The newest that was not yet given.
+    pub(super) async fn next(&mut self) -> Result<Next<S::Entry>, S::Error> {
+        loop {
+            let hungry = self.shards.iter().filter(|shard| shard.is_hungry()).count();
+            if hungry == 0 {
+                break;
+            }
+            let share = self.budget / hungry;
+            if share == 0 {
+                return Ok(self.limit_reached());
+            }
+            let source = &self.source;
+            let mut reads = Vec::new();
+            for (shard, number) in self.shards.iter_mut().zip(Shard::all()) {
+                if let Some(range) = shard.rest.filter(|_| shard.read.is_empty()) {
+                    let limit = shard.chunk.min(share);
+                    reads.push(async move { Ok((shard, limit, source.read(number, range, limit).await?)) });
+                }
+            }
+            for (shard, limit, chunk) in try_join_all(reads).await? {
+                let read = chunk.last.map_or(chunk.entries.len(), |_| limit);
+                self.budget = self.budget.saturating_sub(read);
+                shard.take(chunk);
+            }
+        }
+        let newest = self
+            .shards
+            .iter_mut()
+            .max_by_key(|shard| shard.read.front().map(Listed::id));
+        let newest = newest.and_then(|shard| shard.read.pop_front());
+        Ok(newest.map_or(Next::End, Next::Entry))
+    }
+}
+
+impl<S: ShardSource> Merge<S> {
+    /// When no more may be read: the newest of what was, as long as nothing unread can be newer, and then how far that goes.
+    fn limit_reached(&mut self) -> Next<S::Entry> {
+        let hungry = self.shards.iter().filter(|shard| shard.is_hungry());
+        let reached: Option<Vec<_>> = hungry.map(|shard| shard.last).collect();
+        let reached = reached.and_then(|lasts| lasts.into_iter().max());
+        let above = |shard: &ShardReader<S::Entry>| {
+            shard
+                .read
+                .front()
+                .map(Listed::id)
+                .filter(|id| Some(*id) > reached)
+        };
+        let newest = self.shards.iter_mut().max_by_key(|shard| above(shard));
+        let newest = newest.filter(|shard| reached.is_some() && above(shard).is_some());
+        match newest.and_then(|shard| shard.read.pop_front()) {
+            Some(entry) => Next::Entry(entry),
+            None => Next::LimitReached(reached),
+        }
+    }
+}
+
+impl<T: Listed> ShardReader<T> {
+    /// Whether its newest is not known.
+    fn is_hungry(&self) -> bool {
+        self.read.is_empty() && self.rest.is_some()
+    }
+
+    fn take(&mut self, chunk: Chunk<T>) {
+        self.rest = self.rest.zip(chunk.last).map(|(range, last)| range.below(last));
+        self.last = chunk.last;
+        self.read = chunk.entries.into();
+        self.chunk = (self.chunk * 2).min(MAX_CHUNK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::convert::Infallible;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Tasks in their shards, and how often they were asked and what they gave.
+    #[derive(Default)]
+    struct Table {
+        ids: Mutex<BTreeSet<TaskId>>,
+        unparsable: BTreeSet<TaskId>,
+        calls: AtomicUsize,
+        entries: AtomicUsize,
+    }
+
+    impl ShardSource for &Table {
+        type Entry = TaskId;
+        type Error = Infallible;
+
+        async fn read(
+            &self,
+            shard: Shard,
+            range: IdRange,
+            limit: usize,
+        ) -> Result<Chunk<TaskId>, Infallible> {
+            let ids = self.newest_first().into_iter();
+            let mut entries: Vec<_> = ids
+                .filter(|id| id.shard() == shard && range.contains(*id))
+                .collect();
+            let last = entries.get(limit).and(entries.get(limit - 1)).copied();
+            entries.truncate(limit);
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            self.entries.fetch_add(entries.len(), Ordering::Relaxed);
+            entries.retain(|id| !self.unparsable.contains(id));
+            Ok(Chunk { entries, last })
+        }
+    }
+
+    impl Table {
+        fn with(ids: usize) -> Self {
+            let table = Self::default();
+            table.add(ids);
+            table
+        }
+
+        fn add(&self, ids: usize) {
+            let new = (0..ids).map(|_| TaskId::generate());
+            self.ids.lock().unwrap().extend(new);
+        }
+
+        fn newest_first(&self) -> Vec<TaskId> {
+            self.ids.lock().unwrap().iter().rev().copied().collect()
+        }
+
+        fn asked(&self) -> (usize, usize) {
+            (
+                self.calls.swap(0, Ordering::Relaxed),
+                self.entries.swap(0, Ordering::Relaxed),
+            )
+        }
+
+        /// A page and whether it ended as asked.
+        async fn page(&self, range: IdRange, limit: usize, budget: usize) -> (Vec<TaskId>, bool) {
+            let mut merge = Merge::new(self, range, limit, budget);
+            let mut page = Vec::new();
+            while page.len() < limit {
+                match merge.next().await {
+                    Ok(Next::Entry(id)) => page.push(id),
+                    Ok(Next::LimitReached(_)) => return (page, false),
+                    Ok(Next::End) => break,
+                }
+            }
+            (page, true)
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_hold_each_task_once_and_in_order_whatever_arrives_meanwhile() {
+        for limit in [1, 7, 50, 200] {
+            let table = Table::with(400);
+            let before = table.newest_first();
+            let (mut found, mut range) = (Vec::new(), IdRange::ALL);
+            loop {
+                let (page, _) = table.page(range, limit, 1_000).await;
+                let Some(last) = page.last() else { break };
+                range = IdRange::ALL.below(*last);
+                found.extend(page);
+                table.add(5);
+            }
+            assert_eq!(found, before, "{limit}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_page_reads_does_not_grow_with_the_table() {
+        let mut read = Vec::new();
+        for ids in [200, 20_000] {
+            let table = Table::with(ids);
+            let (page, _) = table.page(IdRange::ALL, 10, 1_000).await;
+            assert_eq!(page, table.newest_first()[..10]);
+            let (calls, entries) = table.asked();
+            assert!(calls < 24, "{calls} calls");
+            read.push(entries);
+        }
+        assert!(read.iter().all(|read| *read < 80), "{read:?}");
+    }
+
+    #[tokio::test]
+    async fn no_more_is_read_than_may_be_and_every_page_gets_on() {
+        let table = Table::with(500);
+        let (mut found, mut range) = (Vec::new(), IdRange::ALL);
+        loop {
+            let (page, _) = table.page(range, 200, 100).await;
+            assert!(table.asked().1 <= 100);
+            let Some(last) = page.last() else { break };
+            range = IdRange::ALL.below(*last);
+            found.extend(page);
+        }
+        assert_eq!(found, table.newest_first());
+        let (nothing, ended) = table.page(IdRange::ALL, 200, 15).await;
+        assert_eq!((nothing.len(), ended), (0, false), "not one of each shard");
+    }
+
+    #[tokio::test]
+    async fn what_can_t_be_read_hides_nothing_that_lies_below() {
+        let mut table = Table::with(400);
+        let (newer, older) = {
+            let ids = table.newest_first();
+            (ids[..300].to_vec(), ids[300..].to_vec())
+        };
+        table.unparsable = newer.into_iter().collect();
+        assert_eq!(table.page(IdRange::ALL, 100, 1_000).await, (older.clone(), true));
+        // Where all that may be read is of that kind, whoever goes on from there gets on.
+        let (mut found, mut range) = (Vec::new(), IdRange::ALL);
+        for _ in 0..100 {
+            let mut merge = Merge::new(&table, range, 100, 100);
+            let reached = loop {
+                match merge.next().await.unwrap() {
+                    Next::Entry(id) => found.push(id),
+                    Next::LimitReached(reached) => break reached,
+                    Next::End => break None,
+                }
+            };
+            let Some(reached) = reached else { break };
+            range = IdRange::ALL.below(reached);
+        }
+        assert_eq!(found, older);
+    }
+
+    #[tokio::test]
+    async fn a_range_that_holds_nothing_asks_nobody() {
+        let table = Table::with(20);
+        let now = jiff::Timestamp::now();
+        let nothing = IdRange::ALL.since(now).before(now);
+        assert_eq!(table.page(nothing, 10, 1_000).await, (Vec::new(), true));
+        assert_eq!(table.asked(), (0, 0));
+    }
+}

@@ -1,0 +1,266 @@
+//! A tenant's tasks as one list, newest first, although they are spread over [`Shard::COUNT`] shards.
+//!
+//! A list reads a bounded number of items, however many are stored. It reads where tasks of the wanted status are found with
+//! the fewest reads: in the table itself, or in one of its sparse indexes.
+
+mod merge;
+
+use std::cmp::Reverse;
+
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use mesh_task::{IdRange, Shard, Status, TaskId, TaskSummary, Tenant};
+
+use self::merge::{Chunk, Listed, Merge, Next, ShardSource};
+use super::{Page, TaskTable};
+use crate::AwsError;
+
+/// The most items that one list reads.
+const MAX_READ: usize = 1_000;
+/// The most keys of an index that it reads; the rest of [`MAX_READ`] is for their tasks.
+const MAX_KEYS: usize = 512;
+
+/// A list under way.
+#[derive(Debug)]
+pub struct TaskList<'a> {
+    table: &'a TaskTable,
+    tenant: &'a Tenant,
+    plan: Plan<'a>,
+}
+
+/// Where the tasks are read.
+#[derive(Debug)]
+enum Plan<'a> {
+    /// In the table: all of them.
+    Table(Merge<Tasks<'a>>),
+    /// In the index of failed tasks, which contains keys only. `left` tasks may still be read.
+    Failed {
+        keys: Merge<FailedKeys<'a>>,
+        left: usize,
+    },
+    /// In the index of tasks in flight, which is ordered by due time and was read whole. `left` tasks may still be read.
+    InFlight { ids: Vec<TaskId>, left: usize },
+}
+
+/// The next part of a list.
+#[derive(Debug)]
+pub struct TaskPage {
+    /// Newest first.
+    pub tasks: Vec<TaskSummary>,
+    /// The id of the last item that was looked at, if there was any.
+    pub last: Option<TaskId>,
+    /// What follows the page.
+    pub continuation: Continuation,
+}
+
+/// What follows a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continuation {
+    /// There may be more tasks.
+    More,
+    /// There may be more tasks, but this list may not read them: another list can go on below the last id.
+    LimitReached,
+    /// No task follows.
+    End,
+}
+
+impl TaskTable {
+    /// Starts a list of a tenant's tasks in a range of ids, of which about `limit` will be wanted. With a status the list may
+    /// still contain tasks of others: the caller filters.
+    ///
+    /// # Errors
+    /// When the table did not answer.
+    pub async fn list<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        status: Option<Status>,
+        range: IdRange,
+        limit: usize,
+    ) -> Result<TaskList<'a>, AwsError> {
+        let plan = match status {
+            Some(Status::Failed) => Plan::Failed {
+                keys: Merge::new(FailedKeys { table: self, tenant }, range, limit, MAX_KEYS),
+                left: MAX_READ - MAX_KEYS,
+            },
+            Some(Status::Pending | Status::Processing) if !range.is_empty() => {
+                self.in_flight(tenant, range, limit).await?
+            }
+            _ => Plan::Table(Merge::new(Tasks { table: self, tenant }, range, limit, MAX_READ)),
+        };
+        Ok(TaskList {
+            table: self,
+            tenant,
+            plan,
+        })
+    }
+
+    /// The ids of a tenant's newest failed tasks in a range, up to `limit` of them, and the last id that was looked at if
+    /// there may be more.
+    ///
+    /// # Errors
+    /// When the table did not answer.
+    pub async fn failed_ids(
+        &self,
+        tenant: &Tenant,
+        range: IdRange,
+        limit: usize,
+    ) -> Result<(Vec<TaskId>, Option<TaskId>), AwsError> {
+        let mut keys = Merge::new(FailedKeys { table: self, tenant }, range, limit, MAX_KEYS);
+        let (ids, last, continuation) = take(&mut keys, limit).await?;
+        Ok((ids, last.filter(|_| continuation != Continuation::End)))
+    }
+
+    /// The tenant's tasks in flight, or the whole table where their index contains more than may be read: then most of the
+    /// newest tasks are in flight.
+    async fn in_flight<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        range: IdRange,
+        limit: usize,
+    ) -> Result<Plan<'a>, AwsError> {
+        let per_shard = item_limit(MAX_KEYS / Shard::COUNT);
+        let reads = Shard::all().map(|shard| self.due(shard, Timestamp::MAX, per_shard, None));
+        let pages = try_join_all(reads).await?;
+        let read: usize = pages.iter().map(|page| page.entries.len()).sum();
+        let left = MAX_READ - read;
+        if pages.iter().any(Page::has_next) {
+            let tasks = Tasks { table: self, tenant };
+            return Ok(Plan::Table(Merge::new(tasks, range, limit, left)));
+        }
+        let due = pages.into_iter().flat_map(|page| page.entries);
+        let mut ids: Vec<_> = due
+            .filter(|due| due.tenant == *tenant && range.contains(due.id))
+            .map(|due| due.id)
+            .collect();
+        ids.sort_unstable_by_key(|id| Reverse(*id));
+        Ok(Plan::InFlight { ids, left })
+    }
+}
+
+impl TaskList<'_> {
+    /// The next tasks, up to `limit` of them.
+    ///
+    /// # Errors
+    /// When the table did not answer.
+    pub async fn next_page(&mut self, limit: usize) -> Result<TaskPage, AwsError> {
+        let (ids, last, continuation) = match &mut self.plan {
+            Plan::Table(merge) => {
+                let (tasks, last, continuation) = take(merge, limit).await?;
+                return Ok(TaskPage {
+                    tasks,
+                    last,
+                    continuation,
+                });
+            }
+            Plan::Failed { keys, left } => {
+                let (ids, last, continuation) = take(keys, limit.min(*left)).await?;
+                *left -= ids.len();
+                (ids, last, limited(*left, continuation))
+            }
+            Plan::InFlight { ids, left } => {
+                let rest = ids.split_off(ids.len().min(limit).min(*left));
+                let taken = std::mem::replace(ids, rest);
+                *left -= taken.len();
+                let continuation = if ids.is_empty() {
+                    Continuation::End
+                } else {
+                    Continuation::More
+                };
+                let last = taken.last().copied();
+                (taken, last, limited(*left, continuation))
+            }
+        };
+        let mut tasks = self.table.summaries(self.tenant, ids).await?;
+        tasks.sort_unstable_by_key(|task| Reverse(task.id));
+        Ok(TaskPage {
+            tasks,
+            last,
+            continuation,
+        })
+    }
+}
+
+/// The tasks of the table, shard by shard.
+#[derive(Debug)]
+struct Tasks<'a> {
+    table: &'a TaskTable,
+    tenant: &'a Tenant,
+}
+
+/// The ids in the index of failed tasks, shard by shard.
+#[derive(Debug)]
+struct FailedKeys<'a> {
+    table: &'a TaskTable,
+    tenant: &'a Tenant,
+}
+
+impl ShardSource for Tasks<'_> {
+    type Entry = TaskSummary;
+    type Error = AwsError;
+
+    async fn read(&self, shard: Shard, range: IdRange, limit: usize) -> Result<Chunk<TaskSummary>, AwsError> {
+        let page = self.table.newest(self.tenant, shard, range, item_limit(limit));
+        Ok(page.await?.into())
+    }
+}
+
+impl ShardSource for FailedKeys<'_> {
+    type Entry = TaskId;
+    type Error = AwsError;
+
+    async fn read(&self, shard: Shard, range: IdRange, limit: usize) -> Result<Chunk<TaskId>, AwsError> {
+        let page = self.table.failures(self.tenant, shard, range, item_limit(limit));
+        Ok(page.await?.into())
+    }
+}
+
+impl<T> From<Page<T>> for Chunk<T> {
+    fn from(page: Page<T>) -> Self {
+        Self {
+            last: page.last_read(),
+            entries: page.entries,
+        }
+    }
+}
+
+fn item_limit(limit: usize) -> i32 {
+    i32::try_from(limit).unwrap_or(i32::MAX)
+}
+
+/// `More` becomes `LimitReached` where no task may be read any more.
+fn limited(left: usize, continuation: Continuation) -> Continuation {
+    if left == 0 && continuation == Continuation::More {
+        Continuation::LimitReached
+    } else {
+        continuation
+    }
+}
+
+/// Up to `limit` entries of a merge, the last id that was looked at, and what follows.
+async fn take<S: ShardSource<Error = AwsError>>(
+    merge: &mut Merge<S>,
+    limit: usize,
+) -> Result<(Vec<S::Entry>, Option<TaskId>, Continuation), AwsError> {
+    let mut taken = Vec::new();
+    let last = |taken: &[S::Entry]| taken.last().map(Listed::id);
+    while taken.len() < limit {
+        match merge.next().await? {
+            Next::Entry(entry) => taken.push(entry),
+            Next::LimitReached(reached) => {
+                let last = reached.or_else(|| last(&taken));
+                return Ok((taken, last, Continuation::LimitReached));
+            }
+            Next::End => {
+                let last = last(&taken);
+                return Ok((taken, last, Continuation::End));
+            }
+        }
+    }
+    let continuation = if merge.is_over() {
+        Continuation::End
+    } else {
+        Continuation::More
+    };
+    let last = last(&taken);
+    Ok((taken, last, continuation))
+}

@@ -1,0 +1,58 @@
+//! What several of this crate's tests start from: a scripted server in AWS's place, and tasks.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use jiff::Timestamp;
+use mesh_task::{Payload, Priority, Size, Task, TaskDraft, TaskId, TaskType, Tenant, WorkerKind};
+use serde_json::{Value, json};
+use wiremock::matchers::header_regex;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+pub(crate) fn config(server: &MockServer) -> SdkConfig {
+    let credentials = Credentials::new("key", "secret", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .endpoint_url(server.uri())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build()
+}
+
+/// Answers an operation once; answers follow each other in the order in which they are given.
+pub(crate) async fn answer(server: &MockServer, operation: &str, body: Value) {
+    let answer = ResponseTemplate::new(200).set_body_raw(body.to_string(), "application/x-amz-json-1.0");
+    Mock::given(header_regex("x-amz-target", &format!("{operation}$")))
+        .respond_with(answer)
+        .up_to_n_times(1)
+        .mount(server)
+        .await;
+}
+
+/// The bodies of the requests that came.
+pub(crate) async fn requests(server: &MockServer) -> Vec<Value> {
+    let requests = server.received_requests().await.unwrap();
+    requests
+        .iter()
+        .map(|request| request.body_json().unwrap())
+        .collect()
+}
+
+pub(crate) fn task() -> Task {
+    let draft = TaskDraft {
+        id: TaskId::generate(),
+        tenant: Tenant::first(),
+        task_type: TaskType::Sentiment,
+        modality: WorkerKind::Text,
+        size: Size::Small,
+        priority: Priority::Normal,
+        payload: Payload::Inline(json!({ "text": "fine" })),
+        metadata: [].into(),
+        max_attempts: 3,
+        timeout_seconds: None,
+        correlation_id: String::new(),
+    };
+    let now = Timestamp::now();
+    Task::new(draft, now, now)
+}

@@ -1,0 +1,25 @@
+//! Repairs tasks after timeouts and lost messages. On a schedule it looks at the tasks that are due ([`Sweeper::sweep_overdue`]).
+//! From the dead-letter queue it sends a new message for each task that is not final ([`Sweeper::resend`]).
+//!
+//! What a task needs is decided by `mesh_task` ([`mesh_task::SweepAction`]); this crate carries it out.
+
+mod dead_letters;
+mod overdue;
+mod sweep;
+
+use mesh_aws::{Queues, TaskTable};
+use mesh_task::SweepPolicy;
+
+pub use dead_letters::DeadLetter;
+pub use overdue::SweepReport;
+
+/// The table and queues that the sweeper works with.
+#[derive(Debug)]
+pub struct Sweeper {
+    /// The tasks.
+    pub table: TaskTable,
+    /// The queue of each lane.
+    pub queues: Queues,
+    /// When a task is checked.
+    pub policy: SweepPolicy,
+}
