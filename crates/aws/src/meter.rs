@@ -46,7 +46,7 @@ fn note(change: impl FnOnce(&mut Metered)) {
     let _ = METER.try_with(|meter| change(&mut meter.lock().unwrap_or_else(PoisonError::into_inner)));
 }
 
-pub(crate) fn note_call(operation: &str) {
+pub(crate) fn count_call(operation: &str) {
     note(|metered| *metered.calls.entry(operation.to_owned()).or_default() += 1);
 }
 

@@ -18,7 +18,7 @@ pub(super) fn render(
         error: None,
     };
     #[cfg(feature = "faults")]
-    let write = &crate::faults::without_guard(write);
+    let write = &crate::faults::broken(write);
     let condition = words.condition(&write.condition);
     let (mut set, mut remove) = (vec!["#write_token = :write_token".to_owned()], Vec::new());
     for change in &write.changes {
