@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import yaml
 
 from localstack.cloud import Failure
@@ -80,6 +81,21 @@ def parameter_values(template: dict, given: dict[str, str]) -> dict[str, str]:
     if missing:
         raise Failure(f"the template needs a value for {', '.join(missing)} (--parameter {missing[0]}=...)")
     return values
+
+
+def transformed(read: dict, given: dict[str, str]) -> dict:
+    """The template as CloudFormation gets it: after SAM's transform, with these values of parameters."""
+    # Slow to import, and needed by no deployment.
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
+
+    read = copy.deepcopy(read)
+    for name in functions(read):
+        read["Resources"][name]["Properties"]["CodeUri"] = "s3://bucket/key"
+    required = {name: "" for name, declared in read["Parameters"].items() if "Default" not in declared}
+    values = parameter_values(read, {**required, **given})
+    # Without a session the translator takes the region from the environment, which may name none.
+    return Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1")).translate(read, values)
 
 
 class Resolver:

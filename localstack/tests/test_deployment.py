@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import fnmatch
 import json
 import re
@@ -10,8 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 
 from localstack import arguments, template
 from localstack.tests.conftest import ROOT, TOKEN_SHA256
@@ -245,14 +242,8 @@ def deployer() -> Policy:
     return Policy((INFRA / "deployer-policy.json").read_text())
 
 
-def transformed(monkeypatch: pytest.MonkeyPatch, **given: str) -> dict[str, Any]:
-    """The template as CloudFormation gets it: after SAM's transform."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    read = copy.deepcopy(template.load(arguments.TEMPLATE))
-    for name in template.functions(read):
-        read["Resources"][name]["Properties"]["CodeUri"] = "s3://bucket/key"
-    values = template.parameter_values(read, {"TokenSha256": TOKEN_SHA256, **given})
-    return Translator({}, Parser()).translate(read, values)
+def transformed(**given: str) -> dict[str, Any]:
+    return template.transformed(template.load(arguments.TEMPLATE), {"TokenSha256": TOKEN_SHA256, **given})
 
 
 def types(read: dict[str, Any]) -> set[str]:
@@ -275,8 +266,8 @@ def test_every_parameter_is_explained_and_no_other():
         assert said.strip("`") == (str(default) or "empty"), f"docs/DEPLOY.md gives {name} another default"
 
 
-def test_the_deployer_may_do_what_the_templates_need_and_calls_no_other_service(monkeypatch, deployer):
-    made = types(transformed(monkeypatch, Deployment="Canary10Percent5Minutes", Release="a1"))
+def test_the_deployer_may_do_what_the_templates_need_and_calls_no_other_service(deployer):
+    made = types(transformed(Deployment="Canary10Percent5Minutes", Release="a1"))
     made |= types(template.load(arguments.OBSERVABILITY))
     assert sorted(made) == sorted(NEEDED), "say in NEEDED what the deployer must be allowed for a new type"
     for kind in made:
@@ -333,16 +324,16 @@ def test_stages_are_stacks_of_their_own_and_name_no_account():
         assert not re.search(rf"^{word}\b", text, re.MULTILINE)
 
 
-def test_all_at_once_needs_no_codedeploy_and_calls_the_function_itself(monkeypatch):
-    read = transformed(monkeypatch)
+def test_all_at_once_needs_no_codedeploy_and_calls_the_function_itself():
+    read = transformed()
     assert not [kind for kind in types(read) if "CodeDeploy" in kind]
     assert "UpdatePolicy" not in read["Resources"]["ApiFunctionAliaslive"]
     calls = read["Resources"]["ApiIntegration"]["Properties"]["IntegrationUri"]["Fn::If"]
     assert calls == ["IsGradual", {"Ref": "ApiFunctionAliaslive"}, {"Fn::GetAtt": ["ApiFunction", "Arn"]}]
 
 
-def test_a_gradual_deployment_moves_the_alias_and_goes_back_on_the_alarm(monkeypatch):
-    read = transformed(monkeypatch, Deployment="Canary10Percent5Minutes", Release="a1", RollbackAlarm="fives")
+def test_a_gradual_deployment_moves_the_alias_and_goes_back_on_the_alarm():
+    read = transformed(Deployment="Canary10Percent5Minutes", Release="a1", RollbackAlarm="fives")
     moved = read["Resources"]["ApiFunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
     group = read["Resources"][moved["DeploymentGroupName"]["Ref"]]["Properties"]
     assert "Canary10Percent5Minutes" in json.dumps(group["DeploymentConfigName"])
@@ -352,20 +343,20 @@ def test_a_gradual_deployment_moves_the_alias_and_goes_back_on_the_alarm(monkeyp
     assert with_alarm == {"Enabled": True, "Alarms": [{"Name": {"Ref": "RollbackAlarm"}}]}
 
 
-def test_requests_go_to_the_alias_only_when_they_are_allowed_to(monkeypatch):
+def test_requests_go_to_the_alias_only_when_they_are_allowed_to():
     """CloudFormation would make both at once, and requests between the two be answered 500."""
-    read = transformed(monkeypatch, Deployment="Canary10Percent5Minutes", Release="a1")["Resources"]
+    read = transformed(Deployment="Canary10Percent5Minutes", Release="a1")["Resources"]
     assert read["ApiAliasPermission"]["Properties"]["FunctionName"] == {"Ref": "ApiFunctionAliaslive"}
     after = read["ApiIntegration"]["Metadata"]["After"]["Fn::If"]
     assert after[:2] == ["IsGradual", {"Ref": "ApiAliasPermission"}]
 
 
-def test_a_version_is_published_for_each_release_and_only_then(monkeypatch):
+def test_a_version_is_published_for_each_release_and_only_then():
     """SAM's own rule would pass over new values of parameters, and the alias go on with the old ones."""
     gradual = {"Deployment": "Linear10PercentEvery1Minute"}
-    first = api_version(transformed(monkeypatch, Release="a1", **gradual))
-    assert api_version(transformed(monkeypatch, Release="a1", LogLevel="debug", **gradual)) == first
-    assert api_version(transformed(monkeypatch, Release="b2", **gradual)) != first
+    first = api_version(transformed(Release="a1", **gradual))
+    assert api_version(transformed(Release="a1", LogLevel="debug", **gradual)) == first
+    assert api_version(transformed(Release="b2", **gradual)) != first
 
 
 def test_a_gradual_deployment_without_a_name_is_refused():
