@@ -105,10 +105,6 @@ def _queue_arn(url: str) -> str:
     return attributes["Attributes"]["QueueArn"]
 
 
-def _table_arn(name: str) -> str:
-    return client("dynamodb").describe_table(TableName=name)["Table"]["TableArn"]
-
-
 def _stream_arn(name: str) -> str:
     return client("dynamodb").describe_table(TableName=name)["Table"]["LatestStreamArn"]
 
@@ -121,18 +117,11 @@ def _bucket_arn(name: str) -> str:
     return f"arn:{_caller()['Arn'].split(':')[1]}:s3:::{name}"
 
 
-def _log_group_arn(name: str) -> str:
-    groups = client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-    return next(group["arn"] for group in groups if group["logGroupName"] == name)
-
-
 _ATTRIBUTES = {
     ("AWS::Serverless::Function", "Arn"): _function_arn,
     ("AWS::Lambda::Url", "FunctionUrl"): _function_url,
     ("AWS::SQS::Queue", "Arn"): _queue_arn,
-    ("AWS::DynamoDB::Table", "Arn"): _table_arn,
     ("AWS::DynamoDB::Table", "StreamArn"): _stream_arn,
     ("AWS::IAM::Role", "Arn"): _role_arn,
     ("AWS::S3::Bucket", "Arn"): _bucket_arn,
-    ("AWS::Logs::LogGroup", "Arn"): _log_group_arn,
 }

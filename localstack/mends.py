@@ -9,7 +9,7 @@ import re
 import threading
 import time
 
-from localstack import alarms, metrics
+from localstack import metrics
 
 # Seconds that an invocation waits for a first log line, where MiniStack waits 0.05. A bootstrap writes its lines
 # before it posts its answer, so what is there, is there by then.
@@ -29,7 +29,7 @@ class InternalsChanged(Exception):
 def apply() -> None:
     from ministack import app
     from ministack.core import iam_actions, lambda_runtime
-    from ministack.services import apigateway, cloudwatch, lambda_svc, sqs
+    from ministack.services import apigateway, cloudwatch, lambda_svc
 
     shorten_log_wait(lambda_runtime)
     send_without_delay(lambda_runtime)
@@ -40,7 +40,6 @@ def apply() -> None:
     read_streams_aside(lambda_svc)
     make_metrics_of_logs(lambda_svc, cloudwatch)
     give_functions_an_address_that_resolves(lambda_svc)
-    judge_alarms(cloudwatch, sqs)
 
 
 def shorten_log_wait(lambda_runtime) -> None:
@@ -203,24 +202,3 @@ def give_functions_an_address_that_resolves(lambda_svc) -> None:
 
     lambda_svc._create_function_url_config = create_here
     lambda_svc._function_url_id = find_here
-
-
-def judge_alarms(cloudwatch, sqs) -> None:
-    """Judges alarms by their own dimensions and periods, whenever metrics come, and records the queues' metrics."""
-    needed = (
-        "_evaluate_alarm",
-        "_evaluate_parent_alarms",
-        "_record_history",
-        "_dispatch_alarm_actions",
-        "_calc_stats",
-        "_stat_value",
-        "_dims_key",
-        "_metrics",
-        "_alarms",
-    )
-    lost = [name for name in needed if not hasattr(cloudwatch, name)]
-    lost += [name for name in ("_queues", "_queues_lock") if not hasattr(sqs, name)]
-    if lost:
-        raise InternalsChanged(f"{', '.join(lost)} of cloudwatch or sqs is gone")
-    cloudwatch._evaluate_alarm = lambda alarm: alarms.evaluate(cloudwatch, alarm)
-    alarms.follow(cloudwatch, sqs)

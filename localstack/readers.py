@@ -107,18 +107,6 @@ def function_url(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     return {**actual, "TargetFunctionArn": actual["FunctionArn"]}
 
 
-def role(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    name = deployed.ids[logical_id]
-    actual = client("iam").get_role(RoleName=name)["Role"]
-    attached = client("iam").list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    actual["ManagedPolicyArns"] = [policy["PolicyArn"] for policy in attached]
-    actual["Policies"] = [
-        client("iam").get_role_policy(RoleName=name, PolicyName=policy)
-        for policy in client("iam").list_role_policies(RoleName=name)["PolicyNames"]
-    ]
-    return actual
-
-
 def queue(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     answer = client("sqs").get_queue_attributes(QueueUrl=deployed.ids[logical_id], AttributeNames=["All"])
     actual: dict[str, Any] = dict(answer["Attributes"])
@@ -175,12 +163,6 @@ def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
     return rule
 
 
-def bucket_policy(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    name = deployed.properties(logical_id)["Bucket"]
-    policy = _bucket_setting(name, "get_bucket_policy").get("Policy")
-    return {"Bucket": name, "PolicyDocument": json.loads(policy)} if policy else {}
-
-
 def _bucket_setting(name: str, operation: str) -> dict[str, Any]:
     try:
         return getattr(client("s3"), operation)(Bucket=name)
@@ -189,13 +171,6 @@ def _bucket_setting(name: str, operation: str) -> dict[str, Any]:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
             return {}
         raise
-
-
-def log_group(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    name = deployed.ids[logical_id]
-    groups = client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-    actual = next((group for group in groups if group["logGroupName"] == name), {})
-    return {"LogGroupName": actual.get("logGroupName"), "RetentionInDays": actual.get("retentionInDays")}
 
 
 def http_api(deployed: Deployed, logical_id: str) -> dict[str, Any]:
@@ -220,21 +195,6 @@ def alarm(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     return {**found[0], "Threshold": f"{found[0]['Threshold']}".removesuffix(".0")} if found else {}
 
 
-def dashboard(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    name = deployed.ids[logical_id]
-    return client("cloudwatch").get_dashboard(DashboardName=name)
-
-
-def topic(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    return client("sns").get_topic_attributes(TopicArn=deployed.ids[logical_id])["Attributes"]
-
-
-def subscription(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    topic_arn = deployed.properties(logical_id)["TopicArn"]
-    pages = client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
-    return next((one for page in pages for one in page["Subscriptions"]), {})
-
-
 def absent(error: ClientError, code: str) -> dict[str, Any]:
     if error.response["Error"]["Code"] == code:
         return {}
@@ -247,17 +207,22 @@ READERS = {
     "AWS::ApiGatewayV2::Route": _of_api("get_routes", "RouteId"),
     "AWS::ApiGatewayV2::Stage": _of_api("get_stages", "StageName"),
     "AWS::CloudWatch::Alarm": alarm,
-    "AWS::CloudWatch::Dashboard": dashboard,
     "AWS::DynamoDB::Table": table,
-    "AWS::IAM::Role": role,
     "AWS::Lambda::EventSourceMapping": mapping,
     "AWS::Lambda::Permission": permission,
     "AWS::Lambda::Url": function_url,
-    "AWS::Logs::LogGroup": log_group,
     "AWS::S3::Bucket": bucket,
-    "AWS::S3::BucketPolicy": bucket_policy,
-    "AWS::SNS::Subscription": subscription,
-    "AWS::SNS::Topic": topic,
     "AWS::SQS::Queue": queue,
     "AWS::Serverless::Function": function,
+}
+
+# Resources that do nothing by themselves. What they do for a function shows where the function runs: with enforced
+# policies a role that lacks a permission fails, for example.
+UNREAD = {
+    "AWS::CloudWatch::Dashboard",
+    "AWS::IAM::Role",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
 }
