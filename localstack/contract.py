@@ -89,7 +89,7 @@ REMOVED = {
 }
 CHANGED = {
     "Parameters": "stacks that do not set it get another value",
-    "Resources": "an update replaces the deployed resource",
+    "Resources": "an update replaces or deletes the deployed resource",
     "Outputs": "scripts that read it get another value, and a stack that imports its export blocks the update",
 }
 
@@ -114,7 +114,7 @@ def recorded(path: Path = RECORD) -> Contract:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise Failure(f"can't read {path}: {error}. Restore it from version control") from error
+        raise Failure(f"cannot read {path}: {error}; restore it from version control") from error
 
 
 def _describe(read: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""infra/observability.yaml is deployed as written, watches every queue and function, and asks for metrics that exist."""
+"""infra/observability.yaml is deployed as written, covers every queue and function, and uses existing metrics."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from localstack.tests import conftest
 
 @pytest.fixture(scope="module")
 def watched(running) -> Deployed:
-    """The main stack, watched."""
-    assert deploy.observe(running.name, {}, f"{running.name}-artifacts") == []
+    """The stack of alarms beside the main stack."""
+    assert deploy.deploy_observability(running.name, {}, f"{running.name}-artifacts") == []
     return Deployed(template.load(arguments.OBSERVABILITY), f"{running.name}-observability")
 
 
@@ -32,7 +32,7 @@ def test_every_lane_and_every_function_has_its_alarms(running, watched):
     dashboard = client("cloudwatch").get_dashboard(DashboardName=watched.ids["Dashboard"])
     text = dashboard["DashboardBody"]
     assert json.loads(text)["widgets"]
-    assert all(running.ids[name] in text for name in functions), "it shows every function"
+    assert all(running.ids[name] in text for name in functions), "a function is missing on the dashboard"
 
 
 def test_a_changed_alarm_is_named(watched):
@@ -89,11 +89,11 @@ def test_alarms_have_the_dimensions_of_their_metrics():
     assert len(alarms) > 40
 
 
-def test_searches_are_such_as_cloudwatch_takes_and_ask_by_the_metrics_own_dimensions():
+def test_searches_are_valid_and_have_the_dimensions_of_their_metrics():
     ours = dimensions_of_our_metrics()
     grafana = json.loads((conftest.ROOT / "infra/grafana/ai-mesh.json").read_text(encoding="utf-8"))
     targets = [target for panel in grafana["panels"] for target in panel["targets"]]
-    # Grafana's own code for a search that is written as text, which else it would pass over.
+    # Grafana's codes for a search that is written as text. With others it ignores the text.
     assert all((one["metricQueryType"], one["metricEditorMode"]) == (0, 1) for one in targets)
     body = template.load(arguments.OBSERVABILITY)["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
     lines = [line for widget in json.loads(body)["widgets"] for line in widget["properties"]["metrics"]]
@@ -118,18 +118,19 @@ def test_every_alarm_has_its_section_in_the_runbook():
     sections = {part.split("\n", 1)[0].lower(): part for part in text.split("\n### ")[1:]}
     resources = template.load(arguments.OBSERVABILITY)["Resources"]
     watching = {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
-    assert f"second stack: {len(watching)} alarms" in text
+    assert f"{len(watching)} alarms" in text
     for name, alarm in watching.items():
         section = sections[alarm["AlarmDescription"].rsplit("OPERATIONS.md, ", 1)[1]]
-        # Of those that all workers have, the first stands for all.
+        # A section names the alarm of the first worker or function for those of all.
         of_text = re.sub("^(Image|Audio|Language)(?=Worker|.*Age$)", "Text", name)
-        known = {of_text, re.sub("^(Reactor|EventStream|Janitor)(?=Throttles$|Failures$)", "Api", of_text)}
-        assert any(f"`{one}`" in section for one in known), f"{name} is not in its section"
-        assert all(part in section for part in ("Look: ", "Do: ", "It is n")), name
+        names = {of_text, re.sub("^(Reactor|EventStream|Janitor)(?=Throttles$|Failures$)", "Api", of_text)}
+        assert any(f"`{one}`" in section for one in names), f"{name} is not in its section"
+        assert all(part in section for part in ("Look: ", "Do: ")), name
+        assert re.search("^(It is n|Ignore |Always act )", section, re.MULTILINE), f"{name}: say when it may be ignored"
 
 
 class Series:
-    """A time series at one time, as metric math has it: a value or none, and none with anything is none."""
+    """A time series at one time, as in metric math: a value or None, and an operation with None gives None."""
 
     def __init__(self, value: float | None) -> None:
         self.value = value
@@ -153,8 +154,8 @@ class Series:
         return Series(sum(values) if values else None)
 
 
-def test_the_cost_of_an_hour_is_that_of_the_functions_that_ran(running, watched):
-    """Each by its own memory; one that did not run (an event stream left out, say) takes nothing from the others."""
+def test_the_cost_of_an_hour_is_the_sum_of_the_functions_that_ran(running, watched):
+    """Each function counts with its memory, and one that did not run does not remove the others from the sum."""
     body = client("cloudwatch").get_dashboard(DashboardName=watched.ids["Dashboard"])["DashboardBody"]
     (widget,) = (one for one in json.loads(body)["widgets"] if "dollars" in one["properties"]["title"])
     functions = {running.ids[name]: name for name in running.of_type("AWS::Serverless::Function")}
@@ -178,9 +179,9 @@ def test_the_cost_of_an_hour_is_that_of_the_functions_that_ran(running, watched)
     assert known["cost"].value == pytest.approx(expected)
 
 
-def test_lanes_that_the_stack_leaves_out_are_not_watched(endpoint, artifacts):
+def test_lanes_that_are_off_have_no_alarms(endpoint, artifacts):
     off = {"LargeLanes": "off", "PriorityLanes": "off"}
     conftest.deploy("lanes-off", artifacts, **off)
-    assert deploy.observe("lanes-off", off, "lanes-off-artifacts") == []
+    assert deploy.deploy_observability("lanes-off", off, "lanes-off-artifacts") == []
     with pytest.raises(Failure, match="QueueName.* not found"):
-        deploy.observe("lanes-off", {}, "lanes-off-artifacts")
+        deploy.deploy_observability("lanes-off", {}, "lanes-off-artifacts")
