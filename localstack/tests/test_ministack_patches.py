@@ -1,4 +1,4 @@
-"""What is changed in MiniStack does what AWS does, and says so when it no longer can."""
+"""The patches make MiniStack behave as AWS does, and refuse a version whose internals changed."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import types
 
 import pytest
 
-from localstack import mends
+from localstack import ministack_patches
 
 
-def test_the_runtime_api_sends_at_once_and_waits_for_no_log():
+def test_the_runtime_api_sends_without_delay_and_does_not_wait_for_logs():
     from ministack.core import lambda_runtime
 
-    mends.shorten_log_wait(lambda_runtime)
-    mends.send_without_delay(lambda_runtime)
+    ministack_patches.shorten_log_wait(lambda_runtime)
+    ministack_patches.disable_nagle(lambda_runtime)
     worker = object.__new__(lambda_runtime.ProvidedWorker)
     assert worker._build_handler_class(1, None).disable_nagle_algorithm is True
-    assert lambda_runtime.Worker._drain_stderr_bounded.__defaults__[0] == mends.FIRST_LINE_WAIT
+    assert lambda_runtime.Worker._drain_stderr_bounded.__defaults__[0] == ministack_patches.FIRST_LINE_WAIT_SECONDS
 
 
-def test_a_call_asks_for_the_permission_that_aws_knows(monkeypatch):
+def test_a_call_needs_the_permission_that_aws_checks(monkeypatch):
     from ministack.core import iam_actions
 
     monkeypatch.setattr(iam_actions, "extract_iam_action", iam_actions.extract_iam_action)
-    mends.check_actions_as_aws_does(iam_actions)
+    ministack_patches.check_permissions_of_aws(iam_actions)
 
     def action(service: str, target: str, path: str = "/") -> str:
         return iam_actions.extract_iam_action(service, "POST", path, {"x-amz-target": target}, b"{}", {})
@@ -37,7 +37,7 @@ def test_a_call_asks_for_the_permission_that_aws_knows(monkeypatch):
     assert action("bedrock-runtime", "", "/model/some.model-v1%3A0/converse") == "bedrock:InvokeModel"
 
 
-def test_options_are_left_to_the_app(monkeypatch):
+def test_options_requests_are_forwarded(monkeypatch):
     from ministack.services import apigateway
 
     seen = []
@@ -47,42 +47,40 @@ def test_options_are_left_to_the_app(monkeypatch):
 
     monkeypatch.setattr(apigateway, "_handle_execute_in_scope", handle)
     monkeypatch.setattr(apigateway, "_apis", {"plain": {}, "own": {"corsConfiguration": {"allowOrigins": ["*"]}}})
-    mends.leave_options_to_the_app(apigateway)
+    ministack_patches.forward_options(apigateway)
     for api in ("plain", "own"):
         asyncio.run(apigateway._handle_execute_in_scope(api, "$default", "/", "OPTIONS", {}, b"", {}))
     assert seen == [("plain", False, "OPTIONS"), ("own", True, "OPTIONS")]
 
 
-def test_a_bare_address_leads_to_the_root(monkeypatch):
+def test_a_bare_address_redirects_to_the_root(monkeypatch):
     from ministack import app
 
     async def handle(host, path, method):
         return path
 
     monkeypatch.setattr(app, "_handle_execute_api_request", handle)
-    mends.lead_to_the_root(app)
+    ministack_patches.redirect_bare_address(app)
 
-    def answer(path: str, method: str = "GET") -> object:
+    def response(path: str, method: str = "GET") -> object:
         return asyncio.run(app._handle_execute_api_request("localhost", path, method))
 
-    assert answer("/_aws/execute-api/abc1") == (308, {"Location": "/_aws/execute-api/abc1/"}, b"")
-    assert answer("/_aws/execute-api/abc1/") == "/_aws/execute-api/abc1/"
-    assert answer("/_aws/execute-api/abc1", "POST") == "/_aws/execute-api/abc1"
+    assert response("/_aws/execute-api/abc1") == (308, {"Location": "/_aws/execute-api/abc1/"}, b"")
+    assert response("/_aws/execute-api/abc1/") == "/_aws/execute-api/abc1/"
+    assert response("/_aws/execute-api/abc1", "POST") == "/_aws/execute-api/abc1"
 
 
-def test_a_restart_forgets_how_far_a_stream_was_read_and_nothing_else(monkeypatch):
+def test_a_restart_drops_stream_positions_and_nothing_else(monkeypatch):
     from ministack.services import lambda_svc
 
-    # As the server keeps them: by account, region and mapping.
+    # The server stores positions by account, region and mapping.
     key = ("000000000000", "us-east-1", "of-a-test")
     positions, others = lambda_svc._dynamodb_stream_positions, lambda_svc._kinesis_positions
-    saved = {
-        name: type(positions)() for name in ("dynamodb_stream_positions", "kinesis_positions")
-    }
-    for of in saved.values():
-        of.set_scoped(*key, 700)
+    saved = {name: type(positions)() for name in ("dynamodb_stream_positions", "kinesis_positions")}
+    for of_kind in saved.values():
+        of_kind.set_scoped(*key, 700)
     monkeypatch.setattr(lambda_svc, "_restore_state", lambda_svc._restore_state)
-    mends.read_streams_from_their_beginning(lambda_svc)
+    ministack_patches.reset_stream_positions(lambda_svc)
     try:
         lambda_svc.load_persisted_state(saved)
         assert positions.get_scoped(*key) is None
@@ -91,57 +89,57 @@ def test_a_restart_forgets_how_far_a_stream_was_read_and_nothing_else(monkeypatc
         others.pop_scoped(*key, None)
 
 
-def test_streams_are_read_aside_and_a_failure_ends_nothing(monkeypatch):
-    looks = []
+def test_streams_are_polled_in_a_thread_that_survives_a_failure(monkeypatch):
+    polls = []
     twice = threading.Event()
 
     def poll():
-        looks.append(threading.current_thread().name)
-        if len(looks) == 2:
+        polls.append(threading.current_thread().name)
+        if len(polls) == 2:
             twice.set()
         raise RuntimeError("as the server's own loop would log")
 
     server = types.SimpleNamespace(_poll_dynamodb_streams=poll, _dynamodb_stream_positions_lock=None)
-    monkeypatch.setattr(mends, "STREAM_WINDOW", 0.01)
-    mends.read_streams_aside(server)
+    monkeypatch.setattr(ministack_patches, "STREAM_POLL_SECONDS", 0.01)
+    ministack_patches.poll_streams_in_thread(server)
     assert [server._poll_dynamodb_streams() for _ in range(3)] == [False] * 3
-    assert twice.wait(10) and set(looks) == {"streams"}
+    assert twice.wait(10) and set(polls) == {"streams"}
 
 
-def test_a_functions_address_is_one_that_the_local_cloud_answers(monkeypatch):
+def test_a_function_url_is_an_address_of_the_local_cloud(monkeypatch):
     from ministack.services import lambda_svc
 
     for name in ("_create_function_url_config", "_function_url_id"):
         monkeypatch.setattr(lambda_svc, name, getattr(lambda_svc, name))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setitem(lambda_svc._functions, "stream", {"config": {}, "aliases": {}})
-    mends.give_functions_an_address_that_resolves(lambda_svc)
+    ministack_patches.make_function_urls_resolvable(lambda_svc)
     status, _, body = lambda_svc._create_function_url_config("stream", {"InvokeMode": "RESPONSE_STREAM"}, None)
     address = json.loads(body)["FunctionUrl"]
     assert status == 201 and address.startswith("http://127.0.0.1:1/_aws/lambda-url/") and address.endswith("/")
     found = lambda_svc.resolve_function_url(lambda_svc._function_url_id(address))
     assert found is not None and found[2] == "stream"
     again, _, _ = lambda_svc._create_function_url_config("stream", {}, None)
-    assert again == 409, "a refusal is passed on as it is"
+    assert again == 409, "an error response is unchanged"
 
 
 def test_changed_internals_are_named():
     class Worker:
         def _drain_stderr_bounded(self, another=1):
-            """Takes other parameters than the launcher knows."""
+            """Has other parameters than the patch expects."""
 
     changed = types.SimpleNamespace(Worker=Worker, ProvidedWorker=object)
-    with pytest.raises(mends.InternalsChanged, match="takes other parameters"):
-        mends.shorten_log_wait(changed)
-    with pytest.raises(mends.InternalsChanged, match="_build_handler_class is gone"):
-        mends.send_without_delay(changed)
-    with pytest.raises(mends.InternalsChanged, match="extract_iam_action is gone"):
-        mends.check_actions_as_aws_does(changed)
-    with pytest.raises(mends.InternalsChanged, match="_handle_execute_api_request takes other"):
-        mends.lead_to_the_root(changed)
-    with pytest.raises(mends.InternalsChanged, match="stream positions are gone"):
-        mends.read_streams_from_their_beginning(changed)
-    with pytest.raises(mends.InternalsChanged, match="_poll_dynamodb_streams or the lock"):
-        mends.read_streams_aside(changed)
-    with pytest.raises(mends.InternalsChanged, match="keeps function URLs elsewhere"):
-        mends.give_functions_an_address_that_resolves(changed)
+    with pytest.raises(ministack_patches.InternalsChanged, match="has other parameters"):
+        ministack_patches.shorten_log_wait(changed)
+    with pytest.raises(ministack_patches.InternalsChanged, match="_build_handler_class is missing"):
+        ministack_patches.disable_nagle(changed)
+    with pytest.raises(ministack_patches.InternalsChanged, match="extract_iam_action is missing"):
+        ministack_patches.check_permissions_of_aws(changed)
+    with pytest.raises(ministack_patches.InternalsChanged, match="_handle_execute_api_request has other"):
+        ministack_patches.redirect_bare_address(changed)
+    with pytest.raises(ministack_patches.InternalsChanged, match="stream positions are missing"):
+        ministack_patches.reset_stream_positions(changed)
+    with pytest.raises(ministack_patches.InternalsChanged, match="_poll_dynamodb_streams or the lock"):
+        ministack_patches.poll_streams_in_thread(changed)
+    with pytest.raises(ministack_patches.InternalsChanged, match="stores function URLs elsewhere"):
+        ministack_patches.make_function_urls_resolvable(changed)

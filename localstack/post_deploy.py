@@ -1,8 +1,7 @@
-"""Sets by API call what MiniStack drops from a template without a word.
+"""Sets by API call the properties that MiniStack silently drops from a template.
 
-Local clouds only: on AWS CloudFormation does it.
-
-Every value comes from the template, so nothing is said twice; verify.py then proves that it took.
+This is for local clouds only: on AWS, CloudFormation sets them. Every value comes from the template, so no value is
+written down twice. verify.py then compares what runs with the template.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ def apply(deployed: Deployed) -> None:
         _table(deployed, logical_id)
     for logical_id in deployed.of_type("AWS::S3::Bucket"):
         _lifecycle(deployed, logical_id)
-        _cors(deployed, logical_id)
     for logical_id in deployed.of_type("AWS::Serverless::Function"):
         _reserved_concurrency(deployed, logical_id)
-        _concurrency_of_queues(deployed, logical_id)
-    if tls_only_is_lifted():
+        _maximum_concurrency(deployed, logical_id)
+    if enforces_policies():
+        # The bucket policy refuses requests without TLS, which the local cloud does not have.
         for logical_id in deployed.of_type("AWS::S3::BucketPolicy"):
             client("s3").delete_bucket_policy(Bucket=deployed.properties(logical_id)["Bucket"])
 
@@ -35,9 +34,9 @@ def apply(deployed: Deployed) -> None:
 def _table(deployed: Deployed, logical_id: str) -> None:
     name, properties = deployed.ids[logical_id], deployed.properties(logical_id)
     expiry = properties.get("TimeToLiveSpecification")
-    standing = client("dynamodb").describe_time_to_live(TableName=name)["TimeToLiveDescription"]
-    # Setting what is set already is an error.
-    if expiry and standing["TimeToLiveStatus"] == "DISABLED":
+    current = client("dynamodb").describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    # It is an error to enable what is enabled already.
+    if expiry and current["TimeToLiveStatus"] == "DISABLED":
         client("dynamodb").update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
     recovery = properties.get("PointInTimeRecoverySpecification")
     if recovery:
@@ -58,16 +57,6 @@ def _lifecycle(deployed: Deployed, logical_id: str) -> None:
         )
 
 
-def _cors(deployed: Deployed, logical_id: str) -> None:
-    words = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds"}
-    rules = [
-        {words.get(name, name): value for name, value in rule.items()}
-        for rule in deployed.properties(logical_id).get("CorsConfiguration", {}).get("CorsRules", [])
-    ]
-    if rules:
-        client("s3").put_bucket_cors(Bucket=deployed.ids[logical_id], CORSConfiguration={"CORSRules": rules})
-
-
 def _reserved_concurrency(deployed: Deployed, logical_id: str) -> None:
     name = deployed.ids[logical_id]
     reserved = deployed.properties(logical_id).get("ReservedConcurrentExecutions")
@@ -77,9 +66,11 @@ def _reserved_concurrency(deployed: Deployed, logical_id: str) -> None:
         client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=int(reserved))
 
 
-def _concurrency_of_queues(deployed: Deployed, logical_id: str) -> None:
-    """Says the limit once more, as a number: out of a parameter MiniStack takes it as text, and then its poller, which
-    compares it with a count, fails before every receive."""
+def _maximum_concurrency(deployed: Deployed, logical_id: str) -> None:
+    """Sets each event source's limit again, as a number.
+
+    MiniStack stores a limit from a parameter as text. Its poller compares the limit with a count before every receive,
+    and fails on the text."""
     pages = client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=deployed.ids[logical_id])
     for page in pages:
         for mapping in page["EventSourceMappings"]:
@@ -91,14 +82,16 @@ def _concurrency_of_queues(deployed: Deployed, logical_id: str) -> None:
 
 
 @functools.cache
-def tls_only_is_lifted() -> bool:
-    """Whether the cloud would enforce a TLS-only policy on its own plain-HTTP address, and so refuse everyone."""
+def enforces_policies() -> bool:
+    """Whether MiniStack runs with --auth at a plain HTTP address.
+
+    It would then refuse every request by the TLS-only bucket policy."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     if not endpoint.startswith("http://"):
         return False
     try:
-        with urllib.request.urlopen(f"{endpoint.rstrip('/')}/_ministack/health", timeout=5) as answer:
-            return json.load(answer).get("auth") == "enabled"
+        with urllib.request.urlopen(f"{endpoint.rstrip('/')}/_ministack/health", timeout=5) as response:
+            return json.load(response).get("auth") == "enabled"
     except urllib.error.HTTPError:
-        # Another local cloud: it has its own health address, and its own mind about bucket policies.
+        # Another local cloud, which has another health address.
         return False
