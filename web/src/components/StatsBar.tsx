@@ -1,14 +1,15 @@
 import type { ReactNode } from "react";
 
-import { STATUSES } from "../api/types";
-import { useFeed, useSession, useTelemetry, useThrottled } from "../context";
-import { STATUS_NAMES, duration, number } from "../words";
+import { useFeed, useSession, useTelemetry } from "../context";
+import { duration, number } from "../format";
+import { useThrottled } from "../hooks";
+import { STATUSES, STATUS_NAMES } from "../labels";
 
 export function StatsBar({ query }: { query: URLSearchParams }) {
   const { telemetry } = useSession();
   const { samples, isStale } = useTelemetry();
-  const look = useThrottled(() => void telemetry.look(), 1_500);
-  useFeed({ changed: look, missed: look });
+  const refresh = useThrottled(() => void telemetry.readStats(), 1_500);
+  useFeed({ changed: refresh, missed: refresh });
   const stats = samples.at(-1)?.stats;
   const chosen = query.get("status");
   const waiting = stats?.queues.reduce((sum, queue) => sum + queue.visible + queue.delayed, 0);
@@ -28,14 +29,14 @@ export function StatsBar({ query }: { query: URLSearchParams }) {
         ))}
       </nav>
       <dl className="figures">
-        <Figure name="Finished a minute">{stats && number(stats.per_minute.finished.last_1)}</Figure>
+        <Figure name="Finished per minute">{stats && number(stats.per_minute.finished.last_1)}</Figure>
         <Figure name="In queues">{waiting !== undefined && number(waiting)}</Figure>
-        <Figure name="Wait, median">
+        <Figure name="Median wait">
           {stats && (stats.queue_wait_ms.p50 === null ? "–" : duration(stats.queue_wait_ms.p50))}
         </Figure>
-        <Figure name="Run, median">{stats && (stats.run_ms.p50 === null ? "–" : duration(stats.run_ms.p50))}</Figure>
+        <Figure name="Median run">{stats && (stats.run_ms.p50 === null ? "–" : duration(stats.run_ms.p50))}</Figure>
       </dl>
-      {isStale && <p className="muted small">The counters do not answer: these are the last that were known.</p>}
+      {isStale && <p className="muted small">The API is not responding. The counters are the last known ones.</p>}
     </section>
   );
 }

@@ -1,6 +1,6 @@
 import { type DragEvent, type ReactNode, useEffect, useRef, useState } from "react";
 
-import { bytes } from "../words";
+import { bytes } from "../format";
 
 const ACCEPT = {
   image: "image/jpeg,image/png,image/webp,image/gif,image/bmp",
@@ -9,7 +9,7 @@ const ACCEPT = {
 
 const TYPES = { image: "JPEG, PNG, WebP, GIF or BMP", audio: "WAV, FLAC, MP3 or OGG" };
 
-/** Takes a file that is dropped on it, or chosen. For a text its field stands inside. */
+/** Takes a file that is dropped or chosen. The children are the text field, for the types that take text. */
 export function FileDrop({
   kind,
   file,
@@ -25,30 +25,30 @@ export function FileDrop({
 }) {
   const [isOver, setOver] = useState(false);
   const field = useRef<HTMLInputElement>(null);
-  // A file that misses its place would else be opened by the browser, in place of this page.
+  // A browser opens a file that is dropped elsewhere on the page, and the page would be lost.
   useEffect(() => {
-    const keep = (event: globalThis.DragEvent) => {
-      if (event.dataTransfer && holdsFiles(event.dataTransfer)) event.preventDefault();
+    const ignoreFiles = (event: globalThis.DragEvent) => {
+      if (event.dataTransfer && hasFiles(event.dataTransfer)) event.preventDefault();
     };
-    window.addEventListener("dragover", keep);
-    window.addEventListener("drop", keep);
+    window.addEventListener("dragover", ignoreFiles);
+    window.addEventListener("drop", ignoreFiles);
     return () => {
-      window.removeEventListener("dragover", keep);
-      window.removeEventListener("drop", keep);
+      window.removeEventListener("dragover", ignoreFiles);
+      window.removeEventListener("drop", ignoreFiles);
     };
   }, []);
   const over = (event: DragEvent) => {
-    // A piece of text is the browser's to drop.
-    if (holdsFiles(event.dataTransfer)) setOver(true);
+    // The browser itself handles dropped text.
+    if (hasFiles(event.dataTransfer)) setOver(true);
   };
   const leave = (event: DragEvent) => {
     if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setOver(false);
   };
   const drop = (event: DragEvent) => {
     setOver(false);
-    if (!holdsFiles(event.dataTransfer)) return;
+    if (!hasFiles(event.dataTransfer)) return;
     event.preventDefault();
-    // A folder looks like a file, and can't be read.
+    // The browser lists a folder as a file that can't be read.
     const isFolder = [...event.dataTransfer.items].some((item) => item.webkitGetAsEntry()?.isDirectory);
     take(isFolder ? [] : [...event.dataTransfer.files]);
   };
@@ -70,7 +70,7 @@ export function FileDrop({
             type="button"
             onClick={() => {
               clear();
-              // The button goes with its file.
+              // The button disappears together with the file.
               field.current?.focus();
             }}
           >
@@ -101,7 +101,7 @@ export function FileDrop({
   );
 }
 
-function holdsFiles(transfer: DataTransfer): boolean {
+function hasFiles(transfer: DataTransfer): boolean {
   return transfer.types.includes("Files");
 }
 
@@ -109,17 +109,17 @@ function Preview({ file, kind }: { file: File; kind: "image" | "audio" }) {
   const [address, setAddress] = useState<string | null>(null);
   const [isBroken, setBroken] = useState(false);
   useEffect(() => {
-    const made = URL.createObjectURL(file);
-    setAddress(made);
+    const url = URL.createObjectURL(file);
+    setAddress(url);
     setBroken(false);
-    return () => URL.revokeObjectURL(made);
+    return () => URL.revokeObjectURL(url);
   }, [file]);
   if (address === null) return null;
-  if (isBroken) return <p className="muted">This browser can’t show it; the API may read it all the same.</p>;
-  const broken = () => setBroken(true);
+  if (isBroken) return <p className="muted">This browser can’t show the file. The API may be able to read it.</p>;
+  const onError = () => setBroken(true);
   return kind === "image" ? (
-    <img src={address} alt="" onError={broken} />
+    <img src={address} alt="" onError={onError} />
   ) : (
-    <audio controls src={address} onError={broken} aria-label={file.name} />
+    <audio controls src={address} onError={onError} aria-label={file.name} />
   );
 }

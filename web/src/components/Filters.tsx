@@ -1,15 +1,14 @@
-// The filters of the list. They stand in the address, so that a look at some tasks can be sent to somebody.
+// The filters of the task list. They are part of the address, so that a filtered list can be shared as a link.
 
 import { type FormEvent, useRef, useState } from "react";
 
-import { PRIORITIES, STATUSES, TASK_TYPES } from "../api/types";
+import { PRIORITIES, PRIORITY_NAMES, STATUSES, STATUS_NAMES, TASK_TYPES, TYPE_NAMES } from "../labels";
 import { go } from "../route";
-import { STATUS_NAMES, TYPE_NAMES } from "../words";
 
 const PREFIX = "metadata.";
 
 export function Filters({ query }: { query: URLSearchParams }) {
-  const [told, setTold] = useState("");
+  const [message, setMessage] = useState("");
   const field = useRef<HTMLInputElement>(null);
   const tags = [...query].filter(([name]) => name.startsWith(PREFIX));
   const show = (other: URLSearchParams) => go(other.size > 0 ? `#/tasks?${other}` : "#/tasks", true);
@@ -25,10 +24,10 @@ export function Filters({ query }: { query: URLSearchParams }) {
     const text = String(new FormData(form).get("tag") ?? "");
     const [key = "", ...value] = text.split("=");
     if (!key.trim() || value.length === 0) {
-      setTold("Write a pair of metadata as key=value.");
+      setMessage("Write a pair of metadata as key=value.");
       return;
     }
-    setTold("");
+    setMessage("");
     form.reset();
     set(PREFIX + key.trim(), value.join("=").trim());
   };
@@ -49,7 +48,7 @@ export function Filters({ query }: { query: URLSearchParams }) {
       <Choice
         name="Priority"
         value={query.get("priority")}
-        options={PRIORITIES.map((one) => [one, one])}
+        options={PRIORITIES.map((one) => [one, PRIORITY_NAMES[one]])}
         set={(to) => set("priority", to)}
       />
       <form className="tag-form" onSubmit={addTag}>
@@ -70,7 +69,7 @@ export function Filters({ query }: { query: URLSearchParams }) {
           className="tag removable"
           onClick={() => {
             set(name, "");
-            // The button goes with its filter.
+            // The button disappears together with its filter.
             field.current?.focus();
           }}
         >
@@ -84,7 +83,7 @@ export function Filters({ query }: { query: URLSearchParams }) {
         </a>
       )}
       <p className="error-text" role="alert">
-        {told}
+        {message}
       </p>
     </section>
   );

@@ -11,17 +11,17 @@ const PAGES = [
 ] as const;
 
 const STATES: Record<FeedState, [string, string]> = {
-  connecting: ["Connecting", "The changes of your tasks are about to be followed"],
+  connecting: ["Connecting", "The page is connecting to the feed of changes"],
   streaming: ["Live", "Changes arrive as they happen, by server-sent events"],
   polling: ["Live", "Changes arrive as they happen, by long-polling"],
-  offline: ["Offline", "The API does not answer; it is asked again"],
-  paused: ["Paused", "Nobody looks at this page, so it asks nothing"],
+  offline: ["Offline", "The API is not responding. The page will try again."],
+  paused: ["Paused", "The page is hidden and sends no requests"],
 };
 
-export function Header({ place, theme, toggleTheme }: { place: string; theme: Theme; toggleTheme: () => void }) {
+export function Header({ page, theme, toggleTheme }: { page: string; theme: Theme; toggleTheme: () => void }) {
   const { signOut } = useSession();
   const state = useFeedState();
-  const [word, told] = STATES[state];
+  const [word, description] = STATES[state];
   return (
     <header className="top">
       <div className="wide">
@@ -31,13 +31,13 @@ export function Header({ place, theme, toggleTheme }: { place: string; theme: Th
         </a>
         <nav aria-label="Pages">
           {PAGES.map(([name, title]) => (
-            <a key={name} href={`#/${name}`} aria-current={name === place ? "page" : undefined}>
+            <a key={name} href={`#/${name}`} aria-current={name === page ? "page" : undefined}>
               {title}
             </a>
           ))}
         </nav>
         <div className="aside">
-          <span className={`live ${state}`} title={told} role="status">
+          <span className={`live ${state}`} title={description} role="status">
             <span className="dot" aria-hidden="true" />
             <span className="word">{word}</span>
           </span>

@@ -1,80 +1,81 @@
-// A list of which only what is near the window is in the document, so that a thousand rows cost as much as twenty. What
-// one reads stays where it is, however many rows come above it, and the row that has the focus stays in the document;
-// when it leaves the list, its neighbour has the focus.
+// A list that renders only the rows near the window, so that a thousand rows cost as much as twenty. New rows above do
+// not move the visible ones. The focused row stays in the document; when it leaves the list, its neighbour gets the
+// focus.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { FocusEvent, KeyboardEvent, ReactNode } from "react";
 
-import { NARROW, useMedia } from "../context";
+import { NARROW, useMedia } from "../hooks";
 
-/** Rows above and below the window that are there already, when one scrolls or goes on by key. */
+/** The number of rows that are rendered above and below the window, for scrolling and for the arrow keys. */
 const MARGIN = 8;
-/** On a phone a row has two lines. */
+/** The height of a row in CSS pixels. On a phone a row has two lines. */
 const HEIGHTS = { wide: 48, narrow: 72 };
 
 export function VirtualList<T>({
   label,
   items,
   id,
-  first,
+  initialFocus,
   children,
-  nearEnd,
+  onNearEnd,
 }: {
   label: string;
   items: readonly T[];
   id: (item: T) => string;
-  /** The row that is given the focus at first, if any. */
-  first: string | undefined;
+  /** The id of the row that gets the focus at first, if any. */
+  initialFocus: string | undefined;
   children: (item: T) => ReactNode;
-  /** Told whenever the last row is near the window. */
-  nearEnd: () => void;
+  /** Called whenever the last row is near the window. */
+  onNearEnd: () => void;
 }) {
   const list = useRef<HTMLUListElement>(null);
   const height = useMedia(NARROW) ? HEIGHTS.narrow : HEIGHTS.wide;
   const [range, setRange] = useState({ from: 0, to: 40 });
-  const [active, setActive] = useState(first);
-  /** The row that the focus goes to as soon as it is drawn. */
-  const wanted = useRef(first === undefined ? null : { id: first, preventScroll: true });
-  const latest = useRef(nearEnd);
+  /** The id of the row that has the focus. */
+  const [active, setActive] = useState(initialFocus);
+  /** The row that gets the focus as soon as it is rendered. */
+  const pendingFocus = useRef(initialFocus === undefined ? null : { id: initialFocus, preventScroll: true });
+  const latest = useRef(onNearEnd);
   const before = useRef(items);
   useLayoutEffect(() => {
-    latest.current = nearEnd;
+    latest.current = onNearEnd;
   });
 
   useLayoutEffect(() => {
     const known = before.current;
     before.current = items;
     if (known === items) return;
-    const places = new Map(items.map((item, at) => [id(item), at]));
-    const remains = (item: T) => places.has(id(item));
+    const positions = new Map(items.map((item, at) => [id(item), at]));
+    const remains = (item: T) => positions.has(id(item));
     const top = list.current?.getBoundingClientRect().top ?? 0;
-    // At the top one sees what comes, unless one goes through the rows by key.
-    const upper = top < 0 ? known.slice(Math.ceil(-top / height)).find(remains) : undefined;
-    let kept = active;
-    if (active !== undefined && !places.has(active)) {
-      // A row that is taken out of the document tells nobody that it loses the focus.
+    // At the top of the list new rows push the others down, unless a row has the focus.
+    const topRow = top < 0 ? known.slice(Math.ceil(-top / height)).find(remains) : undefined;
+    let anchor = active;
+    if (active !== undefined && !positions.has(active)) {
+      // A row that is removed from the document fires no blur event.
       const was = known.findIndex((item) => id(item) === active);
       const hadFocus = was >= 0 && document.activeElement === document.body;
       const next = hadFocus ? (known.slice(was).find(remains) ?? known.slice(0, was).findLast(remains)) : undefined;
-      if (next !== undefined) wanted.current = { id: id(next), preventScroll: true };
+      if (next !== undefined) pendingFocus.current = { id: id(next), preventScroll: true };
       setActive(next && id(next));
-      kept = undefined;
+      anchor = undefined;
     }
-    kept ??= upper && id(upper);
-    const was = known.findIndex((item) => id(item) === kept);
-    const moved = kept === undefined || was < 0 ? 0 : (places.get(kept) ?? was) - was;
+    anchor ??= topRow && id(topRow);
+    const was = known.findIndex((item) => id(item) === anchor);
+    const moved = anchor === undefined || was < 0 ? 0 : (positions.get(anchor) ?? was) - was;
     if (moved === 0) return;
     setRange(({ from, to }) => ({ from: Math.max(0, from + moved), to: to + moved }));
     window.scrollBy({ top: moved * height, behavior: "instant" });
   }, [items, id, active, height]);
 
   useLayoutEffect(() => {
-    if (wanted.current === null) return;
-    const at = items.findIndex((item) => id(item) === wanted.current?.id);
+    if (pendingFocus.current === null) return;
+    const at = items.findIndex((item) => id(item) === pendingFocus.current?.id);
     const link = list.current?.querySelector<HTMLElement>(`[aria-posinset="${at + 1}"] a`);
-    link?.focus({ preventScroll: wanted.current.preventScroll });
-    // One that is not drawn yet is about to be.
-    if (link || at < 0) wanted.current = null;
+    link?.focus({ preventScroll: pendingFocus.current.preventScroll });
+    // A row that is in the list but not rendered yet will be.
+    if (link || at < 0) pendingFocus.current = null;
   });
 
   useEffect(() => {
@@ -87,35 +88,35 @@ export function VirtualList<T>({
       setRange((before) => (before.from === from && before.to === to ? before : { from, to }));
       if (to >= items.length) latest.current();
     };
-    const soon = () => {
+    const schedule = () => {
       frame ||= requestAnimationFrame(measure);
     };
     measure();
-    window.addEventListener("scroll", soon, { passive: true });
-    window.addEventListener("resize", soon);
+    window.addEventListener("scroll", schedule, { passive: true });
+    window.addEventListener("resize", schedule);
     return () => {
       cancelAnimationFrame(frame);
-      window.removeEventListener("scroll", soon);
-      window.removeEventListener("resize", soon);
+      window.removeEventListener("scroll", schedule);
+      window.removeEventListener("resize", schedule);
     };
   }, [height, items]);
 
   const rowOf = (target: EventTarget) =>
     Number((target as HTMLElement).closest("li")?.getAttribute("aria-posinset")) - 1;
-  const move = (event: KeyboardEvent) => {
+  const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
     if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     const next = items[rowOf(event.target) + step];
     if (next === undefined) return;
     event.preventDefault();
-    wanted.current = { id: id(next), preventScroll: false };
+    pendingFocus.current = { id: id(next), preventScroll: false };
     setActive(id(next));
   };
-  const enter = (event: FocusEvent) => {
+  const onFocus = (event: FocusEvent) => {
     const item = items[rowOf(event.target)];
     if (item !== undefined) setActive(id(item));
   };
-  const leave = (event: FocusEvent) => {
+  const onBlur = (event: FocusEvent) => {
     if (!list.current?.contains(event.relatedTarget)) setActive(undefined);
   };
   const shown = items.slice(range.from, range.to).map((item, at) => ({ item, at: range.from + at }));
@@ -128,9 +129,9 @@ export function VirtualList<T>({
       ref={list}
       className="rows"
       aria-label={label}
-      onKeyDown={move}
-      onFocus={enter}
-      onBlur={leave}
+      onKeyDown={onKeyDown}
+      onFocus={onFocus}
+      onBlur={onBlur}
       style={{ height: items.length * height }}
     >
       {shown.map(({ item, at }) => (

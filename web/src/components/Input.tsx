@@ -2,30 +2,28 @@ import { type MouseEvent, useLayoutEffect, useRef, useState } from "react";
 
 import { Problem } from "../api/client";
 import type { Link, Task } from "../api/types";
-import { MARGIN_MS, useSteady } from "../results/useSteady";
-import { bytes } from "../words";
+import { bytes } from "../format";
 import { Json } from "./Json";
-import { Refusal } from "./Notice";
+import { ErrorNotice } from "./Notice";
 import { Recording } from "./Recording";
+import { EXPIRY_MARGIN_MS, useStableLink } from "./useStableLink";
 
-/** Of a text that is kept apart, so much is shown. */
-const MOST_SHOWN = 100_000;
+/** The number of characters that are shown of a text in the payload bucket. */
+const MAX_SHOWN = 100_000;
 
 export function Input({ task, renew }: { task: Task; renew: () => Promise<Task> }) {
   const { object: _, text, ...parameters } = task.input;
-  const link = useSteady(task.input_link);
+  const link = useStableLink(task.input_link);
   const [error, setError] = useState<unknown>(null);
-  const listenOn = () => void renew().then(() => setError(null), setError);
+  const reload = () => void renew().then(() => setError(null), setError);
   return (
     <div className="input">
       {typeof text === "string" && <Quote>{text}</Quote>}
-      {link?.content_type.startsWith("image/") && !showsItself(task) && (
-        <img className="photo" src={link.url} alt="What was submitted" />
+      {link?.content_type.startsWith("image/") && !isShownByResult(task) && (
+        <img className="photo" src={link.url} alt="The submitted picture" />
       )}
-      {link?.content_type.startsWith("audio/") && !showsItself(task) && (
-        <Recording link={link} renew={listenOn} />
-      )}
-      {error !== null && <Refusal error={error} retry={listenOn} />}
+      {link?.content_type.startsWith("audio/") && !isShownByResult(task) && <Recording link={link} renew={reload} />}
+      {error !== null && <ErrorNotice error={error} retry={reload} />}
       {link?.content_type.startsWith("text/") && <StoredText link={link} renew={renew} />}
       {link && (
         <div className="muted small">
@@ -37,24 +35,24 @@ export function Input({ task, renew }: { task: Task; renew: () => Promise<Task> 
   );
 }
 
-/** Whether the result is drawn over the input. */
-function showsItself(task: Task): boolean {
+/** Whether the result view shows the input, too. */
+function isShownByResult(task: Task): boolean {
   return task.status === "completed" && ["face_detection", "ocr", "transcribe"].includes(task.type);
 }
 
-/** A link is good for some minutes, and a page may be looked at for longer. */
-async function current(link: Link, renew: () => Promise<Task>): Promise<Link> {
-  if (Date.parse(link.expires_at) > Date.now() + MARGIN_MS) return link;
+/** The link, renewed if it is about to expire: it is valid for some minutes, and the page may be open for longer. */
+async function validLink(link: Link, renew: () => Promise<Task>): Promise<Link> {
+  if (Date.parse(link.expires_at) > Date.now() + EXPIRY_MARGIN_MS) return link;
   return (await renew()).input_link ?? link;
 }
 
 function Download({ link, renew }: { link: Link; renew: () => Promise<Task> }) {
   const [error, setError] = useState<unknown>(null);
   const follow = async (event: MouseEvent) => {
-    if (Date.parse(link.expires_at) > Date.now() + MARGIN_MS) return;
+    if (Date.parse(link.expires_at) > Date.now() + EXPIRY_MARGIN_MS) return;
     event.preventDefault();
     try {
-      window.location.assign((await current(link, renew)).url);
+      window.location.assign((await validLink(link, renew)).url);
     } catch (error) {
       setError(error);
     }
@@ -64,7 +62,7 @@ function Download({ link, renew }: { link: Link; renew: () => Promise<Task> }) {
       <a href={link.url} onClick={(event) => void follow(event)}>
         Download
       </a>
-      {error !== null && <Refusal error={error} />}
+      {error !== null && <ErrorNotice error={error} />}
     </>
   );
 }
@@ -74,7 +72,7 @@ function StoredText({ link, renew }: { link: Link; renew: () => Promise<Task> })
   const [error, setError] = useState<unknown>(null);
   const show = async () => {
     try {
-      const response = await fetch((await current(link, renew)).url);
+      const response = await fetch((await validLink(link, renew)).url);
       if (!response.ok) throw new Problem(response.status, "The text can't be read", "Try again in a few seconds.");
       setText(await response.text());
       setError(null);
@@ -82,28 +80,28 @@ function StoredText({ link, renew }: { link: Link; renew: () => Promise<Task> })
       setError(error);
     }
   };
-  if (error !== null) return <Refusal error={error} retry={() => void show()} />;
+  if (error !== null) return <ErrorNotice error={error} retry={() => void show()} />;
   if (text === null) {
     return (
-      <button type="button" className="begin" onClick={() => void show()}>
+      <button type="button" className="show-text" onClick={() => void show()}>
         Show the text
       </button>
     );
   }
-  return <Quote>{text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text}</Quote>;
+  return <Quote>{text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text}</Quote>;
 }
 
-/** A text of any length and language; one that is too long for its place is scrolled, by key too. */
+/** A text of any length and language. A long one is scrollable, and a region that the keyboard reaches. */
 function Quote({ children }: { children: string }) {
-  const place = useRef<HTMLParagraphElement>(null);
+  const paragraph = useRef<HTMLParagraphElement>(null);
   const [isLong, setLong] = useState(false);
   useLayoutEffect(() => {
-    const { scrollHeight = 0, clientHeight = 0 } = place.current ?? {};
+    const { scrollHeight = 0, clientHeight = 0 } = paragraph.current ?? {};
     setLong(scrollHeight > clientHeight);
   }, [children]);
-  const reach = isLong ? { tabIndex: 0, role: "region", "aria-label": "The text" } : {};
+  const region = isLong ? { tabIndex: 0, role: "region", "aria-label": "The text" } : {};
   return (
-    <p ref={place} className="prose quote" dir="auto" {...reach}>
+    <p ref={paragraph} className="prose quote" dir="auto" {...region}>
       {children}
     </p>
   );

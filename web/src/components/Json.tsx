@@ -1,9 +1,10 @@
-// JSON as a tree that opens where one looks: long lists are drawn only as far as they were asked for.
+// JSON as a tree whose branches open one by one. Of a long list only the first items are rendered at first.
 
 import { type ReactNode, useState } from "react";
 
-const FIRST = 40;
-/** What is deeper is closed at first. */
+/** The number of items that are rendered at first. */
+const FIRST_ITEMS = 40;
+/** Branches below this depth are closed at first. */
 const OPEN_DEPTH = 2;
 
 export function Json({ value, name, depth = 0 }: { value: unknown; name?: string; depth?: number }) {
@@ -24,7 +25,7 @@ function Branch({ value, label, depth }: { value: object; label: ReactNode; dept
   const isList = Array.isArray(value);
   const isFlat = isList && entries.every(([, item]) => typeof item === "number");
   const [isOpen, setOpen] = useState(depth < OPEN_DEPTH && !(isFlat && entries.length > 8));
-  const [shown, setShown] = useState(FIRST);
+  const [shown, setShown] = useState(FIRST_ITEMS);
   const unit = isList ? "item" : "member";
   const size = `${entries.length} ${unit}${entries.length === 1 ? "" : "s"}`;
   return (
@@ -39,7 +40,7 @@ function Branch({ value, label, depth }: { value: object; label: ReactNode; dept
             <Json key={key} name={key} value={item} depth={depth + 1} />
           ))}
           {entries.length > shown && (
-            <button type="button" className="quiet" onClick={() => setShown(shown + 10 * FIRST)}>
+            <button type="button" className="quiet" onClick={() => setShown(shown + 10 * FIRST_ITEMS)}>
               {entries.length - shown} more
             </button>
           )}

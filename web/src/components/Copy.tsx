@@ -1,21 +1,21 @@
 import { useState } from "react";
 
-/** Puts a text on the clipboard. Browsers have one on pages that came safely. */
+/** A button that copies a text. Browsers allow it in secure contexts only; elsewhere there is no button. */
 export function Copy({ text, what }: { text: string; what: string }) {
-  const [told, setTold] = useState("");
+  const [message, setMessage] = useState("");
   if (!window.isSecureContext) return null;
   const copy = () =>
     navigator.clipboard.writeText(text).then(
-      () => setTold("Copied"),
-      () => setTold("The browser refused"),
+      () => setMessage("Copied"),
+      () => setMessage("The browser did not allow it"),
     );
   return (
     <span className="copy">
-      <button type="button" className="quiet" onClick={() => void copy()} onBlur={() => setTold("")}>
+      <button type="button" className="quiet" onClick={() => void copy()} onBlur={() => setMessage("")}>
         Copy {what}
       </button>
       <span className="muted small" role="status">
-        {told}
+        {message}
       </span>
     </span>
   );

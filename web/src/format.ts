@@ -1,31 +1,4 @@
-// How things are called and figures are written.
-
-import type { Status, TaskType } from "./api/types";
-
-export const TYPE_NAMES: Record<TaskType, string> = {
-  sentiment: "Sentiment",
-  classify: "Classify",
-  embed: "Embed",
-  summarize: "Summarize",
-  translate: "Translate",
-  data_extraction: "Extract data",
-  face_detection: "Detect faces",
-  ocr: "Read a page",
-  transcribe: "Transcribe",
-};
-
-export const STATUS_NAMES: Record<Status, string> = {
-  blocked: "Blocked",
-  pending: "Pending",
-  processing: "Processing",
-  completed: "Completed",
-  failed: "Failed",
-  cancelled: "Cancelled",
-};
-
-export function isFinal(status: Status): boolean {
-  return status === "completed" || status === "failed" || status === "cancelled";
-}
+// Formats of numbers, sizes and times.
 
 const NUMBER = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
@@ -61,11 +34,11 @@ export function bytes(count: number): string {
 
 export function clock(seconds: number): string {
   const whole = Math.floor(seconds);
-  const rest = String(whole % 60).padStart(2, "0");
-  return `${Math.floor(whole / 60)}:${rest}`;
+  const remainder = String(whole % 60).padStart(2, "0");
+  return `${Math.floor(whole / 60)}:${remainder}`;
 }
 
-/** The English name of a language's code. */
+/** The English name of a language code, or the code itself if it is not known. */
 export function language(code: string): string {
   try {
     return new Intl.DisplayNames("en", { type: "language" }).of(code) ?? code;
@@ -78,7 +51,7 @@ export function moment(time: string): string {
   return TIME.format(new Date(time));
 }
 
-/** "2 min ago", roughly: the exact time stands in the title. */
+/** A rough relative time, such as "2 min ago". Elements that show it have the exact time as their title. */
 export function ago(time: string, now: number): string {
   const seconds = Math.max(0, (now - Date.parse(time)) / 1_000);
   if (seconds < 5) return "just now";

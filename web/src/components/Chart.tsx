@@ -1,16 +1,16 @@
-// Lines over time, as SVG. The figures stand beside the lines, so that colour alone says nothing.
+// A line chart over time, as SVG. The legend has the values, so that nothing depends on colours alone.
 
 import { useId } from "react";
 
-import { NARROW, useMedia } from "../context";
-import { number } from "../words";
+import { number } from "../format";
+import { NARROW, useMedia } from "../hooks";
 
 export interface Line {
   name: string;
   values: readonly number[];
 }
 
-/** On a phone a chart is drawn narrower, so that its writing stays as large. */
+/** A chart on a phone has a narrower viewBox, so that its text is not scaled down. */
 const WIDTHS = { wide: 600, narrow: 320 };
 const HEIGHT = 150;
 const LEFT = 34;
@@ -35,14 +35,14 @@ export function Chart({
   const span = Math.max(1, (times.at(-1) ?? 0) - first);
   const x = (time: number) => LEFT + ((time - first) / span) * (width - LEFT);
   const y = (value: number) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
-  const told = lines.map((line) => `${line.name} ${number(line.values.at(-1) ?? 0)}`).join(", ");
+  const values = lines.map((line) => `${line.name} ${number(line.values.at(-1) ?? 0)}`).join(", ");
   return (
     <figure className="chart card">
       <figcaption id={id}>
         <h2>{title}</h2>
         <span className="muted small">{unit}</span>
       </figcaption>
-      <svg viewBox={`0 0 ${width} ${HEIGHT}`} role="img" aria-labelledby={id} aria-description={`Now: ${told}`}>
+      <svg viewBox={`0 0 ${width} ${HEIGHT}`} role="img" aria-labelledby={id} aria-description={`Now: ${values}`}>
         {[0, top / 2, top].map((value) => (
           <g key={value} className="grid">
             <line x1={LEFT} x2={width} y1={y(value)} y2={y(value)} />
@@ -52,7 +52,7 @@ export function Chart({
           </g>
         ))}
         <text className="axis" x={LEFT} y={HEIGHT - 2}>
-          {sinceBegin(span)}
+          {ageLabel(span)}
         </text>
         <text className="axis" x={width} y={HEIGHT - 2} textAnchor="end">
           now
@@ -82,14 +82,14 @@ export function Chart({
   );
 }
 
-/** The next of 1, 2, 4, 10, 20, 40 and so on: its half is a round number too, but for the first. */
+/** Rounds up to 1, 2, 4, 10, 20, 40 and so on: half of it is a round number, too. */
 function ceiling(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
   const step = [2, 4, 10].find((step) => value <= step * power) ?? 10;
   return step * power;
 }
 
-function sinceBegin(milliseconds: number): string {
+function ageLabel(milliseconds: number): string {
   const seconds = Math.round(milliseconds / 1_000);
   return seconds < 120 ? `${seconds} s ago` : `${Math.round(seconds / 60)} min ago`;
 }

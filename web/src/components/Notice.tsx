@@ -1,4 +1,4 @@
-// What stands in the place of something that is not there: nothing yet, nothing at all, or a refusal.
+// Notices in the place of content: it is loading, there is none, or an error occurred.
 
 import { type ReactNode, useLayoutEffect, useRef } from "react";
 
@@ -22,18 +22,18 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
-export function Refusal({ error, retry }: { error: unknown; retry?: () => void }) {
-  const problem = Problem.of(error);
-  const place = useRef<HTMLDivElement>(null);
+export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => void }) {
+  const problem = Problem.from(error);
+  const container = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
-    const refusal = place.current;
-    // Whoever has tried again with success goes on from the page, not from before it.
+    const notice = container.current;
+    // When the notice disappears together with its focused button, the focus goes to the page.
     return () => {
-      if (refusal?.contains(document.activeElement)) refusal.closest("main")?.focus({ preventScroll: true });
+      if (notice?.contains(document.activeElement)) notice.closest("main")?.focus({ preventScroll: true });
     };
   }, []);
   return (
-    <div ref={place} className="refusal" role="alert">
+    <div ref={container} className="error-notice" role="alert">
       <p className="notice-title">{problem.title}</p>
       <p>{problem.message}</p>
       {problem.requestId !== undefined && (

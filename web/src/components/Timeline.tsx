@@ -1,29 +1,30 @@
 import type { Attempt, Status, Task } from "../api/types";
-import { duration, isFinal, moment } from "../words";
+import { duration, moment } from "../format";
+import { isFinal } from "../labels";
 
 const OUTCOMES: Record<NonNullable<Attempt["outcome"]>, string> = {
   completed: "Completed",
-  permanent: "Failed for good",
-  transient: "Failed, may pass",
-  timeout: "Ran out of time",
+  permanent: "Failed permanently",
+  transient: "Failed, retryable",
+  timeout: "Timed out",
   throttled: "Throttled, not counted",
-  lost: "Its process was lost",
+  lost: "The process was lost",
   cancelled: "Cancelled",
 };
 
-const WAITS: Partial<Record<Status, string>> = { blocked: "Waits for other tasks", pending: "Waits for a worker" };
+const WAITS: Partial<Record<Status, string>> = { blocked: "Waiting for other tasks", pending: "Waiting for a worker" };
 
 export function Timeline({ task, now }: { task: Task; now: number }) {
   return (
     <ol className="timeline">
-      <Point kind="begun" title="Submitted" time={task.created_at} />
+      <Point kind="submitted" title="Submitted" time={task.created_at} />
       {task.attempts.map((attempt, at) => (
         <Point
           key={`${attempt.generation}-${attempt.started_at}-${at}`}
           kind={attempt.outcome ?? "running"}
           title={attempt.outcome ? OUTCOMES[attempt.outcome] : "Running"}
           time={attempt.started_at}
-          note={note(attempt, now)}
+          elapsed={elapsed(attempt, now)}
           error={attempt.error}
           generation={task.generation > 1 ? attempt.generation : undefined}
         />
@@ -42,7 +43,7 @@ export function Timeline({ task, now }: { task: Task; now: number }) {
   );
 }
 
-function note(attempt: Attempt, now: number): string {
+function elapsed(attempt: Attempt, now: number): string {
   const end = attempt.ended_at === undefined ? now : Date.parse(attempt.ended_at);
   return duration(Math.max(0, end - Date.parse(attempt.started_at)));
 }
@@ -51,14 +52,14 @@ function Point({
   kind,
   title,
   time,
-  note,
+  elapsed,
   error,
   generation,
 }: {
   kind: string;
   title: string | undefined;
   time?: string | undefined;
-  note?: string;
+  elapsed?: string;
   error?: string | undefined;
   generation?: number | undefined;
 }) {
@@ -66,7 +67,7 @@ function Point({
     <li className={`point ${kind}`}>
       <p>
         <strong>{title}</strong>
-        {note !== undefined && <span className="muted"> after {note}</span>}
+        {elapsed !== undefined && <span className="muted"> after {elapsed}</span>}
       </p>
       <p className="muted small">
         {time !== undefined && <time dateTime={time}>{moment(time)}</time>}

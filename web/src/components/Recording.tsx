@@ -1,4 +1,4 @@
-// A recording to listen to, as long as one likes: its link is renewed when it has expired.
+// A player for a recording. It renews the link when that has expired, and continues at the same position.
 
 import { type Ref, useRef } from "react";
 
@@ -8,17 +8,17 @@ export function Recording({
   link,
   renew,
   player,
-  moved,
+  onTime,
 }: {
   link: Link;
   renew: () => void;
   player?: Ref<HTMLAudioElement>;
-  /** Told the second that is played. */
-  moved?: (at: number) => void;
+  /** Receives the position in seconds while the recording plays. */
+  onTime?: (at: number) => void;
 }) {
-  /** Where the listener is, which another address begins without. */
-  const place = useRef({ at: 0, isPlaying: false });
-  /** The address that failed and was renewed for: a new one that fails as well would be asked for again and again. */
+  /** The position, which a new address would begin without. */
+  const position = useRef({ at: 0, isPlaying: false });
+  /** The address that failed last. It is renewed once, not again and again. */
   const failed = useRef("");
   return (
     <audio
@@ -28,10 +28,10 @@ export function Recording({
       aria-label="The recording"
       src={link.url}
       onPlay={() => {
-        place.current.isPlaying = true;
+        position.current.isPlaying = true;
       }}
       onPause={() => {
-        place.current.isPlaying = false;
+        position.current.isPlaying = false;
       }}
       onError={() => {
         if (Date.parse(link.expires_at) > Date.now() || failed.current === link.url) return;
@@ -39,19 +39,19 @@ export function Recording({
         renew();
       }}
       onLoadedMetadata={({ currentTarget }) => {
-        const { at, isPlaying } = place.current;
+        const { at, isPlaying } = position.current;
         if (at > 0) currentTarget.currentTime = at;
-        // A browser may refuse to play: then the place is set all the same.
+        // A browser may refuse to play. The position is set nevertheless.
         if (isPlaying) currentTarget.play().catch(() => {});
       }}
       onSeeking={({ currentTarget }) => {
-        if (currentTarget.readyState > 0) place.current.at = currentTarget.currentTime;
+        if (currentTarget.readyState > 0) position.current.at = currentTarget.currentTime;
       }}
       onTimeUpdate={({ currentTarget }) => {
-        // A new address begins at 0 before anything of it is there: the listener has not gone back.
+        // A new address begins at 0 before its metadata is loaded: that is not a seek by the user.
         if (currentTarget.readyState === 0) return;
-        place.current.at = currentTarget.currentTime;
-        moved?.(currentTarget.currentTime);
+        position.current.at = currentTarget.currentTime;
+        onTime?.(currentTarget.currentTime);
       }}
     />
   );

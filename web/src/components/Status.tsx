@@ -1,5 +1,6 @@
 import type { Status } from "../api/types";
-import { STATUS_NAMES, ago, moment } from "../words";
+import { ago, moment } from "../format";
+import { STATUS_NAMES } from "../labels";
 
 export function StatusBadge({ status }: { status: Status }) {
   return (
