@@ -7,15 +7,15 @@ use mesh_client::Client;
 
 use crate::annotate::Annotation;
 use crate::args::SubmitArgs;
-use crate::ends::Ends;
 use crate::exit::Exit;
 use crate::screen::Screen;
+use crate::shutdown_signals::ShutdownSignals;
 use crate::{input, tasks};
 
 pub(crate) async fn run(client: &Client, args: SubmitArgs, screen: &Screen) -> Result<Exit> {
-    // Before anything is sent: what can't be drawn on need not be computed.
+    // This comes first: if the image cannot be drawn on, there is no need to submit it.
     let annotation = match (&args.annotate, &args.file) {
-        (Some(to), Some(from)) => Some(Annotation::prepare(args.task_type, from, to)?),
+        (Some(output), Some(input)) => Some(Annotation::prepare(args.task_type, input, output)?),
         _ => None,
     };
     let submission = input::submission(client, &args).await?;
@@ -32,25 +32,25 @@ pub(crate) async fn run(client: &Client, args: SubmitArgs, screen: &Screen) -> R
         return Ok(Exit::Done);
     }
     let id = accepted.id;
-    // It goes on all the same, and only its id leads to it.
-    let tell = || {
+    // The task runs even if this program ends, and the user needs its id to find it again.
+    let print_id = || {
         screen.note(&format!(
-            "mesh: task {id} is submitted: mesh wait {id} waits for it"
+            "mesh: task {id} is submitted: run mesh wait {id} to wait for it"
         ));
     };
-    let done = async {
+    let wait = async {
         let task = client.wait(id, Duration::from_secs(args.timeout)).await?;
         let result = match &annotation {
-            Some(_) => tasks::result_of(client, &task).await?,
+            Some(_) => tasks::load_result(client, &task).await?,
             None => None,
         };
         anyhow::Ok((task, result))
     };
-    let mut ends = Ends::listen().inspect_err(|_| tell())?;
+    let mut signals = ShutdownSignals::listen().inspect_err(|_| print_id())?;
     let (task, result) = tokio::select! {
-        done = done => done.inspect_err(|_| tell())?,
-        exit = ends.next() => {
-            tell();
+        waited = wait => waited.inspect_err(|_| print_id())?,
+        exit = signals.next() => {
+            print_id();
             return Ok(exit);
         }
     };
@@ -58,5 +58,5 @@ pub(crate) async fn run(client: &Client, args: SubmitArgs, screen: &Screen) -> R
     if let Some(annotation) = annotation {
         annotation.draw(result.as_ref(), screen)?;
     }
-    Ok(tasks::exit_of(task.status))
+    Ok(tasks::exit_for(task.status))
 }

@@ -1,4 +1,4 @@
-//! How it ends: exit codes that scripts can branch on, and what is said to the person.
+//! Exit codes, which scripts can branch on, and error messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,14 +9,14 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use crate::keeping::{end, send};
+use crate::fake_api::{end, send};
 use crate::world::{Ended, ID, OTHER, World, completed, eventually, failed, problem, task};
 
 #[tokio::test]
-async fn a_refusal_is_told_in_the_api_s_own_words() {
+async fn a_refusal_shows_the_api_s_message() {
     let world = World::new().await;
     world
-        .answer(
+        .mock(
             "POST",
             "/v1/tasks",
             problem(
@@ -28,10 +28,10 @@ async fn a_refusal_is_told_in_the_api_s_own_words() {
         .await;
     assert_snapshot!(
         "refused",
-        world.run(&["submit", "sentiment", "--text", ""]).told()
+        world.run(&["submit", "sentiment", "--text", ""]).transcript()
     );
     world
-        .answer(
+        .mock(
             "GET",
             &format!("/v1/tasks/{ID}"),
             problem(401, "unauthorized", "the token is not known here"),
@@ -41,12 +41,12 @@ async fn a_refusal_is_told_in_the_api_s_own_words() {
 }
 
 #[tokio::test]
-async fn nobody_a_stranger_and_a_busy_api_are_unavailable() {
+async fn an_unreachable_or_busy_api_and_an_unexpected_response_are_unavailable() {
     let world = World::new().await;
-    let nobody = Ended::of(world.mesh(&["list"]).env("AI_MESH_URL", "http://127.0.0.1:9"));
-    assert_snapshot!("nobody", nobody.told());
+    let unreachable = Ended::run(world.mesh(&["list"]).env("AI_MESH_URL", "http://127.0.0.1:9"));
+    assert_snapshot!("unreachable", unreachable.transcript());
     world
-        .answer(
+        .mock(
             "GET",
             "/v1/models",
             ResponseTemplate::new(502)
@@ -54,30 +54,30 @@ async fn nobody_a_stranger_and_a_busy_api_are_unavailable() {
                 .insert_header("retry-after", "0"),
         )
         .await;
-    assert_snapshot!("stranger", world.run(&["models"]).told());
+    assert_snapshot!("unexpected_response", world.run(&["models"]).transcript());
     let page = ResponseTemplate::new(200).set_body_string("<html>");
-    world.answer("GET", "/v1/workers", page).await;
+    world.mock("GET", "/v1/workers", page).await;
     let page = world.run(&["workers"]);
     assert_eq!(page.code, Some(3));
     assert!(
         page.err
-            .contains("status 200 is none of the API's: check the address"),
+            .contains("status 200 is not from the API: check the address"),
         "{}",
         page.err
     );
     let gateway = ResponseTemplate::new(413).set_body_string("<html>");
-    world.answer("GET", "/v1/tasks", gateway).await;
+    world.mock("GET", "/v1/tasks", gateway).await;
     let large = world.run(&["list"]);
-    assert_eq!(large.code, Some(4), "{}", large.told());
+    assert_eq!(large.code, Some(4), "{}", large.transcript());
     assert!(large.err.contains("too large"), "{}", large.err);
     let busy =
-        problem(503, "unavailable", "the table did not answer: try again").insert_header("retry-after", "0");
-    world.answer("GET", "/v1/stats", busy).await;
-    assert_snapshot!("busy", world.run(&["stats"]).told());
+        problem(503, "unavailable", "the table did not respond: try again").insert_header("retry-after", "0");
+    world.mock("GET", "/v1/stats", busy).await;
+    assert_snapshot!("busy", world.run(&["stats"]).transcript());
 }
 
 #[tokio::test]
-async fn a_wait_ends_as_its_tasks_do() {
+async fn the_exit_code_of_a_wait_is_that_of_its_tasks() {
     let world = World::new().await;
     world.get(&format!("/v1/tasks/{ID}"), completed(ID)).await;
     world.get(&format!("/v1/tasks/{OTHER}"), failed(OTHER)).await;
@@ -85,20 +85,20 @@ async fn a_wait_ends_as_its_tasks_do() {
     world
         .get(&format!("/v1/tasks/{pending}"), task(pending, "pending"))
         .await;
-    let fine = Ended::of(world.mesh(&["wait", "-"]).write_stdin(format!("{ID}\n{ID}\n")));
+    let duplicate = Ended::run(world.mesh(&["wait", "-"]).write_stdin(format!("{ID}\n{ID}\n")));
     assert_eq!(
-        (fine.code, fine.out.lines().count()),
+        (duplicate.code, duplicate.out.lines().count()),
         (Some(0), 1),
-        "an id that is given twice is told once: {}",
-        fine.told()
+        "a duplicate id is reported once: {}",
+        duplicate.transcript()
     );
-    assert_snapshot!("wait_failed", world.run(&["wait", OTHER]).told());
+    assert_snapshot!("wait_failed", world.run(&["wait", OTHER]).transcript());
     assert_snapshot!(
         "wait_pending",
-        world.run(&["wait", pending, "--timeout", "0"]).told()
+        world.run(&["wait", pending, "--timeout", "0"]).transcript()
     );
-    assert_snapshot!("result_failed", world.run(&["result", OTHER]).told());
-    assert_snapshot!("result_pending", world.run(&["result", pending]).told());
+    assert_snapshot!("result_failed", world.run(&["result", OTHER]).transcript());
+    assert_snapshot!("result_pending", world.run(&["result", pending]).transcript());
     world.accept(OTHER, "sentiment").await;
     let endless = u64::MAX.to_string();
     let submit = [
@@ -116,67 +116,71 @@ async fn a_wait_ends_as_its_tasks_do() {
 
 const SUBMIT: [&str; 5] = ["submit", "sentiment", "--text", "a", "--wait"];
 
-/// Answers what is asked of there, and counts how often that is.
-async fn counted(world: &World, at: &str, answer: ResponseTemplate) -> Arc<AtomicUsize> {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let known = Arc::clone(&asked);
+/// Mocks a GET, and counts its requests.
+async fn counted(world: &World, at: &str, response: ResponseTemplate) -> Arc<AtomicUsize> {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
     let count = move |_: &Request| {
-        known.fetch_add(1, Ordering::SeqCst);
-        answer.clone()
+        counter.fetch_add(1, Ordering::SeqCst);
+        response.clone()
     };
-    world.answer("GET", at, count).await;
-    asked
+    world.mock("GET", at, count).await;
+    requests
 }
 
 #[tokio::test]
-async fn a_submission_whose_wait_is_cut_short_tells_its_id() {
+async fn a_submission_whose_wait_is_interrupted_prints_its_id() {
     let world = World::new().await;
     world.accept(ID, "sentiment").await;
     let at = format!("/v1/tasks/{ID}");
     let endless = ResponseTemplate::new(200).set_delay(Duration::from_secs(300));
-    let asked = counted(&world, &at, endless).await;
+    let requests = counted(&world, &at, endless).await;
     for (before, (signal, code)) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)]
         .into_iter()
         .enumerate()
     {
         let submit = world.start(&SUBMIT);
-        eventually("it waits", || asked.load(Ordering::SeqCst) > before).await;
-        let told = end(submit, signal, code);
-        assert!(told.contains(&format!("mesh wait {ID}")), "{told}");
+        eventually("it waits", || requests.load(Ordering::SeqCst) > before).await;
+        let message = end(submit, signal, code);
+        assert!(message.contains(&format!("mesh wait {ID}")), "{message}");
     }
 
     world.server.reset().await;
     world.accept(ID, "sentiment").await;
-    world.answer("GET", &at, ResponseTemplate::new(403)).await;
-    let cut = world.run(&SUBMIT);
-    assert_eq!(cut.code, Some(3), "{}", cut.told());
-    assert!(cut.err.contains(&format!("mesh wait {ID}")), "{}", cut.err);
+    world.mock("GET", &at, ResponseTemplate::new(403)).await;
+    let refused = world.run(&SUBMIT);
+    assert_eq!(refused.code, Some(3), "{}", refused.transcript());
+    assert!(
+        refused.err.contains(&format!("mesh wait {ID}")),
+        "{}",
+        refused.err
+    );
     assert_eq!(
-        world.run_unheard(&SUBMIT),
+        world.run_with_closed_stderr(&SUBMIT),
         Some(3),
-        "that nobody listens makes it no success"
+        "a closed standard error does not change the exit code"
     );
 }
 
 #[tokio::test]
-async fn a_wait_under_nohup_outlives_its_terminal() {
+async fn a_wait_under_nohup_survives_its_terminal() {
     let world = World::new().await;
     world.accept(ID, "sentiment").await;
     let pending = ResponseTemplate::new(200)
         .set_body_json(task(ID, "pending"))
         .set_delay(Duration::from_millis(20));
-    let asked = counted(&world, &format!("/v1/tasks/{ID}"), pending).await;
+    let requests = counted(&world, &format!("/v1/tasks/{ID}"), pending).await;
     let arguments = [&[env!("CARGO_BIN_EXE_mesh")][..], &SUBMIT].concat();
     let wait = world.start_by("nohup", &arguments, std::process::Stdio::piped());
-    eventually("it waits", || asked.load(Ordering::SeqCst) > 0).await;
+    eventually("it waits", || requests.load(Ordering::SeqCst) > 0).await;
     send(&wait, Signal::HUP);
-    let before = asked.load(Ordering::SeqCst);
-    eventually("it waits on", || asked.load(Ordering::SeqCst) > before + 2).await;
+    let before = requests.load(Ordering::SeqCst);
+    eventually("it still waits", || requests.load(Ordering::SeqCst) > before + 2).await;
     end(wait, Signal::TERM, 143);
 }
 
 #[tokio::test]
-async fn what_can_t_be_done_to_one_task_does_not_hold_up_the_next() {
+async fn an_error_for_one_task_does_not_stop_the_others() {
     let world = World::new().await;
     let final_ = problem(
         409,
@@ -184,20 +188,20 @@ async fn what_can_t_be_done_to_one_task_does_not_hold_up_the_next() {
         "the task is completed: only what is not final can be cancelled",
     );
     world
-        .answer("POST", &format!("/v1/tasks/{ID}/cancel"), final_)
+        .mock("POST", &format!("/v1/tasks/{ID}/cancel"), final_)
         .await;
     let cancelled = ResponseTemplate::new(200).set_body_json(task(OTHER, "cancelled"));
     world
-        .answer("POST", &format!("/v1/tasks/{OTHER}/cancel"), cancelled)
+        .mock("POST", &format!("/v1/tasks/{OTHER}/cancel"), cancelled)
         .await;
-    assert_snapshot!("cancel", world.run(&["cancel", ID, OTHER]).told());
+    assert_snapshot!("cancel", world.run(&["cancel", ID, OTHER]).transcript());
 }
 
 #[tokio::test]
-async fn a_command_line_that_is_none_says_what_to_write() {
+async fn an_invalid_command_line_is_a_usage_error_with_a_message() {
     let world = World::new().await;
-    let picture = image::RgbImage::new(2, 2);
-    picture.save(world.folder.path().join("a.png")).unwrap();
+    let image = image::RgbImage::new(2, 2);
+    image.save(world.folder.path().join("a.png")).unwrap();
     for arguments in [
         &["submit", "telepathy", "--text", "a"][..],
         &["submit", "sentiment"],
@@ -227,7 +231,7 @@ async fn a_command_line_that_is_none_says_what_to_write() {
             (ended.code, ended.out.as_str()),
             (Some(2), ""),
             "{arguments:?} {}",
-            ended.told()
+            ended.transcript()
         );
         assert!(!ended.err.is_empty(), "{arguments:?}");
     }
@@ -252,7 +256,7 @@ fn checks(ended: &Ended) -> Vec<(String, bool)> {
     let lines = ended
         .out
         .lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
+        .map(|line| serde_json::from_str::<Value>(line).expect("the line is JSON"));
     lines
         .map(|line| {
             (
@@ -264,17 +268,17 @@ fn checks(ended: &Ended) -> Vec<(String, bool)> {
 }
 
 #[tokio::test]
-async fn a_doctor_finds_a_sound_stack_sound() {
+async fn doctor_finds_nothing_wrong_with_a_healthy_stack() {
     let world = World::new().await;
     healthy(&world).await;
     let ended = world.run(&["doctor", "--json"]);
-    assert_eq!(ended.code, Some(0), "{}", ended.told());
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript());
     let names = ["address", "reached", "clock", "version", "token", "stack"];
     assert_eq!(checks(&ended), names.map(|name| (name.to_owned(), true)));
 }
 
 #[tokio::test]
-async fn a_doctor_says_what_is_wrong_and_what_to_do() {
+async fn doctor_says_what_is_wrong_and_what_to_do() {
     let skewed = World::new().await;
     let health = json!({ "status": "failing", "checks": [
         { "name": "table", "ok": true, "latency_ms": 7 },
@@ -283,38 +287,43 @@ async fn a_doctor_says_what_is_wrong_and_what_to_do() {
     let health = ResponseTemplate::new(503)
         .set_body_json(health)
         .insert_header("date", "Sat, 31 Jan 2026 12:00:00 GMT");
-    skewed.answer("GET", "/health", health).await;
+    skewed.mock("GET", "/health", health).await;
     skewed
         .get("/openapi.json", json!({ "info": { "version": "99.0.0" } }))
         .await;
     let ended = skewed.run(&["doctor"]);
-    assert_eq!(ended.code, Some(1), "as the first that failed: {}", ended.told());
-    for told in [
-        "let NTP set it",
+    assert_eq!(
+        ended.code,
+        Some(1),
+        "the exit code of the first failure: {}",
+        ended.transcript()
+    );
+    for message in [
+        "synchronize it with NTP",
         "the API is 99.0.0",
         "text-small-queue: AccessDenied",
     ] {
-        assert!(ended.out.contains(told), "{}", ended.told());
+        assert!(ended.out.contains(message), "{}", ended.transcript());
     }
 
-    let stranger = World::new().await;
-    stranger
-        .answer(
+    let other = World::new().await;
+    other
+        .mock(
             "GET",
             "/health",
             ResponseTemplate::new(200).set_body_string("<html>"),
         )
         .await;
-    assert_eq!(stranger.run(&["doctor"]).code, Some(3));
+    assert_eq!(other.run(&["doctor"]).code, Some(3));
 
-    let nobody = Ended::of(
-        stranger
-            .mesh(&["doctor"])
-            .env("AI_MESH_URL", "http://127.0.0.1:9"),
+    let unreachable = Ended::run(other.mesh(&["doctor"]).env("AI_MESH_URL", "http://127.0.0.1:9"));
+    assert_eq!(unreachable.code, Some(3));
+    assert!(
+        unreachable.out.contains("check the address"),
+        "{}",
+        unreachable.transcript()
     );
-    assert_eq!(nobody.code, Some(3));
-    assert!(nobody.out.contains("is the stack up"), "{}", nobody.told());
-    let unset = Ended::of(stranger.bare().arg("doctor"));
+    let unset = Ended::run(other.bare().arg("doctor"));
     assert_eq!(unset.code, Some(2));
-    assert!(unset.out.contains("set AI_MESH_URL"), "{}", unset.told());
+    assert!(unset.out.contains("set AI_MESH_URL"), "{}", unset.transcript());
 }

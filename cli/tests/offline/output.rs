@@ -1,4 +1,4 @@
-//! What each command prints, for people and as JSON.
+//! The output of each command, for people and as JSON.
 
 use std::process::{Command, Stdio};
 
@@ -10,29 +10,29 @@ use crate::world::{ID, OTHER, World, ago, completed, failed, task};
 
 fn lines(out: &str) -> Vec<Value> {
     out.lines()
-        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .map(|line| serde_json::from_str(line).expect("the line is JSON"))
         .collect()
 }
 
 #[tokio::test]
-async fn a_task_is_shown_inspected_and_its_result_printed() {
+async fn status_inspect_and_result_show_a_task() {
     let world = World::new().await;
     world.get(&format!("/v1/tasks/{ID}"), completed(ID)).await;
-    assert_snapshot!("status", world.run(&["status", ID]).told());
-    assert_snapshot!("inspect", world.run(&["inspect", ID]).told());
-    assert_snapshot!("result", world.run(&["result", ID]).told());
+    assert_snapshot!("status", world.run(&["status", ID]).transcript());
+    assert_snapshot!("inspect", world.run(&["inspect", ID]).transcript());
+    assert_snapshot!("result", world.run(&["result", ID]).transcript());
     let json = world.run(&["status", ID, "--json"]);
-    assert_eq!(lines(&json.out), [completed(ID)], "as the API told it");
+    assert_eq!(lines(&json.out), [completed(ID)], "it is the API's JSON");
 }
 
 #[tokio::test]
-async fn a_list_is_a_table_or_a_line_of_json_for_each_task() {
+async fn a_list_is_a_table_or_one_line_of_json_per_task() {
     let world = World::new().await;
     let (mut new, mut old) = (task(ID, "processing"), failed(OTHER));
     new["created_at"] = json!(ago(5));
     old["created_at"] = json!(ago(180));
     world.get("/v1/tasks", json!({ "tasks": [new, old] })).await;
-    assert_snapshot!("list", world.run(&["list"]).told());
+    assert_snapshot!("list", world.run(&["list"]).transcript());
     let json = world.run(&["list", "--json", "--limit", "1"]);
     assert_eq!(lines(&json.out).len(), 1);
     assert_eq!(lines(&json.out)[0]["id"], ID);
@@ -59,7 +59,7 @@ async fn a_list_is_a_table_or_a_line_of_json_for_each_task() {
 }
 
 #[tokio::test]
-async fn a_large_result_is_fetched_and_checked() {
+async fn a_large_result_is_downloaded_and_its_checksum_verified() {
     let world = World::new().await;
     let body = r#"{"label":"POSITIVE","score":0.5,"positive":0.5}"#;
     let mut large = task(ID, "completed");
@@ -70,7 +70,7 @@ async fn a_large_result_is_fetched_and_checked() {
         "sha256": "a23e39ed01f3ad85f3b91c36d26d1d1b2c9a9d1d1a7b3ba0ee6b1ebc0ed9bd4e",
     });
     world
-        .answer(
+        .mock(
             "GET",
             "/bucket/large",
             ResponseTemplate::new(200).set_body_string(body),
@@ -81,8 +81,8 @@ async fn a_large_result_is_fetched_and_checked() {
     assert_eq!(
         other.code,
         Some(3),
-        "what lies there is something else: {}",
-        other.told()
+        "the checksum does not match: {}",
+        other.transcript()
     );
     let digest = <sha2::Sha256 as sha2::Digest>::digest(body);
     large["result_link"]["sha256"] = json!(hex::encode(digest));
@@ -96,12 +96,12 @@ async fn a_large_result_is_fetched_and_checked() {
         .unwrap();
     assert!(
         fetch.headers.get("authorization").is_none(),
-        "the token stays with the API"
+        "the token only goes to the API"
     );
 }
 
 #[tokio::test]
-async fn the_stack_is_told_of_in_tables() {
+async fn stats_workers_and_models_are_tables() {
     let world = World::new().await;
     let rates = json!({ "last_1": 64.0, "last_5": 61.4, "last_15": 58.93 });
     world
@@ -143,21 +143,22 @@ async fn the_stack_is_told_of_in_tables() {
             ] }),
         )
         .await;
-    assert_snapshot!("stats", world.run(&["stats"]).told());
-    assert_snapshot!("workers", world.run(&["workers"]).told());
-    assert_snapshot!("models", world.run(&["models"]).told());
+    assert_snapshot!("stats", world.run(&["stats"]).transcript());
+    assert_snapshot!("workers", world.run(&["workers"]).transcript());
+    assert_snapshot!("models", world.run(&["models"]).transcript());
     assert_eq!(lines(&world.run(&["models", "--json"]).out).len(), 2);
 }
 
 #[tokio::test]
-async fn dead_letters_are_listed_and_redriven_until_there_are_no_more() {
+async fn dead_letters_are_listed_and_redriven_page_by_page() {
     let world = World::new().await;
     let mut dead = failed(ID);
     dead["updated_at"] = json!(ago(7));
     world
         .get("/v1/dead-letters", json!({ "dead_letters": [dead] }))
         .await;
-    assert_snapshot!("dead_list", world.run(&["dead", "list"]).told());
+    let list = world.run(&["dead", "list"]).transcript();
+    assert_snapshot!("dead_letters_list", list);
     let pages = [
         json!({ "redriven": [ID], "skipped": [], "next_cursor": ID }),
         json!({ "redriven": [OTHER], "skipped": [] }),
@@ -165,12 +166,18 @@ async fn dead_letters_are_listed_and_redriven_until_there_are_no_more() {
     ];
     let pages = std::sync::Mutex::new(pages.into_iter());
     let page = move |_: &wiremock::Request| {
-        let page = pages.lock().unwrap().next().expect("no more is asked");
+        let page = pages.lock().unwrap().next().expect("there are no more requests");
         ResponseTemplate::new(200).set_body_json(page)
     };
-    world.answer("POST", "/v1/dead-letters/redrive", page).await;
-    assert_snapshot!("dead_redrive", world.run(&["dead", "redrive", "--all"]).told());
-    assert_snapshot!("dead_skipped", world.run(&["dead", "redrive", OTHER]).told());
+    world.mock("POST", "/v1/dead-letters/redrive", page).await;
+    assert_snapshot!(
+        "dead_letters_redrive",
+        world.run(&["dead", "redrive", "--all"]).transcript()
+    );
+    assert_snapshot!(
+        "dead_letters_skipped",
+        world.run(&["dead", "redrive", OTHER]).transcript()
+    );
     let sent = world.sent("/v1/dead-letters/redrive").await;
     assert_eq!(
         sent,
@@ -183,7 +190,7 @@ async fn dead_letters_are_listed_and_redriven_until_there_are_no_more() {
 }
 
 #[tokio::test]
-async fn a_submission_carries_what_its_flags_say() {
+async fn the_flags_of_a_submission_are_sent() {
     let world = World::new().await;
     world.accept(ID, "classify").await;
     let arguments = [
@@ -211,7 +218,7 @@ async fn a_submission_carries_what_its_flags_say() {
     assert_eq!(
         (ended.code, ended.out.as_str()),
         (Some(0), &*format!("{ID}\n")),
-        "a script can take the id"
+        "the id is the only output"
     );
     world
         .mesh(&["submit", "sentiment", "-"])
@@ -265,16 +272,16 @@ async fn a_submission_carries_what_its_flags_say() {
 }
 
 #[tokio::test]
-async fn a_large_file_is_uploaded_first() {
+async fn a_large_file_is_uploaded() {
     let world = World::new().await;
-    let upload = world.take_uploads().await;
+    let upload = world.accept_uploads().await;
     world.accept(ID, "ocr").await;
     let file = world.write(
         "large.png",
         [b"\x89PNG\r\n\x1a\n".as_slice(), &[0; 5_000_000]].concat(),
     );
     let ended = world.run(&["submit", "ocr", "--file", &file.display().to_string()]);
-    assert_eq!(ended.code, Some(0), "{}", ended.told());
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript());
     assert_eq!(world.sent("/v1/uploads").await[0]["content_type"], "image/png");
     assert_eq!(
         world.sent("/v1/tasks").await[0]["input"],
@@ -283,12 +290,12 @@ async fn a_large_file_is_uploaded_first() {
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_away_is_no_panic() {
+async fn a_closed_standard_output_is_not_a_panic() {
     let world = World::new().await;
     let tasks: Vec<_> = (0..200).map(|_| task(ID, "pending")).collect();
     let pages = json!({ "tasks": tasks, "next_cursor": "more" });
     world.get("/v1/tasks", pages).await;
-    // Without end, but for the pipe's.
+    // The list only ends because the pipe is closed.
     let mut child = Command::new(env!("CARGO_BIN_EXE_mesh"))
         .args(["list", "--all", "--json"])
         .env_clear()
@@ -314,14 +321,16 @@ async fn completions_and_help_need_no_stack() {
         ("zsh", "#compdef mesh"),
         ("fish", "complete -c mesh"),
     ] {
-        let script = crate::world::Ended::of(world.bare().args(["completions", shell]));
+        let script = crate::world::Ended::run(world.bare().args(["completions", shell]));
         assert_eq!((script.code, script.err.as_str()), (Some(0), ""));
         assert!(
-            script.out.contains(word) && script.out.contains("face_detection"),
+            [word, "face_detection"]
+                .iter()
+                .all(|word| script.out.contains(word)),
             "{}",
             script.out
         );
     }
-    let help = crate::world::Ended::of(world.bare().arg("--help"));
-    assert_snapshot!("help", help.told());
+    let help = crate::world::Ended::run(world.bare().arg("--help"));
+    assert_snapshot!("help", help.transcript());
 }

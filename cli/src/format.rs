@@ -1,22 +1,21 @@
-//! Times, sizes and results in words.
+//! Formats times, counts and results for people.
 
 use jiff::{SignedDuration, Timestamp};
 use mesh_task::{Failure, Metadata, Outcome, Status, TaskResult};
 
 use crate::screen::Style;
 
-/// To the second, in UTC.
-pub(crate) fn time(time: Timestamp) -> String {
+/// In UTC, to the second.
+pub(crate) fn timestamp(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// The time of day to the millisecond, in UTC.
-pub(crate) fn clock(time: Timestamp) -> String {
+/// In UTC, to the millisecond.
+pub(crate) fn time_of_day(time: Timestamp) -> String {
     time.strftime("%H:%M:%S%.3f").to_string()
 }
 
-/// From one moment to another.
-pub(crate) fn between(from: Timestamp, to: Timestamp) -> String {
+pub(crate) fn elapsed(from: Timestamp, to: Timestamp) -> String {
     millis(u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0))
 }
 
@@ -31,8 +30,8 @@ pub(crate) fn millis(millis: u64) -> String {
     }
 }
 
-/// How long ago that was, in one unit.
-pub(crate) fn ago(time: Timestamp, now: Timestamp) -> String {
+/// The time since then in a single unit, such as `7 min`.
+pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
     let past = now.duration_since(time).max(SignedDuration::ZERO);
     match past.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
@@ -42,11 +41,12 @@ pub(crate) fn ago(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
-pub(crate) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+/// `1 line`, `2 lines`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-pub(crate) fn style(status: Status) -> Style {
+pub(crate) fn status_style(status: Status) -> Style {
     match status {
         Status::Completed => Style::Good,
         Status::Failed | Status::Cancelled => Style::Bad,
@@ -79,7 +79,7 @@ pub(crate) fn failure(failure: &Failure) -> String {
     format!("{}: {}", failure.code, failure.message)
 }
 
-/// A result in a line.
+/// A result on one line.
 pub(crate) fn result(result: &TaskResult) -> String {
     match result {
         TaskResult::Sentiment(found) => {
@@ -130,8 +130,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_told_in_the_unit_that_fits() {
-        let told = [0, 999, 1_250, 59_999, 60_000, 3_599_000, 3_600_000, 90_000_000].map(millis);
+    fn a_duration_is_formatted_in_the_unit_that_fits() {
+        let formatted = [0, 999, 1_250, 59_999, 60_000, 3_599_000, 3_600_000, 90_000_000].map(millis);
         let expected = [
             "0 ms",
             "999 ms",
@@ -142,11 +142,11 @@ mod tests {
             "1 h 0 min",
             "25 h 0 min",
         ];
-        assert_eq!(told, expected);
+        assert_eq!(formatted, expected);
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(100);
-        let before = |seconds| ago(now - SignedDuration::from_secs(seconds), now);
+        let age_of = |seconds| age(now - SignedDuration::from_secs(seconds), now);
         assert_eq!(
-            [-5, 59, 60, 7_200, 172_800].map(before),
+            [-5, 59, 60, 7_200, 172_800].map(age_of),
             ["0 s", "59 s", "1 min", "2 h", "2 d"]
         );
     }

@@ -1,4 +1,5 @@
-//! The signals that end a program at once, where there is something to say before, or a terminal to give back.
+//! The signals that end the program: Ctrl-C, `kill`, and the hang-up of a closed terminal. Commands listen for them
+//! where they have something to print, or a terminal to restore, before they end.
 
 use std::fs;
 use std::future::pending;
@@ -9,14 +10,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Exit;
 
-pub(crate) struct Ends {
+pub(crate) struct ShutdownSignals {
     interrupt: Signal,
     terminate: Signal,
-    /// None under nohup(1): what is listened for is no longer ignored.
+    /// `None` under nohup(1): a listener would replace its setting to ignore the signal.
     hangup: Option<Signal>,
 }
 
-impl Ends {
+impl ShutdownSignals {
     pub(crate) fn listen() -> Result<Self> {
         let listen = || -> io::Result<Self> {
             let hangup = (!is_hangup_ignored()).then(|| signal(SignalKind::hangup()));
@@ -26,9 +27,10 @@ impl Ends {
                 hangup: hangup.transpose()?,
             })
         };
-        listen().context("signals can't be listened for")
+        listen().context("cannot listen for signals")
     }
 
+    /// Waits for a signal. Returns how the program then ends.
     pub(crate) async fn next(&mut self) -> Exit {
         let hangup = async {
             match &mut self.hangup {
@@ -44,7 +46,7 @@ impl Ends {
     }
 }
 
-/// Whether the program is to outlive its terminal. Linux alone tells.
+/// Whether the parent process set the hang-up signal to be ignored. Only Linux reports it.
 fn is_hangup_ignored() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

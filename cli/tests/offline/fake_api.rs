@@ -1,4 +1,4 @@
-//! An API for batches that keeps what it is given, and may lose what it answers.
+//! A fake API for batches. It remembers tasks by idempotency key, and can lose responses.
 
 use std::collections::{BTreeSet, HashMap};
 use std::process::Child;
@@ -12,67 +12,66 @@ use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
 use crate::world::{World, completed, eventually, problem_body};
 
-/// An API that keeps what it is given, by idempotency key, and answers as it is told.
 #[derive(Clone, Default)]
-pub(crate) struct Api(Arc<Mutex<Kept>>);
+pub(crate) struct Api(Arc<Mutex<State>>);
 
 #[derive(Default)]
-pub(crate) struct Kept {
-    /// What each key's request made.
-    answers: HashMap<String, Value>,
-    /// The tasks' texts, one entry for each task that was made.
+pub(crate) struct State {
+    /// The response to each key's request.
+    responses: HashMap<String, Value>,
+    /// The texts of the tasks, one entry for each task that was created.
     pub(crate) texts: Vec<String>,
     pub(crate) requests: usize,
-    /// Of these requests, by number from 1, the work is done and the answer lost.
+    /// Numbers of requests, from 1, whose tasks are created but whose responses are lost.
     pub(crate) lost: BTreeSet<usize>,
-    /// Tasks whose wait has no end.
+    /// Tasks that never become final.
     pub(crate) endless: BTreeSet<String>,
-    /// How often they were asked for.
-    pub(crate) asked: usize,
-    /// The other tasks, in the order in which they were made.
-    pub(crate) ended: Vec<String>,
+    /// The number of requests for them.
+    pub(crate) endless_requests: usize,
+    /// The other tasks, in the order in which they were created.
+    pub(crate) completed: Vec<String>,
 }
 
 impl Api {
-    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().expect("nobody panics while it is held")
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no thread panicked with the lock")
     }
 }
 
 impl Respond for Api {
     fn respond(&self, request: &Request) -> ResponseTemplate {
-        let mut kept = self.kept();
-        kept.requests += 1;
+        let mut state = self.state();
+        state.requests += 1;
         let key = request.headers["idempotency-key"]
             .to_str()
-            .expect("a key is text");
+            .expect("the key is text");
         let key = key.to_owned();
-        let body: Value = serde_json::from_slice(&request.body).expect("a body is JSON");
-        if !kept.answers.contains_key(&key) {
-            let tasks = body["tasks"].as_array().expect("a batch has tasks");
-            let results: Vec<_> = tasks.iter().map(|task| kept.accept(task)).collect();
-            kept.answers.insert(key.clone(), json!({ "results": results }));
+        let body: Value = serde_json::from_slice(&request.body).expect("the body is JSON");
+        if !state.responses.contains_key(&key) {
+            let tasks = body["tasks"].as_array().expect("the body has tasks");
+            let results: Vec<_> = tasks.iter().map(|task| state.accept(task)).collect();
+            state.responses.insert(key.clone(), json!({ "results": results }));
         }
-        if kept.lost.contains(&kept.requests) {
-            // What is not asked again by itself.
+        if state.lost.contains(&state.requests) {
+            // The client does not retry this response.
             return ResponseTemplate::new(200).set_body_string("<html>");
         }
-        ResponseTemplate::new(202).set_body_json(&kept.answers[&key])
+        ResponseTemplate::new(202).set_body_json(&state.responses[&key])
     }
 }
 
-impl Kept {
+impl State {
     fn accept(&mut self, task: &Value) -> Value {
         let text = task["input"]["text"].as_str().unwrap_or("no text").to_owned();
         if text == "refuse" {
             return json!({ "status": 422, "problem": problem_body(422, "invalid-input", "send another text") });
         }
-        // In order, as the API's own are.
+        // Ids grow over time, as the API's do.
         let id = format!("01a21202-0000-7000-8000-{:012x}", self.texts.len());
         if text == "endless" {
             self.endless.insert(id.clone());
         } else {
-            self.ended.push(id.clone());
+            self.completed.push(id.clone());
         }
         self.texts.push(text);
         json!({ "status": 202, "task": { "id": id, "type": "sentiment", "status": "pending" } })
@@ -86,16 +85,16 @@ pub(crate) async fn api(world: &World) -> Api {
         .respond_with(api.clone())
         .mount(&world.server)
         .await;
-    let known = api.clone();
+    let tasks = api.clone();
     let show = move |request: &Request| {
         let id = request.url.path().rsplit('/').next().unwrap_or_default();
-        let answer = ResponseTemplate::new(200).set_body_json(completed(id));
-        let mut kept = known.kept();
-        if kept.endless.contains(id) {
-            kept.asked += 1;
-            answer.set_delay(Duration::from_secs(300))
+        let response = ResponseTemplate::new(200).set_body_json(completed(id));
+        let mut state = tasks.state();
+        if state.endless.contains(id) {
+            state.endless_requests += 1;
+            response.set_delay(Duration::from_secs(300))
         } else {
-            answer
+            response
         }
     };
     Mock::given(method("GET"))
@@ -106,33 +105,33 @@ pub(crate) async fn api(world: &World) -> Api {
     api
 }
 
-/// Begins with the batch `b.jsonl`.
+/// Starts the batch `b.jsonl`.
 pub(crate) fn start(world: &World, options: &[&str]) -> Child {
     world.start(&[&["batch", "b.jsonl"], options].concat())
 }
 
-/// Waits until so many lines of it are finished.
+/// Waits until the batch has written that many results.
 pub(crate) async fn has_results(world: &World, number: usize) {
-    eventually("results come", || {
+    eventually("the results are written", || {
         let text = std::fs::read_to_string(world.folder.path().join("b.jsonl.results.jsonl"));
         text.is_ok_and(|text| text.lines().count() == number)
     })
     .await;
 }
 
-/// Ends it by Ctrl-C, and returns what it told.
+/// Ends it with Ctrl-C, and returns its standard error.
 pub(crate) fn interrupt(child: Child) -> String {
     end(child, Signal::INT, 130)
 }
 
-/// Ends it by a signal, to which that code belongs, and returns what it told.
+/// Ends it with a signal, checks its exit code, and returns its standard error.
 pub(crate) fn end(child: Child, signal: Signal, code: i32) -> String {
     send(&child, signal);
-    let ended = child.wait_with_output().expect("it ends");
+    let ended = child.wait_with_output().expect("the program ends");
     assert_eq!(ended.status.code(), Some(code));
-    String::from_utf8(ended.stderr).expect("it prints UTF-8")
+    String::from_utf8(ended.stderr).expect("the output is UTF-8")
 }
 
 pub(crate) fn send(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).expect("it runs");
+    kill_process(Pid::from_child(child), signal).expect("the program runs");
 }
