@@ -77,7 +77,7 @@ pub(crate) enum Command {
     /// Follow changes of tasks in a live table, or line by line in a pipe
     Watch(WatchArgs),
     /// List, show and redrive dead letters: tasks that failed after all their attempts
-    #[command(subcommand, name = "dead")]
+    #[command(subcommand, visible_alias = "dead")]
     DeadLetters(DeadLettersCommand),
     /// Show task counts, rates, times and queues
     Stats,

@@ -1,4 +1,4 @@
-//! `mesh dead`: tasks that failed after all their attempts.
+//! `mesh dead-letters`: tasks that failed after all their attempts.
 
 use anyhow::Result;
 use jiff::Timestamp;

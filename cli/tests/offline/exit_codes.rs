@@ -222,7 +222,7 @@ async fn an_invalid_command_line_is_a_usage_error_with_a_message() {
             "--annotate",
             "no-such-folder/a.png",
         ],
-        &["dead", "redrive"],
+        &["dead-letters", "redrive"],
         &["batch", "no-such-file.csv"],
         &["batch", "-"],
     ] {

@@ -157,7 +157,12 @@ async fn dead_letters_are_listed_and_redriven_page_by_page() {
     world
         .get("/v1/dead-letters", json!({ "dead_letters": [dead] }))
         .await;
-    let list = world.run(&["dead", "list"]).transcript();
+    let list = world.run(&["dead-letters", "list"]).transcript();
+    assert_eq!(
+        world.run(&["dead", "list"]).transcript(),
+        list,
+        "the old name is an alias"
+    );
     assert_snapshot!("dead_letters_list", list);
     let pages = [
         json!({ "redriven": [ID], "skipped": [], "next_cursor": ID }),
@@ -172,11 +177,11 @@ async fn dead_letters_are_listed_and_redriven_page_by_page() {
     world.mock("POST", "/v1/dead-letters/redrive", page).await;
     assert_snapshot!(
         "dead_letters_redrive",
-        world.run(&["dead", "redrive", "--all"]).transcript()
+        world.run(&["dead-letters", "redrive", "--all"]).transcript()
     );
     assert_snapshot!(
         "dead_letters_skipped",
-        world.run(&["dead", "redrive", OTHER]).transcript()
+        world.run(&["dead-letters", "redrive", OTHER]).transcript()
     );
     let sent = world.sent("/v1/dead-letters/redrive").await;
     assert_eq!(
@@ -324,7 +329,7 @@ async fn completions_and_help_need_no_stack() {
         let script = crate::world::Ended::run(world.bare().args(["completions", shell]));
         assert_eq!((script.code, script.err.as_str()), (Some(0), ""));
         assert!(
-            [word, "face_detection"]
+            [word, "face_detection", "dead-letters"]
                 .iter()
                 .all(|word| script.out.contains(word)),
             "{}",
