@@ -13,7 +13,7 @@ use crate::fake_api::{end, send};
 use crate::world::{Ended, ID, OTHER, World, completed, eventually, failed, problem, task};
 
 #[tokio::test]
-async fn a_refusal_shows_the_api_s_message() {
+async fn a_refusal_shows_the_api_s_message_with_flags_for_fields() {
     let world = World::new().await;
     world
         .mock(
