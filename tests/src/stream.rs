@@ -97,13 +97,13 @@ impl Cloud {
 
     /// What is kept of a tenant's tasks.
     pub fn book(&self, tenant: &Tenant) -> TenantCounters {
-        self.wait(self.stats().book(tenant))
+        self.wait(self.stats().counters(tenant))
             .expect("the table of counters answers")
     }
 
     /// A tenant's changes after a number; none if they are not kept any more.
     pub fn changes(&self, tenant: &Tenant, after: u64) -> Option<Vec<(u64, Change)>> {
-        let (stats, book) = (self.stats(), self.book(tenant));
+        let (stats, book) = (self.stats(), self.counters(tenant));
         let changes = self.wait(stats.changes(tenant, &book, after, 1_000));
         changes.expect("the table of counters answers")
     }

@@ -66,7 +66,7 @@ pub(crate) async fn list(
     let mut after = params.after.as_deref().map(parse_cursor).transpose()?;
     let mut wait = Wait::new(params.wait.as_deref(), deadline)?;
     loop {
-        let book = api.stats.book(&tenant).await;
+        let book = api.stats.counters(&tenant).await;
         let book = book.map_err(|error| Problem::unavailable(&error))?;
         let after = *after.get_or_insert(book.last);
         if after == book.last && wait.again().await {

@@ -92,7 +92,7 @@ pub(crate) async fn show(
             delayed: depth.delayed,
         })
     }));
-    let (book, queues) = tokio::join!(api.stats.book(&tenant), queues);
+    let (book, queues) = tokio::join!(api.stats.counters(&tenant), queues);
     let book = book.map_err(|error| Problem::unavailable(&error))?;
     let queues = queues.map_err(|error| Problem::unavailable(&error))?;
     Ok(Json(Stats::of(&book, queues, Timestamp::now())))

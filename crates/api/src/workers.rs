@@ -135,7 +135,7 @@ pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     Extension(tenant): Extension<Tenant>,
 ) -> Result<Json<WorkersView>, Problem> {
-    let (activities, book) = tokio::join!(api.workers.activities(), api.stats.book(&tenant));
+    let (activities, book) = tokio::join!(api.workers.activities(), api.stats.counters(&tenant));
     let book = book.map_err(|error| Problem::unavailable(&error))?;
     let of = api.workers.functions.iter().zip(activities?);
     Ok(Json(WorkersView {

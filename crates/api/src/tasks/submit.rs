@@ -279,7 +279,7 @@ async fn pin(api: &Api, tenant: &Tenant, id: UploadId) -> Result<Pinned, Problem
     let pinned = api.payloads.pin(id.key(tenant)).await;
     pinned.map_err(|error| match error {
         ReadError::Missing | ReadError::Changed => Problem::upload_not_found(id),
-        ReadError::Cloud(error) => Problem::unavailable(&error),
+        ReadError::Aws(error) => Problem::unavailable(&error),
     })
 }
 
