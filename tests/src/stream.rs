@@ -103,7 +103,7 @@ impl Cloud {
 
     /// A tenant's changes after a number; none if they are not kept any more.
     pub fn changes(&self, tenant: &Tenant, after: u64) -> Option<Vec<(u64, Change)>> {
-        let (stats, book) = (self.stats(), self.counters(tenant));
+        let (stats, book) = (self.stats(), self.book(tenant));
         let changes = self.wait(stats.changes(tenant, &book, after, 1_000));
         changes.expect("the table of counters answers")
     }
