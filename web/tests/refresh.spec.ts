@@ -176,7 +176,7 @@ test("what one reads keeps its place though the task that one comes back from is
   await follow(page);
   await page.evaluate(() => window.scrollTo(0, 1_200));
   await row(page, 30).getByRole("link").click();
-  await expect(page.getByRole("alert")).toContainText("There is no such task");
+  await expect(page.getByRole("alert")).toContainText("Task not found");
   tasks = tasks.filter(({ id }) => id !== played(30).id);
   const heard = page.waitForRequest((request) => request.url().endsWith(played(30).id));
   tell(played(30), "removed");
