@@ -6,13 +6,12 @@ use std::time::Duration;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use http::HeaderValue;
-use mesh_access::TokenHash;
 use mesh_aws::{Payloads, Queues, StatsTable, TaskTable};
+use mesh_http::{Problem, TokenHash};
 use mesh_task::{RetryPolicies, SweepPolicy, Tenant};
 
 use crate::auth;
 use crate::models::ModelSettings;
-use crate::problem::{self, Problem};
 use crate::workers::Workers;
 use crate::{
     changes, compat, dashboard, dead_letters, docs, health, models, observe, openapi, stats, tasks, uploads,
@@ -86,7 +85,7 @@ pub fn router(api: Api) -> Router {
         .fallback(async || Problem::route_not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(middleware::from_fn(crate::middleware::limit))
-        .layer(middleware::from_fn(problem::render));
+        .layer(middleware::from_fn(crate::render::render));
     #[cfg(feature = "faults")]
     let router = router.layer(middleware::from_fn(crate::faults::strike));
     let router = router.layer(middleware::from_fn(observe::observe));

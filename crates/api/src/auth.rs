@@ -6,11 +6,10 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderMap;
-use mesh_access::Denied;
+use mesh_http::{Denied, Problem};
 use mesh_task::Tenant;
 
 use crate::app::Api;
-use crate::problem::Problem;
 
 /// Lets a request in as its token's tenant, or answers 401.
 pub(crate) async fn require_token(
@@ -39,5 +38,5 @@ pub(crate) async fn lend_tenant(
 
 /// The tenant whose token a request brings.
 pub(crate) fn tenant_of(api: &Api, headers: &HeaderMap) -> Result<Tenant, Problem> {
-    api.token.tenant_of(headers).map_err(Problem::unauthorized)
+    Ok(api.token.tenant_of(headers)?)
 }

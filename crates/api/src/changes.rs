@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
+use mesh_http::Problem;
 use mesh_stats::ChangeView;
 use mesh_task::Tenant;
 use serde::Deserialize;
@@ -12,12 +13,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::problem::Problem;
 use crate::request::Deadline;
 use crate::wait::Wait;
 
-/// An answer holds about as many changes. More follow at the next request.
-const MOST: usize = 500;
+/// How many changes one response has, about. The next request returns the ones after them.
+const MAX_CHANGES: usize = 500;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,14 +66,12 @@ pub(crate) async fn list(
     let mut after = params.after.as_deref().map(parse_cursor).transpose()?;
     let mut wait = Wait::new(params.wait.as_deref(), deadline)?;
     loop {
-        let book = api.stats.counters(&tenant).await;
-        let book = book.map_err(|error| Problem::unavailable(&error))?;
+        let book = api.stats.counters(&tenant).await?;
         let after = *after.get_or_insert(book.last);
         if after == book.last && wait.again().await {
             continue;
         }
-        let changes = api.stats.changes(&tenant, &book, after, MOST).await;
-        let changes = changes.map_err(|error| Problem::unavailable(&error))?;
+        let changes = api.stats.changes(&tenant, &book, after, MAX_CHANGES).await?;
         let changes = changes.ok_or_else(Problem::changes_gone)?;
         let next = changes.last().map_or(after, |(number, _)| *number);
         return Ok(Json(Changes {
@@ -85,6 +83,6 @@ pub(crate) async fn list(
 }
 
 fn parse_cursor(given: &str) -> Result<u64, Problem> {
-    let refuse = |_| Problem::invalid_query("after: send the next of an answer as it is".to_owned());
+    let refuse = |_| Problem::invalid_query("after is not a cursor: send the next of a response unchanged");
     given.parse().map_err(refuse)
 }

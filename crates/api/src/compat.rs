@@ -17,11 +17,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use http::request::Parts;
+use mesh_http::Problem;
 use mesh_task::{Status, TaskId, TaskType, Tenant, UploadId};
 use serde_json::{Value, json};
 
 use crate::app::Api;
-use crate::problem::Problem;
 use crate::request::{JsonBody, MAX_EVENT_BYTES};
 use crate::tasks::{Submitter, TaskView, list_page, take, upload_type};
 use crate::{auth, stats, workers};
@@ -76,7 +76,7 @@ async fn enqueue(
     by: Submitter,
     form: Result<Multipart, MultipartRejection>,
 ) -> Accepted {
-    let form = form.map_err(|error| Problem::invalid_compat(error.body_text()))?;
+    let form = form.map_err(|error| Problem::invalid_task(error.body_text()))?;
     let body = read_form(form).await?;
     let task = take(&api, by, body).await?;
     accepted(json!({ "task_id": task.id }))
@@ -84,8 +84,8 @@ async fn enqueue(
 
 async fn read_form(mut form: Multipart) -> Result<Value, Problem> {
     let refused = |error: MultipartError| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(MAX_EVENT_BYTES + 1),
-        _ => Problem::invalid_compat(error.body_text()),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(MAX_EVENT_BYTES + 1, MAX_EVENT_BYTES),
+        _ => Problem::invalid_task(error.body_text()),
     };
     let (mut kind, mut content) = (None, None);
     while let Some(field) = form.next_field().await.map_err(refused)? {
@@ -96,7 +96,7 @@ async fn read_form(mut form: Multipart) -> Result<Value, Problem> {
         }
     }
     let content = content.ok_or_else(|| {
-        Problem::invalid_compat("the form has no file: send the picture or the text as `file`")
+        Problem::invalid_task("the form has no file: send the image or the text as the field `file`")
     })?;
     let is_text = kind.map_or_else(|| std::str::from_utf8(&content).is_ok(), |kind| kind == "text");
     Ok(if is_text {
@@ -116,8 +116,8 @@ fn simple(body: &Value) -> Result<Value, Problem> {
         (Some("image"), Value::String(image)) => {
             Ok(json!({ "type": TaskType::FaceDetection, "input": { "image": image } }))
         }
-        _ => Err(Problem::invalid_compat(
-            r#"send {"type": "text", "data": "..."}, or {"type": "image", "data": "the file in base64"}"#,
+        _ => Err(Problem::invalid_task(
+            r#"the body is not a task: send {"type": "text", "data": "..."} or {"type": "image", "data": "<base64>"}"#,
         )),
     }
 }
@@ -202,8 +202,8 @@ async fn submit_platform(State(api): State<Arc<Api>>, by: Submitter, JsonBody(bo
     let task_type = body["task_type"].as_str().and_then(|name| name.parse().ok());
     let Some(task_type) = task_type.filter(|task_type| PLATFORM_TYPES.contains(task_type)) else {
         let names = PLATFORM_TYPES.map(TaskType::as_str).join(", ");
-        return Err(Problem::invalid_compat(format!(
-            r#"send {{"task_type": "...", "input": {{...}}}} with a task_type of {names}"#
+        return Err(Problem::invalid_task(format!(
+            r#"unknown task_type: send {{"task_type": "...", "input": {{...}}}} with one of {names}"#
         )));
     };
     let mut input = body["input"].clone();
@@ -269,8 +269,8 @@ async fn submit_job(
 ) -> Accepted {
     let path = body["input_file_path"].as_str().unwrap_or_default();
     let id: UploadId = path.rsplit('/').next().unwrap_or_default().parse().map_err(|_| {
-        Problem::invalid_compat(
-            r#"send {"input_file_path": "uploads/ID"}, ID being what POST /v1/uploads answered"#,
+        Problem::invalid_task(
+            r#"input_file_path is not an upload: send {"input_file_path": "uploads/ID"} with the id from POST /v1/uploads"#,
         )
     })?;
     // Whatever tenant the path names, the upload is looked for among the caller's own.
@@ -288,7 +288,7 @@ async fn list_jobs(
 ) -> Answer {
     let Query(query) = query.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let page = list_page(&api, &tenant, query).await?;
-    let page = serde_json::to_value(page).map_err(|error| Problem::unwritable(&error))?;
+    let page = serde_json::to_value(page).map_err(Problem::unwritable)?;
     let jobs = page["tasks"].as_array().into_iter().flatten().map(|task| {
         let status = task["status"]
             .as_str()
@@ -324,7 +324,7 @@ async fn show_job(task: Shown) -> Answer {
 
 async fn job_stats(state: State<Arc<Api>>, tenant: Extension<Tenant>) -> Answer {
     let Json(stats) = stats::show(state, tenant).await?;
-    let stats = serde_json::to_value(stats).map_err(|error| Problem::unwritable(&error))?;
+    let stats = serde_json::to_value(stats).map_err(Problem::unwritable)?;
     let mut counts: HashMap<&str, u64> = HashMap::new();
     for status in Status::ALL {
         let count = stats["by_status"][status.as_str()].as_u64().unwrap_or(0);
@@ -383,12 +383,11 @@ impl FromRequestParts<Arc<Api>> for Shown {
         let id: Option<TaskId> = id.and_then(|Path(id)| id.parse().ok());
         let tenant = parts.extensions.get::<Tenant>();
         let (id, tenant) = id.zip(tenant).ok_or_else(Problem::task_not_found)?;
-        let task = api.table.get(tenant, id).await;
-        let task = task.map_err(|error| Problem::unavailable(&error))?;
+        let task = api.table.get(tenant, id).await?;
         let task = task.ok_or_else(Problem::task_not_found)?;
         let (task_type, status) = (task.task_type, task.status);
         let view = serde_json::to_value(TaskView::of(task, api).await?);
-        let view = view.map_err(|error| Problem::unwritable(&error))?;
+        let view = view.map_err(Problem::unwritable)?;
         Ok(Self {
             task_type,
             status,

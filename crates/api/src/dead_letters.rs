@@ -9,13 +9,13 @@ use axum::{Extension, Json};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use mesh_aws::WriteOutcome;
+use mesh_http::{Problem, ProblemKind};
 use mesh_task::{IdRange, Task, TaskId, TaskType, Tenant};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::problem::Problem;
 use crate::query::{parse_limit, parse_type};
 use crate::request::{Deadline, JsonBody};
 use crate::tasks::TaskView;
@@ -124,21 +124,24 @@ pub(crate) async fn redrive(
     Deadline(until): Deadline,
     JsonBody(body): JsonBody,
 ) -> Result<Json<Redriven>, Problem> {
-    let shape =
-        r#"send {"ids": [...]}, {"type": "..."} or {"all": true}, the last two perhaps with a cursor"#;
-    let refuse = |why: &str| Problem::invalid_redrive(format!("{why}; {shape}"));
+    let shape = r#"send {"ids": [...]}, {"type": "..."} or {"all": true}; the last two may have a cursor"#;
+    let refuse = |why: &str| Problem::new(ProblemKind::InvalidRedrive, format!("{why}: {shape}"));
     if !body.is_object() {
         // Serde would also take an array, by the order of the fields.
-        return Err(refuse("the body is no JSON object"));
+        return Err(refuse("the body is not a JSON object"));
     }
     let which: Which = serde_json::from_value(body).map_err(|error| refuse(&error.to_string()))?;
     let ways = [which.ids.is_some(), which.task_type.is_some(), which.all];
     if ways.into_iter().filter(|given| *given).count() != 1 {
-        return Err(refuse("say which dead letters in one way"));
+        return Err(refuse(
+            "the body has none, or more than one, of `ids`, `type` and `all`",
+        ));
     }
     if let Some(ids) = which.ids {
         if ids.len() > MAX_LIMIT || which.cursor.is_some() {
-            return Err(refuse(&format!("name up to {MAX_LIMIT} ids, without a cursor")));
+            return Err(refuse(&format!(
+                "`ids` takes up to {MAX_LIMIT} ids, without a cursor"
+            )));
         }
         return by_ids(&api, &tenant, ids, until).await;
     }
@@ -200,7 +203,7 @@ async fn redrive_all(api: &Api, tasks: Vec<Task>, until: Instant) -> Result<Vec<
     }
     api.queues.send_batch(messages, until).await;
     match failed {
-        Some(error) => Err(Problem::unavailable(&error)),
+        Some(error) => Err(error.into()),
         None => Ok(redriven),
     }
 }
@@ -213,8 +216,7 @@ struct Page {
 /// The next failed tasks of a tenant, newest first.
 async fn page(api: &Api, tenant: &Tenant, before: Option<TaskId>, limit: usize) -> Result<Page, Problem> {
     let range = before.map_or(IdRange::ALL, |before| IdRange::ALL.below(before));
-    let failed = api.table.failed_ids(tenant, range, limit).await;
-    let (ids, next) = failed.map_err(|error| Problem::unavailable(&error))?;
+    let (ids, next) = api.table.failed_ids(tenant, range, limit).await?;
     let tasks = read(api, tenant, &ids).await?;
     Ok(Page { tasks, next })
 }
@@ -224,13 +226,14 @@ async fn read(api: &Api, tenant: &Tenant, ids: &[TaskId]) -> Result<Vec<Task>, P
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids.dedup();
-    let read = api.table.get_many(ids.into_iter().map(|id| (tenant, id))).await;
-    let mut tasks = read.map_err(|error| Problem::unavailable(&error))?;
+    let ids = ids.into_iter().map(|id| (tenant, id));
+    let mut tasks = api.table.get_many(ids).await?;
     tasks.sort_unstable_by_key(|task| Reverse(task.id));
     Ok(tasks)
 }
 
 fn parse_cursor(given: &str) -> Result<TaskId, Problem> {
-    let refuse = |_| Problem::invalid_query("cursor: send the next_cursor of an answer as it is".to_owned());
+    let refuse =
+        |_| Problem::invalid_query("cursor is invalid: send the next_cursor of a response unchanged");
     given.parse().map_err(refuse)
 }

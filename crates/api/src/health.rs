@@ -10,13 +10,13 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use mesh_aws::AwsError;
+use mesh_http::Problem;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::auth;
-use crate::problem::Problem;
 
 /// What has not answered by then is taken to be down.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ pub(crate) async fn health(
         }
         Some("1") => auth::tenant_of(&api, &headers)?,
         Some(other) => {
-            let detail = format!("deep={other} is neither 1, which checks what the API needs, nor 0");
+            let detail = format!("deep={other} is invalid: send 1 to check all that the API needs, or 0");
             return Err(Problem::invalid_query(detail));
         }
     };

@@ -9,13 +9,13 @@ use axum::{Extension, Json};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use mesh_aws::AwsError;
+use mesh_http::Problem;
 use mesh_stats::{Flow, Histogram, TenantCounters};
 use mesh_task::{Status, TaskType, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::problem::Problem;
 
 /// Over how many minutes percentiles are told.
 const LAST: u32 = 15;
@@ -93,9 +93,7 @@ pub(crate) async fn show(
         })
     }));
     let (book, queues) = tokio::join!(api.stats.counters(&tenant), queues);
-    let book = book.map_err(|error| Problem::unavailable(&error))?;
-    let queues = queues.map_err(|error| Problem::unavailable(&error))?;
-    Ok(Json(Stats::of(&book, queues, Timestamp::now())))
+    Ok(Json(Stats::of(&book?, queues?, Timestamp::now())))
 }
 
 impl Stats {

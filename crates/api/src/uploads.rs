@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
+use mesh_http::{Problem, ProblemKind};
 use mesh_task::{NewUpload, Tenant, UploadId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::problem::Problem;
 use crate::request::JsonBody;
 
 /// How long an upload may take to begin.
@@ -45,14 +45,14 @@ pub(crate) async fn announce(
     Extension(tenant): Extension<Tenant>,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let upload = NewUpload::parse(body).map_err(Problem::invalid_upload)?;
+    let upload =
+        NewUpload::parse(body).map_err(|invalid| Problem::new(ProblemKind::InvalidUpload, invalid.0))?;
     let id = UploadId::generate();
     let expires_at = Timestamp::now() + UPLOAD_EXPIRES_IN;
     let signed = api
         .payloads
         .sign_upload(&id.key(&tenant), &upload, UPLOAD_EXPIRES_IN)
-        .await
-        .map_err(|error| Problem::unavailable(&error))?;
+        .await?;
     let view = UploadView {
         id,
         method: "PUT",

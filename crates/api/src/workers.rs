@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use mesh_aws::{Activity, Metrics};
+use mesh_http::Problem;
 use mesh_stats::TenantCounters;
 use mesh_task::{LaneKind, Status, TaskType, Tenant, WorkerKind};
 use mesh_telemetry::{SettingError, setting};
@@ -17,7 +18,6 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::problem::Problem;
 
 /// Over how many minutes it is told what they did.
 const MINUTES: i64 = 60;
@@ -116,8 +116,7 @@ impl Workers {
             return Ok(activities.clone());
         }
         let names = self.functions.each_ref().map(|function| function.name.as_str());
-        let activities = self.metrics.activity(&names, MINUTES, Timestamp::now()).await;
-        let activities = activities.map_err(|error| Problem::unavailable(&error))?;
+        let activities = self.metrics.activity(&names, MINUTES, Timestamp::now()).await?;
         *read = Some((Instant::now(), activities.clone()));
         Ok(activities)
     }
@@ -136,7 +135,7 @@ pub(crate) async fn list(
     Extension(tenant): Extension<Tenant>,
 ) -> Result<Json<WorkersView>, Problem> {
     let (activities, book) = tokio::join!(api.workers.activities(), api.stats.counters(&tenant));
-    let book = book.map_err(|error| Problem::unavailable(&error))?;
+    let book = book?;
     let of = api.workers.functions.iter().zip(activities?);
     Ok(Json(WorkersView {
         minutes: MINUTES,

@@ -16,7 +16,8 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 use utoipa::OpenApi;
 
-use crate::problem::ProblemDocument;
+use mesh_http::ProblemDocument;
+
 use crate::{changes, dead_letters, health, models, stats, tasks, uploads, workers};
 
 /// In the order of the documentation.

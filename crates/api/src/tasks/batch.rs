@@ -8,6 +8,7 @@ use axum::{Extension, Json};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use http::StatusCode;
+use mesh_http::{Problem, ProblemDocument, ProblemKind};
 use mesh_task::{NewTask, Status, Task, TaskId, TaskSummary, Tenant};
 use serde::Serialize;
 use serde_json::Value;
@@ -16,7 +17,6 @@ use utoipa::ToSchema;
 
 use super::submit::{Accepted, Id, Source, check, fingerprint, id_of, keep, prepare};
 use crate::app::Api;
-use crate::problem::{Problem, ProblemDocument};
 use crate::request::{CorrelationId, Deadline, IdempotencyKey, JsonBody, RequestId};
 
 /// The most tasks of one batch.
@@ -42,8 +42,8 @@ struct Entry {
     task: Option<Accepted>,
     /// If it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<ProblemDocument>)]
-    problem: Option<Value>,
+    #[schema(nullable = false)]
+    problem: Option<ProblemDocument>,
 }
 
 /// A submission that may still be accepted, and its place in the batch.
@@ -100,18 +100,19 @@ pub(crate) async fn submit_batch(
         }
     }
     batch.ring(&mut standings).await;
-    let entry = |standing: Option<Standing>| match standing.unwrap_or_else(|| Err(Problem::left_undone())) {
-        Ok(task) => Entry {
-            status: StatusCode::ACCEPTED.as_u16(),
-            task: Some(Accepted::of(&api, task.id, task.task_type, task.status)),
-            problem: None,
-        },
-        Err(problem) => Entry {
-            status: problem.status().as_u16(),
-            task: None,
-            problem: Some(problem.document(&request_id)),
-        },
-    };
+    let entry =
+        |standing: Option<Standing>| match standing.unwrap_or_else(|| Err(Problem::service_unavailable())) {
+            Ok(task) => Entry {
+                status: StatusCode::ACCEPTED.as_u16(),
+                task: Some(Accepted::of(&api, task.id, task.task_type, task.status)),
+                problem: None,
+            },
+            Err(problem) => Entry {
+                status: problem.status().as_u16(),
+                task: None,
+                problem: Some(problem.document(&request_id)),
+            },
+        };
     let results = standings.into_iter().map(entry).collect();
     Ok((StatusCode::ACCEPTED, Json(Results { results })))
 }
@@ -120,20 +121,20 @@ pub(crate) async fn submit_batch(
 fn entries(body: Value) -> Result<Vec<Value>, Problem> {
     let shape =
         format!(r#"send {{"tasks": [...]}} with 1 to {MAX_BATCH} tasks, each as POST /v1/tasks takes it"#);
-    let refuse = |why: &str| Problem::invalid_batch(format!("{why}; {shape}"));
+    let refuse = |why: &str| Problem::new(ProblemKind::InvalidBatch, format!("{why}: {shape}"));
     let Value::Object(mut fields) = body else {
-        return Err(refuse("the body is no JSON object"));
+        return Err(refuse("the body is not a JSON object"));
     };
     let Some(Value::Array(entries)) = fields.remove("tasks") else {
-        return Err(refuse("tasks is missing, or no list"));
+        return Err(refuse("`tasks` is missing or not a list"));
     };
     if let Some(name) = fields.keys().next() {
         return Err(refuse(&format!("unknown field `{name}`")));
     }
     match entries.len() {
         1..=MAX_BATCH => Ok(entries),
-        0 => Err(refuse("tasks is empty")),
-        many => Err(refuse(&format!("tasks has {many} entries"))),
+        0 => Err(refuse("`tasks` is empty")),
+        many => Err(refuse(&format!("`tasks` has {many} entries"))),
     }
 }
 
@@ -170,8 +171,7 @@ impl Batch<'_> {
         let mut standings = Vec::new();
         if matches!(first, Id::Known(_)) {
             let ids: Vec<_> = candidates.iter().map(|candidate| candidate.id).collect();
-            let found = self.api.table.summaries(&self.source.tenant, ids).await;
-            let found = found.map_err(|error| Problem::unavailable(&error))?;
+            let found = self.api.table.summaries(&self.source.tenant, ids).await?;
             let mut found: HashMap<_, _> = found.into_iter().map(|task| (task.id, task)).collect();
             candidates.retain(|candidate| match found.remove(&candidate.id) {
                 Some(task) => {
@@ -191,7 +191,10 @@ impl Batch<'_> {
             .map(async |Candidate { place, id, new }| {
                 let prepared = prepare(self.api, &self.source, id, new);
                 let prepared = timeout_at(self.until, prepared).await;
-                (place, prepared.unwrap_or_else(|_| Err(Problem::left_undone())))
+                (
+                    place,
+                    prepared.unwrap_or_else(|_| Err(Problem::service_unavailable())),
+                )
             })
             .buffer_unordered(AT_ONCE);
         let prepared: Vec<(usize, Result<Task, Problem>)> = prepared.collect().await;
@@ -206,10 +209,10 @@ impl Batch<'_> {
             }
         }
         let written = self.api.table.create_all(&tasks, self.api.retention, self.until);
-        let left = written.await.map_err(|error| Problem::unavailable(&error))?;
+        let left = written.await?;
         for (place, task) in places.into_iter().zip(tasks) {
             let standing = if left.contains(&task.id) {
-                Err(Problem::left_undone())
+                Err(Problem::service_unavailable())
             } else {
                 Ok(task.into())
             };
@@ -225,7 +228,7 @@ impl Batch<'_> {
             .map(async |Candidate { place, id, new }| {
                 let kept = keep(self.api, &self.source, id, new);
                 let kept = timeout_at(self.until, kept).await;
-                let kept = kept.unwrap_or_else(|_| Err(Problem::left_undone()));
+                let kept = kept.unwrap_or_else(|_| Err(Problem::service_unavailable()));
                 (place, kept.map(TaskSummary::from))
             })
             .buffer_unordered(AT_ONCE);
@@ -242,7 +245,7 @@ impl Batch<'_> {
         let not_rung = self.api.queues.send_batch(messages, self.until).await;
         for standing in standings.iter_mut() {
             if matches!(standing, Some(Ok(task)) if not_rung.contains(&task.id)) {
-                *standing = Some(Err(Problem::left_undone()));
+                *standing = Some(Err(Problem::service_unavailable()));
             }
         }
     }

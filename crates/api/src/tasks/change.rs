@@ -9,10 +9,10 @@ use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
 use mesh_aws::WriteOutcome;
+use mesh_http::Problem;
 use mesh_task::{Status, TaskId, Tenant};
 
 use crate::app::Api;
-use crate::problem::Problem;
 use crate::tasks::{TaskView, parse_id};
 
 /// Ends a task that is not final, at once.
@@ -31,8 +31,7 @@ pub(crate) async fn cancel(
 ) -> Result<Json<TaskView>, Problem> {
     let id = parse_id(id)?;
     let cancel = mesh_task::cancel(Timestamp::now());
-    let landed = api.table.write(&tenant, id, &cancel).await;
-    match landed.map_err(|error| Problem::unavailable(&error))? {
+    match api.table.write(&tenant, id, &cancel).await? {
         WriteOutcome::Applied(task) => Ok(Json(TaskView::of(*task, &api).await?)),
         WriteOutcome::ConditionFailed(Some(task)) => Err(Problem::task_is_final(task.status)),
         WriteOutcome::ConditionFailed(None) => Err(Problem::task_not_found()),
@@ -54,20 +53,14 @@ pub(crate) async fn retry(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<(StatusCode, Json<TaskView>), Problem> {
     let id = parse_id(id)?;
-    let unavailable = |error| Problem::unavailable(&error);
-    let task = api.table.get(&tenant, id).await.map_err(unavailable)?;
+    let task = api.table.get(&tenant, id).await?;
     let task = task.ok_or_else(Problem::task_not_found)?;
     if !matches!(task.status, Status::Failed | Status::Cancelled) {
         return Err(Problem::task_not_retryable(task.status));
     }
     let now = Timestamp::now();
     let redrive = task.redrive(api.sweep_policy.first_check_at(now), now + api.retention, now);
-    let task = match api
-        .table
-        .write(&tenant, id, &redrive)
-        .await
-        .map_err(unavailable)?
-    {
+    let task = match api.table.write(&tenant, id, &redrive).await? {
         WriteOutcome::Applied(task) => task,
         WriteOutcome::ConditionFailed(Some(task)) => return Err(Problem::task_not_retryable(task.status)),
         WriteOutcome::ConditionFailed(None) => return Err(Problem::task_not_found()),
@@ -75,7 +68,6 @@ pub(crate) async fn retry(
     api.queues
         .of(task.lane())
         .send(&task.message(), Duration::ZERO)
-        .await
-        .map_err(unavailable)?;
+        .await?;
     Ok((StatusCode::ACCEPTED, Json(TaskView::of(*task, &api).await?)))
 }

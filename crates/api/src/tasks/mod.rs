@@ -9,9 +9,8 @@ mod view;
 
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
+use mesh_http::Problem;
 use mesh_task::TaskId;
-
-use crate::problem::Problem;
 
 pub(crate) use batch::{MAX_BATCH, submit_batch};
 pub(crate) use change::{cancel, retry};

@@ -8,8 +8,8 @@ use axum::extract::{FromRequestParts, State};
 use http::StatusCode;
 use http::request::Parts;
 use jiff::Timestamp;
-use mesh_access::Denied;
 use mesh_aws::{KeyRecord, Pinned, ReadError};
+use mesh_http::{Denied, Problem};
 use mesh_language::Schema;
 use mesh_task::{
     Input, InvalidInput, InvalidSubmission, NewTask, Parameters, Payload, Size, Status, StoredInput,
@@ -22,7 +22,6 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::problem::Problem;
 use crate::request::{CorrelationId, IdempotencyKey, JsonBody};
 
 /// What is answered for a task that was accepted.
@@ -58,11 +57,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Submitter {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let tenant = parts
-            .extensions
-            .get()
-            .cloned()
-            .ok_or_else(|| Problem::unauthorized(Denied::NoToken))?;
+        let tenant = parts.extensions.get().cloned().ok_or(Denied::NoToken)?;
         let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, state).await?;
         let CorrelationId(correlation_id) = CorrelationId::from_request_parts(parts, state).await?;
         Ok(Self {
@@ -104,11 +99,10 @@ pub(crate) async fn take(api: &Api, by: Submitter, body: Value) -> Result<Task, 
         Some((key, request_sha256)) => id_of(api, &source.tenant, &key, request_sha256).await?,
         None => Id::New(TaskId::generate()),
     };
-    let unavailable = |error| Problem::unavailable(&error);
     let task = match id {
         Id::New(id) => keep(api, &source, id, new).await?,
         // The first request may have been cut off anywhere: what it left undone is done now.
-        Id::Known(id) => match api.table.get(&source.tenant, id).await.map_err(unavailable)? {
+        Id::Known(id) => match api.table.get(&source.tenant, id).await? {
             Some(task) => task,
             None => keep(api, &source, id, new).await?,
         },
@@ -117,8 +111,7 @@ pub(crate) async fn take(api: &Api, by: Submitter, body: Value) -> Result<Task, 
         api.queues
             .of(task.lane())
             .send(&task.message(), Duration::ZERO)
-            .await
-            .map_err(unavailable)?;
+            .await?;
     }
     tracing::info!(
         task_id = %task.id,
@@ -167,8 +160,7 @@ pub(super) async fn id_of(
     let remembered = api
         .table
         .remember(tenant, key, record.clone(), Timestamp::now())
-        .await
-        .map_err(|error| Problem::unavailable(&error))?;
+        .await?;
     if remembered == record {
         Ok(Id::New(record.task_id))
     } else if remembered.request_sha256 == record.request_sha256 {
@@ -205,8 +197,7 @@ pub(super) struct Source {
 /// Writes the task, or finds it written.
 pub(super) async fn keep(api: &Api, source: &Source, id: TaskId, new: NewTask) -> Result<Task, Problem> {
     let task = prepare(api, source, id, new).await?;
-    let standing = api.table.create(&task, api.retention).await;
-    let standing = standing.map_err(|error| Problem::unavailable(&error))?;
+    let standing = api.table.create(&task, api.retention).await?;
     Ok(standing.map_or(task, |standing| *standing))
 }
 
@@ -245,11 +236,8 @@ async fn store(api: &Api, tenant: &Tenant, id: TaskId, input: Input) -> Result<(
             content_type,
             parameters,
         } => {
-            let put = api.payloads.put_input(tenant, id, body, content_type).await;
-            Payload::Object {
-                object: put.map_err(|error| Problem::unavailable(&error))?,
-                parameters,
-            }
+            let object = api.payloads.put_input(tenant, id, body, content_type).await?;
+            Payload::Object { object, parameters }
         }
     };
     Ok((payload, size))
@@ -279,7 +267,7 @@ async fn pin(api: &Api, tenant: &Tenant, id: UploadId) -> Result<Pinned, Problem
     let pinned = api.payloads.pin(id.key(tenant)).await;
     pinned.map_err(|error| match error {
         ReadError::Missing | ReadError::Changed => Problem::upload_not_found(id),
-        ReadError::Aws(error) => Problem::unavailable(&error),
+        ReadError::Aws(error) => error.into(),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mesh_http::Problem;
 use mesh_task::{
     Attempt, Failure, Metadata, ModelName, ObjectRef, Outcome, Payload, Priority, Size, Status, Task, TaskId,
     TaskResult, TaskType, Timings, Usage,
@@ -12,7 +13,6 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::problem::Problem;
 
 /// How long a link to an input or a result is good for.
 const LINK_EXPIRES_IN: Duration = Duration::from_mins(15);
@@ -188,9 +188,9 @@ impl From<Payload> for InputView {
 impl LinkView {
     async fn of(object: ObjectRef, api: &Api) -> Result<Self, Problem> {
         let expires_at = Timestamp::now() + LINK_EXPIRES_IN;
-        let url = api.payloads.link(&object, LINK_EXPIRES_IN).await;
+        let url = api.payloads.link(&object, LINK_EXPIRES_IN).await?;
         Ok(Self {
-            url: url.map_err(|error| Problem::unavailable(&error))?,
+            url,
             expires_at,
             bytes: object.bytes,
             content_type: object.content_type,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mesh_http::Problem;
 use mesh_task::{IdRange, Metadata, Priority, Status, TaskSummary, TaskType};
 use serde::Serialize;
 
-use crate::problem::Problem;
 use crate::query::{parse_limit, parse_type};
 
 /// How many tasks a page has at most, unless the request says less or more.
@@ -66,7 +66,7 @@ impl ListQuery {
         match given.into_keys().next() {
             None => Ok(asked),
             Some(name) => Err(Problem::invalid_query(format!(
-                "{name} is no parameter of this list: send {KNOWN}"
+                "{name} is not a parameter of this list: send {KNOWN}"
             ))),
         }
     }
@@ -109,7 +109,7 @@ fn take_metadata(given: &mut BTreeMap<String, String>) -> Metadata {
 fn parse_status(given: &str) -> Result<Status, Problem> {
     Status::named(given).ok_or_else(|| {
         let names = Status::ALL.map(Status::as_str).join(", ");
-        Problem::invalid_query(format!("status={given} is none: send one of {names}"))
+        Problem::invalid_query(format!("status={given} is unknown: send one of {names}"))
     })
 }
 
@@ -119,7 +119,7 @@ fn parse_priority(given: &str) -> Result<Priority, Problem> {
         .find(|priority| priority.as_str() == given);
     found.ok_or_else(|| {
         let names = Priority::ALL.map(Priority::as_str).join(", ");
-        Problem::invalid_query(format!("priority={given} is none: send one of {names}"))
+        Problem::invalid_query(format!("priority={given} is unknown: send one of {names}"))
     })
 }
 
@@ -127,7 +127,7 @@ fn parse_time(name: &str, given: Option<String>) -> Result<Option<Timestamp>, Pr
     let Some(given) = given else { return Ok(None) };
     given.parse().map(Some).map_err(|_| {
         Problem::invalid_query(format!(
-            "{name}={given} is no time: send one as in RFC 3339, 2026-01-31T12:00:00Z say, with any + written as %2B"
+            "{name}={given} is not a time: send RFC 3339, such as 2026-01-31T12:00:00Z, and write + as %2B"
         ))
     })
 }

@@ -14,12 +14,12 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use mesh_aws::Continuation;
+use mesh_http::Problem;
 use mesh_task::{Priority, Status, TaskType, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::problem::Problem;
 use filter::ListQuery;
 use view::SummaryView;
 
@@ -69,16 +69,14 @@ pub(crate) async fn page(api: &Api, tenant: &Tenant, query: Vec<(String, String)
     let mut range = filter.range();
     let mut last = None;
     if let Some(cursor) = cursor {
-        let id = cursor::read(tenant, &filter, &cursor).ok_or_else(Problem::invalid_cursor)?;
+        let id = cursor::read(tenant, &filter, &cursor).ok_or_else(invalid_cursor)?;
         range = range.below(id);
         last = Some(id);
     }
-    let list = api.table.list(tenant, filter.status, range, limit).await;
-    let mut list = list.map_err(|error| Problem::unavailable(&error))?;
+    let mut list = api.table.list(tenant, filter.status, range, limit).await?;
     let mut tasks = Vec::new();
     let continuation = loop {
-        let page = list.next_page(limit - tasks.len()).await;
-        let page = page.map_err(|error| Problem::unavailable(&error))?;
+        let page = list.next_page(limit - tasks.len()).await?;
         last = page.last.or(last);
         tasks.extend(page.tasks.into_iter().filter(|task| filter.admits(task)));
         if page.continuation != Continuation::More || tasks.len() == limit {
@@ -92,4 +90,10 @@ pub(crate) async fn page(api: &Api, tenant: &Tenant, query: Vec<(String, String)
             .filter(|_| has_more)
             .map(|last| cursor::write(tenant, &filter, last)),
     })
+}
+
+fn invalid_cursor() -> Problem {
+    Problem::invalid_query(
+        "cursor does not belong to this list: send the next_cursor of a response unchanged, with the same filters",
+    )
 }
