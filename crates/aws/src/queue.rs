@@ -354,7 +354,7 @@ mod tests {
         json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() })
     }
 
-    async fn ring(server: &MockServer, within: Duration) -> (Vec<Message>, Vec<Message>) {
+    async fn send(server: &MockServer, within: Duration) -> (Vec<Message>, Vec<Message>) {
         let messages: Vec<_> = (0..4).map(|_| task().message()).collect();
         let queue = Queue::new(Client::new(&config(server)), format!("{}/queue", server.uri()));
         let left = queue.send_chunk(messages.clone(), Instant::now() + within).await;
@@ -367,7 +367,7 @@ mod tests {
         answer(&server, "SendMessageBatch", refused(&["1", "3"])).await;
         answer(&server, "SendMessageBatch", refused(&["0"])).await;
         answer(&server, "SendMessageBatch", refused(&[])).await;
-        let (messages, left) = ring(&server, Duration::from_mins(1)).await;
+        let (messages, left) = send(&server, Duration::from_mins(1)).await;
         assert!(left.is_empty(), "{left:?}");
         let sent: Vec<Vec<Message>> = requests(&server)
             .await
@@ -389,7 +389,7 @@ mod tests {
         for _ in 0..20 {
             answer(&server, "SendMessageBatch", refused(&["0"])).await;
         }
-        let (messages, left) = ring(&server, Duration::from_millis(300)).await;
+        let (messages, left) = send(&server, Duration::from_millis(300)).await;
         assert_eq!(left, messages[2..=2]);
     }
 
