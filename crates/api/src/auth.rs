@@ -9,12 +9,12 @@ use http::HeaderMap;
 use mesh_access::Denied;
 use mesh_task::Tenant;
 
-use crate::app::Api;
+use crate::state::ApiState;
 use crate::problem::Problem;
 
 /// Lets a request in as its token's tenant, or answers 401.
 pub(crate) async fn require_token(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -25,7 +25,7 @@ pub(crate) async fn require_token(
 
 /// Lets a request without a token in as the tenant of `CompatTenant`. One with a token must have the right one.
 pub(crate) async fn lend_tenant(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -38,6 +38,6 @@ pub(crate) async fn lend_tenant(
 }
 
 /// The tenant whose token a request brings.
-pub(crate) fn tenant_of(api: &Api, headers: &HeaderMap) -> Result<Tenant, Problem> {
+pub(crate) fn tenant_of(api: &ApiState, headers: &HeaderMap) -> Result<Tenant, Problem> {
     api.token.tenant_of(headers).map_err(Problem::unauthorized)
 }
