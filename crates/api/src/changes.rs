@@ -67,7 +67,7 @@ pub(crate) async fn list(
     let mut wait = Wait::new(params.wait.as_deref(), deadline)?;
     loop {
         // A read of one item, so that waiting is cheap.
-        let counters = api.stats.book(&tenant).await;
+        let counters = api.stats.counters(&tenant).await;
         let counters = counters.map_err(|error| Problem::unavailable(&error))?;
         let after = *after.get_or_insert(counters.last);
         if after == counters.last && wait.again().await {

@@ -92,7 +92,7 @@ pub(crate) async fn show(
             delayed: depth.delayed,
         })
     }));
-    let (counters, queues) = tokio::join!(api.stats.book(&tenant), queues);
+    let (counters, queues) = tokio::join!(api.stats.counters(&tenant), queues);
     let counters = counters.map_err(|error| Problem::unavailable(&error))?;
     let queues = queues.map_err(|error| Problem::unavailable(&error))?;
     Ok(Json(Stats::new(&counters, queues, Timestamp::now())))

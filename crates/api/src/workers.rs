@@ -109,7 +109,7 @@ pub(crate) async fn list(
     State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
 ) -> Result<Json<WorkersView>, Problem> {
-    let (activities, counters) = tokio::join!(api.workers.activities(), api.stats.book(&tenant));
+    let (activities, counters) = tokio::join!(api.workers.activities(), api.stats.counters(&tenant));
     let counters = counters.map_err(|error| Problem::unavailable(&error))?;
     let activities = activities.map_err(|error| Problem::unavailable(&error))?;
     let functions = api.workers.functions.iter().zip(activities);

@@ -1,4 +1,4 @@
-//! What several of this crate's tests start from: a scripted server in AWS's place, and tasks.
+//! Fixtures of this crate's tests: a scripted server in place of AWS, and a task.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -20,7 +20,7 @@ pub(crate) fn config(server: &MockServer) -> SdkConfig {
         .build()
 }
 
-/// Answers an operation once; answers follow each other in the order in which they are given.
+/// Makes the server answer one call of an operation. Further answers are given in the order in which they were added.
 pub(crate) async fn answer(server: &MockServer, operation: &str, body: Value) {
     let answer = ResponseTemplate::new(200).set_body_raw(body.to_string(), "application/x-amz-json-1.0");
     Mock::given(header_regex("x-amz-target", &format!("{operation}$")))
@@ -30,7 +30,7 @@ pub(crate) async fn answer(server: &MockServer, operation: &str, body: Value) {
         .await;
 }
 
-/// The bodies of the requests that came.
+/// The bodies of the requests that the server received.
 pub(crate) async fn requests(server: &MockServer) -> Vec<Value> {
     let requests = server.received_requests().await.unwrap();
     requests

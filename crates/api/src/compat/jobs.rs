@@ -212,7 +212,7 @@ pub(crate) async fn show_stats(
     State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
 ) -> Result<Json<JobStats>, Problem> {
-    let counters = api.stats.book(&tenant).await;
+    let counters = api.stats.counters(&tenant).await;
     let counters = counters.map_err(|error| Problem::unavailable(&error))?;
     let (mut total, mut by_status) = (0, JobCounts::default());
     for (status, count) in stats::count_by_status(&counters) {

@@ -43,7 +43,7 @@ impl Submitter {
         let pinned = self.api.payloads.pin(id.key(&self.tenant)).await;
         pinned.map_err(|error| match error {
             ReadError::Missing | ReadError::Changed => Problem::upload_not_found(id),
-            ReadError::Cloud(error) => Problem::unavailable(&error),
+            ReadError::Aws(error) => Problem::unavailable(&error),
         })
     }
 }
