@@ -9,8 +9,8 @@ use http::HeaderMap;
 use mesh_access::Denied;
 use mesh_task::Tenant;
 
-use crate::state::ApiState;
 use crate::problem::Problem;
+use crate::state::ApiState;
 
 /// Lets a request in as its token's tenant, or answers 401.
 pub(crate) async fn require_token(

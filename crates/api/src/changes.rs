@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::state::ApiState;
 use crate::problem::Problem;
 use crate::request::Deadline;
+use crate::state::ApiState;
 use crate::wait::Wait;
 
 /// An answer has about this many changes at most. The next request continues.

@@ -131,7 +131,11 @@ pub(crate) async fn redrive(
         return Err(refuse("the body is not a JSON object"));
     }
     let selection: Selection = serde_json::from_value(body).map_err(|error| refuse(&error.to_string()))?;
-    let ways = [selection.ids.is_some(), selection.task_type.is_some(), selection.all];
+    let ways = [
+        selection.ids.is_some(),
+        selection.task_type.is_some(),
+        selection.all,
+    ];
     if ways.into_iter().filter(|given| *given).count() != 1 {
         return Err(refuse("select dead letters in exactly one way"));
     }
@@ -185,7 +189,12 @@ struct Page {
 }
 
 /// The next failed tasks of a tenant, newest first.
-async fn page(api: &ApiState, tenant: &Tenant, before: Option<TaskId>, limit: usize) -> Result<Page, Problem> {
+async fn page(
+    api: &ApiState,
+    tenant: &Tenant,
+    before: Option<TaskId>,
+    limit: usize,
+) -> Result<Page, Problem> {
     let range = before.map_or(IdRange::ALL, |before| IdRange::ALL.below(before));
     let failed = api.table.failed_ids(tenant, range, limit).await;
     let (ids, next) = failed.map_err(|error| Problem::unavailable(&error))?;

@@ -180,7 +180,10 @@ mod tests {
             SpeechVariant::Base.id(),
             SpeechVariant::TinyEn.id(),
         ];
-        let listed: Vec<_> = BUNDLED_MODELS.iter().map(|model| (model.name, model.version)).collect();
+        let listed: Vec<_> = BUNDLED_MODELS
+            .iter()
+            .map(|model| (model.name, model.version))
+            .collect();
         assert_eq!(listed, ids.map(|id| (id.name, id.version)));
         let manifest: Manifest = toml::from_str(include_str!("../../../models/manifest.toml")).unwrap();
         for model in &BUNDLED_MODELS {

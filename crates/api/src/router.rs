@@ -4,7 +4,7 @@
 //! [`compat`]. Both the router and the OpenAPI document are made of that. Plain routes serve pages and the document itself.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

@@ -14,8 +14,8 @@ use mesh_task::{Status, TaskType, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::state::ApiState;
 use crate::problem::Problem;
+use crate::state::ApiState;
 
 /// The period of the percentiles.
 const PERCENTILE_MINUTES: u32 = 15;

@@ -13,9 +13,9 @@ use mesh_task::{NewUpload, Tenant, UploadId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::state::ApiState;
 use crate::problem::Problem;
 use crate::request::JsonBody;
+use crate::state::ApiState;
 
 /// An upload must begin within this time.
 const UPLOAD_EXPIRES_IN: Duration = Duration::from_mins(15);

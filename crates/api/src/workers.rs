@@ -12,8 +12,8 @@ use mesh_task::{Status, TaskType, Tenant, WorkerKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::state::{ApiState, Function, Workers};
 use crate::problem::Problem;
+use crate::state::{ApiState, Function, Workers};
 
 /// The worker functions, with their limits, their load and their recent activity.
 #[derive(Serialize, ToSchema)]
@@ -49,52 +49,6 @@ pub(crate) struct WorkerView {
     mean_batch: Option<f64>,
     /// Execution environments that were started.
     cold_starts: u64,
-}
-
-impl Workers {
-    /// The functions that the template names.
-    pub fn from_settings(metrics: Metrics) -> Result<Self, SettingError> {
-        let limit = |name: &str| setting::<u32>(name);
-        let [large, high, low] = [
-            limit("LARGE_CONCURRENCY")?,
-            limit("HIGH_CONCURRENCY")?,
-            limit("LOW_CONCURRENCY")?,
-        ];
-        let function = |modality: WorkerKind| {
-            let worker = modality.as_str().to_uppercase();
-            let small = limit(&format!("{worker}_CONCURRENCY"))?;
-            let limits = LaneKind::ALL
-                .map(LaneKind::as_str)
-                .into_iter()
-                .zip([small, large, high, low]);
-            Ok(Function {
-                modality,
-                name: setting(&format!("{worker}_WORKER_FUNCTION"))?,
-                limits: limits.filter(|(_, limit)| *limit > 0).collect(),
-            })
-        };
-        let [text, image, audio, language] = WorkerKind::ALL.map(function);
-        Ok(Self {
-            metrics,
-            functions: [text?, image?, audio?, language?],
-            read: Mutex::new(None),
-        })
-    }
-
-    /// What CloudWatch says of them, at most a minute old. One read at a time: the others wait for it and share it.
-    async fn activities(&self) -> Result<Vec<Activity>, Problem> {
-        let mut read = self.read.lock().await;
-        if let Some((at, activities)) = &*read
-            && at.elapsed() < KEPT_FOR
-        {
-            return Ok(activities.clone());
-        }
-        let names = self.functions.each_ref().map(|function| function.name.as_str());
-        let activities = self.metrics.activity(&names, MINUTES, Timestamp::now()).await;
-        let activities = activities.map_err(|error| Problem::unavailable(&error))?;
-        *read = Some((Instant::now(), activities.clone()));
-        Ok(activities)
-    }
 }
 
 /// Lists the worker functions.
@@ -171,6 +125,9 @@ mod tests {
             batches: 3,
             ..Activity::default()
         };
-        assert_eq!(WorkerView::new(&function, activity, &counters).mean_batch, Some(3.33));
+        assert_eq!(
+            WorkerView::new(&function, activity, &counters).mean_batch,
+            Some(3.33)
+        );
     }
 }

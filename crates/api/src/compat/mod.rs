@@ -107,8 +107,13 @@ impl SimpleSubmission {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum SimpleResult {
-    Sentiment { label: &'static str, score: f64 },
-    Faces { faces: usize },
+    Sentiment {
+        label: &'static str,
+        score: f64,
+    },
+    Faces {
+        faces: usize,
+    },
     /// A type that those systems did not have.
     Other(Value),
 }

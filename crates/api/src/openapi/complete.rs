@@ -151,10 +151,7 @@ fn problems() -> Value {
             StatusCode::BAD_REQUEST,
             "The query, a header or the JSON can't be parsed.",
         ),
-        (
-            StatusCode::UNAUTHORIZED,
-            "The token is missing or wrong.",
-        ),
+        (StatusCode::UNAUTHORIZED, "The token is missing or wrong."),
         (
             StatusCode::NOT_FOUND,
             "There is no such task, or it is not yours.",

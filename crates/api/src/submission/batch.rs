@@ -182,7 +182,12 @@ impl Batch {
             .filter_map(|outcome| outcome.as_ref()?.as_ref().ok());
         let pending = stored.filter(|task| task.status == Status::Pending);
         let messages: Vec<_> = pending.map(|task| (task.lane(), task.message())).collect();
-        let not_sent = self.submitter.api.queues.send_batch(messages, self.deadline).await;
+        let not_sent = self
+            .submitter
+            .api
+            .queues
+            .send_batch(messages, self.deadline)
+            .await;
         for outcome in outcomes.iter_mut() {
             if matches!(outcome, Some(Ok(task)) if not_sent.contains(&task.id)) {
                 *outcome = Some(Err(Problem::left_undone()));

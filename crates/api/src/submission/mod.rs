@@ -82,10 +82,12 @@ impl Submitter {
         let task = match id {
             RequestTaskId::New(id) => self.store(id, new).await?,
             // The first request may have stopped anywhere: do now what it did not do.
-            RequestTaskId::Known(id) => match self.api.table.get(&self.tenant, id).await.map_err(unavailable)? {
-                Some(task) => task,
-                None => self.store(id, new).await?,
-            },
+            RequestTaskId::Known(id) => {
+                match self.api.table.get(&self.tenant, id).await.map_err(unavailable)? {
+                    Some(task) => task,
+                    None => self.store(id, new).await?,
+                }
+            }
         };
         if task.status == Status::Pending {
             self.api

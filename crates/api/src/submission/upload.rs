@@ -25,8 +25,8 @@ impl Submitter {
                 Err(error) => refusal = Some(error),
             }
         }
-        let refusal =
-            refusal.unwrap_or_else(|| InvalidInput("the upload is not a text, an image or a recording".to_owned()));
+        let refusal = refusal
+            .unwrap_or_else(|| InvalidInput("the upload is not a text, an image or a recording".to_owned()));
         Err(InvalidSubmission::from(refusal).into())
     }
 

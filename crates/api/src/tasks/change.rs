@@ -61,9 +61,7 @@ pub(crate) async fn retry(
         return Err(Problem::task_not_retryable(task.status));
     }
     match redrive(&api, &task).await.map_err(unavailable)? {
-        WriteOutcome::Applied(task) => {
-            Ok((StatusCode::ACCEPTED, Json(TaskView::new(*task, &api).await?)))
-        }
+        WriteOutcome::Applied(task) => Ok((StatusCode::ACCEPTED, Json(TaskView::new(*task, &api).await?))),
         WriteOutcome::ConditionFailed(Some(task)) => Err(Problem::task_not_retryable(task.status)),
         WriteOutcome::ConditionFailed(None) => Err(Problem::task_not_found()),
     }

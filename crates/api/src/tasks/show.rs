@@ -8,9 +8,9 @@ use axum::{Extension, Json};
 use mesh_task::{TaskId, Tenant};
 use serde::Deserialize;
 
-use crate::state::ApiState;
 use crate::problem::Problem;
 use crate::request::Deadline;
+use crate::state::ApiState;
 use crate::tasks::{TaskView, parse_id};
 use crate::wait::Wait;
 

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::state::ApiState;
 use crate::problem::Problem;
+use crate::state::ApiState;
 
 /// How long a link to an input or a result is valid.
 pub(crate) const LINK_EXPIRES_IN: Duration = Duration::from_mins(15);

@@ -19,8 +19,8 @@ use mesh_task::{Priority, Status, TaskSummary, TaskType, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::state::ApiState;
 use crate::problem::Problem;
+use crate::state::ApiState;
 use filter::ListQuery;
 use view::SummaryView;
 
