@@ -180,7 +180,7 @@ test("a failed task shows what to do", async ({ dashboard: page }) => {
   await expect(page.getByRole("heading", { name: "Failed: invalid_image" })).toBeVisible();
   await expect(page.getByText("Send it whole.")).toBeVisible();
   await visit(page, "#/tasks/019a0000-0000-7000-8000-000000000000");
-  await expect(page.getByRole("alert")).toContainText("There is no such task");
+  await expect(page.getByRole("alert")).toContainText("Task not found");
 });
 
 test("a list of a thousand tasks renders few elements", async ({ dashboard: page }) => {

@@ -178,7 +178,7 @@ test("visible rows do not move after Back from a task that was removed", async (
   await openList(page);
   await page.evaluate(() => window.scrollTo(0, 1_200));
   await row(page, 30).getByRole("link").click();
-  await expect(page.getByRole("alert")).toContainText("There is no such task");
+  await expect(page.getByRole("alert")).toContainText("Task not found");
   tasks = tasks.filter(({ id }) => id !== mockTask(30).id);
   const reload = page.waitForRequest((request) => request.url().endsWith(mockTask(30).id));
   emit(mockTask(30), "removed");

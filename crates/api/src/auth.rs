@@ -6,10 +6,9 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderMap;
-use mesh_access::Denied;
+use mesh_http::{Denied, Problem};
 use mesh_task::Tenant;
 
-use crate::problem::Problem;
 use crate::state::ApiState;
 
 /// Lets a request in as its token's tenant, or answers 401.
@@ -39,5 +38,5 @@ pub(crate) async fn lend_tenant(
 
 /// The tenant whose token a request brings.
 pub(crate) fn tenant_of(api: &ApiState, headers: &HeaderMap) -> Result<Tenant, Problem> {
-    api.token.tenant_of(headers).map_err(Problem::unauthorized)
+    Ok(api.token.tenant_of(headers)?)
 }

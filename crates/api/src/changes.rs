@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
 use crate::request::Deadline;
 use crate::state::ApiState;
 use crate::wait::Wait;
+use mesh_http::Problem;
 
 /// An answer has about this many changes at most. The next request continues.
 const MAX_CHANGES: usize = 500;
@@ -67,14 +67,12 @@ pub(crate) async fn list(
     let mut wait = Wait::new(params.wait.as_deref(), deadline)?;
     loop {
         // A read of one item, so that waiting is cheap.
-        let counters = api.stats.counters(&tenant).await;
-        let counters = counters.map_err(|error| Problem::unavailable(&error))?;
+        let counters = api.stats.counters(&tenant).await?;
         let after = *after.get_or_insert(counters.last);
         if after == counters.last && wait.again().await {
             continue;
         }
-        let changes = api.stats.changes(&tenant, &counters, after, MAX_CHANGES).await;
-        let changes = changes.map_err(|error| Problem::unavailable(&error))?;
+        let changes = api.stats.changes(&tenant, &counters, after, MAX_CHANGES).await?;
         let changes = changes.ok_or_else(Problem::changes_gone)?;
         let next = changes.last().map_or(after, |(number, _)| *number);
         return Ok(Json(Changes {
@@ -86,6 +84,6 @@ pub(crate) async fn list(
 }
 
 fn parse_cursor(given: &str) -> Result<u64, Problem> {
-    let refuse = |_| Problem::invalid_query("after: send the next of an answer unchanged".to_owned());
+    let refuse = |_| Problem::invalid_query("after is not a cursor: send the next of a response unchanged");
     given.parse().map_err(refuse)
 }

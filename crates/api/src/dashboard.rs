@@ -15,8 +15,8 @@ use http::header::{
 use http::{HeaderName, StatusCode};
 use sha2::{Digest, Sha256};
 
-use crate::problem::Problem;
 use crate::state::ApiState;
+use mesh_http::Problem;
 
 /// The folder beside the function's bootstrap.
 const FOLDER: &str = "web";

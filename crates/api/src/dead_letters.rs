@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
 use crate::query::{parse_limit, parse_type};
 use crate::redrive::redrive_all;
 use crate::request::{Deadline, JsonBody};
 use crate::state::ApiState;
 use crate::tasks::TaskView;
+use mesh_http::{Problem, ProblemKind};
 
 /// How many failed tasks a list reads by default.
 const DEFAULT_LIMIT: usize = 50;
@@ -123,9 +123,8 @@ pub(crate) async fn redrive(
     Deadline(deadline): Deadline,
     JsonBody(body): JsonBody,
 ) -> Result<Json<Redriven>, Problem> {
-    let shape =
-        r#"send {"ids": [...]}, {"type": "..."} or {"all": true}, the last two with an optional cursor"#;
-    let refuse = |why: &str| Problem::invalid_redrive(format!("{why}; {shape}"));
+    let shape = r#"send {"ids": [...]}, {"type": "..."} or {"all": true}; the last two may have a cursor"#;
+    let refuse = |why: &str| Problem::new(ProblemKind::InvalidRedrive, format!("{why}: {shape}"));
     if !body.is_object() {
         // Serde would also accept an array, by the order of the fields.
         return Err(refuse("the body is not a JSON object"));
@@ -137,11 +136,15 @@ pub(crate) async fn redrive(
         selection.all,
     ];
     if ways.into_iter().filter(|given| *given).count() != 1 {
-        return Err(refuse("select dead letters in exactly one way"));
+        return Err(refuse(
+            "the body has none, or more than one, of `ids`, `type` and `all`",
+        ));
     }
     if let Some(ids) = selection.ids {
         if ids.len() > MAX_LIMIT || selection.cursor.is_some() {
-            return Err(refuse(&format!("send at most {MAX_LIMIT} ids, without a cursor")));
+            return Err(refuse(&format!(
+                "`ids` takes up to {MAX_LIMIT} ids, without a cursor"
+            )));
         }
         return by_ids(&api, &tenant, ids, deadline).await;
     }
@@ -153,8 +156,7 @@ pub(crate) async fn redrive(
         .into_iter()
         .filter(|task| task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type));
     let wanted: Vec<_> = wanted.collect();
-    let redriven = redrive_all(&api, &wanted, deadline).await;
-    let redriven = redriven.map_err(|error| Problem::unavailable(&error))?;
+    let redriven = redrive_all(&api, &wanted, deadline).await?;
     Ok(Json(Redriven {
         redriven,
         skipped: Vec::new(),
@@ -171,8 +173,7 @@ async fn by_ids(
     let parsed: Vec<TaskId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
     let tasks = read(api, tenant, &parsed).await?;
     let wanted: Vec<_> = tasks.into_iter().filter(Task::is_dead_letter).collect();
-    let redriven = redrive_all(api, &wanted, deadline).await;
-    let redriven = redriven.map_err(|error| Problem::unavailable(&error))?;
+    let redriven = redrive_all(api, &wanted, deadline).await?;
     let skipped = ids
         .into_iter()
         .filter(|id| !redriven.iter().any(|done| done.to_string() == *id));
@@ -196,8 +197,7 @@ async fn page(
     limit: usize,
 ) -> Result<Page, Problem> {
     let range = before.map_or(IdRange::ALL, |before| IdRange::ALL.below(before));
-    let failed = api.table.failed_ids(tenant, range, limit).await;
-    let (ids, next) = failed.map_err(|error| Problem::unavailable(&error))?;
+    let (ids, next) = api.table.failed_ids(tenant, range, limit).await?;
     let tasks = read(api, tenant, &ids).await?;
     Ok(Page { tasks, next })
 }
@@ -207,13 +207,14 @@ async fn read(api: &ApiState, tenant: &Tenant, ids: &[TaskId]) -> Result<Vec<Tas
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids.dedup();
-    let read = api.table.get_many(ids.into_iter().map(|id| (tenant, id))).await;
-    let mut tasks = read.map_err(|error| Problem::unavailable(&error))?;
+    let ids = ids.into_iter().map(|id| (tenant, id));
+    let mut tasks = api.table.get_many(ids).await?;
     tasks.sort_unstable_by_key(|task| Reverse(task.id));
     Ok(tasks)
 }
 
 fn parse_cursor(given: &str) -> Result<TaskId, Problem> {
-    let refuse = |_| Problem::invalid_query("cursor: send the next_cursor of an answer unchanged".to_owned());
+    let refuse =
+        |_| Problem::invalid_query("cursor is invalid: send the next_cursor of a response unchanged");
     given.parse().map_err(refuse)
 }

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::auth;
-use crate::problem::Problem;
 use crate::state::ApiState;
+use mesh_http::Problem;
 
 /// A service that does not answer within this time counts as failing.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,8 +80,7 @@ pub(crate) async fn health(
         }
         Some("1") => auth::tenant_of(&api, &headers)?,
         Some(other) => {
-            let detail =
-                format!("invalid deep `{other}`: send 1 to check the services that the API needs, or 0");
+            let detail = format!("deep={other} is invalid: send 1 to check all that the API needs, or 0");
             return Err(Problem::invalid_query(detail));
         }
     };

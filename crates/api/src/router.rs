@@ -16,12 +16,12 @@ use utoipa_axum::routes;
 
 use crate::auth;
 use crate::openapi::ApiDoc;
-use crate::problem::{self, Problem};
 use crate::state::ApiState;
 use crate::{
     changes, compat, dashboard, dead_letters, docs, health, models, observe, openapi, stats, tasks, uploads,
     workers,
 };
+use mesh_http::Problem;
 
 /// The routes below `/v1`. Each of them requires the token, because [`router`] nests them behind it.
 fn v1() -> OpenApiRouter<Arc<ApiState>> {
@@ -67,7 +67,7 @@ pub fn router(api: ApiState) -> Router {
         .fallback(async || Problem::route_not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(middleware::from_fn(crate::middleware::limit))
-        .layer(middleware::from_fn(problem::render));
+        .layer(middleware::from_fn(crate::render::render));
     #[cfg(feature = "faults")]
     let router = router.layer(middleware::from_fn(crate::faults::inject));
     let router = router.layer(middleware::from_fn(observe::observe));

@@ -6,8 +6,8 @@ mod workers;
 use std::time::Duration;
 
 use http::HeaderValue;
-use mesh_access::TokenHash;
 use mesh_aws::{Payloads, Queues, StatsTable, TaskTable};
+use mesh_http::TokenHash;
 use mesh_task::{RetryPolicies, SweepPolicy, Tenant};
 
 pub use models::ModelSettings;

@@ -14,8 +14,8 @@ use mesh_task::{Status, TaskType, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
 use crate::state::ApiState;
+use mesh_http::Problem;
 
 /// The period of the percentiles.
 const PERCENTILE_MINUTES: u32 = 15;
@@ -93,9 +93,7 @@ pub(crate) async fn show(
         })
     }));
     let (counters, queues) = tokio::join!(api.stats.counters(&tenant), queues);
-    let counters = counters.map_err(|error| Problem::unavailable(&error))?;
-    let queues = queues.map_err(|error| Problem::unavailable(&error))?;
-    Ok(Json(Stats::new(&counters, queues, Timestamp::now())))
+    Ok(Json(Stats::new(&counters?, queues?, Timestamp::now())))
 }
 
 /// How many tasks of a type have a status. A count may be below zero if it was begun after the table: it is reported as 0.

@@ -13,9 +13,9 @@ use mesh_task::{NewUpload, Tenant, UploadId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
 use crate::request::JsonBody;
 use crate::state::ApiState;
+use mesh_http::{Problem, ProblemKind};
 
 /// An upload must begin within this time.
 const UPLOAD_EXPIRES_IN: Duration = Duration::from_mins(15);
@@ -45,14 +45,14 @@ pub(crate) async fn announce(
     Extension(tenant): Extension<Tenant>,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let upload = NewUpload::parse(body).map_err(Problem::invalid_upload)?;
+    let upload =
+        NewUpload::parse(body).map_err(|invalid| Problem::new(ProblemKind::InvalidUpload, invalid.0))?;
     let id = UploadId::generate();
     let expires_at = Timestamp::now() + UPLOAD_EXPIRES_IN;
     let signed = api
         .payloads
         .sign_upload(&id.key(&tenant), &upload, UPLOAD_EXPIRES_IN)
-        .await
-        .map_err(|error| Problem::unavailable(&error))?;
+        .await?;
     let view = UploadView {
         id,
         method: "PUT",

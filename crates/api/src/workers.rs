@@ -12,8 +12,8 @@ use mesh_task::{Status, TaskType, Tenant, WorkerKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
 use crate::state::{ApiState, Function, Workers};
+use mesh_http::Problem;
 
 /// The worker functions, with their limits, their load and their recent activity.
 #[derive(Serialize, ToSchema)]
@@ -64,9 +64,8 @@ pub(crate) async fn list(
     Extension(tenant): Extension<Tenant>,
 ) -> Result<Json<WorkersView>, Problem> {
     let (activities, counters) = tokio::join!(api.workers.activities(), api.stats.counters(&tenant));
-    let counters = counters.map_err(|error| Problem::unavailable(&error))?;
-    let activities = activities.map_err(|error| Problem::unavailable(&error))?;
-    let functions = api.workers.functions.iter().zip(activities);
+    let counters = counters?;
+    let functions = api.workers.functions.iter().zip(activities?);
     Ok(Json(WorkersView {
         minutes: Workers::ACTIVITY_MINUTES,
         workers: functions

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use lambda_http::Error;
-use mesh_access::TokenHash;
 use mesh_api::{ApiState, ModelSettings, Workers};
 use mesh_aws::{Metrics, Payloads, Queues, StatsTable, TaskTable};
+use mesh_http::TokenHash;
 use mesh_task::Tenant;
 use mesh_telemetry::{init_logging, retry_policies, setting, sweep_policy};
 

@@ -139,7 +139,7 @@ fn an_id_can_t_climb_out_of_its_place() {
         assert!(
             matches!(
                 stranger.text("title"),
-                "A token is required" | "There is no such address"
+                "Token missing or wrong" | "Address not found"
             ),
             "{path}: {stranger:?}"
         );

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{Accepted, NamedTask, SharedStatus, accepted, failure, main_part, output_url, parse};
-use crate::problem::Problem;
 use crate::request::JsonBody;
 use crate::state::ApiState;
 use crate::submission::Submitter;
 use crate::{stats, tasks};
+use mesh_http::Problem;
 
 #[derive(Deserialize, ToSchema)]
 struct Submission {
@@ -27,11 +27,10 @@ struct Submission {
 impl Submission {
     /// The upload that a body names. Whatever tenant its path has, the upload is looked up among the caller's own.
     fn parse(body: Value) -> Result<UploadId, Problem> {
-        let what_to_send =
-            r#"send {"input_file_path": "uploads/ID"}, ID being what POST /v1/uploads answered"#;
-        let Self { input_file_path } = parse(body, what_to_send)?;
+        let refusal = r#"input_file_path is not an upload: send {"input_file_path": "uploads/ID"} with the id from POST /v1/uploads"#;
+        let Self { input_file_path } = parse(body, refusal)?;
         let id = input_file_path.rsplit('/').next().unwrap_or_default().parse();
-        id.map_err(|_| Problem::invalid_compat(what_to_send))
+        id.map_err(|_| Problem::invalid_task(refusal))
     }
 }
 
@@ -212,8 +211,7 @@ pub(crate) async fn show_stats(
     State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
 ) -> Result<Json<JobStats>, Problem> {
-    let counters = api.stats.counters(&tenant).await;
-    let counters = counters.map_err(|error| Problem::unavailable(&error))?;
+    let counters = api.stats.counters(&tenant).await?;
     let (mut total, mut by_status) = (0, JobCounts::default());
     for (status, count) in stats::count_by_status(&counters) {
         total += count;

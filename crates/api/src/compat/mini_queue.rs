@@ -8,9 +8,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Accepted, NamedTask, SimpleKind, SimpleResult, SimpleSubmission, accepted, failure};
-use crate::problem::Problem;
 use crate::request::JsonBody;
 use crate::submission::Submitter;
+use mesh_http::Problem;
 
 /// The text that this system processed for a request without a body.
 const SAMPLE: &str = "Sample background task";

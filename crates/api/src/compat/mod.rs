@@ -23,10 +23,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth;
-use crate::problem::Problem;
 use crate::request::MAX_EVENT_BYTES;
 use crate::state::ApiState;
 use crate::tasks::LINK_EXPIRES_IN;
+use mesh_http::Problem;
 
 type Accepted<T> = Result<(StatusCode, Json<T>), Problem>;
 
@@ -56,12 +56,11 @@ pub(crate) fn routes(api: &Arc<ApiState>) -> OpenApiRouter<Arc<ApiState>> {
     open.merge(closed)
 }
 
-/// Parses a body; the refusal of any other says what to send. Serde would also accept an array, by the order of the
-/// fields.
-fn parse<T: DeserializeOwned>(body: Value, what_to_send: &str) -> Result<T, Problem> {
+/// Parses a body, or refuses it with this detail. Serde would also accept an array, by the order of the fields.
+fn parse<T: DeserializeOwned>(body: Value, refusal: &str) -> Result<T, Problem> {
     let fields = Some(body).filter(Value::is_object);
     let parsed = fields.and_then(|fields| serde_json::from_value(fields).ok());
-    parsed.ok_or_else(|| Problem::invalid_compat(what_to_send))
+    parsed.ok_or_else(|| Problem::invalid_task(refusal))
 }
 
 fn accepted<T>(body: T) -> Accepted<T> {
@@ -90,7 +89,7 @@ impl SimpleSubmission {
     fn parse(body: Value) -> Result<Self, Problem> {
         parse(
             body,
-            r#"send {"type": "text", "data": "..."}, or {"type": "image", "data": "the file in base64"}"#,
+            r#"the body is not a task: send {"type": "text", "data": "..."} or {"type": "image", "data": "<base64>"}"#,
         )
     }
 
@@ -194,12 +193,11 @@ async fn output_url(task: &Task, api: &ApiState) -> Result<Option<String>, Probl
     let Some(object) = &task.result_object else {
         return Ok(None);
     };
-    let url = api.payloads.link(object, LINK_EXPIRES_IN).await;
-    url.map(Some).map_err(|error| Problem::unavailable(&error))
+    Ok(Some(api.payloads.link(object, LINK_EXPIRES_IN).await?))
 }
 
 fn to_value(part: &impl Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(part).map_err(|error| Problem::unwritable(&error))
+    serde_json::to_value(part).map_err(Problem::unwritable)
 }
 
 /// The task that the path names.
@@ -213,8 +211,7 @@ impl FromRequestParts<Arc<ApiState>> for NamedTask {
         let id: Option<TaskId> = id.and_then(|Path(id)| id.parse().ok());
         let tenant = parts.extensions.get::<Tenant>();
         let (id, tenant) = id.zip(tenant).ok_or_else(Problem::task_not_found)?;
-        let task = api.table.get(tenant, id).await;
-        let task = task.map_err(|error| Problem::unavailable(&error))?;
+        let task = api.table.get(tenant, id).await?;
         task.map(Self).ok_or_else(Problem::task_not_found)
     }
 }

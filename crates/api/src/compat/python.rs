@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{Accepted, NamedTask, SimpleResult, SimpleSubmission, accepted, failure};
-use crate::problem::Problem;
 use crate::request::{JsonBody, MAX_EVENT_BYTES};
 use crate::state::ApiState;
 use crate::submission::Submitter;
 use crate::workers;
+use mesh_http::Problem;
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Submitted {
@@ -76,7 +76,7 @@ pub(crate) async fn enqueue(
     submitter: Submitter,
     form: Result<Multipart, MultipartRejection>,
 ) -> Accepted<Submitted> {
-    let form = form.map_err(|error| Problem::invalid_compat(error.body_text()))?;
+    let form = form.map_err(|error| Problem::invalid_task(error.body_text()))?;
     let body = Form::read(form).await?.into_present();
     let task_id = submitter.create(body).await?.id;
     accepted(Submitted { task_id })
@@ -86,8 +86,8 @@ impl Form {
     /// Reads a form. Its clients gave the two fields several names.
     async fn read(mut form: Multipart) -> Result<Self, Problem> {
         let refused = |error: MultipartError| match error.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(MAX_EVENT_BYTES + 1),
-            _ => Problem::invalid_compat(error.body_text()),
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(MAX_EVENT_BYTES + 1, MAX_EVENT_BYTES),
+            _ => Problem::invalid_task(error.body_text()),
         };
         let (mut task_type, mut file) = (None, None);
         while let Some(field) = form.next_field().await.map_err(refused)? {
@@ -100,7 +100,7 @@ impl Form {
             }
         }
         let file = file.ok_or_else(|| {
-            Problem::invalid_compat("the form has no file: send the image or the text as `file`")
+            Problem::invalid_task("the form has no file: send the image or the text as the field `file`")
         })?;
         Ok(Self { file, task_type })
     }

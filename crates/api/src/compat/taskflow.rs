@@ -12,11 +12,11 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use super::{Accepted, NamedTask, SharedStatus, accepted, failure, main_part, output_url, parse, to_value};
-use crate::problem::Problem;
 use crate::request::JsonBody;
 use crate::state::ApiState;
 use crate::submission::Submitter;
 use crate::tasks::InputView;
+use mesh_http::Problem;
 
 #[derive(Deserialize, ToSchema)]
 #[schema(examples(json!({
@@ -80,7 +80,7 @@ pub(crate) struct Submitted {
 pub(crate) async fn submit(submitter: Submitter, JsonBody(body): JsonBody) -> Accepted<Submitted> {
     let Submission { task_type, input } = parse(
         body,
-        r#"send {"task_type": "...", "input": {...}} with a task_type of summarize, translate, classify, data_extraction"#,
+        r#"unknown task_type: send {"task_type": "...", "input": {...}} with one of summarize, translate, classify, data_extraction"#,
     )?;
     let mut present = input.clone();
     rename(&mut present, "categories", "labels");

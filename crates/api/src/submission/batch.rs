@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::{RequestTaskId, Submitter, check, fingerprint};
-use crate::problem::Problem;
+use mesh_http::{Problem, ProblemKind};
 
 /// The maximum number of tasks in a batch.
 pub(crate) const MAX_BATCH: usize = 1_000;
@@ -58,7 +58,7 @@ impl Submitter {
         batch.send(&mut outcomes).await;
         let outcomes = outcomes.into_iter();
         Ok(outcomes
-            .map(|outcome| outcome.unwrap_or_else(|| Err(Problem::left_undone())))
+            .map(|outcome| outcome.unwrap_or_else(|| Err(Problem::service_unavailable())))
             .collect())
     }
 }
@@ -67,20 +67,20 @@ impl Submitter {
 fn entries(body: Value) -> Result<Vec<Value>, Problem> {
     let shape =
         format!(r#"send {{"tasks": [...]}} with 1 to {MAX_BATCH} tasks, each as POST /v1/tasks takes it"#);
-    let refuse = |why: &str| Problem::invalid_batch(format!("{why}; {shape}"));
+    let refuse = |why: &str| Problem::new(ProblemKind::InvalidBatch, format!("{why}: {shape}"));
     let Value::Object(mut fields) = body else {
         return Err(refuse("the body is not a JSON object"));
     };
     let Some(Value::Array(entries)) = fields.remove("tasks") else {
-        return Err(refuse("tasks is missing or not a list"));
+        return Err(refuse("`tasks` is missing or not a list"));
     };
     if let Some(name) = fields.keys().next() {
         return Err(refuse(&format!("unknown field `{name}`")));
     }
     match entries.len() {
         1..=MAX_BATCH => Ok(entries),
-        0 => Err(refuse("tasks is empty")),
-        many => Err(refuse(&format!("tasks has {many} entries"))),
+        0 => Err(refuse("`tasks` is empty")),
+        many => Err(refuse(&format!("`tasks` has {many} entries"))),
     }
 }
 
@@ -114,8 +114,7 @@ impl Batch {
         if matches!(first, RequestTaskId::Known(_)) {
             let ids: Vec<_> = candidates.iter().map(|candidate| candidate.id).collect();
             let table = &self.submitter.api.table;
-            let stored = table.summaries(&self.submitter.tenant, ids).await;
-            let stored = stored.map_err(|error| Problem::unavailable(&error))?;
+            let stored = table.summaries(&self.submitter.tenant, ids).await?;
             let mut stored: HashMap<_, _> = stored.into_iter().map(|task| (task.id, task)).collect();
             candidates.retain(|candidate| match stored.remove(&candidate.id) {
                 Some(task) => {
@@ -134,7 +133,10 @@ impl Batch {
         let prepared = iter(candidates)
             .map(async |Candidate { place, id, new }| {
                 let prepared = timeout_at(self.deadline, self.submitter.prepare(id, new)).await;
-                (place, prepared.unwrap_or_else(|_| Err(Problem::left_undone())))
+                (
+                    place,
+                    prepared.unwrap_or_else(|_| Err(Problem::service_unavailable())),
+                )
             })
             .buffer_unordered(CONCURRENCY);
         let prepared: Vec<(usize, Result<Task, Problem>)> = prepared.collect().await;
@@ -149,11 +151,10 @@ impl Batch {
             }
         }
         let api = &self.submitter.api;
-        let written = api.table.create_all(&tasks, api.retention, self.deadline).await;
-        let not_written = written.map_err(|error| Problem::unavailable(&error))?;
+        let not_written = api.table.create_all(&tasks, api.retention, self.deadline).await?;
         for (place, task) in places.into_iter().zip(tasks) {
             let outcome = if not_written.contains(&task.id) {
-                Err(Problem::left_undone())
+                Err(Problem::service_unavailable())
             } else {
                 Ok(task.into())
             };
@@ -168,7 +169,7 @@ impl Batch {
         let stored = iter(candidates)
             .map(async |Candidate { place, id, new }| {
                 let stored = timeout_at(self.deadline, self.submitter.store(id, new)).await;
-                let stored = stored.unwrap_or_else(|_| Err(Problem::left_undone()));
+                let stored = stored.unwrap_or_else(|_| Err(Problem::service_unavailable()));
                 (place, stored.map(TaskSummary::from))
             })
             .buffer_unordered(CONCURRENCY);
@@ -190,7 +191,7 @@ impl Batch {
             .await;
         for outcome in outcomes.iter_mut() {
             if matches!(outcome, Some(Ok(task)) if not_sent.contains(&task.id)) {
-                *outcome = Some(Err(Problem::left_undone()));
+                *outcome = Some(Err(Problem::service_unavailable()));
             }
         }
     }

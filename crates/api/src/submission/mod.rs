@@ -18,7 +18,6 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::Timestamp;
-use mesh_access::Denied;
 use mesh_aws::KeyRecord;
 use mesh_language::Schema;
 use mesh_task::{
@@ -29,10 +28,10 @@ use mesh_telemetry::tenant_hash;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::problem::Problem;
 use crate::request::{CorrelationId, IdempotencyKey};
 use crate::state::ApiState;
 pub(crate) use batch::{EntryOutcome, MAX_BATCH};
+use mesh_http::{Denied, Problem};
 
 /// Creates the tasks of one request, for its tenant.
 pub(crate) struct Submitter {
@@ -46,11 +45,7 @@ impl FromRequestParts<Arc<ApiState>> for Submitter {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<ApiState>) -> Result<Self, Problem> {
-        let tenant = parts
-            .extensions
-            .get()
-            .cloned()
-            .ok_or_else(|| Problem::unauthorized(Denied::NoToken))?;
+        let tenant = parts.extensions.get().cloned().ok_or(Denied::NoToken)?;
         let IdempotencyKey(idempotency_key) = IdempotencyKey::from_request_parts(parts, api).await?;
         let CorrelationId(correlation_id) = CorrelationId::from_request_parts(parts, api).await?;
         Ok(Self {
@@ -78,24 +73,20 @@ impl Submitter {
             Some((key, request_sha256)) => self.id_of_key(key, request_sha256).await?,
             None => RequestTaskId::New(TaskId::generate()),
         };
-        let unavailable = |error| Problem::unavailable(&error);
         let task = match id {
             RequestTaskId::New(id) => self.store(id, new).await?,
             // The first request may have stopped anywhere: do now what it did not do.
-            RequestTaskId::Known(id) => {
-                match self.api.table.get(&self.tenant, id).await.map_err(unavailable)? {
-                    Some(task) => task,
-                    None => self.store(id, new).await?,
-                }
-            }
+            RequestTaskId::Known(id) => match self.api.table.get(&self.tenant, id).await? {
+                Some(task) => task,
+                None => self.store(id, new).await?,
+            },
         };
         if task.status == Status::Pending {
             self.api
                 .queues
                 .of(task.lane())
                 .send(&task.message(), Duration::ZERO)
-                .await
-                .map_err(unavailable)?;
+                .await?;
         }
         tracing::info!(
             event = "task_accepted",
@@ -117,8 +108,7 @@ impl Submitter {
             .api
             .table
             .remember(&self.tenant, key, record.clone(), Timestamp::now())
-            .await
-            .map_err(|error| Problem::unavailable(&error))?;
+            .await?;
         if remembered == record {
             Ok(RequestTaskId::New(record.task_id))
         } else if remembered.request_sha256 == record.request_sha256 {
@@ -131,8 +121,7 @@ impl Submitter {
     /// Writes the task unless one with this id exists, and returns the one that is stored.
     async fn store(&self, id: TaskId, new: NewTask) -> Result<Task, Problem> {
         let task = self.prepare(id, new).await?;
-        let existing = self.api.table.create(&task, self.api.retention).await;
-        let existing = existing.map_err(|error| Problem::unavailable(&error))?;
+        let existing = self.api.table.create(&task, self.api.retention).await?;
         Ok(existing.map_or(task, |existing| *existing))
     }
 
@@ -171,15 +160,9 @@ impl Submitter {
                 content_type,
                 parameters,
             } => {
-                let put = self
-                    .api
-                    .payloads
-                    .put_input(&self.tenant, id, body, content_type)
-                    .await;
-                Payload::Object {
-                    object: put.map_err(|error| Problem::unavailable(&error))?,
-                    parameters,
-                }
+                let payloads = &self.api.payloads;
+                let object = payloads.put_input(&self.tenant, id, body, content_type).await?;
+                Payload::Object { object, parameters }
             }
         };
         Ok((payload, size))

@@ -5,7 +5,7 @@ use mesh_task::{InvalidInput, InvalidSubmission, Payload, Size, Submitted, TaskT
 use serde_json::json;
 
 use super::Submitter;
-use crate::problem::Problem;
+use mesh_http::Problem;
 
 impl Submitter {
     /// The task type that suits an upload if the caller names none: an image is read, a recording is transcribed, a text
@@ -43,7 +43,7 @@ impl Submitter {
         let pinned = self.api.payloads.pin(id.key(&self.tenant)).await;
         pinned.map_err(|error| match error {
             ReadError::Missing | ReadError::Changed => Problem::upload_not_found(id),
-            ReadError::Aws(error) => Problem::unavailable(&error),
+            ReadError::Aws(error) => error.into(),
         })
     }
 }

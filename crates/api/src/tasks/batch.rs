@@ -6,14 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::submit::Accepted;
-use crate::problem::{Problem, ProblemDocument};
 use crate::request::{Deadline, JsonBody, RequestId};
 use crate::state::ApiState;
 use crate::submission::{EntryOutcome, Submitter};
+use mesh_http::{Problem, ProblemDocument};
 
 /// The outcome of each entry of a batch, in the order of the request.
 #[derive(Serialize, ToSchema)]
@@ -33,8 +32,8 @@ struct Entry {
     task: Option<Accepted>,
     /// Absent if the entry was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<ProblemDocument>)]
-    problem: Option<Value>,
+    #[schema(nullable = false)]
+    problem: Option<ProblemDocument>,
 }
 
 impl Entry {

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use mesh_aws::WriteOutcome;
 use mesh_task::{Status, TaskId, Tenant};
 
-use crate::problem::Problem;
 use crate::redrive::redrive;
 use crate::state::ApiState;
 use crate::tasks::{TaskView, parse_id};
+use mesh_http::Problem;
 
 /// Cancels a task that is not final. A running attempt's result is discarded.
 #[utoipa::path(
@@ -31,8 +31,7 @@ pub(crate) async fn cancel(
 ) -> Result<Json<TaskView>, Problem> {
     let id = parse_id(id)?;
     let cancel = mesh_task::cancel(Timestamp::now());
-    let outcome = api.table.write(&tenant, id, &cancel).await;
-    match outcome.map_err(|error| Problem::unavailable(&error))? {
+    match api.table.write(&tenant, id, &cancel).await? {
         WriteOutcome::Applied(task) => Ok(Json(TaskView::new(*task, &api).await?)),
         WriteOutcome::ConditionFailed(Some(task)) => Err(Problem::task_is_final(task.status)),
         WriteOutcome::ConditionFailed(None) => Err(Problem::task_not_found()),
@@ -54,13 +53,12 @@ pub(crate) async fn retry(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<(StatusCode, Json<TaskView>), Problem> {
     let id = parse_id(id)?;
-    let unavailable = |error| Problem::unavailable(&error);
-    let task = api.table.get(&tenant, id).await.map_err(unavailable)?;
+    let task = api.table.get(&tenant, id).await?;
     let task = task.ok_or_else(Problem::task_not_found)?;
     if !matches!(task.status, Status::Failed | Status::Cancelled) {
         return Err(Problem::task_not_retryable(task.status));
     }
-    match redrive(&api, &task).await.map_err(unavailable)? {
+    match redrive(&api, &task).await? {
         WriteOutcome::Applied(task) => Ok((StatusCode::ACCEPTED, Json(TaskView::new(*task, &api).await?))),
         WriteOutcome::ConditionFailed(Some(task)) => Err(Problem::task_not_retryable(task.status)),
         WriteOutcome::ConditionFailed(None) => Err(Problem::task_not_found()),

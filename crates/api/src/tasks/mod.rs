@@ -11,7 +11,7 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use mesh_task::TaskId;
 
-use crate::problem::Problem;
+use mesh_http::Problem;
 
 pub(crate) use view::{InputView, LINK_EXPIRES_IN, TaskView};
 

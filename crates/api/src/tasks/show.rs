@@ -8,11 +8,11 @@ use axum::{Extension, Json};
 use mesh_task::{TaskId, Tenant};
 use serde::Deserialize;
 
-use crate::problem::Problem;
 use crate::request::Deadline;
 use crate::state::ApiState;
 use crate::tasks::{TaskView, parse_id};
 use crate::wait::Wait;
+use mesh_http::Problem;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,8 +40,7 @@ pub(crate) async fn show(
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let mut wait = Wait::new(params.wait.as_deref(), deadline)?;
     loop {
-        let task = api.table.get(&tenant, id).await;
-        let task = task.map_err(|error| Problem::unavailable(&error))?;
+        let task = api.table.get(&tenant, id).await?;
         let task = task.ok_or_else(Problem::task_not_found)?;
         if task.status.is_final() || !wait.again().await {
             return Ok(Json(TaskView::new(task, &api).await?));

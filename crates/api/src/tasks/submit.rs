@@ -9,10 +9,10 @@ use mesh_task::{Status, TaskId, TaskType};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
 use crate::request::JsonBody;
 use crate::state::ApiState;
 use crate::submission::Submitter;
+use mesh_http::Problem;
 
 /// A task that was accepted.
 #[derive(Serialize, ToSchema)]

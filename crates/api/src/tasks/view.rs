@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
 use crate::state::ApiState;
+use mesh_http::Problem;
 
 /// How long a link to an input or a result is valid.
 pub(crate) const LINK_EXPIRES_IN: Duration = Duration::from_mins(15);
@@ -188,9 +188,9 @@ impl From<Payload> for InputView {
 impl LinkView {
     pub(crate) async fn new(object: ObjectRef, api: &ApiState) -> Result<Self, Problem> {
         let expires_at = Timestamp::now() + LINK_EXPIRES_IN;
-        let url = api.payloads.link(&object, LINK_EXPIRES_IN).await;
+        let url = api.payloads.link(&object, LINK_EXPIRES_IN).await?;
         Ok(Self {
-            url: url.map_err(|error| Problem::unavailable(&error))?,
+            url,
             expires_at,
             bytes: object.bytes,
             content_type: object.content_type,

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use mesh_task::{IdRange, Metadata, Priority, Status, TaskSummary, TaskType};
 use serde::Serialize;
 
-use crate::problem::Problem;
 use crate::query::{parse_limit, parse_type};
+use mesh_http::Problem;
 
 /// The maximum number of tasks on a page, unless the request says otherwise.
 const DEFAULT_LIMIT: usize = 50;
@@ -45,7 +45,7 @@ impl ListQuery {
         for (name, value) in query {
             if given.contains_key(&name) {
                 return Err(Problem::invalid_query(format!(
-                    "duplicate parameter `{name}`: send {KNOWN}"
+                    "{name} is given twice: send {KNOWN}"
                 )));
             }
             given.insert(name, value);
@@ -66,7 +66,7 @@ impl ListQuery {
         match given.into_keys().next() {
             None => Ok(parsed),
             Some(name) => Err(Problem::invalid_query(format!(
-                "unknown parameter `{name}`: send {KNOWN}"
+                "{name} is not a parameter of this list: send {KNOWN}"
             ))),
         }
     }
@@ -108,7 +108,7 @@ fn take_metadata(given: &mut BTreeMap<String, String>) -> Metadata {
 fn parse_status(given: &str) -> Result<Status, Problem> {
     Status::named(given).ok_or_else(|| {
         let names = Status::ALL.map(Status::as_str).join(", ");
-        Problem::invalid_query(format!("invalid status `{given}`: expected one of {names}"))
+        Problem::invalid_query(format!("status={given} is unknown: send one of {names}"))
     })
 }
 
@@ -118,7 +118,7 @@ fn parse_priority(given: &str) -> Result<Priority, Problem> {
         .find(|priority| priority.as_str() == given);
     found.ok_or_else(|| {
         let names = Priority::ALL.map(Priority::as_str).join(", ");
-        Problem::invalid_query(format!("invalid priority `{given}`: expected one of {names}"))
+        Problem::invalid_query(format!("priority={given} is unknown: send one of {names}"))
     })
 }
 
@@ -126,7 +126,7 @@ fn parse_time(name: &str, given: Option<String>) -> Result<Option<Timestamp>, Pr
     let Some(given) = given else { return Ok(None) };
     given.parse().map(Some).map_err(|_| {
         Problem::invalid_query(format!(
-            "invalid {name} `{given}`: send a time as in RFC 3339, such as 2026-01-31T12:00:00Z, with any + written as %2B"
+            "{name}={given} is not a time: send RFC 3339, such as 2026-01-31T12:00:00Z, and write + as %2B"
         ))
     })
 }
@@ -214,7 +214,7 @@ mod tests {
             (vec![("stauts", "failed")], "stauts"),
             (vec![("metadata", "a")], "metadata.KEY"),
             (vec![("metadata.", "a")], "metadata.KEY"),
-            (vec![("status", "failed"), ("status", "failed")], "duplicate"),
+            (vec![("status", "failed"), ("status", "failed")], "twice"),
         ] {
             let problem = format!("{:?}", parse(&query).unwrap_err());
             assert!(problem.contains(word), "{query:?}: {problem}");

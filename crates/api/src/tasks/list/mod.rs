@@ -19,9 +19,9 @@ use mesh_task::{Priority, Status, TaskSummary, TaskType, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
 use crate::state::ApiState;
 use filter::ListQuery;
+use mesh_http::Problem;
 use view::SummaryView;
 
 /// A page of tasks, newest first. The last page has no `next_cursor`.
@@ -84,16 +84,14 @@ pub(crate) async fn page(
     let mut range = filter.range();
     let mut last = None;
     if let Some(cursor) = cursor {
-        let id = cursor::read(tenant, &filter, &cursor).ok_or_else(Problem::invalid_cursor)?;
+        let id = cursor::read(tenant, &filter, &cursor).ok_or_else(invalid_cursor)?;
         range = range.below(id);
         last = Some(id);
     }
-    let list = api.table.list(tenant, filter.status, range, limit).await;
-    let mut list = list.map_err(|error| Problem::unavailable(&error))?;
+    let mut list = api.table.list(tenant, filter.status, range, limit).await?;
     let mut tasks = Vec::new();
     let continuation = loop {
-        let page = list.next_page(limit - tasks.len()).await;
-        let page = page.map_err(|error| Problem::unavailable(&error))?;
+        let page = list.next_page(limit - tasks.len()).await?;
         last = page.last.or(last);
         tasks.extend(page.tasks.into_iter().filter(|task| filter.matches(task)));
         if page.continuation != Continuation::More || tasks.len() == limit {
@@ -107,4 +105,10 @@ pub(crate) async fn page(
             .filter(|_| has_more)
             .map(|last| cursor::write(tenant, &filter, last)),
     })
+}
+
+fn invalid_cursor() -> Problem {
+    Problem::invalid_query(
+        "cursor does not belong to this list: send the next_cursor of a response unchanged, with the same filters",
+    )
 }

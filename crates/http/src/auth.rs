@@ -1,4 +1,4 @@
-//! Who calls: a token, known here only by its SHA-256, names the tenant.
+//! Authentication: a token, of which only the SHA-256 is configured, names the tenant.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,26 +9,24 @@ use mesh_task::Tenant;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Why a request is not let in.
+/// Why a request is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// It brings no token.
-    #[error("send the token in the X-Service-Token header, or as Authorization: Bearer <token>")]
+    #[error("the token is missing: send it as X-Service-Token: <token>, or as Authorization: Bearer <token>")]
     NoToken,
-    /// It brings another.
-    #[error("the token is not known here: check that it belongs to this address")]
+    #[error("the token is wrong: check that it belongs to the stack at this address")]
     WrongToken,
 }
 
-/// The SHA-256 of the token that is let in.
+/// The SHA-256 of the token that the stack accepts.
 #[derive(Clone)]
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
-    /// The tenant whose token a request brings.
+    /// The tenant that the request's token belongs to.
     ///
     /// # Errors
-    /// When it brings none, or a wrong one.
+    /// [`Denied`] when the token is missing or wrong.
     pub fn tenant_of(&self, headers: &HeaderMap) -> Result<Tenant, Denied> {
         let token = presented(headers).ok_or(Denied::NoToken)?;
         if self.admits(token) {
@@ -38,7 +36,7 @@ impl TokenHash {
         }
     }
 
-    /// Compares in constant time: how long it takes tells nothing of the token.
+    /// Compares in constant time, so that the time reveals nothing about the token.
     fn admits(&self, token: &[u8]) -> bool {
         Sha256::digest(token).as_slice().ct_eq(&self.0).into()
     }
