@@ -22,7 +22,6 @@ mod provider;
 use std::time::Duration;
 
 pub use error::LanguageError;
-// For functions/api alone, until it imports the crate itself.
 pub use operations::{Classification, LabelScore, Summary};
 pub use prompt::{Prompt, ResponseFormat};
 pub use provider::{
