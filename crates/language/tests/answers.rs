@@ -5,7 +5,7 @@
 mod support;
 
 use mesh_language::{LanguageError, Schema};
-use mesh_task::{MAX_LABEL_BYTES, MAX_LABELS, RunError, RunErrorClass, code};
+use mesh_task::{ErrorCode, MAX_LABEL_BYTES, MAX_LABELS, RunError, RunErrorClass};
 use serde_json::{Value, json};
 use support::{language, requests, said, scripted};
 
@@ -79,7 +79,7 @@ async fn an_answer_that_does_not_fit_twice_fails_for_good_and_says_what_was_wron
         let error = RunError::from(error);
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Permanent, code::INVALID_EXTRACTION),
+            (RunErrorClass::Permanent, ErrorCode::InvalidExtraction),
             "{words}"
         );
         assert!(
@@ -119,7 +119,7 @@ async fn a_filter_of_the_provider_s_is_for_good() {
     let error = RunError::from(error);
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Permanent, code::PROVIDER_REFUSED)
+        (RunErrorClass::Permanent, ErrorCode::ProviderRefused)
     );
 }
 
@@ -242,7 +242,7 @@ async fn what_is_asked_for_can_t_be_an_order_either() {
     let error = RunError::from(language.translate("Good morning", order).await.unwrap_err());
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Permanent, code::INVALID_INPUT)
+        (RunErrorClass::Permanent, ErrorCode::InvalidInput)
     );
     assert!(requests(&server).await.is_empty());
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use mesh_language::{Answered, Language, LanguageError, Limits, Provider};
-use mesh_task::{RunError, RunErrorClass, code};
+use mesh_task::{ErrorCode, RunError, RunErrorClass};
 use serde_json::json;
 use support::{TIMEOUT, language, language_at, requests, said, scripted};
 use wiremock::ResponseTemplate;
@@ -54,7 +54,7 @@ async fn a_rate_limit_costs_no_attempt_and_is_waited_out() {
         (error.class, error.code, error.retry_after),
         (
             RunErrorClass::Throttled,
-            code::PROVIDER_THROTTLED,
+            ErrorCode::ProviderThrottled,
             Some(Duration::from_secs(7))
         )
     );
@@ -90,7 +90,7 @@ async fn what_would_be_refused_again_is_not_tried_again() {
         let error = failure(refused).await;
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Permanent, code::PROVIDER_REFUSED),
+            (RunErrorClass::Permanent, ErrorCode::ProviderRefused),
             "{status}"
         );
         assert!(error.message.contains(told), "{error}");
@@ -107,7 +107,7 @@ async fn a_failing_provider_is_tried_again() {
         let error = failure(ResponseTemplate::new(status).insert_header("retry-after", "3")).await;
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE),
+            (RunErrorClass::Transient, ErrorCode::ProviderUnavailable),
             "{status}"
         );
         assert_eq!(error.retry_after, Some(Duration::from_secs(3)), "{status}");
@@ -126,7 +126,7 @@ async fn an_answer_that_is_not_the_api_s_is_tried_again() {
         let error = failure(ResponseTemplate::new(200).set_body_string(body)).await;
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE),
+            (RunErrorClass::Transient, ErrorCode::ProviderUnavailable),
             "{body}"
         );
     }
@@ -139,7 +139,7 @@ async fn a_provider_that_hangs_is_given_up() {
     assert!(begun.elapsed() < TIMEOUT * 3, "{:?}", begun.elapsed());
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE)
+        (RunErrorClass::Transient, ErrorCode::ProviderUnavailable)
     );
     assert!(error.message.contains("2s"), "{error}");
 }
@@ -163,7 +163,7 @@ async fn a_connection_that_is_cut_is_tried_again() {
         assert!(cutting.join().unwrap() > 0);
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE),
+            (RunErrorClass::Transient, ErrorCode::ProviderUnavailable),
             "{beginning}"
         );
     }
@@ -177,7 +177,7 @@ async fn a_server_that_is_not_there_is_tried_again() {
     let error = RunError::from(translate(&language_at(&address)).await.unwrap_err());
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE)
+        (RunErrorClass::Transient, ErrorCode::ProviderUnavailable)
     );
     assert!(error.message.contains("can't be reached"), "{error}");
 }
@@ -188,7 +188,7 @@ async fn without_a_provider_the_answer_is_at_once_how_to_set_one_up() {
     let error = RunError::from(translate(&language).await.unwrap_err());
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Permanent, code::PROVIDER_NOT_CONFIGURED)
+        (RunErrorClass::Permanent, ErrorCode::ProviderNotConfigured)
     );
 }
 
@@ -199,7 +199,7 @@ async fn a_text_too_long_is_not_sent() {
     let error = RunError::from(language(&server).summarize(&text, 3).await.unwrap_err());
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Permanent, code::TEXT_TOO_LONG)
+        (RunErrorClass::Permanent, ErrorCode::TextTooLong)
     );
     assert!(
         error.message.contains("24001") && error.message.contains("24000"),
@@ -217,7 +217,7 @@ async fn a_text_that_the_model_can_t_take_is_said_to_be_too_long() {
     let error = failure(ResponseTemplate::new(400).set_body_json(words)).await;
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Permanent, code::TEXT_TOO_LONG)
+        (RunErrorClass::Permanent, ErrorCode::TextTooLong)
     );
 }
 

@@ -45,7 +45,6 @@ pub enum LoadError {
 
 /// A model gave no answer.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum ModelError {
     /// The input can't be taken. The same input fails the same way every time; the text is meant for the sender.
     #[error(transparent)]
@@ -60,7 +59,6 @@ pub enum ModelError {
 
 /// An input that can't be taken, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum InputError {
     /// An image.
     #[error(transparent)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use mesh_language::{Answered, LanguageError, Schema};
 use mesh_task::{
-    Classification, Classify, Content, DEFAULT_SUMMARY_SENTENCES, Extraction, LabelScore,
+    Classification, Classify, Content, DEFAULT_SUMMARY_SENTENCES, ErrorCode, Extraction, LabelScore,
     MAX_SUMMARY_SENTENCES, ModelName, Parameters, RunError, RunOutput, Summarize, Summary, TaskResult,
-    Translation, Usage, code,
+    Translation, Usage,
 };
 use mesh_worker::Job;
 
@@ -25,7 +25,7 @@ pub(crate) async fn answer(model: &Model, job: &Job) -> Result<RunOutput, RunErr
         }
         Parameters::DataExtraction(it) => {
             let schema = Schema::parse(it.schema.clone())
-                .map_err(|why| RunError::permanent(code::INVALID_INPUT, format!("input.schema {why}")))?;
+                .map_err(|why| RunError::permanent(ErrorCode::InvalidInput, format!("input.schema {why}")))?;
             let answered = model.language.extract(text, &schema).await;
             output(model, answered, |fields| {
                 TaskResult::Extraction(Extraction { fields })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mesh_aws::{AwsError, Bedrock};
 use mesh_language::{Language, Limits, OpenAi, OpenAiSettings, Provider};
-use mesh_task::{RunError, RunOutput, code};
+use mesh_task::{ErrorCode, RunError, RunOutput};
 use mesh_telemetry::{SettingError, setting};
 use tokio::sync::Mutex;
 
@@ -103,7 +103,7 @@ impl Models {
 
     /// Makes the model anew next time if the provider refused: its key may have been changed since it was read.
     pub(crate) async fn heed(&self, outcomes: &[Result<RunOutput, RunError>]) {
-        let is_refusal = |outcome: &Result<RunOutput, RunError>| matches!(outcome, Err(error) if error.code == code::PROVIDER_REFUSED);
+        let is_refusal = |outcome: &Result<RunOutput, RunError>| matches!(outcome, Err(error) if error.code == ErrorCode::ProviderRefused);
         if outcomes.iter().any(is_refusal) {
             *self.made.lock().await = None;
         }
@@ -149,14 +149,14 @@ impl Models {
 
 fn misconfigured(why: impl std::fmt::Display) -> RunError {
     let told = format!("the stack's language provider is set up wrongly: {why}");
-    RunError::permanent(code::PROVIDER_NOT_CONFIGURED, told)
+    RunError::permanent(ErrorCode::ProviderNotConfigured, told)
 }
 
 fn unread(error: AwsError) -> RunError {
     tracing::error!(%error, "the language provider's key can't be read");
     if error.is_throttling() || error.code.is_none() {
         let told = "Secrets Manager, which keeps the language provider's key, did not answer";
-        RunError::transient(code::PROVIDER_UNAVAILABLE, told)
+        RunError::transient(ErrorCode::ProviderUnavailable, told)
     } else {
         misconfigured("the secret with its key can't be read: check the parameter LanguageApiKeySecret")
     }

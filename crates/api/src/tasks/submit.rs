@@ -212,7 +212,7 @@ pub(super) async fn keep(api: &Api, source: &Source, id: TaskId, new: NewTask) -
 
 /// Keeps the task's input, and makes what is to be written of it.
 pub(super) async fn prepare(api: &Api, source: &Source, id: TaskId, new: NewTask) -> Result<Task, Problem> {
-    let modality = new.input.parameters().modality();
+    let worker_kind = new.input.parameters().worker_kind();
     let (payload, size) = match new.input {
         Submitted::Whole(input) => store(api, &source.tenant, id, input).await?,
         Submitted::Uploaded(uploaded) => take_upload(api, &source.tenant, &uploaded).await?,
@@ -222,7 +222,7 @@ pub(super) async fn prepare(api: &Api, source: &Source, id: TaskId, new: NewTask
         id,
         tenant: source.tenant.clone(),
         task_type: new.task_type,
-        modality,
+        worker_kind,
         size,
         priority: new.priority,
         payload,

@@ -19,8 +19,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use jiff::Timestamp;
-use mesh_task::{ClaimRefusal, Field, Isolation, Message, Task, TaskId, Tenant, Write};
+use mesh_task::{Field, Task, TaskId, Tenant, Write};
 use serde::de::DeserializeOwned;
 
 use crate::AwsError;
@@ -48,15 +47,6 @@ pub enum WriteOutcome {
     Applied(Box<Task>),
     /// The task, if there is one, did not meet the condition.
     ConditionFailed(Option<Box<Task>>),
-}
-
-/// What became of an attempt to claim a task.
-#[derive(Debug)]
-pub enum Claim {
-    /// It is the caller's until the lease ends.
-    Won(Box<Task>),
-    /// It is not; the task is as it was, or gone.
-    Refused(ClaimRefusal, Option<Box<Task>>),
 }
 
 impl TaskTable {
@@ -136,27 +126,6 @@ impl TaskTable {
             },
             _ => Err(AwsError::of("UpdateItem")(error)),
         }
-    }
-
-    /// Takes the task that a message rings for, until `lease_until`.
-    ///
-    /// # Errors
-    /// When the table did not answer. The claim may have been written: its lease will run out.
-    pub async fn claim(
-        &self,
-        message: &Message,
-        isolation: Isolation,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Claim, AwsError> {
-        let claim = mesh_task::claim(message, isolation, now, lease_until);
-        Ok(match self.write(&message.tenant, message.id, &claim).await? {
-            WriteOutcome::Applied(task) => Claim::Won(task),
-            WriteOutcome::ConditionFailed(Some(task)) => {
-                Claim::Refused(task.claim_refusal(message, now), Some(task))
-            }
-            WriteOutcome::ConditionFailed(None) => Claim::Refused(ClaimRefusal::NothingToDo, None),
-        })
     }
 
     /// Makes the connection, so that the first real call does not wait for it. A table that refuses is left to the

@@ -8,7 +8,6 @@ use super::ImageKind;
 
 /// An image that can't be taken, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum ImageError {
     /// Not an image, or of a type (or with a feature of its type) that is not decoded here.
     #[error("{found} can't be taken: send a JPEG, PNG, WebP, GIF or BMP image")]

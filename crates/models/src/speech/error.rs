@@ -8,7 +8,6 @@ use super::audio::AudioKind;
 
 /// A sound that can't be taken, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum AudioError {
     /// Not a sound, or of a type (or with a feature of its type) that is not decoded here.
     #[error("{found} can't be taken: send a WAV, FLAC, MP3 or Ogg Vorbis file")]
