@@ -46,7 +46,10 @@ impl Reactor {
         }
         for tried in 0..TRIES {
             let book = self.stats.book(tenant).await?;
-            let first = book.suspects(records).map(|record| record.written_at).min();
+            let first = book
+                .possible_repeats(records)
+                .map(|record| record.written_at)
+                .min();
             let counted: HashSet<_> = match first {
                 None => HashSet::new(),
                 Some(first) => {

@@ -54,7 +54,7 @@ pub use output::{
     MAX_INLINE_RESULT_BYTES, MAX_RESULT_BYTES, Page, Point, Segment, Sentiment, SentimentLabel, Summary,
     TaskResult, Transcript, Translation,
 };
-pub use report::{ModelName, Report, RunOutput, Timings, Usage};
+pub use report::{Finished, ModelName, Report, RunOutput, StoredResult, Timings, Usage};
 pub use retry::{
     InvalidPolicies, MAX_ATTEMPTS, MAX_THROTTLES, OwnPolicies, RetryPolicies, RetryPolicy, Settlement,
 };
@@ -66,5 +66,5 @@ pub use summary::TaskSummary;
 pub use sweep::{SweepAction, SweepPolicy};
 pub use task::{Attempt, MAX_HISTORY, Message, Status, Task, TaskDraft};
 pub use task_type::{TaskType, UnknownTaskType, WorkerKind};
-pub use transitions::{CLOCK_MARGIN, ClaimRefusal, Finished, Isolation, StoredResult, cancel, claim};
+pub use transitions::{CLOCK_MARGIN, ClaimRefusal, Isolation, cancel, claim};
 pub use write::{Change, Condition, Field, Item, Write};

@@ -1,10 +1,10 @@
-//! How a result came about: the model, the time it took, and a provider's token counts.
+//! What a run returns, and what a completed task stores of it: the result, the model, the times and the token counts.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::TaskResult;
+use crate::{ObjectRef, TaskResult};
 
 /// What a runner returns for one task.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +79,23 @@ impl Report {
             usage: output.usage,
         }
     }
+}
+
+/// A result, or a reference to it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StoredResult {
+    /// The item contains the result.
+    Inline(TaskResult),
+    /// The payload bucket contains the result.
+    Object(ObjectRef),
+}
+
+/// What completes a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    pub result: StoredResult,
+    /// How the result came about.
+    pub report: Report,
 }
 
 fn millis(time: Duration) -> u64 {

@@ -29,7 +29,7 @@ use serde_json::Value;
 use crate::task::MAX_HISTORY;
 use crate::write::{Change, Condition, Field, Write};
 use crate::{
-    Attempt, Failure, FailureKind, Message, ObjectRef, Outcome, Report, RunError, Status, Task, TaskResult,
+    Attempt, Failure, FailureKind, Finished, Message, Outcome, RunError, Status, StoredResult, Task,
 };
 
 /// The difference between two machines' clocks that a claim tolerates. Without it, a message that is delivered a moment early
@@ -59,23 +59,6 @@ pub enum ClaimRefusal {
     },
     /// No attempt is left, and the last one did not report its own end. Apply [`Task::fail_exhausted`].
     AttemptsExhausted,
-}
-
-/// A result, or a reference to it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum StoredResult {
-    /// The item contains the result.
-    Inline(TaskResult),
-    /// The payload bucket contains the result.
-    Object(ObjectRef),
-}
-
-/// What completes a task.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Finished {
-    pub result: StoredResult,
-    /// How the result came about.
-    pub report: Report,
 }
 
 /// Claims the task of a message until `lease_until`.

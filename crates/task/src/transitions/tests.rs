@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{Payload, testing};
+use crate::{ObjectRef, Payload, testing};
 
 /// The bucket deletes an object by its own age. If the item expired with its input, the redriven task's attempts and result
 /// would be lost too.
