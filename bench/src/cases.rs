@@ -138,7 +138,7 @@ fn media(task_type: TaskType, file: &[u8]) -> Result<Work> {
 }
 
 fn work(task_type: TaskType, input: Input) -> Work {
-    let modality = input.parameters.modality();
+    let worker_kind = input.parameters.worker_kind();
     let (payload, object) = match input.into_stored() {
         StoredInput::Inline(value) => (Payload::Inline(value), Vec::new()),
         StoredInput::Object {
@@ -164,7 +164,7 @@ fn work(task_type: TaskType, input: Input) -> Work {
         id: TaskId::generate(),
         tenant: Tenant::first(),
         task_type,
-        modality,
+        worker_kind,
         size: Size::Small,
         priority: mesh_task::Priority::Normal,
         payload,

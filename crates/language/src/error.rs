@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mesh_task::{RunError, code};
+use mesh_task::{ErrorCode, RunError};
 
 use crate::ProviderError;
 
@@ -41,18 +41,18 @@ pub enum LanguageError {
 }
 
 impl LanguageError {
-    fn code(&self) -> &'static str {
+    fn code(&self) -> ErrorCode {
         match self {
-            Self::NotConfigured => code::PROVIDER_NOT_CONFIGURED,
-            Self::TextTooLong { .. } | Self::ContextTooLong => code::TEXT_TOO_LONG,
-            Self::InvalidRequest(_) => code::INVALID_INPUT,
-            Self::InvalidAnswer(_) => code::INVALID_ANSWER,
-            Self::InvalidExtraction(_) => code::INVALID_EXTRACTION,
+            Self::NotConfigured => ErrorCode::ProviderNotConfigured,
+            Self::TextTooLong { .. } | Self::ContextTooLong => ErrorCode::TextTooLong,
+            Self::InvalidRequest(_) => ErrorCode::InvalidInput,
+            Self::InvalidAnswer(_) => ErrorCode::InvalidAnswer,
+            Self::InvalidExtraction(_) => ErrorCode::InvalidExtraction,
             Self::Provider(error) => match error {
-                ProviderError::Refused { .. } | ProviderError::Filtered => code::PROVIDER_REFUSED,
-                ProviderError::Throttled { .. } => code::PROVIDER_THROTTLED,
+                ProviderError::Refused { .. } | ProviderError::Filtered => ErrorCode::ProviderRefused,
+                ProviderError::Throttled { .. } => ErrorCode::ProviderThrottled,
                 ProviderError::TimedOut { .. } | ProviderError::Unavailable { .. } => {
-                    code::PROVIDER_UNAVAILABLE
+                    ErrorCode::ProviderUnavailable
                 }
             },
         }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn error_without_a_provider_says_how_to_configure_one() {
         let error = RunError::from(LanguageError::NotConfigured);
-        assert_eq!(error.code, code::PROVIDER_NOT_CONFIGURED);
+        assert_eq!(error.code, ErrorCode::ProviderNotConfigured);
         for word in ["LanguageProvider", "LanguageModel", "up --llm"] {
             assert!(error.message.contains(word), "{error}");
         }

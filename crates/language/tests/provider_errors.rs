@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use mesh_language::{Language, LanguageError, Limits, Provider, Response};
-use mesh_task::{RunError, RunErrorClass, code};
+use mesh_task::{ErrorCode, RunError, RunErrorClass};
 use serde_json::json;
 use support::{TIMEOUT, completion, language, language_at, requests, scripted};
 use wiremock::ResponseTemplate;
@@ -54,7 +54,7 @@ async fn rate_limit_throttles_the_task_for_the_requested_wait() {
         (error.class, error.code, error.retry_after),
         (
             RunErrorClass::Throttled,
-            code::PROVIDER_THROTTLED,
+            ErrorCode::ProviderThrottled,
             Some(Duration::from_secs(7))
         )
     );
@@ -90,7 +90,7 @@ async fn permanent_refusal_is_not_retried() {
         let error = failure(refused).await;
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Permanent, code::PROVIDER_REFUSED),
+            (RunErrorClass::Permanent, ErrorCode::ProviderRefused),
             "{status}"
         );
         assert!(error.message.contains(advice), "{error}");
@@ -107,7 +107,7 @@ async fn failing_provider_is_retried() {
         let error = failure(ResponseTemplate::new(status).insert_header("retry-after", "3")).await;
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE),
+            (RunErrorClass::Transient, ErrorCode::ProviderUnavailable),
             "{status}"
         );
         assert_eq!(error.retry_after, Some(Duration::from_secs(3)), "{status}");
@@ -126,7 +126,7 @@ async fn body_that_is_not_a_chat_completion_is_retried() {
         let error = failure(ResponseTemplate::new(200).set_body_string(body)).await;
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE),
+            (RunErrorClass::Transient, ErrorCode::ProviderUnavailable),
             "{body}"
         );
     }
@@ -139,7 +139,7 @@ async fn hanging_provider_times_out() {
     assert!(start.elapsed() < TIMEOUT * 3, "{:?}", start.elapsed());
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE)
+        (RunErrorClass::Transient, ErrorCode::ProviderUnavailable)
     );
     assert!(error.message.contains("2s"), "{error}");
 }
@@ -163,7 +163,7 @@ async fn interrupted_connection_is_retried() {
         assert!(interrupting.join().unwrap() > 0);
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE),
+            (RunErrorClass::Transient, ErrorCode::ProviderUnavailable),
             "{prefix}"
         );
     }
@@ -177,7 +177,7 @@ async fn unreachable_server_is_retried() {
     let error = RunError::from(translate(&language_at(&address)).await.unwrap_err());
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE)
+        (RunErrorClass::Transient, ErrorCode::ProviderUnavailable)
     );
     assert!(error.message.contains("can't be reached"), "{error}");
 }
@@ -188,7 +188,7 @@ async fn request_without_a_provider_fails_permanently() {
     let error = RunError::from(translate(&language).await.unwrap_err());
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Permanent, code::PROVIDER_NOT_CONFIGURED)
+        (RunErrorClass::Permanent, ErrorCode::ProviderNotConfigured)
     );
 }
 
@@ -199,7 +199,7 @@ async fn text_over_the_limit_is_not_sent() {
     let error = RunError::from(language(&server).summarize(&text, 3).await.unwrap_err());
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Permanent, code::TEXT_TOO_LONG)
+        (RunErrorClass::Permanent, ErrorCode::TextTooLong)
     );
     assert!(
         error.message.contains("24001") && error.message.contains("24000"),
@@ -217,7 +217,7 @@ async fn exceeded_context_is_a_text_too_long() {
     let error = failure(ResponseTemplate::new(400).set_body_json(body)).await;
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Permanent, code::TEXT_TOO_LONG)
+        (RunErrorClass::Permanent, ErrorCode::TextTooLong)
     );
 }
 

@@ -6,7 +6,7 @@ mod support;
 
 use mesh_extraction_schema::Schema;
 use mesh_language::LanguageError;
-use mesh_task::{MAX_LABEL_BYTES, MAX_LABELS, RunError, RunErrorClass, code};
+use mesh_task::{ErrorCode, MAX_LABEL_BYTES, MAX_LABELS, RunError, RunErrorClass};
 use serde_json::{Value, json};
 use support::{completion, language, requests, scripted};
 
@@ -80,7 +80,7 @@ async fn response_that_is_invalid_twice_fails_permanently_with_the_reason() {
         let error = RunError::from(error);
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Permanent, code::INVALID_EXTRACTION),
+            (RunErrorClass::Permanent, ErrorCode::InvalidExtraction),
             "{content}"
         );
         assert!(
@@ -120,7 +120,7 @@ async fn content_filter_is_a_permanent_error() {
     let error = RunError::from(error);
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Permanent, code::PROVIDER_REFUSED)
+        (RunErrorClass::Permanent, ErrorCode::ProviderRefused)
     );
 }
 
@@ -243,7 +243,7 @@ async fn target_language_can_not_be_an_instruction() {
     let error = RunError::from(language.translate("Good morning", instruction).await.unwrap_err());
     assert_eq!(
         (error.class, error.code),
-        (RunErrorClass::Permanent, code::INVALID_INPUT)
+        (RunErrorClass::Permanent, ErrorCode::InvalidInput)
     );
     assert!(requests(&server).await.is_empty());
 }

@@ -1,26 +1,28 @@
+//! A change as the API shows it.
+
 use jiff::Timestamp;
 use mesh_task::{Status, TaskId, TaskType};
 use serde::Serialize;
 
 use crate::Change;
 
-/// A change as the task's owner sees it.
+/// One change of a task, from the tenant's change log.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Change))]
 pub struct ChangeView {
-    /// Its number in the tenant's log: what follows is asked for by it.
+    /// The number of the change. Send it as `after` to get the changes that follow.
     pub cursor: String,
-    /// The task.
+    /// The id of the task.
     pub id: TaskId,
-    /// What it asks for.
+    /// The type of the task.
     #[serde(rename = "type")]
     pub task_type: TaskType,
-    /// A task's status, or `removed`.
+    /// The status after the change, or `removed` if the task was deleted.
     pub status: &'static str,
-    /// None if the task is new.
+    /// The status before the change; `null` if the task is new.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub previous_status: Option<Status>,
-    /// Its generation.
+    /// The generation of the task.
     pub generation: u32,
     /// How many attempts of this generation are spent.
     pub attempt: u32,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mesh_aws::{AwsError, Bedrock};
 use mesh_language::{Language, Limits, OpenAi, OpenAiSettings, Provider};
-use mesh_task::{RunError, RunOutput, code};
+use mesh_task::{ErrorCode, RunError, RunOutput};
 use mesh_telemetry::{SettingError, setting};
 use tokio::sync::Mutex;
 
@@ -103,7 +103,7 @@ impl ModelCache {
 
     /// Clears the cache if the provider refused a request: the key may have changed since it was read.
     pub(crate) async fn reset_if_refused(&self, outcomes: &[Result<RunOutput, RunError>]) {
-        let is_refusal = |outcome: &Result<RunOutput, RunError>| matches!(outcome, Err(error) if error.code == code::PROVIDER_REFUSED);
+        let is_refusal = |outcome: &Result<RunOutput, RunError>| matches!(outcome, Err(error) if error.code == ErrorCode::ProviderRefused);
         if outcomes.iter().any(is_refusal) {
             *self.model.lock().await = None;
         }
@@ -149,14 +149,14 @@ impl ModelCache {
 
 fn misconfigured(reason: impl std::fmt::Display) -> RunError {
     let message = format!("the stack's language provider is misconfigured: {reason}");
-    RunError::permanent(code::PROVIDER_NOT_CONFIGURED, message)
+    RunError::permanent(ErrorCode::ProviderNotConfigured, message)
 }
 
 fn secret_error(error: AwsError) -> RunError {
     tracing::error!(event = "language_key_unreadable", %error, "the language provider's key can't be read");
     if error.is_throttling() || error.code.is_none() {
         let message = "Secrets Manager, which stores the language provider's key, did not answer";
-        RunError::transient(code::PROVIDER_UNAVAILABLE, message)
+        RunError::transient(ErrorCode::ProviderUnavailable, message)
     } else {
         misconfigured("the secret with its key can't be read: check the parameter LanguageApiKeySecret")
     }

@@ -3,12 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use mesh_language::Limits;
-use mesh_task::{
-    Content, Input, Payload, RunErrorClass, Size, Submitted, Task, TaskDraft, TaskId, TaskResult, TaskType,
-    Tenant, WorkerKind, code,
-};
+use mesh_task::{Content, ErrorCode, Input, RunErrorClass, TaskResult, TaskType, WorkerKind, testing};
 use serde_json::{Value, json};
 use wiremock::matchers::{body_string_contains, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -31,26 +27,11 @@ fn runner(kind: ProviderKind, base_url: String) -> LanguageRunner {
 }
 
 fn job(task_type: TaskType, input: Value) -> Job {
-    let Submitted::Whole(parsed) = Submitted::parse(task_type, input.clone()).unwrap() else {
-        panic!("the input has no upload")
-    };
-    let now = Timestamp::now();
-    let draft = TaskDraft {
-        id: TaskId::generate(),
-        tenant: Tenant::first(),
-        task_type,
-        modality: WorkerKind::Language,
-        size: Size::Small,
-        priority: mesh_task::Priority::Normal,
-        payload: Payload::Inline(input),
-        metadata: [].into(),
-        max_attempts: 3,
-        timeout_seconds: None,
-        correlation_id: String::new(),
-    };
+    let (mut task, input) = testing::task_with(task_type, input);
+    task.worker_kind = WorkerKind::Language;
     Job {
-        task: Task::new(draft, now, now),
-        input: Arc::new(parsed),
+        task,
+        input: Arc::new(input),
     }
 }
 
@@ -171,13 +152,13 @@ async fn failed_job_does_not_affect_the_others() {
     };
     assert_eq!(
         (refused.class, refused.code),
-        (RunErrorClass::Permanent, code::PROVIDER_REFUSED)
+        (RunErrorClass::Permanent, ErrorCode::ProviderRefused)
     );
     assert_eq!(
         (busy.class, busy.retry_after),
         (RunErrorClass::Throttled, Some(Duration::from_secs(9)))
     );
-    assert_eq!(stray.code, code::WRONG_WORKER);
+    assert_eq!(stray.code, ErrorCode::WrongWorker);
     assert!(matches!(fine.result, TaskResult::Translation(_)));
 }
 
@@ -212,7 +193,7 @@ async fn without_a_provider_each_task_fails_permanently_with_advice() {
         let error = outcome.unwrap_err();
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Permanent, code::PROVIDER_NOT_CONFIGURED)
+            (RunErrorClass::Permanent, ErrorCode::ProviderNotConfigured)
         );
         assert!(error.message.contains("LanguageProvider"), "{error}");
     }
@@ -226,6 +207,6 @@ async fn misconfigured_provider_fails_the_tasks() {
     )
     .await;
     let error = outcomes[0].as_ref().unwrap_err();
-    assert_eq!(error.code, code::PROVIDER_NOT_CONFIGURED);
+    assert_eq!(error.code, ErrorCode::ProviderNotConfigured);
     assert!(error.message.contains("nowhere"), "{error}");
 }

@@ -30,7 +30,7 @@ fn a_resting_task_is_cancelled_at_once_and_is_not_run_again() {
     // Its own message is hidden as long as the rest.
     cloud.ring(&Lane::Text.queue_url(), &id, 1);
     eventually("its message comes and is dropped", || {
-        logged(&["nothing left to do", &id]).pop()
+        logged(&["message_obsolete", &id]).pop()
     });
     assert_eq!(cloud.item(&id), before);
 }
@@ -168,9 +168,7 @@ fn a_running_task_is_cancelled_at_once_and_its_long_work_stops() {
     assert_cancelled(&cancelled.body);
     let before = cloud.item(&id);
     // The worker looks at its lease twice a second here, and finds it gone.
-    let stopped = eventually("the worker stops", || {
-        logged(&["a running task is no longer this worker", &id]).pop()
-    });
+    let stopped = eventually("the worker stops", || logged(&["claim_lost", &id]).pop());
     let noticed: jiff::Timestamp = stopped["timestamp"]
         .as_str()
         .and_then(|time| time.parse().ok())

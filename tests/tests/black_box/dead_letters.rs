@@ -154,7 +154,7 @@ fn listed_ids_are_redriven_once_each_and_all_others_are_named() {
     // The message of the generation before starts nothing.
     cloud.ring(&mesh_tests::Lane::Text.queue_url(), &dead, 1);
     eventually("it is dropped", || {
-        mesh_tests::logged(&["nothing left to do", &dead]).pop()
+        mesh_tests::logged(&["message_obsolete", &dead]).pop()
     });
     assert_eq!(api.show(&dead), task);
 }

@@ -4,7 +4,7 @@ use mesh_tests::{Api, Cloud, Lane, eventually, logged};
 use serde_json::json;
 
 /// How the worker notes a message that rings for nothing.
-const NOTHING_TO_DO: &str = "a message had nothing left to do";
+const NOTHING_TO_DO: &str = "message_obsolete";
 
 /// Waits until that many deliveries for the task were found to have nothing left to do.
 fn await_dropped(id: &str, messages: usize) {

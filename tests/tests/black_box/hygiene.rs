@@ -159,7 +159,7 @@ fn a_correlation_id_goes_from_the_request_to_the_worker_s_log_and_back() {
     let task = api.finished(reply.text("id"));
     assert_eq!(task["correlation_id"], json!(correlation));
     let entries = eventually("the worker logs it", || {
-        Some(logged(&["an attempt ended", &correlation])).filter(|entries| !entries.is_empty())
+        Some(logged(&["attempt_ended", &correlation])).filter(|entries| !entries.is_empty())
     });
     assert_eq!(entries[0]["task_id"], task["id"], "{entries:?}");
 

@@ -165,7 +165,7 @@ fn a_frozen_workers_task_is_given_to_another_and_its_late_finish_is_refused() {
     let outcomes = [&task["attempts"][0]["outcome"], &task["attempts"][1]["outcome"]];
     assert_eq!(outcomes, ["lost", "completed"], "{task}");
     eventually("the first worker's finish is refused", || {
-        logged(&["a stale worker's finish was refused", &id]).pop()
+        logged(&["stale_finish_refused", &id]).pop()
     });
     // But for the link to its recording, which is signed anew each time.
     let unsigned = |mut task: Value| {
@@ -291,7 +291,7 @@ mod serial_image {
         let task = tended(&api, &cloud, &id);
         assert_eq!(task["status"], "completed", "{task}");
         if reclaimed > Some(0) {
-            let refused = ["no longer this worker's", "a stale worker's finish was refused"];
+            let refused = ["claim_lost", "stale_finish_refused"];
             eventually("the first worker is refused", || {
                 refused.iter().find_map(|words| logged(&[words, &id]).pop())
             });

@@ -49,7 +49,7 @@ fn a_schema_that_no_answer_can_be_held_to_is_refused_at_submit() {
         (field(json!({ "type": "strin" })), "no valid JSON Schema"),
         (json!({ "type": "array", "items": {} }), "must describe an object"),
         (json!({ "name": "strange" }), "must describe an object"),
-        (field(json!({ "minimum": 1e200 })), "holds 1e+200"),
+        (field(json!({ "minimum": 1e200 })), "contains 1e+200"),
         (field(json!({ "default": deep })), "nested too deep"),
     ] {
         let input = json!({ "text": "Ann is 41.", "schema": schema });

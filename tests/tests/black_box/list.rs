@@ -225,7 +225,7 @@ fn what_asks_for_no_list_is_refused() {
             .get(&format!("/v1/tasks?{query}"))
             .problem(400, "invalid-query");
         assert!(
-            detail.contains("send") || detail.contains("from 1 to 200") || detail.contains("types are"),
+            detail.contains("send") || detail.contains("from 1 to 200") || detail.contains("expected one of"),
             "{detail}"
         );
     }

@@ -22,7 +22,7 @@ fn submit(api: &Api, text: &str, headers: &[(&str, &str)]) -> Reply {
 
 /// The line of the worker's log that says how an attempt at the task ended.
 fn ended(id: &str) -> Value {
-    eventually("its end is logged", || logged(&["an attempt ended", id]).pop())
+    eventually("its end is logged", || logged(&["attempt_ended", id]).pop())
 }
 
 /// The line of the api's log that says that the task is accepted.
@@ -116,7 +116,7 @@ fn a_trace_goes_with_the_task_from_the_api_to_the_worker() {
         let accepted = accepted(&id);
         let trace = accepted["xray_trace_id"].as_str().expect("the stack is traced");
         let ends = eventually("its end is logged", || {
-            let ends = logged(&["an attempt ended", &id]);
+            let ends = logged(&["attempt_ended", &id]);
             ends.iter()
                 .any(|end| end["settlement"] == "completed")
                 .then_some(ends)

@@ -157,7 +157,7 @@ fn an_address_or_a_file_of_the_server_is_never_fetched() {
         addresses.map(|image| picture(json!(image))),
         422,
         "invalid-input",
-        "nothing is fetched",
+        "URLs are not fetched",
     );
     let paths = [
         "file:///etc/passwd",

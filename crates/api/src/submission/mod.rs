@@ -127,7 +127,7 @@ impl Submitter {
 
     /// Stores the input and makes the task, which is yet to be written.
     async fn prepare(&self, id: TaskId, new: NewTask) -> Result<Task, Problem> {
-        let modality = new.input.parameters().modality();
+        let worker_kind = new.input.parameters().worker_kind();
         let (payload, size) = match new.input {
             Submitted::Whole(input) => self.store_input(id, input).await?,
             Submitted::Uploaded(uploaded) => self.take_upload(&uploaded).await?,
@@ -137,7 +137,7 @@ impl Submitter {
             id,
             tenant: self.tenant.clone(),
             task_type: new.task_type,
-            modality,
+            worker_kind,
             size,
             priority: new.priority,
             payload,

@@ -150,7 +150,7 @@ mod tests {
             id: TaskId::generate(),
             tenant: Tenant::first(),
             task_type: TaskType::Ocr,
-            modality: WorkerKind::Image,
+            worker_kind: WorkerKind::Image,
             size: Size::Small,
             priority: Priority::Normal,
             status: Status::Completed,
