@@ -97,7 +97,7 @@ impl Cloud {
 
     /// A tenant's counters.
     pub fn counters(&self, tenant: &Tenant) -> TenantCounters {
-        self.block_on(self.stats().book(tenant))
+        self.block_on(self.stats().counters(tenant))
             .expect("the table of counters answers")
     }
 

@@ -11,10 +11,9 @@ use http::header::{
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use mesh_http::Problem;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{Any, CorsLayer};
-
-use crate::problem::Problem;
 
 /// More than any client of ours sends; an HTTP API's own limit lies at 10 kB.
 const MAX_HEADER_BYTES: usize = 16 * 1024;

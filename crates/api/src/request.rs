@@ -8,11 +8,11 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
 use http::{Extensions, HeaderMap};
 use lambda_http::Context;
+use mesh_http::Problem;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::middleware::CORRELATION_ID;
-use crate::problem::Problem;
 
 /// Lambda takes 6 MB for a synchronous invocation's event (AWS Lambda quotas).
 pub(crate) const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
@@ -34,10 +34,10 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             .sum();
         let frame = EVENT_FRAME_BYTES + headers + request.uri().path().len();
         let body = to_bytes(request.into_body(), MAX_EVENT_BYTES).await;
-        let body = body.map_err(|_| Problem::payload_too_large(MAX_EVENT_BYTES + 1))?;
+        let body = body.map_err(|_| Problem::payload_too_large(MAX_EVENT_BYTES + 1, MAX_EVENT_BYTES))?;
         let event = frame + escaped_len(&body);
         if event > MAX_EVENT_BYTES {
-            return Err(Problem::payload_too_large(event));
+            return Err(Problem::payload_too_large(event, MAX_EVENT_BYTES));
         }
         serde_json::from_slice(&body)
             .map(Self)

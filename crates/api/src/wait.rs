@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use mesh_http::{Problem, ProblemKind};
 use tokio::time::{Instant, sleep_until};
-
-use crate::problem::Problem;
 
 /// The longest wait that may be asked for, in seconds.
 const MAX_WAIT: u64 = 20;
@@ -44,7 +43,11 @@ impl Wait {
 fn parse(given: &str) -> Result<Duration, Problem> {
     match given.parse() {
         Ok(seconds) if seconds <= MAX_WAIT => Ok(Duration::from_secs(seconds)),
-        _ => Err(Problem::invalid_wait(given, MAX_WAIT)),
+        _ => {
+            let detail =
+                format!("wait={given} is invalid: send a whole number of seconds from 0 to {MAX_WAIT}");
+            Err(Problem::new(ProblemKind::InvalidWait, detail))
+        }
     }
 }
 

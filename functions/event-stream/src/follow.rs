@@ -140,7 +140,7 @@ impl Follow {
     /// The changes since the last ones, as events.
     async fn changes(&mut self) -> Result<String, mesh_aws::AwsError> {
         let stats = &self.events.stats;
-        let book = stats.book(&self.tenant).await?;
+        let book = stats.counters(&self.tenant).await?;
         self.is_behind = false;
         if book.last == self.after {
             return Ok(String::new());

@@ -19,8 +19,8 @@ use axum::{Router, middleware};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, Method};
 use lambda_http::Error;
-use mesh_access::TokenHash;
 use mesh_aws::{StatsTable, TaskTable};
+use mesh_http::TokenHash;
 use mesh_stats::ChangeView;
 use mesh_task::TaskId;
 use mesh_telemetry::setting;
@@ -78,7 +78,7 @@ fn router(events: Events) -> Router {
 /// `GET /v1/events`: all of the tenant's tasks.
 async fn all(State(events): State<Arc<Events>>, request: Request) -> Result<Response, Problem> {
     let asked = Asked::read(&events.token, &request)?;
-    let book = events.stats.book(&asked.tenant).await?;
+    let book = events.stats.counters(&asked.tenant).await?;
     let after = asked.after.unwrap_or(book.last);
     // What is gone is told before the stream begins, where a status code can say it.
     let first = events.stats.changes(&asked.tenant, &book, after, 1).await?;
@@ -91,7 +91,7 @@ async fn one(State(events): State<Arc<Events>>, request: Request) -> Result<Resp
     let asked = Asked::read(&events.token, &request)?;
     let id: TaskId = request::task_id(request.uri().path()).ok_or(Problem::NoSuchTask)?;
     // Read before the task: so no change falls in between.
-    let book = events.stats.book(&asked.tenant).await?;
+    let book = events.stats.counters(&asked.tenant).await?;
     let task = events.tasks.get(&asked.tenant, id).await?;
     let task = task.ok_or(Problem::NoSuchTask)?;
     let one = One::new(&task);

@@ -9,8 +9,8 @@ use http::header::{
 };
 use http::{HeaderValue, StatusCode};
 use lambda_http::RequestExt;
-use mesh_access::Denied;
 use mesh_aws::AwsError;
+use mesh_http::Denied;
 use serde_json::json;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use axum::extract::Request;
 use http::HeaderMap;
 use lambda_http::RequestExt;
-use mesh_access::TokenHash;
+use mesh_http::TokenHash;
 use mesh_task::{TaskId, Tenant};
 use tokio::time::Instant;
 

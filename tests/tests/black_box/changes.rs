@@ -87,7 +87,7 @@ fn a_cursor_that_is_not_in_the_change_log_is_gone() {
     let detail = api
         .get("/v1/changes?after=99999999999999")
         .problem(410, "changes-gone");
-    assert!(detail.contains("without after"), "{detail}");
+    assert!(detail.contains("without a cursor"), "{detail}");
     for query in ["after=abc", "after=-1", "after="] {
         api.get(&format!("/v1/changes?{query}"))
             .problem(400, "invalid-query");
