@@ -243,7 +243,12 @@ fn a_dead_letter_is_listed_shown_and_redriven() {
     let id = stdout(&failing).trim().to_owned();
     let dead = run(&["wait", &id]);
     assert_eq!(dead.code, Some(1), "{}", dead.err);
-    assert!(dead.out.contains("failed fault: attempt 1 fails"), "{}", dead.out);
+    assert!(
+        dead.out
+            .contains("failed fault: an injected fault failed attempt 1"),
+        "{}",
+        dead.out
+    );
     eventually("the dead letter is listed", || {
         let listed = stdout(&["dead-letters", "list", "--type", "classify", "--all", "--json"]);
         lines(&listed).into_iter().find(|letter| letter["id"] == *id)
@@ -277,7 +282,7 @@ fn inspect_shows_each_attempt_of_a_retried_task() {
     let order = [
         "accepted",
         "claimed",
-        "transient  fault: attempt 1 fails",
+        "transient  fault: an injected fault failed attempt 1",
         "claimed",
         "completed  load",
     ];

@@ -77,7 +77,7 @@ fn dead_letters_are_listed_newest_first_with_their_error_and_their_attempts() {
     assert!(
         letter["attempts"][0]["error"]
             .as_str()
-            .is_some_and(|error| error.contains("attempt 1 fails"))
+            .is_some_and(|error| error.contains("an injected fault failed attempt 1"))
     );
 
     let of_type = |name: &str| {

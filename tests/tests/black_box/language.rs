@@ -49,7 +49,7 @@ fn an_unusable_schema_is_refused_at_submission() {
         (field(json!({ "type": "strin" })), "no valid JSON Schema"),
         (json!({ "type": "array", "items": {} }), "must describe an object"),
         (json!({ "name": "strange" }), "must describe an object"),
-        (field(json!({ "minimum": 1e200 })), "holds 1e+200"),
+        (field(json!({ "minimum": 1e200 })), "contains 1e+200"),
         (field(json!({ "default": deep })), "nested too deep"),
     ] {
         let input = json!({ "text": "Ann is 41.", "schema": schema });

@@ -233,7 +233,7 @@ fn an_invalid_query_is_refused() {
             .get(&format!("/v1/tasks?{query}"))
             .problem(400, "invalid-query");
         assert!(
-            detail.contains("send") || detail.contains("from 1 to 200") || detail.contains("types are"),
+            detail.contains("send") || detail.contains("from 1 to 200") || detail.contains("expected one of"),
             "{detail}"
         );
     }

@@ -157,7 +157,7 @@ fn a_url_or_a_server_path_is_never_fetched() {
         addresses.map(|image| picture(json!(image))),
         422,
         "invalid-input",
-        "nothing is fetched",
+        "URLs are not fetched",
     );
     let paths = [
         "file:///etc/passwd",
