@@ -3,7 +3,6 @@
 
 mod timeline;
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args as Arguments;
 use jiff::Timestamp;
-use mesh_tests::{Api, logged};
+use mesh_tests::{Api, log_events};
 use serde_json::{Value, json};
 
 use timeline::{Attempt, Timeline};
@@ -194,13 +193,10 @@ fn sample(kind: &Kind, ends: &AtomicBool) -> Result<Vec<Sample>> {
 
 /// The tasks' times by the API, and by the log which invocation ran each.
 fn attempts(api: &Api, ids: &[String]) -> Result<Vec<Attempt>> {
-    let invocations: HashMap<_, _> = logged(&["\"an attempt ended\""])
-        .into_iter()
-        .filter_map(|entry| {
-            let text = |value: &Value| value.as_str().map(str::to_owned);
-            Some((text(&entry["task"])?, text(&entry["span"]["requestId"])?))
-        })
-        .collect();
+    let invocation = |id: &str| {
+        let entry = log_events("attempt_ended", id).pop()?;
+        entry["function_request_id"].as_str().map(str::to_owned)
+    };
     let attempt = |id: &String| {
         let task = api.show(id);
         let attempts = task["attempts"].as_array().map(Vec::as_slice);
@@ -213,12 +209,11 @@ fn attempts(api: &Api, ids: &[String]) -> Result<Vec<Attempt>> {
                 .with_context(|| format!("a time is missing: {task}"))?;
             Ok(text.parse()?)
         };
-        let invocation = invocations.get(id).cloned();
         Ok(Attempt {
             submitted: time(&task["created_at"])?,
             started: time(&attempt["started_at"])?,
             ended: time(&attempt["ended_at"])?,
-            invocation: invocation.with_context(|| format!("the log does not tell who ran {id}"))?,
+            invocation: invocation(id).with_context(|| format!("the log does not tell who ran {id}"))?,
         })
     };
     ids.iter().map(attempt).collect()

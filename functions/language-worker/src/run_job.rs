@@ -5,9 +5,9 @@ use std::time::Duration;
 use mesh_extraction_schema::Schema;
 use mesh_language::{LanguageError, Response};
 use mesh_task::{
-    Classification, Classify, Content, DEFAULT_SUMMARY_SENTENCES, Extraction, LabelScore,
+    Classification, Classify, Content, DEFAULT_SUMMARY_SENTENCES, ErrorCode, Extraction, LabelScore,
     MAX_SUMMARY_SENTENCES, ModelName, Parameters, RunError, RunOutput, Summarize, Summary, TaskResult,
-    Translation, Usage, code,
+    Translation, Usage,
 };
 use mesh_worker::Job;
 
@@ -25,8 +25,9 @@ pub(crate) async fn run_job(model: &ConfiguredModel, job: &Job) -> Result<RunOut
             })
         }
         Parameters::DataExtraction(extraction) => {
-            let schema = Schema::parse(extraction.schema.clone())
-                .map_err(|error| RunError::permanent(code::INVALID_INPUT, format!("input.schema {error}")))?;
+            let schema = Schema::parse(extraction.schema.clone()).map_err(|error| {
+                RunError::permanent(ErrorCode::InvalidInput, format!("input.schema {error}"))
+            })?;
             let response = model.language.extract(text, &schema).await;
             output(model, response, |fields| {
                 TaskResult::Extraction(Extraction { fields })

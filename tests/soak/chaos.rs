@@ -1,4 +1,4 @@
-//! What befalls the stack while the load runs.
+//! Injects faults into the stack while the load runs.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -12,29 +12,29 @@ use mesh_tests::Cloud;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 
-/// Runs the janitor every second, which stands for its minute.
-pub(crate) fn run_janitor(over: &AtomicBool) {
+/// Runs the sweeper every second, in place of its schedule's every minute.
+pub(crate) fn run_sweeper(is_over: &AtomicBool) {
     let cloud = Cloud::new();
-    while !over.load(Ordering::Relaxed) {
-        // It fails like anyone: what it left undone is due at its next run.
-        let _failed = cloud.try_run_janitor();
+    while !is_over.load(Ordering::Relaxed) {
+        // The sweeper fails like the other functions: the next run does what this one left.
+        let _failed = cloud.try_run_sweeper();
         thread::sleep(Duration::from_secs(1));
     }
 }
 
-/// Kills, pauses and starves the functions' processes at random, and restarts the local cloud when a third and two thirds of the
-/// tasks are in.
-pub(crate) fn befall(plan: &Plan, ledger: &Ledger, over: &AtomicBool) {
+/// Kills, pauses and starves the functions' processes at random, and restarts the local cloud when a third and two thirds of
+/// the tasks are submitted.
+pub(crate) fn inject(plan: &Plan, ledger: &Ledger, is_over: &AtomicBool) {
     let mut rng = Rng::with_seed(plan.seed ^ 0x5eed);
     let third = plan.tasks.len() / 3;
     let mut restarts = [third, 2 * third].into_iter().peekable();
-    let mut done = BTreeMap::<String, u32>::new();
+    let mut injected = BTreeMap::<String, u32>::new();
     let cloud = Cloud::new();
     let mut next = Instant::now() + Duration::from_secs(2);
-    while !over.load(Ordering::Relaxed) {
+    while !is_over.load(Ordering::Relaxed) {
         thread::sleep(Duration::from_millis(50));
         let is_time = Instant::now() >= next;
-        let request = if restarts.next_if(|at| ledger.counts().tasks >= *at).is_some() {
+        let fault = if restarts.next_if(|at| ledger.counts().tasks >= *at).is_some() {
             "restart".to_owned()
         } else if is_time {
             match rng.u32(0..100) {
@@ -45,21 +45,24 @@ pub(crate) fn befall(plan: &Plan, ledger: &Ledger, over: &AtomicBool) {
         } else {
             continue;
         };
-        let Some(deed) = ask(&request) else { return };
-        if request == "restart" {
+        let Some(description) = request(&fault) else {
+            return;
+        };
+        if fault == "restart" {
             ledger.catch_up(&cloud);
         }
-        *done.entry(deed).or_default() += 1;
+        *injected.entry(description).or_default() += 1;
         next = Instant::now() + Duration::from_millis(rng.u64(1_000..4_000));
     }
-    for (deed, times) in done {
-        println!("soak: {times} times: {deed}");
+    for (fault, times) in injected {
+        println!("soak: {times} times: {fault}");
     }
 }
 
-/// Asks whoever owns the stack for a deed and waits until it is done.
-fn ask(request: &str) -> Option<String> {
-    println!("do {request}");
+/// Has `cargo xtask soak`, which owns the stack, inject a fault. Returns its description once it is injected; `None` if
+/// nobody answers.
+fn request(fault: &str) -> Option<String> {
+    println!("do {fault}");
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.is_ok_and(|bytes| bytes > 0)

@@ -1,13 +1,13 @@
-//! What holds for every request: limits, headers, browsers, correlation.
+//! What applies to every request: limits, headers, CORS, and the correlation id.
 
-use mesh_tests::{Api, eventually, logged, sentiment};
+use mesh_tests::{Api, eventually, log_events_where, sentiment};
 use serde_json::json;
 
 /// `WebOrigin` in tests/stack.toml.
 const ORIGIN: &str = "https://app.example.com";
 
 #[test]
-fn every_answer_tells_browsers_to_take_nothing_for_more_than_it_is() {
+fn every_response_has_security_headers() {
     let api = Api::new();
     for path in ["/health", "/nothing", "/v1/tasks/x"] {
         let reply = api.get(path);
@@ -28,7 +28,7 @@ fn every_answer_tells_browsers_to_take_nothing_for_more_than_it_is() {
 }
 
 #[test]
-fn a_page_of_the_stack_s_origin_may_call_and_no_other() {
+fn only_pages_from_the_stack_s_origin_may_call() {
     let api = Api::new();
     let preflight = |origin: &str| {
         let headers = [
@@ -50,7 +50,7 @@ fn a_page_of_the_stack_s_origin_may_call_and_no_other() {
             .contains("x-service-token")
     );
     assert!(allowed.header("access-control-allow-methods").contains("POST"));
-    // The browser compares: another's page is told who may.
+    // The response to another origin names the allowed one, and the browser compares them.
     assert_eq!(
         preflight("https://evil.example.com").header("access-control-allow-origin"),
         ORIGIN
@@ -60,7 +60,7 @@ fn a_page_of_the_stack_s_origin_may_call_and_no_other() {
     assert_eq!(
         reply.header("access-control-allow-origin"),
         ORIGIN,
-        "errors can be read too"
+        "the page can also read errors"
     );
     assert!(
         reply
@@ -85,7 +85,7 @@ fn head_is_get_without_a_body() {
 }
 
 #[test]
-fn a_body_that_says_it_is_no_json_is_refused() {
+fn a_body_with_another_content_type_than_json_is_refused() {
     let api = Api::new();
     let body = sentiment("fine").to_string();
     for content_type in [
@@ -126,14 +126,14 @@ fn a_body_nested_too_deep_and_headers_too_large_are_refused() {
 }
 
 #[test]
-fn an_answer_is_compressed_for_who_takes_it() {
+fn a_response_is_compressed_for_clients_that_accept_it() {
     let api = Api::new();
     let id = api.submit("embed", json!({ "text": "fine" }), &[]);
     let plain = api.finished(&id);
     let headers = [("x-service-token", api.token()), ("accept-encoding", "gzip")];
     let reply = api.send("GET", &format!("/v1/tasks/{id}"), &headers, None);
     assert_eq!((reply.status, reply.header("content-encoding")), (200, "gzip"));
-    // The client here does not unpack it, so that it is no JSON.
+    // This client does not decompress the body, so it is not JSON.
     assert!(reply.body.is_null());
     assert!(plain["result"]["embeddings"].is_array());
 }
@@ -158,8 +158,9 @@ fn a_correlation_id_goes_from_the_request_to_the_worker_s_log_and_back() {
     );
     let task = api.finished(reply.text("id"));
     assert_eq!(task["correlation_id"], json!(correlation));
-    let entries = eventually("the worker logs it", || {
-        Some(logged(&["attempt_ended", &correlation])).filter(|entries| !entries.is_empty())
+    let entries = eventually("the worker logs the correlation id", || {
+        let entries = log_events_where("attempt_ended", "correlation_id", &correlation);
+        Some(entries).filter(|entries| !entries.is_empty())
     });
     assert_eq!(entries[0]["task_id"], task["id"], "{entries:?}");
 
