@@ -4,11 +4,12 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use mesh_supervisor::signals;
 
-use crate::progress::seconds;
+use crate::progress::format_duration;
 use crate::tools::{self, cargo};
 use crate::venv::Venv;
-use crate::{functions, interrupt, paths, process, web};
+use crate::{functions, paths, process, web};
 
 type Check = (&'static str, fn() -> Result<Command>);
 
@@ -34,10 +35,10 @@ pub(crate) fn run() -> Result<()> {
         let started = Instant::now();
         let result =
             check().and_then(|mut command| process::run(&mut command, name, &format!("check-{name}")));
-        interrupt::check()?;
+        signals::check()?;
         if let Err(error) = result {
             eprintln!("  {error:#}");
-            failures.push(format!("{name} ({})", seconds(started.elapsed())));
+            failures.push(format!("{name} ({})", format_duration(started.elapsed())));
         }
     }
     if !failures.is_empty() {
