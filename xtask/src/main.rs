@@ -29,6 +29,7 @@ mod stack;
 mod test;
 mod tools;
 mod venv;
+mod vocabulary;
 mod web;
 
 use std::fs;
