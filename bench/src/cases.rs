@@ -200,7 +200,8 @@ fn largest_picture(file: &[u8]) -> Result<Vec<u8>> {
     Ok(jpeg.into_inner())
 }
 
-/// The recording, followed by silence up to the maximum file size. Silence is decoded like speech, but not transcribed.
+/// The recording, followed by silence up to the maximum file size. Silence is decoded like speech, but not
+/// transcribed.
 fn longest_recording(file: &[u8]) -> Result<Vec<u8>> {
     const HEADER_BYTES: usize = 44;
     let speech = file

@@ -1,5 +1,5 @@
-//! A minimal replacement of Lambda and of the AWS services for one function. It responds at once, so that the measurement is
-//! that of the function and not of an emulator.
+//! A minimal replacement of Lambda and of the AWS services for one function. It responds at once, so that the
+//! measurement is that of the function and not of an emulator.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

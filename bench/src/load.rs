@@ -1,5 +1,6 @@
-//! Sends submissions and status requests at fixed rates to AI Mesh and to a baseline in turns, and measures the latency and
-//! the processor time of each system. The environment variables name the stack, which must have no other clients.
+//! Sends submissions and status requests at fixed rates to AI Mesh and to a baseline in turns, and measures the
+//! latency and the processor time of each system. The environment variables name the stack, which must have no other
+//! clients.
 
 mod ai_mesh;
 mod baseline;

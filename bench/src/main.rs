@@ -1,7 +1,7 @@
 //! The measurements of `cargo xtask bench`: cold starts, throughput, load and scaling.
 //!
-//! Machines are noisy, so a measurement compares two systems in one run, and only the ratios are meaningful. The calls, reads
-//! and writes of a request are the same on every machine.
+//! Machines are noisy, so a measurement compares two systems in one run, and only the ratios are meaningful. The
+//! calls, reads and writes of a request are the same on every machine.
 
 mod cases;
 mod cold;

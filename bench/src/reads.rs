@@ -1,5 +1,5 @@
-//! The calls, read items and capacity of each request, with few and with many stored tasks. The environment variables name a
-//! stack with fault injection, whose API adds these figures to every response.
+//! The calls, read items and capacity of each request, with few and with many stored tasks. The environment variables
+//! name a stack with fault injection, whose API adds these figures to every response.
 
 use std::collections::BTreeMap;
 

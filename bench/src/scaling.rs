@@ -1,5 +1,5 @@
-//! The number of running workers while a backlog grows and shrinks: submits bursts of tasks, small ones and then large ones.
-//! The environment variables name a stack with fault injection, which makes each task take a given time.
+//! The number of running workers while a backlog grows and shrinks: submits bursts of tasks, small ones and then large
+//! ones. The environment variables name a stack with fault injection, which makes each task take a given time.
 
 mod timeline;
 

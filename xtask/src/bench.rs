@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: measures cold starts and the throughput of one thread, beside Python. Its subcommands measure the
-//! latency and cost of a load, and how many workers run during a backlog.
+//! `cargo xtask bench`: measures cold starts and the throughput of one thread, beside Python. Its subcommands measure
+//! the latency and cost of a load, and how many workers run during a backlog.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -15,8 +15,8 @@ use crate::{models, paths, process};
 
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(crate) enum What {
-    /// Latency and processor time of submissions and status requests at fixed rates, beside a baseline: the first earlier
-    /// system, on FastAPI and Redis
+    /// Latency and processor time of submissions and status requests at fixed rates, beside a baseline: the first
+    /// earlier system, on FastAPI and Redis
     Load {
         /// Requests a second
         #[arg(long, value_delimiter = ',', default_value = "10,50,100")]

@@ -1,8 +1,8 @@
 //! The per-user cache of what is slow to build: downloaded packages, Python environments, tools and models.
 //!
-//! The path of an entry is `<root>/<kind>/<key>`. The key is a hash of all inputs, so an entry never changes. It is built in
-//! place, since a Python environment can't be moved. It is valid once its marker file exists, which is written last. The next
-//! build removes an entry that an interrupted build left.
+//! The path of an entry is `<root>/<kind>/<key>`. The key is a hash of all inputs, so an entry never changes. It is
+//! built in place, since a Python environment can't be moved. It is valid once its marker file exists, which is
+//! written last. The next build removes an entry that an interrupted build left.
 
 use std::env;
 use std::fs;

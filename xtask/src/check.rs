@@ -95,7 +95,8 @@ fn clippy(features: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-/// Checks licences, bans and sources. The GitHub workflow checks the advisories, whose database not every network reaches.
+/// Checks licences, bans and sources. The GitHub workflow checks the advisories, whose database not every network
+/// reaches.
 fn deny() -> Result<Command> {
     let mut command = tools::DENY.command()?;
     command.args(["--locked", "check", "licenses", "bans", "sources"]);

@@ -1,5 +1,5 @@
-//! `cargo xtask clients`: generates a Python and a TypeScript client from docs/openapi.json, as a user would. Each client
-//! submits a text to a stack and waits for the result.
+//! `cargo xtask clients`: generates a Python and a TypeScript client from docs/openapi.json, as a user would. Each
+//! client submits a text to a stack and waits for the result.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
-//! Builds the functions' artifacts: for each function a folder with `bootstrap` and the libraries and models that it needs.
+//! Builds the functions' artifacts: for each function a folder with `bootstrap` and the libraries and models that it
+//! needs.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,7 +1,7 @@
 //! `--llm`: a small language model on this machine, with an OpenAI-compatible server, instead of a provider's model.
 //!
-//! llama-cpp-python is distributed as source. It is built once per user, which takes minutes, and so only for `--llm`. The
-//! model is distributed as a Python package. It exercises the whole path, but its answers are poor.
+//! llama-cpp-python is distributed as source. It is built once per user, which takes minutes, and so only for `--llm`.
+//! The model is distributed as a Python package. It exercises the whole path, but its answers are poor.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -112,8 +112,8 @@ pub(crate) fn ensure() -> Result<Llm> {
     let source = FromSource {
         package: "llama-cpp-python",
         tools: folder.join("build.txt"),
-        // The cache may be shared between machines, so the build is for any x86_64 of the last ten years. Image input is
-        // left out.
+        // The cache may be shared between machines, so the build is for any x86_64 of the last ten years. Image input
+        // is left out.
         cmake: "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF",
     };
     if Command::new("c++").arg("--version").output().is_err() {

@@ -1,4 +1,4 @@
-"""Prints the events of the functions' log groups: logs.py FUNCTION|all FOLLOW(0|1). The AWS variables select the cloud."""
+"""Prints the events of the functions' log groups: logs.py FUNCTION|all FOLLOW(0|1). The AWS variables are set."""
 
 import sys
 import time

@@ -1,5 +1,5 @@
-//! `cargo xtask`: the commands for people who work on AI Mesh. A command builds what it needs and caches it for the next
-//! one. An error says what failed and what to do.
+//! `cargo xtask`: the commands for people who work on AI Mesh. A command builds what it needs and caches it for the
+//! next one. An error says what failed and what to do.
 
 mod bench;
 mod browser;
@@ -93,8 +93,8 @@ enum Command {
     },
     /// Prints the functions' logs
     Logs {
-        /// api, text-worker, image-worker, audio-worker, language-worker, janitor, reactor or event-stream; without it,
-        /// all functions
+        /// api, text-worker, image-worker, audio-worker, language-worker, janitor, reactor or event-stream; without
+        /// it, all functions
         function: Option<String>,
         #[arg(long, default_value = DEFAULT_NAME)]
         name: String,

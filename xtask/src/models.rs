@@ -1,5 +1,5 @@
-//! `cargo xtask models`: builds the libraries and models that are packaged with the functions, from pinned packages and our
-//! own weights.
+//! `cargo xtask models`: builds the libraries and models that are packaged with the functions, from pinned packages
+//! and our own weights.
 //!
 //! The checksums of the packages and of the built assets are both pinned. An asset that differs is never used.
 

@@ -1,4 +1,5 @@
-//! `cargo xtask openapi`: writes docs/openapi.json. The test that compares the file with the API writes it if a variable is set.
+//! `cargo xtask openapi`: writes docs/openapi.json. The test that compares the file with the API writes it if a
+//! variable is set.
 
 use anyhow::Result;
 

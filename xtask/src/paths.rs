@@ -1,5 +1,5 @@
-//! The paths that xtask uses. It writes only to the repository's `.local/`, to the ignored folders of cargo and SAM, and to
-//! the per-user cache.
+//! The paths that xtask uses. It writes only to the repository's `.local/`, to the ignored folders of cargo and SAM,
+//! and to the per-user cache.
 
 use std::path::{Path, PathBuf};
 

@@ -18,8 +18,8 @@ use crate::progress::Step;
 /// How many of a failed tool's last lines an error shows.
 const TAIL_LINES: usize = 25;
 
-/// A command for a program that ends with this process. It does not inherit the caller's AWS and AI Mesh settings: pass
-/// it those that it needs.
+/// A command for a program that ends with this process. It does not inherit the caller's AWS and AI Mesh settings:
+/// pass it those that it needs.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     with_clean_environment(guard::command(program))
 }

@@ -1,8 +1,9 @@
-//! `cargo xtask release`: makes the files that a version is deployed from without a compiler, in `.local/release/VERSION/`.
+//! `cargo xtask release`: makes the files that a version is deployed from without a compiler, in
+//! `.local/release/VERSION/`.
 //!
-//! They are a zip for each function, the template with the zips' names, a CycloneDX bill of materials for each function's
-//! program, the models with their licences, and SHA256SUMS over all files. A release is made from a commit only: a changed
-//! work tree is rejected, and every timestamp is the commit's.
+//! They are a zip for each function, the template with the zips' names, a CycloneDX bill of materials for each
+//! function's program, the models with their licences, and SHA256SUMS over all files. A release is made from a commit
+//! only: a changed work tree is rejected, and every timestamp is the commit's.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,7 @@
 //! `cargo xtask soak`: runs a load of tasks on a stack of its own, whose calls to AWS fail at random.
 //!
-//! The program in tests/soak makes the load and checks the outcome. It requests what only the stack's owner can do, such as
-//! a restart, by a line on its output, and waits for a line with the reply.
+//! The program in tests/soak makes the load and checks the outcome. It requests what only the stack's owner can do,
+//! such as a restart, by a line on its output, and waits for a line with the reply.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -24,8 +24,8 @@ const REQUEST: &str = "do ";
 const CALL_FAULTS: &str = "*=before:0.004, *=after:0.004, *=resend:0.01, *=throttle:0.01, *=delay:0.005, \
                            UpdateItem=abort:0.0003, SendMessage=abort:0.0005";
 
-/// The times are short, so that each occurs often. The worker's timeout is longer than the lease, so that a paused worker
-/// loses its lease before it is killed.
+/// The times are short, so that each occurs often. The worker's timeout is longer than the lease, so that a paused
+/// worker loses its lease before it is killed.
 const PARAMETERS: [(&str, &str); 8] = [
     ("WorkerTimeoutSeconds", "12"),
     ("VisibilityTimeoutSeconds", "72"),
@@ -105,7 +105,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Builds the soak together with the tests. By itself it would have other features, and cargo would recompile everything.
+/// Builds the soak together with the tests. By itself it would have other features, and cargo would recompile
+/// everything.
 fn build() -> Result<()> {
     let mut command = process::command(cargo());
     command.args([

@@ -1,5 +1,5 @@
-//! The vocabulary check: searches the repository's text files, and their paths, for words that docs/GLOSSARY.md replaces.
-//! The words are in xtask/vocabulary.toml.
+//! The vocabulary check: searches the repository's text files, and their paths, for words that docs/GLOSSARY.md
+//! replaces. The words are in xtask/vocabulary.toml.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! `cargo xtask web`: builds the dashboard into `.local/web`, which is packaged with the api function. An unchanged dashboard
-//! comes from the cache, which all checkouts share. Only a build needs Node.js.
+//! `cargo xtask web`: builds the dashboard into `.local/web`, which is packaged with the api function. An unchanged
+//! dashboard comes from the cache, which all checkouts share. Only a build needs Node.js.
 
 use std::fs;
 use std::path::{Path, PathBuf};

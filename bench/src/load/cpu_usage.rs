@@ -42,8 +42,8 @@ impl CpuUsage {
         Self(processes.into_iter().filter_map(entry).collect())
     }
 
-    /// Reads the usage of a local cloud and of the functions that it runs. The functions have the cloud's address in their
-    /// environment, which differs from that of other local clouds.
+    /// Reads the usage of a local cloud and of the functions that it runs. The functions have the cloud's address in
+    /// their environment, which differs from that of other local clouds.
     pub(crate) fn from_cloud(endpoint: &str) -> Result<Self> {
         let mut processes = BTreeMap::new();
         for entry in fs::read_dir("/proc").context("can't read /proc")? {
@@ -58,8 +58,8 @@ impl CpuUsage {
         Ok(Self::from_processes(processes))
     }
 
-    /// The seconds that the processes of a role used since an earlier reading. A process that has started since counts from
-    /// its start. One that has ended since was idle and counts zero.
+    /// The seconds that the processes of a role used since an earlier reading. A process that has started since counts
+    /// from its start. One that has ended since was idle and counts zero.
     pub(crate) fn seconds_since(&self, earlier: &Self, role: Role) -> f64 {
         let ticks = self
             .0
@@ -75,7 +75,8 @@ impl Stat {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// The field numbers are those of proc_pid_stat(5). The second field is the program's name, which may contain anything.
+    /// The field numbers are those of proc_pid_stat(5). The second field is the program's name, which may contain
+    /// anything.
     fn parse(text: &str) -> Option<Self> {
         let (_, rest) = text.rsplit_once(") ")?;
         let fields: Vec<_> = rest.split_whitespace().collect();

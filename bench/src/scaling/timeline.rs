@@ -71,7 +71,8 @@ impl Timeline {
         self.max_workers_between(Timestamp::MIN, Timestamp::MAX)
     }
 
-    /// The maximum number of workers between two times. The number only rises when one starts, so only starts are examined.
+    /// The maximum number of workers between two times. The number only rises when one starts, so only starts are
+    /// examined.
     pub(crate) fn max_workers_between(&self, from: Timestamp, to: Timestamp) -> usize {
         let starts = self.invocations.iter().map(|(start, _)| *start);
         let in_period = starts.filter(|start| from <= *start && *start < to);

@@ -1,7 +1,8 @@
-//! Runs a few lines between fork and exec, so that a child ends when its supervisor does, whatever ends the supervisor.
+//! Runs a few lines between fork and exec, so that a child ends when its supervisor does, whatever ends the
+//! supervisor.
 //!
-//! The standard library offers this only through an unsafe hook. So a command starts the supervisor's own program again,
-//! which sets the attributes for itself and then becomes the wanted program.
+//! The standard library offers this only through an unsafe hook. So a command starts the supervisor's own program
+//! again, which sets the attributes for itself and then becomes the wanted program.
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
@@ -41,8 +42,8 @@ fn guarded(parent: &str, program: &OsStr) -> Command {
     command
 }
 
-/// Becomes the wanted program if this process was started by [`command`] or [`detached_command`]. Call it first in `main`,
-/// and return the exit code if there is one.
+/// Becomes the wanted program if this process was started by [`command`] or [`detached_command`]. Call it first in
+/// `main`, and return the exit code if there is one.
 pub fn run() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next()? != SUBCOMMAND {

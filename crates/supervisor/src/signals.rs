@@ -1,8 +1,8 @@
 //! Ctrl-C, `kill` and a closed terminal stop everything that this process started.
 //!
-//! Every child runs in a process group of its own, which is registered here. The first signal terminates the tools. The
-//! command then fails at its next [`check`], and cleans up as it returns. Tools that ignore SIGTERM for [`TERM_TIMEOUT`]
-//! are killed. A second signal kills all children at once.
+//! Every child runs in a process group of its own, which is registered here. The first signal terminates the tools.
+//! The command then fails at its next [`check`], and cleans up as it returns. Tools that ignore SIGTERM for
+//! [`TERM_TIMEOUT`] are killed. A second signal kills all children at once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

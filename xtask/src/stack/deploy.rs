@@ -29,7 +29,8 @@ pub(crate) fn venv() -> Result<Venv> {
     Venv::ensure("local", &paths::root().join("localstack/requirements.txt"))
 }
 
-/// Packages and deploys the artifacts, runs the post-deploy steps, and checks the deployed resources against the template.
+/// Packages and deploys the artifacts, runs the post-deploy steps, and checks the deployed resources against the
+/// template.
 pub(super) fn run(
     python: &Venv,
     state: &State,

@@ -39,8 +39,8 @@ pub(crate) struct StackDir {
 /// What a later command needs to find the stack and to stop it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// An environment variable of every process of the stack. A process without it belongs to somebody else, even if its
-    /// id matches.
+    /// An environment variable of every process of the stack. A process without it belongs to somebody else, even if
+    /// its id matches.
     pub(crate) nonce: String,
     /// The local cloud's process, the parent of the others.
     pub(crate) pid: u32,

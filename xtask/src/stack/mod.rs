@@ -43,8 +43,8 @@ pub(crate) struct Options {
     pub(crate) function_environment: BTreeMap<String, String>,
 }
 
-/// Starts a stack that outlives this process, until [`down`]. One that runs already with the same options is left as it
-/// is.
+/// Starts a stack that outlives this process, until [`down`]. One that runs already with the same options is left as
+/// it is.
 pub(crate) fn up(name: &str, options: &Options) -> Result<StackDir> {
     let dir = StackDir::new(name)?;
     let _lock = lock::acquire(&dir.lock_file())?;
@@ -225,7 +225,8 @@ fn healthy(dir: &StackDir) -> Result<Option<State>> {
     Ok(is_healthy.then_some(state))
 }
 
-/// Stops every process of the stack and removes its files except for the log. It also clears what a killed command left.
+/// Stops every process of the stack and removes its files except for the log. It also clears what a killed command
+/// left.
 fn clear(dir: &StackDir, cloud: Option<&mut SupervisedChild>) -> Result<()> {
     if let Some(state) = dir.state()? {
         let step = Step::start(&format!("stopping the stack `{}`", dir.name()));

@@ -1,7 +1,7 @@
 //! The processes of a stack, found by the nonce in their environment.
 //!
-//! A process id is not proof: after a crash or a reboot it may belong to another process. So the environment is verified,
-//! and a signal goes to exactly the process that was verified.
+//! A process id is not proof: after a crash or a reboot it may belong to another process. So the environment is
+//! verified, and a signal goes to exactly the process that was verified.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -126,7 +126,8 @@ fn find(nonce: &str) -> Vec<u32> {
     pids.filter(|pid| has_nonce(*pid, nonce)).collect()
 }
 
-/// Returns whether the process runs and has the nonce. Another user's environment can't be read, and a zombie has none.
+/// Returns whether the process runs and has the nonce. Another user's environment can't be read, and a zombie has
+/// none.
 pub(super) fn has_nonce(pid: u32, nonce: &str) -> bool {
     let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else {
         return false;

@@ -1,5 +1,5 @@
-//! schemathesis: sends about 3,000 valid and invalid requests, generated from the API's OpenAPI document. Each response must
-//! conform to the document.
+//! schemathesis: sends about 3,000 valid and invalid requests, generated from the API's OpenAPI document. Each
+//! response must conform to the document.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -21,7 +21,8 @@ pub(super) fn command(settings: &BTreeMap<String, String>) -> Result<Command> {
     let mut command = process::command("timeout");
     command.arg(TIMEOUT_SECONDS).arg(venv.bin("schemathesis"));
     command.arg("--config-file").arg(folder.join("schemathesis.toml"));
-    // On a local cloud the API's address has a path, which schemathesis does not put before the document's relative one.
+    // On a local cloud the API's address has a path, which schemathesis does not put before the document's relative
+    // one.
     command.arg("run").args(["--url", url]);
     command.arg(format!("{url}/openapi.json"));
     command

@@ -91,8 +91,8 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
     report.nextest(nextest_run(&[], nextest)?.envs(&variables))?;
     if nextest.is_empty() {
         report.playwright(&mut browser::tests(&variables, "dashboard")?)?;
-        // It runs last, since it sends requests without a pause. This stack has the release build and few tasks, all of
-        // which the local cloud sorts for each list.
+        // It runs last, since it sends requests without a pause. This stack has the release build and few tasks, all
+        // of which the local cloud sorts for each list.
         report.schemathesis(&mut conformance::command(&auth.dir.settings()?)?)?;
     }
     drop((test, auth));
@@ -152,7 +152,8 @@ fn doctests(report: &mut Report) -> Result<()> {
     report.doctests(&mut command)
 }
 
-/// Runs the tests of the Python scripts that need none of the stacks. Those of localstack/ start local clouds by themselves.
+/// Runs the tests of the Python scripts that need none of the stacks. Those of localstack/ start local clouds by
+/// themselves.
 fn python(unit: bool, report: &mut Report) -> Result<()> {
     let venv = Venv::ensure("models", &paths::root().join("models/requirements.txt"))?;
     let mut command = process::command(venv.bin("python"));
