@@ -2,7 +2,7 @@
 //!
 //! Every child runs in a process group of its own, which is registered here. The first signal terminates the tools.
 //! The command then fails at its next [`check`], and cleans up as it returns. Tools that ignore SIGTERM for
-//! [`TERM_TIMEOUT`] are killed. A second signal kills all children at once.
+//! 10 seconds are killed. A second signal kills all children at once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
