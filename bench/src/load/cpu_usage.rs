@@ -1,4 +1,4 @@
-//! What processes have cost so far, by the kernel's account in /proc.
+//! The processor time of processes, from /proc.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,35 +6,35 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// What a process does for its system.
+/// A process's part in its system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
-    /// Answers HTTP.
+    /// Serves HTTP.
     Api,
     /// Runs the model.
     Worker,
-    /// All else that belongs to the system: the functions beside the two, or Redis.
+    /// Every other process of the system: the other functions, or Redis.
     Rest,
-    /// Stands in for AWS.
+    /// The local cloud, which replaces AWS.
     Cloud,
 }
 
-/// Processor time by process. The start goes with the id, which may be given again.
+/// Processor time in clock ticks by process. The key has the start time too, since the kernel reuses process ids.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Account(BTreeMap<(u32, u64), (Role, u64)>);
+pub(crate) struct CpuUsage(BTreeMap<(u32, u64), (Role, u64)>);
 
 #[derive(Debug, PartialEq)]
 struct Stat {
     parent: u32,
-    /// In user and system mode together, in clock ticks.
+    /// In user and system mode together.
     ticks: u64,
-    /// In clock ticks since the machine started.
+    /// In clock ticks after the start of the machine.
     started: u64,
 }
 
-impl Account {
-    /// Of these processes. One that has ended is left out.
-    pub(crate) fn of(processes: impl IntoIterator<Item = (u32, Role)>) -> Self {
+impl CpuUsage {
+    /// Reads the usage of these processes. It leaves out those that have ended.
+    pub(crate) fn from_processes(processes: impl IntoIterator<Item = (u32, Role)>) -> Self {
         let entry = |(pid, role)| {
             let stat = Stat::read(pid)?;
             Some(((pid, stat.started), (role, stat.ticks)))
@@ -42,31 +42,31 @@ impl Account {
         Self(processes.into_iter().filter_map(entry).collect())
     }
 
-    /// Of all functions that a local cloud runs, and of the cloud itself. It is known by its address, which its functions have in their environment; others on the
-    /// machine have others.
-    pub(crate) fn of_cloud(endpoint: &str) -> Result<Self> {
+    /// Reads the usage of a local cloud and of the functions that it runs. The functions have the cloud's address in
+    /// their environment, which differs from that of other local clouds.
+    pub(crate) fn from_cloud(endpoint: &str) -> Result<Self> {
         let mut processes = BTreeMap::new();
-        for entry in fs::read_dir("/proc").context("there is no /proc")? {
+        for entry in fs::read_dir("/proc").context("can't read /proc")? {
             let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            if let Some(role) = function(pid, endpoint) {
+            if let Some(role) = function_role(pid, endpoint) {
                 processes.insert(pid, role);
                 processes.extend(Stat::read(pid).map(|stat| (stat.parent, Role::Cloud)));
             }
         }
-        Ok(Self::of(processes))
+        Ok(Self::from_processes(processes))
     }
 
-    /// Seconds that the processes of a role took since an earlier account. One that has come since counts from its start;
-    /// one that has gone since was idle, and counts nothing.
+    /// The seconds that the processes of a role used since an earlier reading. A process that has started since counts
+    /// from its start. One that has ended since was idle and counts zero.
     pub(crate) fn seconds_since(&self, earlier: &Self, role: Role) -> f64 {
-        let spent = self
+        let ticks = self
             .0
             .iter()
             .filter(|(_, (of, _))| *of == role)
             .map(|(process, (_, ticks))| ticks - earlier.0.get(process).map_or(0, |(_, before)| *before));
-        spent.sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64
+        ticks.sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64
     }
 }
 
@@ -75,7 +75,8 @@ impl Stat {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// The fields are numbered in proc_pid_stat(5). The second is the program's name, with any characters in it.
+    /// The field numbers are those of proc_pid_stat(5). The second field is the program's name, which may contain
+    /// anything.
     fn parse(text: &str) -> Option<Self> {
         let (_, rest) = text.rsplit_once(") ")?;
         let fields: Vec<_> = rest.split_whitespace().collect();
@@ -89,7 +90,7 @@ impl Stat {
 }
 
 /// The role of a process, if it is a function of that cloud.
-fn function(pid: u32, endpoint: &str) -> Option<Role> {
+fn function_role(pid: u32, endpoint: &str) -> Option<Role> {
     let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     role(
         &program,
@@ -121,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stat_is_read_past_the_oddest_name() {
+    fn the_name_in_a_stat_may_contain_spaces_and_parentheses() {
         let line = "4711 (a) b (c) S 17 4711 4711 0 -1 4194560 1 2 3 4 120 35 6 7 20 0 9 0 99887766 1 2 3";
         let stat = Stat::parse(line).unwrap();
         assert_eq!(
@@ -138,43 +139,49 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_an_account() {
-        let before = Account::of([]);
-        let now = Account::of([(std::process::id(), Role::Api)]);
+    fn the_usage_of_this_process_can_be_read() {
+        let before = CpuUsage::from_processes([]);
+        let now = CpuUsage::from_processes([(std::process::id(), Role::Api)]);
         assert_eq!(now.0.len(), 1);
         assert_eq!(now.seconds_since(&before, Role::Worker), 0.0);
         assert_eq!(now.seconds_since(&now, Role::Api), 0.0);
     }
 
     #[test]
-    fn what_came_counts_whole_and_what_went_counts_nothing() {
+    fn new_processes_count_from_their_start_and_ended_ones_count_zero() {
         let second = rustix::param::clock_ticks_per_second();
-        let account = |entries: &[((u32, u64), u64)]| {
+        let usage = |entries: &[((u32, u64), u64)]| {
             let entry = |(process, ticks): &_| (*process, (Role::Api, ticks * second));
-            Account(entries.iter().map(entry).collect())
+            CpuUsage(entries.iter().map(entry).collect())
         };
-        let earlier = account(&[((1, 10), 5), ((2, 10), 7)]);
-        // 2 was given again, to a process that started later.
-        let later = account(&[((1, 10), 6), ((2, 99), 3)]);
+        let earlier = usage(&[((1, 10), 5), ((2, 10), 7)]);
+        // The process id 2 was reused by a process that started later.
+        let later = usage(&[((1, 10), 6), ((2, 99), 3)]);
         assert_eq!(later.seconds_since(&earlier, Role::Api), 4.0);
     }
 
     #[test]
-    fn a_function_is_known_by_its_program_and_its_cloud() {
+    fn a_function_is_recognized_by_its_program_and_its_cloud() {
         let environment = |function: &str| {
             format!("A=b\0AWS_ENDPOINT_URL=http://127.0.0.1:1\0AWS_LAMBDA_FUNCTION_NAME=x-{function}-1A")
         };
-        let known = |program: &str, function: &str, endpoint: &str| {
+        let role_of = |program: &str, function: &str, endpoint: &str| {
             role(Path::new(program), environment(function).as_bytes(), endpoint)
         };
-        let (ours, others) = ("http://127.0.0.1:1", "http://127.0.0.1:11");
-        assert_eq!(known("/x/bootstrap", "ApiFunction", ours), Some(Role::Api));
+        let (this_cloud, other_cloud) = ("http://127.0.0.1:1", "http://127.0.0.1:11");
         assert_eq!(
-            known("/x/bootstrap", "TextWorkerFunction", ours),
+            role_of("/x/bootstrap", "ApiFunction", this_cloud),
+            Some(Role::Api)
+        );
+        assert_eq!(
+            role_of("/x/bootstrap", "TextWorkerFunction", this_cloud),
             Some(Role::Worker)
         );
-        assert_eq!(known("/x/bootstrap", "ReactorFunction", ours), Some(Role::Rest));
-        assert_eq!(known("/x/bootstrap", "ApiFunction", others), None);
-        assert_eq!(known("/x/python", "ApiFunction", ours), None);
+        assert_eq!(
+            role_of("/x/bootstrap", "ReactorFunction", this_cloud),
+            Some(Role::Rest)
+        );
+        assert_eq!(role_of("/x/bootstrap", "ApiFunction", other_cloud), None);
+        assert_eq!(role_of("/x/python", "ApiFunction", this_cloud), None);
     }
 }

@@ -1,5 +1,6 @@
-//! Where a stack keeps its files, and what is written down about it.
+//! A stack's folder: its files, and the state that is written to it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,14 +9,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::env;
 use crate::llm::Address;
 use crate::paths;
 
-/// The name of the stack that `up` starts when none is given.
+/// The stack that `up` starts without `--name`.
 pub(crate) const DEFAULT_NAME: &str = "stack";
 
-/// Folders of `.local/` that are no stack's.
-const TAKEN: [&str; 10] = [
+/// Folders of `.local/` that have another use.
+const RESERVED: [&str; 10] = [
     "assets",
     "build",
     "clients",
@@ -28,26 +30,26 @@ const TAKEN: [&str; 10] = [
     "web",
 ];
 
-/// A stack's folder, `.local/<name>/`, and what lies in it.
+/// A stack's folder, `.local/<name>/`.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct StackDir {
     name: String,
 }
 
-/// What must be known to find a stack again and to end it.
+/// What a later command needs to find the stack and to stop it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// Carried by every process of the stack in its environment: a process without it is not ours, whatever its id.
+    /// An environment variable of every process of the stack. A process without it belongs to somebody else, even if
+    /// its id matches.
     pub(crate) nonce: String,
-    /// The local cloud's process, which the others descend from.
+    /// The local cloud's process, the parent of the others.
     pub(crate) pid: u32,
     pub(crate) port: u16,
     pub(crate) auth: bool,
     pub(crate) faults: bool,
-    /// The language model, where there is one.
     #[serde(default)]
     pub(crate) llm: Option<Address>,
-    /// The API's address; set when the stack is deployed and checked.
+    /// The API's address. Absent until the stack is deployed and healthy.
     pub(crate) url: Option<String>,
 }
 
@@ -57,14 +59,14 @@ impl State {
     }
 }
 
-impl Place {
-    pub(crate) fn named(name: &str) -> Result<Self> {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || name.len() > 32 || !name.chars().all(fits) || name.starts_with('-') {
-            bail!("`{name}` can't name a stack: take up to 32 small letters, digits and hyphens");
+impl StackDir {
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || name.len() > 32 || !name.chars().all(is_allowed) || name.starts_with('-') {
+            bail!("invalid stack name `{name}`: use up to 32 lower-case letters, digits and hyphens");
         }
-        if TAKEN.contains(&name) {
-            bail!("`{name}` can't name a stack: .local/{name} has another use");
+        if RESERVED.contains(&name) {
+            bail!("invalid stack name `{name}`: .local/{name} has another use, so choose another name");
         }
         Ok(Self {
             name: name.to_owned(),
@@ -75,39 +77,47 @@ impl Place {
         &self.name
     }
 
-    pub(crate) fn dir(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         paths::local().join(&self.name)
     }
 
-    /// The settings that a client needs. The default stack's lie where anyone would look first.
-    pub(crate) fn env(&self) -> PathBuf {
+    /// The settings that a client needs. The default stack has them directly in `.local/`, where people look first.
+    pub(crate) fn env_file(&self) -> PathBuf {
         if self.name == DEFAULT_NAME {
             paths::local().join("stack.env")
         } else {
-            self.dir().join("stack.env")
+            self.path().join("stack.env")
         }
     }
 
-    /// Outside the folder, which comes and goes.
-    pub(crate) fn lock(&self) -> PathBuf {
+    /// The settings in [`Self::env_file`].
+    pub(crate) fn settings(&self) -> Result<BTreeMap<String, String>> {
+        let path = self.env_file();
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("can't read {}", paths::display(&path)))?;
+        env::parse(&text)
+    }
+
+    /// Outside of the folder, which is removed with the stack.
+    pub(crate) fn lock_file(&self) -> PathBuf {
         paths::local().join("locks").join(format!("stack-{}", self.name))
     }
 
-    pub(crate) fn log(&self) -> PathBuf {
-        self.dir().join("cloud.log")
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.path().join("cloud.log")
     }
 
-    pub(crate) fn llm_log(&self) -> PathBuf {
-        self.dir().join("llm.log")
+    pub(crate) fn llm_log_file(&self) -> PathBuf {
+        self.path().join("llm.log")
     }
 
-    pub(crate) fn token(&self) -> PathBuf {
-        self.dir().join("token")
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.path().join("token")
     }
 
-    /// The local cloud's own folder.
-    pub(crate) fn cloud(&self) -> PathBuf {
-        self.dir().join("cloud")
+    /// The folder for the local cloud's data.
+    pub(crate) fn cloud_dir(&self) -> PathBuf {
+        self.path().join("cloud")
     }
 
     pub(crate) fn down_command(&self) -> String {
@@ -118,15 +128,14 @@ impl Place {
         }
     }
 
-    /// What is written down, if anything is. A file that can't be read as such counts as nothing: its stack can't be
-    /// found by it anyway.
+    /// The state that was written, if any. An invalid file counts as no state, since no stack can be found with it.
     pub(crate) fn state(&self) -> Result<Option<State>> {
         let path = self.state_file();
         if !path.exists() {
             return Ok(None);
         }
         let text =
-            fs::read_to_string(&path).with_context(|| format!("can't read {}", paths::shown(&path)))?;
+            fs::read_to_string(&path).with_context(|| format!("can't read {}", paths::display(&path)))?;
         Ok(serde_json::from_str(&text).ok())
     }
 
@@ -134,20 +143,20 @@ impl Place {
         self.write_private(&self.state_file(), &serde_json::to_string_pretty(state)?)
     }
 
-    /// Writes a file that only its owner may read, whole or not at all.
+    /// Atomically writes a file that only its owner may read.
     pub(crate) fn write_private(&self, path: &Path, text: &str) -> Result<()> {
-        fs::create_dir_all(self.dir())?;
-        write_private(path, text).with_context(|| format!("can't write {}", paths::shown(path)))
+        fs::create_dir_all(self.path())?;
+        write_private(path, text).with_context(|| format!("can't write {}", paths::display(path)))
     }
 
     fn state_file(&self) -> PathBuf {
-        self.dir().join("state.json")
+        self.path().join("state.json")
     }
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
-    // One left by a killed command may have another mode.
+    // A killed command may have left one with another mode.
     if fresh.exists() {
         fs::remove_file(&fresh)?;
     }
@@ -163,7 +172,7 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 /// 256 random bits in hex.
 pub(crate) fn make_token() -> Result<String> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).context("the system has no randomness")?;
+    getrandom::fill(&mut bytes).context("can't read random bytes from the system")?;
     Ok(hex::encode(bytes))
 }
 
@@ -174,11 +183,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_s_name_is_a_plain_folder_of_its_own() {
-        for good in ["stack", "test", "test-auth", "a1"] {
-            Place::named(good).unwrap();
+    fn a_stack_name_is_a_plain_folder_name_without_another_use() {
+        for valid in ["stack", "test", "test-auth", "a1"] {
+            StackDir::new(valid).unwrap();
         }
-        for bad in [
+        for invalid in [
             "",
             "../x",
             "a/b",
@@ -189,12 +198,12 @@ mod tests {
             "a b",
             &"a".repeat(33),
         ] {
-            assert!(Place::named(bad).is_err(), "{bad}");
+            assert!(StackDir::new(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn private_files_are_for_their_owner_alone() {
+    fn only_the_owner_can_read_private_files() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         write_private(&path, "one").unwrap();
