@@ -19,7 +19,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::Timestamp;
 use mesh_aws::KeyRecord;
-use mesh_language::Schema;
+use mesh_extraction_schema::Schema;
 use mesh_task::{
     Input, InvalidInput, InvalidSubmission, NewTask, Parameters, Payload, Size, Status, StoredInput,
     Submitted, Task, TaskDraft, TaskId, Tenant,
