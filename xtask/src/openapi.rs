@@ -11,7 +11,7 @@ pub(crate) fn run() -> Result<()> {
         "run",
         "--locked",
         "--package",
-        "api",
+        "mesh-api",
         "the_document_is_the_one_in_docs",
     ]);
     command.env("AI_MESH_WRITE_OPENAPI", "1");

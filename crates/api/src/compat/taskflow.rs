@@ -27,7 +27,7 @@ struct Submission {
     #[schema(inline)]
     task_type: PlatformType,
     #[serde(default)]
-    #[schema(schema_with = input_schema)]
+    #[schema(schema_with = input_schema, required)]
     input: Value,
 }
 
