@@ -7,15 +7,13 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use http::HeaderValue;
 use mesh_aws::{Payloads, Queues, StatsTable, TaskTable};
-use mesh_http::{Problem, TokenHash};
+use mesh_http::{Problem, TokenHash, auth};
 use mesh_task::{RetryPolicies, SweepPolicy, Tenant};
 
-use crate::auth;
 use crate::models::ModelSettings;
 use crate::workers::Workers;
 use crate::{
-    changes, compat, dashboard, dead_letters, docs, health, models, observe, openapi, stats, tasks, uploads,
-    workers,
+    changes, compat, dashboard, dead_letters, docs, health, models, openapi, stats, tasks, uploads, workers,
 };
 
 /// What the handlers work with.
@@ -69,7 +67,7 @@ pub fn router(api: Api) -> Router {
         .fallback(async || Problem::route_not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(middleware::from_fn_with_state(
-            Arc::clone(&api),
+            api.token.clone(),
             auth::require_token,
         ));
     let router = Router::new()
@@ -83,11 +81,6 @@ pub fn router(api: Api) -> Router {
         .route("/docs/page.css", get(docs::style))
         .nest("/v1", v1)
         .fallback(async || Problem::route_not_found())
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(middleware::from_fn(crate::middleware::limit))
-        .layer(middleware::from_fn(crate::render::render));
-    #[cfg(feature = "faults")]
-    let router = router.layer(middleware::from_fn(crate::faults::strike));
-    let router = router.layer(middleware::from_fn(observe::observe));
+        .method_not_allowed_fallback(async || Problem::method_not_allowed());
     crate::middleware::layers(router, api.origin.as_ref()).with_state(api)
 }

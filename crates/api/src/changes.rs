@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
-use mesh_http::Problem;
+use mesh_http::{Deadline, Problem};
 use mesh_stats::ChangeView;
 use mesh_task::Tenant;
 use serde::Deserialize;
@@ -13,7 +13,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::request::Deadline;
 use crate::wait::Wait;
 
 /// How many changes one response has, about. The next request returns the ones after them.

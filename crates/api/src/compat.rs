@@ -17,14 +17,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use http::request::Parts;
-use mesh_http::Problem;
+use mesh_http::auth::{self, CompatAccess};
+use mesh_http::limits::MAX_BODY_BYTES;
+use mesh_http::{JsonBody, Problem};
 use mesh_task::{Status, TaskId, TaskType, Tenant, UploadId};
 use serde_json::{Value, json};
 
 use crate::app::Api;
-use crate::request::{JsonBody, MAX_EVENT_BYTES};
 use crate::tasks::{Submitter, TaskView, list_page, take, upload_type};
-use crate::{auth, stats, workers};
+use crate::{stats, workers};
 
 /// The task types of `/api/v1/tasks`.
 const PLATFORM_TYPES: [TaskType; 4] = [
@@ -38,7 +39,7 @@ type Answer = Result<Json<Value>, Problem>;
 type Accepted = Result<(StatusCode, Json<Value>), Problem>;
 
 /// All of them. Those whose system knew no token need none where the stack lends them a tenant.
-pub(crate) fn router(api: &Arc<Api>) -> Router<Arc<Api>> {
+pub(crate) fn router(api: &Api) -> Router<Arc<Api>> {
     let open = Router::new()
         .route("/submit", post(submit))
         .route("/submit-task", post(submit))
@@ -51,13 +52,19 @@ pub(crate) fn router(api: &Arc<Api>) -> Router<Arc<Api>> {
         .route("/jobs", post(submit_job).get(list_jobs))
         .route("/jobs/{id}", get(show_job))
         .route("/admin/stats", get(job_stats))
-        .layer(DefaultBodyLimit::max(MAX_EVENT_BYTES))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::lend_tenant));
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .route_layer(middleware::from_fn_with_state(
+            CompatAccess {
+                token: api.token.clone(),
+                anonymous: api.compat_tenant.clone(),
+            },
+            auth::allow_anonymous_compat,
+        ));
     let closed = Router::new()
         .route("/api/v1/tasks", post(submit_platform))
         .route("/api/v1/tasks/{id}", get(show_platform))
         .route_layer(middleware::from_fn_with_state(
-            Arc::clone(api),
+            api.token.clone(),
             auth::require_token,
         ));
     open.merge(closed)
@@ -84,7 +91,7 @@ async fn enqueue(
 
 async fn read_form(mut form: Multipart) -> Result<Value, Problem> {
     let refused = |error: MultipartError| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(MAX_EVENT_BYTES + 1, MAX_EVENT_BYTES),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(MAX_BODY_BYTES + 1, MAX_BODY_BYTES),
         _ => Problem::invalid_task(error.body_text()),
     };
     let (mut kind, mut content) = (None, None);

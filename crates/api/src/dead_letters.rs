@@ -9,7 +9,7 @@ use axum::{Extension, Json};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use mesh_aws::WriteOutcome;
-use mesh_http::{Problem, ProblemKind};
+use mesh_http::{Deadline, JsonBody, Problem, ProblemKind};
 use mesh_task::{IdRange, Task, TaskId, TaskType, Tenant};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -17,7 +17,6 @@ use utoipa::ToSchema;
 
 use crate::app::Api;
 use crate::query::{parse_limit, parse_type};
-use crate::request::{Deadline, JsonBody};
 use crate::tasks::TaskView;
 
 /// How many failed tasks one request looks at, unless it says less.

@@ -10,7 +10,7 @@ const HEADER: &str = "x-ai-mesh-fault";
 const METER: &str = "x-ai-mesh-meter";
 
 /// Serves a request with the faults of its header.
-pub(crate) async fn strike(request: Request, next: Next) -> Response {
+pub(crate) async fn inject(request: Request, next: Next) -> Response {
     let faults = request
         .headers()
         .get(HEADER)

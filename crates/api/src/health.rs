@@ -16,7 +16,6 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::auth;
 
 /// What has not answered by then is taken to be down.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -78,7 +77,7 @@ pub(crate) async fn health(
             };
             return Ok(Json(health).into_response());
         }
-        Some("1") => auth::tenant_of(&api, &headers)?,
+        Some("1") => api.token.tenant_of(&headers)?,
         Some(other) => {
             let detail = format!("deep={other} is invalid: send 1 to check all that the API needs, or 0");
             return Err(Problem::invalid_query(detail));
@@ -112,7 +111,7 @@ async fn check(name: String, call: impl Future<Output = Result<(), AwsError>>) -
     let error = match timeout(CHECK_TIMEOUT, call).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => {
-            tracing::error!(name, %error, "a check failed");
+            tracing::error!(event = "health_check_failed", name, %error, "a service behind the API failed its check");
             Some(error.code.unwrap_or_else(|| "no answer".to_owned()))
         }
         Err(_) => Some(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),

@@ -3,7 +3,6 @@
 //! A host makes an [`Api`] of its backend's clients and serves [`router`].
 
 mod app;
-mod auth;
 mod changes;
 mod compat;
 mod dashboard;
@@ -17,8 +16,6 @@ mod models;
 mod observe;
 mod openapi;
 mod query;
-mod render;
-mod request;
 mod stats;
 mod tasks;
 mod uploads;

@@ -9,13 +9,12 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
-use mesh_http::{Problem, ProblemKind};
+use mesh_http::{JsonBody, Problem, ProblemKind};
 use mesh_task::{NewUpload, Tenant, UploadId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::request::JsonBody;
 
 /// How long an upload may take to begin.
 const UPLOAD_EXPIRES_IN: Duration = Duration::from_mins(15);

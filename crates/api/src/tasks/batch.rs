@@ -8,7 +8,9 @@ use axum::{Extension, Json};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use http::StatusCode;
-use mesh_http::{Problem, ProblemDocument, ProblemKind};
+use mesh_http::{
+    CorrelationId, Deadline, IdempotencyKey, JsonBody, Problem, ProblemDocument, ProblemKind, RequestId,
+};
 use mesh_task::{NewTask, Status, Task, TaskId, TaskSummary, Tenant};
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +19,6 @@ use utoipa::ToSchema;
 
 use super::submit::{Accepted, Id, Source, check, fingerprint, id_of, keep, prepare};
 use crate::app::Api;
-use crate::request::{CorrelationId, Deadline, IdempotencyKey, JsonBody, RequestId};
 
 /// The most tasks of one batch.
 pub(crate) const MAX_BATCH: usize = 1_000;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
-use mesh_http::Problem;
+use mesh_http::{Deadline, Problem};
 use mesh_task::{TaskId, Tenant};
 use serde::Deserialize;
 
 use crate::app::Api;
-use crate::request::Deadline;
 use crate::tasks::{TaskView, parse_id};
 use crate::wait::Wait;
 

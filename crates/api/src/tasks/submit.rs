@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::request::Parts;
 use jiff::Timestamp;
 use mesh_aws::{KeyRecord, Pinned, ReadError};
-use mesh_http::{Denied, Problem};
+use mesh_http::{CorrelationId, Denied, IdempotencyKey, JsonBody, Problem};
 use mesh_language::Schema;
 use mesh_task::{
     Input, InvalidInput, InvalidSubmission, NewTask, Parameters, Payload, Size, Status, StoredInput,
@@ -22,7 +22,6 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::app::Api;
-use crate::request::{CorrelationId, IdempotencyKey, JsonBody};
 
 /// What is answered for a task that was accepted.
 #[derive(Serialize, ToSchema)]
