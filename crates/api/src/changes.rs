@@ -1,4 +1,4 @@
-//! `GET /v1/changes`: what happened to the tenant's tasks since a caller last asked.
+//! `GET /v1/changes`: what happened to the tenant's tasks since a caller's last request.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! `GET /` and its assets: the dashboard, which `cargo xtask web` builds into files beside the function.
 //!
-//! They are read when somebody asks for them: a cold start pays nothing, and an API whose dashboard was left out works as
-//! well. All that the dashboard knows it asks the API, as any other client.
+//! The files are read on request: a cold start pays nothing, and an API without its dashboard works as well. The dashboard
+//! gets its data from the API, as any other client does.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::app::Api;
 
 /// The folder's name, beside the function's bootstrap.
 const FOLDER: &str = "web";
-/// An asset's name holds a hash of its content: under that name it never changes.
-const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// The page names the assets: it may be kept, but not be shown unasked.
-const ASK_FIRST: HeaderValue = HeaderValue::from_static("no-cache");
+/// An asset's name contains a hash of its content: under that name it never changes.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// The page names the assets: a browser may cache it, but must revalidate it before use.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The page, from which the others follow by what stands behind the `#` of its address.
 pub(crate) async fn page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Problem> {
@@ -41,7 +41,7 @@ pub(crate) async fn page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Res
     for (name, value) in [(ETAG, tag), (CONTENT_SECURITY_POLICY, policy)] {
         set(&mut response, name, HeaderValue::try_from(value).ok());
     }
-    set(&mut response, CACHE_CONTROL, Some(ASK_FIRST));
+    set(&mut response, CACHE_CONTROL, Some(REVALIDATE));
     Ok(response)
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn asset(name: Result<Path<String>, PathRejection>) -> Result<R
         .ok_or_else(Problem::route_not_found)?;
     let file = read(&format!("assets/{name}")).await;
     let mut response = answer(file.ok_or_else(Problem::route_not_found)?, content_type);
-    set(&mut response, CACHE_CONTROL, Some(FOR_EVER));
+    set(&mut response, CACHE_CONTROL, Some(IMMUTABLE));
     Ok(response)
 }
 

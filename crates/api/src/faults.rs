@@ -1,12 +1,12 @@
-//! Calls to AWS that fail while a request is served that asks for it, and what each request cost, for tests.
+//! Fault injection for tests: a request's header names the calls to AWS that fail, and its answer says what the calls cost.
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Says what goes wrong, in the words of `mesh_aws::faults`.
+/// Which calls fail, in the grammar of `mesh_aws::faults`.
 const HEADER: &str = "x-ai-mesh-fault";
-/// Tells what the request cost, as JSON.
+/// What the request's calls cost, as JSON.
 const METER: &str = "x-ai-mesh-meter";
 
 /// Serves a request with the faults of its header.

@@ -19,7 +19,7 @@ pub(crate) use show::show;
 pub(crate) use submit::{Submitter, submit, take, upload_type};
 pub(crate) use view::TaskView;
 
-/// What is no id names no task: to the caller both are the same.
+/// The id in the path. To the caller an invalid id and an unknown one are the same.
 fn parse_id(id: Result<Path<String>, PathRejection>) -> Result<TaskId, Problem> {
     let id = id.ok().and_then(|Path(id)| id.parse().ok());
     id.ok_or_else(Problem::task_not_found)

@@ -1,4 +1,4 @@
-//! What a list is asked for.
+//! The query of a list: filters, limit and cursor.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(super) struct Filter {
 }
 
 impl ListQuery {
-    /// Reads a query. What it does not know it refuses: a filter that was misspelt must not list everything.
+    /// Parses a query. Unknown parameters are refused, because a misspelt filter must not list everything.
     pub(super) fn parse(query: Vec<(String, String)>) -> Result<Self, Problem> {
         let mut given = BTreeMap::new();
         for (name, value) in query {
@@ -51,7 +51,7 @@ impl ListQuery {
             given.insert(name, value);
         }
         let mut take = |name: &str| given.remove(name);
-        let asked = Self {
+        let query = Self {
             limit: take("limit").map_or(Ok(DEFAULT_LIMIT), |limit| parse_limit(&limit, MAX_LIMIT))?,
             cursor: take("cursor"),
             filter: Filter {
@@ -64,7 +64,7 @@ impl ListQuery {
             },
         };
         match given.into_keys().next() {
-            None => Ok(asked),
+            None => Ok(query),
             Some(name) => Err(Problem::invalid_query(format!(
                 "{name} is not a parameter of this list: send {KNOWN}"
             ))),
@@ -138,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(query: &[(&str, &str)]) -> Result<ListQuery, Problem> {
+    fn parse(query: &[(&str, &str)]) -> Result<ListQuery, Problem> {
         let query = query
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn all_that_is_given_must_hold() {
-        let admits = |query: &[(&str, &str)]| asked(query).unwrap().filter.admits(&task());
+        let admits = |query: &[(&str, &str)]| parse(query).unwrap().filter.admits(&task());
         assert!(admits(&[]));
         let all = [
             ("status", "completed"),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_query_is_refused_in_words() {
+    fn an_invalid_query_is_refused_with_what_to_send() {
         for (query, word) in [
             (vec![("limit", "0")], "1 to 200"),
             (vec![("limit", "201")], "1 to 200"),
@@ -217,7 +217,7 @@ mod tests {
             (vec![("metadata.", "a")], "metadata.KEY"),
             (vec![("status", "failed"), ("status", "failed")], "twice"),
         ] {
-            let problem = format!("{:?}", asked(&query).unwrap_err());
+            let problem = format!("{:?}", parse(&query).unwrap_err());
             assert!(problem.contains(word), "{query:?}: {problem}");
         }
     }
