@@ -27,7 +27,7 @@ const MAX_TIME: Duration = Duration::from_millis(50);
 const MAX_EVENT_BYTES: usize = 10_000;
 
 fn token() -> TokenHash {
-    TOKEN_SHA256.parse().unwrap()
+    TOKEN_SHA256.parse().expect("64 hex digits")
 }
 
 /// A host's router: open routes, routes behind the token, and routes that may be open.
@@ -107,8 +107,8 @@ async fn send(router: Router, method: &str, path: &str, headers: &[(&str, &str)]
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Body::from(body.to_owned())).unwrap();
-    router.oneshot(request).await.unwrap()
+    let request = request.body(Body::from(body.to_owned())).expect("a request");
+    router.oneshot(request).await.expect("a router always answers")
 }
 
 async fn ask(path: &str, headers: &[(&str, &str)]) -> Response {
@@ -119,19 +119,19 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response
         .headers()
         .get(name)
-        .map_or("", |value| value.to_str().unwrap())
+        .map_or("", |value| value.to_str().expect("ASCII"))
 }
 
 async fn text(response: Response) -> String {
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    String::from_utf8(body.into()).unwrap()
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    String::from_utf8(body.into()).expect("UTF-8")
 }
 
 /// Checks that a response is the problem of that status and slug, and returns its document.
 async fn problem(response: Response, status: u16, slug: &str) -> Value {
     assert_eq!(response.status().as_u16(), status, "{slug}: {response:?}");
     assert_eq!(header(&response, "content-type"), "application/problem+json");
-    let document: Value = serde_json::from_str(&text(response).await).unwrap();
+    let document: Value = serde_json::from_str(&text(response).await).expect("JSON");
     assert_eq!(document["type"], format!("urn:ai-mesh:problem:{slug}"));
     assert_eq!(document["status"], status);
     document
