@@ -97,7 +97,7 @@ impl Cloud {
 
     /// What is kept of a tenant's tasks.
     pub fn book(&self, tenant: &Tenant) -> TenantCounters {
-        self.wait(self.stats().book(tenant))
+        self.wait(self.stats().counters(tenant))
             .expect("the table of counters answers")
     }
 

@@ -22,7 +22,7 @@ pub(crate) const FUNCTIONS: [(&str, &str); 8] = [
     ("image-worker", "ImageWorkerFunction"),
     ("audio-worker", "AudioWorkerFunction"),
     ("language-worker", "LanguageWorkerFunction"),
-    ("janitor", "JanitorFunction"),
+    ("sweeper", "JanitorFunction"),
     ("reactor", "ReactorFunction"),
     ("event-stream", "EventStreamFunction"),
 ];

@@ -91,7 +91,7 @@ enum Command {
     },
     /// Prints the functions' logs
     Logs {
-        /// api, text-worker, image-worker, audio-worker, language-worker, janitor, reactor or event-stream; all of them if none is given
+        /// api, text-worker, image-worker, audio-worker, language-worker, sweeper, reactor or event-stream; all of them if none is given
         function: Option<String>,
         #[arg(long, default_value = DEFAULT_NAME)]
         name: String,

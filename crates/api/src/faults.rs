@@ -1,12 +1,12 @@
-//! Fault injection for tests: a request's header names the calls to AWS that fail, and its answer says what the calls cost.
+//! For tests: lets a request name the AWS calls that fail while it is served, and reports what it cost.
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Which calls fail, in the grammar of `mesh_aws::faults`.
+/// The faults to inject, in the grammar of `mesh_aws::faults`.
 const HEADER: &str = "x-ai-mesh-fault";
-/// What the request's calls cost, as JSON.
+/// The request's calls to AWS, as JSON.
 const METER: &str = "x-ai-mesh-meter";
 
 /// Serves a request with the faults of its header.

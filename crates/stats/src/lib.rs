@@ -9,7 +9,7 @@
 //! middle, or cut in half. The stream shard that a record came from is not told, and numbers of different shards can't be
 //! compared; what can be relied on is that the records of one task come in order. Therefore the book keeps, for each
 //! sixteenth of the tasks, the highest sequence number that it holds. What lies above has not been counted. What does not
-//! ([`TenantCounters::suspects`]) is nearly always a repeat, and is looked for in the change log by its exact number: what is not
+//! ([`TenantCounters::possible_duplicates`]) is nearly always a repeat, and is looked for in the change log by its exact number: what is not
 //! found there came from another shard (a partition that was split), and counts.
 
 mod change;

@@ -42,7 +42,7 @@ pub struct Logged {
 impl TenantCounters {
     /// Those of the records that may have been counted before. Whoever folds these in must know which of them the change log
     /// holds.
-    pub fn suspects<'a>(&self, records: &'a [Record]) -> impl Iterator<Item = &'a Record> {
+    pub fn possible_duplicates<'a>(&self, records: &'a [Record]) -> impl Iterator<Item = &'a Record> {
         records.iter().filter(|record| {
             let task = record.new.as_ref().or(record.old.as_ref());
             let mark = task.and_then(|task| self.high_water_marks.get(&task.id.shard().to_string()));

@@ -127,7 +127,7 @@ impl Keeper {
     fn take(&mut self, records: &[Record], now: Timestamp) {
         let suspects: Vec<_> = self
             .book
-            .suspects(records)
+            .possible_duplicates(records)
             .map(|record| record.sequence.clone())
             .collect();
         self.lookups += usize::from(!suspects.is_empty());

@@ -93,7 +93,7 @@ impl Deliveries {
             if seen.insert(message.clone()) {
                 let receives = receives.unwrap_or(1);
                 let trace = record.attributes.get("AWSTraceHeader");
-                let trace = trace.and_then(|header| Trace::read(header));
+                let trace = trace.and_then(|header| Trace::parse(header));
                 let span = task_span(&message, trace.as_ref());
                 read.deliveries.push(Delivery {
                     message,
@@ -155,6 +155,6 @@ mod tests {
         };
         assert_eq!((delivery.message_id.as_str(), delivery.receives), ("first", 2));
         assert_eq!(delivery.message, message);
-        assert_eq!(delivery.trace, Trace::read(TRACE));
+        assert_eq!(delivery.trace, Trace::parse(TRACE));
     }
 }

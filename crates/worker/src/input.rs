@@ -41,10 +41,10 @@ fn unread(error: &ReadError, task: &Task) -> RunError {
             code::PAYLOAD_CHANGED,
             "the stored input was changed after it was submitted: submit the task again",
         ),
-        ReadError::Cloud(error) if error.is_throttling() => {
+        ReadError::Aws(error) if error.is_throttling() => {
             RunError::throttled(code::THROTTLED, "the payload bucket is asked too often", None)
         }
-        ReadError::Cloud(error) => {
+        ReadError::Aws(error) => {
             tracing::warn!(task = %task.id, %error, "an input could not be read");
             unanswered()
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Extensions, HeaderValue};
 use lambda_http::{Context, Error};
-use mesh_api::{Api, ModelSettings, Workers};
+use mesh_api::{ApiState, ModelSettings, Workers};
 use mesh_aws::{Metrics, Payloads, Queues, StatsTable, TaskTable};
 use mesh_http::{RequestContext, TokenHash, with_context};
 use mesh_task::Tenant;
@@ -17,7 +17,7 @@ const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 async fn main() -> Result<(), Error> {
     init_logging(env!("CARGO_CRATE_NAME"));
     let config = mesh_aws::sdk_config().await?;
-    let api = Api {
+    let api = ApiState {
         table: TaskTable::new(&config, setting("TASKS_TABLE")?),
         stats: StatsTable::new(&config, setting("STATS_TABLE")?),
         payloads: Payloads::new(&config, setting("PAYLOAD_BUCKET")?),

@@ -142,7 +142,7 @@ impl Follow {
     /// The changes since the last ones, as events.
     async fn changes(&mut self) -> Result<String, mesh_aws::AwsError> {
         let stats = &self.events.stats;
-        let counters = stats.book(&self.tenant).await?;
+        let counters = stats.counters(&self.tenant).await?;
         self.is_behind = false;
         if counters.last == self.after {
             return Ok(String::new());

@@ -85,7 +85,7 @@ fn route_not_found() -> Problem {
 /// `GET /v1/events`: all of the tenant's tasks.
 async fn tenant_events(State(events): State<Arc<Events>>, request: Request) -> Result<Response, Problem> {
     let request = StreamRequest::read(&events.token, &request)?;
-    let counters = events.stats.book(&request.tenant).await?;
+    let counters = events.stats.counters(&request.tenant).await?;
     let after = request.after.unwrap_or(counters.last);
     // Deleted changes are reported before the stream begins, where a status code can say it.
     let first = events.stats.changes(&request.tenant, &counters, after, 1).await?;
@@ -99,7 +99,7 @@ async fn task_events(State(events): State<Arc<Events>>, request: Request) -> Res
     let request = StreamRequest::read(&events.token, &request)?;
     let id = id.ok_or_else(Problem::task_not_found)?;
     // Read before the task, so that no change falls in between.
-    let counters = events.stats.book(&request.tenant).await?;
+    let counters = events.stats.counters(&request.tenant).await?;
     let task = events.tasks.get(&request.tenant, id).await?;
     let task = task.ok_or_else(Problem::task_not_found)?;
     let present = event(&ChangeView {

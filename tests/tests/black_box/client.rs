@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mesh_client::{Client, Error, Filter, Source, Submission, Which};
+use mesh_client::{Client, Error, Filter, RedriveTarget, Source, Submission};
 use mesh_task::{Parameters, Status, TaskId, TaskResult, TaskType};
 use mesh_tests::{PATIENCE, pictures};
 
@@ -26,7 +26,7 @@ async fn a_text_is_submitted_waited_for_listed_and_counted() {
     let client = client();
     let now = client.changes(None, Duration::ZERO).await.unwrap();
     let key = TaskId::generate().to_string();
-    let submission = sentiment("I loved every minute of it.").note("client", &key);
+    let submission = sentiment("I loved every minute of it.").metadata("client", &key);
     let accepted = client.submit_keyed(&submission, &key).await.unwrap();
     assert_eq!(
         client.submit_keyed(&submission, &key).await.unwrap().id,
@@ -108,7 +108,7 @@ async fn refusals_are_told_by_their_names() {
         "task-not-found"
     );
 
-    let redriven = client.redrive(&Which::Ids(vec![id]), None).await.unwrap();
+    let redriven = client.redrive(&RedriveTarget::Ids(vec![id]), None).await.unwrap();
     assert_eq!(
         (redriven.redriven.len(), redriven.skipped),
         (0, vec![id.to_string()])
