@@ -19,8 +19,8 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::Timestamp;
 use mesh_aws::KeyRecord;
+use mesh_extraction_schema::Schema;
 use mesh_http::{CorrelationId, Denied, IdempotencyKey, Problem};
-use mesh_language::Schema;
 use mesh_task::{
     Input, InvalidInput, InvalidSubmission, NewTask, Parameters, Payload, Size, Status, StoredInput,
     Submitted, Task, TaskDraft, TaskId, Tenant,

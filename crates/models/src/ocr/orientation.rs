@@ -1,53 +1,53 @@
-//! Tells lines that stand on their heads, with PP-OCR's direction classifier.
+//! Detects lines that are upside down, with PP-OCR's direction classifier.
 
 use std::path::Path;
 
 use ndarray::{Array4, Axis, s};
 use ort::value::TensorRef;
 
+use super::page_image::PageImage;
 use super::quad::Quad;
-use super::sheet::Sheet;
 use crate::runtime::{self, Interrupt, Model};
 use crate::{LoadError, ModelError};
 
 const MODEL: &str = "models/ocr/cls.onnx";
 
-/// What the network sees of a line, in pixels. A longer one is squeezed, as in training, up to twice; of one that is longer
-/// still the middle is shown, since text that is squeezed further is none.
+/// The size of the network's input, in pixels. A longer line is compressed, as in training, by `MAX_COMPRESSION` at most. Of
+/// a line that is longer still, only the middle is input, since text that is compressed further is unreadable.
 const HEIGHT: usize = 48;
 const WIDTH: usize = 192;
-const MOST_SQUEEZE: f32 = 2.0;
-/// Most lines in one run: more are no faster per line.
+const MAX_COMPRESSION: f32 = 2.0;
+/// The maximum number of lines in one run. More are not faster per line.
 const MAX_BATCH: usize = 8;
 
 #[derive(Debug)]
-pub(super) struct TurnClassifier {
+pub(super) struct OrientationClassifier {
     model: Model,
 }
 
-impl TurnClassifier {
+impl OrientationClassifier {
     pub(super) fn load(assets: &Path) -> Result<Self, LoadError> {
         Ok(Self {
             model: Model::load(assets.join(MODEL), &["image"], &["turned"])?,
         })
     }
 
-    /// The probability of each line to stand on its head.
-    pub(super) fn turned(
+    /// The probability of each line to be upside down.
+    pub(super) fn upside_down(
         &self,
-        sheet: &Sheet,
+        page: &PageImage,
         lines: &[Quad],
         interrupt: &Interrupt,
     ) -> Result<Vec<f32>, ModelError> {
-        let mut turned = Vec::with_capacity(lines.len());
+        let mut upside_down = Vec::with_capacity(lines.len());
         for batch in lines.chunks(MAX_BATCH) {
             let mut input = Array4::zeros((batch.len(), 3, HEIGHT, WIDTH));
             for (line, mut image) in batch.iter().zip(input.axis_iter_mut(Axis(0))) {
-                let whole = HEIGHT as f32 * line.width() / line.height();
-                let half = (MOST_SQUEEZE * WIDTH as f32 / whole / 2.0).min(0.5);
-                let width = (whole.ceil() as usize).clamp(1, WIDTH);
-                sheet.paint(
-                    &line.part(0.5 - half, 0.5 + half),
+                let full_width = HEIGHT as f32 * line.width() / line.height();
+                let half = (MAX_COMPRESSION * WIDTH as f32 / full_width / 2.0).min(0.5);
+                let width = (full_width.ceil() as usize).clamp(1, WIDTH);
+                page.sample(
+                    &line.section(0.5 - half, 0.5 + half),
                     image.slice_mut(s![.., .., ..width]),
                 );
             }
@@ -62,10 +62,10 @@ impl TurnClassifier {
                             batch.len()
                         )));
                     }
-                    turned.extend(probabilities.chunks_exact(2).map(|pair| pair[1]));
+                    upside_down.extend(probabilities.chunks_exact(2).map(|pair| pair[1]));
                     Ok(())
                 })?;
         }
-        Ok(turned)
+        Ok(upside_down)
     }
 }

@@ -10,45 +10,45 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
-use mesh_language::{Answered, Language, LanguageError, Limits, Provider};
+use mesh_language::{Language, LanguageError, Limits, Provider, Response};
 use mesh_task::{RunError, RunErrorClass, code};
 use serde_json::json;
-use support::{TIMEOUT, language, language_at, requests, said, scripted};
+use support::{TIMEOUT, completion, language, language_at, requests, scripted};
 use wiremock::ResponseTemplate;
 
-async fn translate(language: &Language) -> Result<Answered<String>, LanguageError> {
+async fn translate(language: &Language) -> Result<Response<String>, LanguageError> {
     language.translate("Good morning", "German").await
 }
 
-/// How a translation fails when the server answers so.
-async fn failure(answer: ResponseTemplate) -> RunError {
-    let server = scripted([answer]).await;
+/// The error of a translation when the server sends this response.
+async fn failure(response: ResponseTemplate) -> RunError {
+    let server = scripted([response]).await;
     let error = translate(&language(&server)).await.unwrap_err().into();
     assert_eq!(
         requests(&server).await.len(),
         1,
-        "the task's own retries are the only ones"
+        "only the task is retried, not the request"
     );
     error
 }
 
 #[tokio::test]
-async fn an_answer_comes_with_its_tokens_and_the_model_s_name() {
-    let server = scripted([said(r#"{"translation": "Guten Morgen"}"#)]).await;
-    let answered = translate(&language(&server)).await.unwrap();
-    assert_eq!(answered.value, "Guten Morgen");
-    assert_eq!((answered.model.as_str(), answered.rounds), ("scripted-1", 1));
+async fn response_has_the_tokens_and_the_model_s_name() {
+    let server = scripted([completion(r#"{"translation": "Guten Morgen"}"#)]).await;
+    let response = translate(&language(&server)).await.unwrap();
+    assert_eq!(response.value, "Guten Morgen");
+    assert_eq!((response.model.as_str(), response.rounds), ("scripted-1", 1));
     assert_eq!(
-        (answered.usage.input_tokens, answered.usage.output_tokens),
+        (response.usage.input_tokens, response.usage.output_tokens),
         (10, 5)
     );
-    assert!(!answered.latency.is_zero());
+    assert!(!response.latency.is_zero());
     let received = server.received_requests().await.unwrap();
     assert_eq!(received[0].headers["authorization"], "Bearer sk-test");
 }
 
 #[tokio::test]
-async fn a_rate_limit_costs_no_attempt_and_is_waited_out() {
+async fn rate_limit_throttles_the_task_for_the_requested_wait() {
     let error = failure(ResponseTemplate::new(429).insert_header("retry-after", "7")).await;
     assert_eq!(
         (error.class, error.code, error.retry_after),
@@ -75,8 +75,8 @@ async fn a_rate_limit_costs_no_attempt_and_is_waited_out() {
 }
 
 #[tokio::test]
-async fn what_would_be_refused_again_is_not_tried_again() {
-    for (status, told) in [
+async fn permanent_refusal_is_not_retried() {
+    for (status, advice) in [
         (401, "LanguageApiKeySecret"),
         (403, "LanguageApiKeySecret"),
         (404, "LanguageModel"),
@@ -93,16 +93,16 @@ async fn what_would_be_refused_again_is_not_tried_again() {
             (RunErrorClass::Permanent, code::PROVIDER_REFUSED),
             "{status}"
         );
-        assert!(error.message.contains(told), "{error}");
+        assert!(error.message.contains(advice), "{error}");
         assert!(
             !error.message.contains("sk-"),
-            "a provider's own words may hold a part of the key: {error}"
+            "the provider's own message may contain part of the key: {error}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_failing_provider_is_tried_again() {
+async fn failing_provider_is_retried() {
     for status in [408, 500, 502, 503, 529] {
         let error = failure(ResponseTemplate::new(status).insert_header("retry-after", "3")).await;
         assert_eq!(
@@ -115,7 +115,7 @@ async fn a_failing_provider_is_tried_again() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_the_api_s_is_tried_again() {
+async fn body_that_is_not_a_chat_completion_is_retried() {
     for body in [
         "",
         "<html>Bad gateway</html>",
@@ -133,10 +133,10 @@ async fn an_answer_that_is_not_the_api_s_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_provider_that_hangs_is_given_up() {
-    let begun = Instant::now();
-    let error = failure(said("{}").set_delay(Duration::from_secs(30))).await;
-    assert!(begun.elapsed() < TIMEOUT * 3, "{:?}", begun.elapsed());
+async fn hanging_provider_times_out() {
+    let start = Instant::now();
+    let error = failure(completion("{}").set_delay(Duration::from_secs(30))).await;
+    assert!(start.elapsed() < TIMEOUT * 3, "{:?}", start.elapsed());
     assert_eq!(
         (error.class, error.code),
         (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE)
@@ -145,32 +145,32 @@ async fn a_provider_that_hangs_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_cut_is_tried_again() {
-    for beginning in [
+async fn interrupted_connection_is_retried() {
+    for prefix in [
         "",
         "HTTP/1.1 200 OK\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{\"choices\": [",
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/v1", listener.local_addr().unwrap());
-        let cutting = std::thread::spawn(move || {
+        let interrupting = std::thread::spawn(move || {
             let (mut connection, _) = listener.accept().unwrap();
             let read = connection.read(&mut [0; 1 << 16]).unwrap();
-            connection.write_all(beginning.as_bytes()).unwrap();
+            connection.write_all(prefix.as_bytes()).unwrap();
             read
         });
         let error = RunError::from(translate(&language_at(&address)).await.unwrap_err());
-        assert!(cutting.join().unwrap() > 0);
+        assert!(interrupting.join().unwrap() > 0);
         assert_eq!(
             (error.class, error.code),
             (RunErrorClass::Transient, code::PROVIDER_UNAVAILABLE),
-            "{beginning}"
+            "{prefix}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_tried_again() {
+async fn unreachable_server_is_retried() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/v1", listener.local_addr().unwrap());
     drop(listener);
@@ -183,7 +183,7 @@ async fn a_server_that_is_not_there_is_tried_again() {
 }
 
 #[tokio::test]
-async fn without_a_provider_the_answer_is_at_once_how_to_set_one_up() {
+async fn request_without_a_provider_fails_permanently() {
     let language = Language::new(Provider::None, Limits::default());
     let error = RunError::from(translate(&language).await.unwrap_err());
     assert_eq!(
@@ -193,7 +193,7 @@ async fn without_a_provider_the_answer_is_at_once_how_to_set_one_up() {
 }
 
 #[tokio::test]
-async fn a_text_too_long_is_not_sent() {
+async fn text_over_the_limit_is_not_sent() {
     let server = scripted([]).await;
     let text = "é".repeat(Limits::default().max_text_chars + 1);
     let error = RunError::from(language(&server).summarize(&text, 3).await.unwrap_err());
@@ -209,12 +209,12 @@ async fn a_text_too_long_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_text_that_the_model_can_t_take_is_said_to_be_too_long() {
-    let words = json!({ "error": {
+async fn exceeded_context_is_a_text_too_long() {
+    let body = json!({ "error": {
         "message": "This model's maximum context length is 8192 tokens. Reduce max_tokens.",
         "code": "context_length_exceeded",
     } });
-    let error = failure(ResponseTemplate::new(400).set_body_json(words)).await;
+    let error = failure(ResponseTemplate::new(400).set_body_json(body)).await;
     assert_eq!(
         (error.class, error.code),
         (RunErrorClass::Permanent, code::TEXT_TOO_LONG)
@@ -222,11 +222,11 @@ async fn a_text_that_the_model_can_t_take_is_said_to_be_too_long() {
 }
 
 #[tokio::test]
-async fn a_server_is_asked_in_the_words_that_it_understands() {
-    let refuse = |status, words: &str| {
-        ResponseTemplate::new(status).set_body_json(json!({ "error": { "message": words } }))
+async fn request_adapts_to_the_fields_that_the_server_supports() {
+    let refuse = |status, message: &str| {
+        ResponseTemplate::new(status).set_body_json(json!({ "error": { "message": message } }))
     };
-    let good = || said(r#"{"translation": "Guten Morgen"}"#);
+    let good = || completion(r#"{"translation": "Guten Morgen"}"#);
     let server = scripted([
         refuse(
             400,
@@ -252,7 +252,7 @@ async fn a_server_is_asked_in_the_words_that_it_understands() {
     assert_eq!(
         kinds,
         ["json_schema", "json_schema", "json_object", "none", "none"],
-        "and it is remembered"
+        "the second request begins with the last dialect"
     );
     assert!(requests[0].get("max_tokens").is_some());
     for request in &requests[1..] {

@@ -1,4 +1,4 @@
-//! Which model is asked, by the function's settings.
+//! The language model that the function's settings configure.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -10,39 +10,39 @@ use mesh_task::{RunError, RunOutput, code};
 use mesh_telemetry::{SettingError, setting};
 use tokio::sync::Mutex;
 
-/// `LANGUAGE_PROVIDER`.
+/// The value of the environment variable `LANGUAGE_PROVIDER`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ProviderKind {
     None,
     Bedrock,
     OpenAi,
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("it is none of none, bedrock and openai")]
-pub(crate) struct UnknownKind;
+#[error("unknown provider: expected none, bedrock or openai")]
+pub(crate) struct UnknownProvider;
 
-impl FromStr for Kind {
-    type Err = UnknownKind;
+impl FromStr for ProviderKind {
+    type Err = UnknownProvider;
 
-    fn from_str(name: &str) -> Result<Self, UnknownKind> {
+    fn from_str(name: &str) -> Result<Self, UnknownProvider> {
         match name {
             "none" => Ok(Self::None),
             "bedrock" => Ok(Self::Bedrock),
             "openai" => Ok(Self::OpenAi),
-            _ => Err(UnknownKind),
+            _ => Err(UnknownProvider),
         }
     }
 }
 
-/// What the template says of the language model.
+/// The template's settings for the language model.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ProviderKind,
     pub(crate) model: String,
-    /// Of an OpenAI-compatible server.
+    /// The address of an OpenAI-compatible server; unused for Bedrock.
     pub(crate) base_url: String,
-    /// The ARN of its key's secret; empty for a server without one.
+    /// The ARN of the secret with the server's key; empty for a server without authentication.
     pub(crate) api_key_secret: String,
     pub(crate) timeout: Duration,
     pub(crate) limits: Limits,
@@ -64,48 +64,48 @@ impl Settings {
     }
 }
 
-/// A model that can be asked.
+/// A model that is ready for requests.
 #[derive(Debug)]
-pub(crate) struct Model {
-    /// As it is set up.
+pub(crate) struct ConfiguredModel {
+    /// The name in the settings. The provider may report another one.
     pub(crate) name: String,
     pub(crate) language: Language,
 }
 
-/// The model, made when it is first wanted. Tasks are told why it can't be: a function that would not start says nothing
-/// to anyone.
+/// Creates the model at its first use and caches it. The function starts even if that fails, so that its tasks can report
+/// why.
 #[derive(Debug)]
-pub(crate) struct Models {
+pub(crate) struct ModelCache {
     settings: Settings,
-    made: Mutex<Option<Arc<Model>>>,
+    model: Mutex<Option<Arc<ConfiguredModel>>>,
 }
 
-impl Models {
+impl ModelCache {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            made: Mutex::new(None),
+            model: Mutex::new(None),
         }
     }
 
-    pub(crate) async fn get(&self) -> Result<Arc<Model>, RunError> {
-        let mut made = self.made.lock().await;
-        if let Some(model) = &*made {
+    pub(crate) async fn get(&self) -> Result<Arc<ConfiguredModel>, RunError> {
+        let mut cached = self.model.lock().await;
+        if let Some(model) = &*cached {
             return Ok(Arc::clone(model));
         }
-        let model = Arc::new(Model {
+        let model = Arc::new(ConfiguredModel {
             name: self.settings.model.clone(),
             language: Language::new(self.provider().await?, self.settings.limits),
         });
-        *made = Some(Arc::clone(&model));
+        *cached = Some(Arc::clone(&model));
         Ok(model)
     }
 
-    /// Makes the model anew next time if the provider refused: its key may have been changed since it was read.
-    pub(crate) async fn heed(&self, outcomes: &[Result<RunOutput, RunError>]) {
+    /// Clears the cache if the provider refused a request: the key may have changed since it was read.
+    pub(crate) async fn reset_if_refused(&self, outcomes: &[Result<RunOutput, RunError>]) {
         let is_refusal = |outcome: &Result<RunOutput, RunError>| matches!(outcome, Err(error) if error.code == code::PROVIDER_REFUSED);
         if outcomes.iter().any(is_refusal) {
-            *self.made.lock().await = None;
+            *self.model.lock().await = None;
         }
     }
 
@@ -114,17 +114,17 @@ impl Models {
             kind, model, timeout, ..
         } = &self.settings;
         let timeout = *timeout;
-        if *kind != Kind::None && model.is_empty() {
+        if *kind != ProviderKind::None && model.is_empty() {
             return Err(misconfigured("it has no model: set the parameter LanguageModel"));
         }
         match kind {
-            Kind::None => Ok(Provider::None),
-            Kind::Bedrock => {
+            ProviderKind::None => Ok(Provider::None),
+            ProviderKind::Bedrock => {
                 let config = mesh_aws::sdk_config().await.map_err(misconfigured)?;
                 let bedrock = Bedrock::new(&config, model.clone(), timeout);
                 Ok(Provider::Bedrock { bedrock, timeout })
             }
-            Kind::OpenAi => {
+            ProviderKind::OpenAi => {
                 let settings = OpenAiSettings {
                     base_url: self.settings.base_url.clone(),
                     model: model.clone(),
@@ -142,21 +142,21 @@ impl Models {
             return Ok(None);
         }
         let config = mesh_aws::sdk_config().await.map_err(misconfigured)?;
-        let secret = mesh_aws::secret(&config, arn).await.map_err(unread)?;
+        let secret = mesh_aws::secret(&config, arn).await.map_err(secret_error)?;
         Ok(Some(secret.expose().to_owned()))
     }
 }
 
-fn misconfigured(why: impl std::fmt::Display) -> RunError {
-    let told = format!("the stack's language provider is set up wrongly: {why}");
-    RunError::permanent(code::PROVIDER_NOT_CONFIGURED, told)
+fn misconfigured(reason: impl std::fmt::Display) -> RunError {
+    let message = format!("the stack's language provider is misconfigured: {reason}");
+    RunError::permanent(code::PROVIDER_NOT_CONFIGURED, message)
 }
 
-fn unread(error: AwsError) -> RunError {
-    tracing::error!(%error, "the language provider's key can't be read");
+fn secret_error(error: AwsError) -> RunError {
+    tracing::error!(event = "language_key_unreadable", %error, "the language provider's key can't be read");
     if error.is_throttling() || error.code.is_none() {
-        let told = "Secrets Manager, which keeps the language provider's key, did not answer";
-        RunError::transient(code::PROVIDER_UNAVAILABLE, told)
+        let message = "Secrets Manager, which stores the language provider's key, did not answer";
+        RunError::transient(code::PROVIDER_UNAVAILABLE, message)
     } else {
         misconfigured("the secret with its key can't be read: check the parameter LanguageApiKeySecret")
     }

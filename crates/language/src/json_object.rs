@@ -1,23 +1,23 @@
-//! Finds the JSON object in what a model said: bare, in a code fence, or amid its talk.
+//! Finds the JSON object in a completion: bare, in a code fence, or surrounded by prose.
 
 use serde_json::{Deserializer, Map, Value};
 
-/// So many places are tried at most: each try may read to the text's end.
-const MAX_TRIES: usize = 64;
+/// The maximum number of `{` to parse from. Each attempt may read to the end of the text.
+const MAX_CANDIDATES: usize = 64;
 
-/// The object that the answer holds; the longest, where it holds several.
-pub(crate) fn object_in(answer: &str) -> Option<Map<String, Value>> {
-    // Some models think aloud first, with drafts of the answer in it.
-    let answer = answer
+/// The JSON object in the completion: the longest if there are several.
+pub(crate) fn find_object(completion: &str) -> Option<Map<String, Value>> {
+    // Reasoning models may put drafts of the answer before `</think>`.
+    let answer = completion
         .rsplit_once("</think>")
-        .map_or(answer, |(_, answer)| answer)
+        .map_or(completion, |(_, answer)| answer)
         .trim();
     if let Ok(Value::Object(object)) = serde_json::from_str(answer) {
         return Some(object);
     }
     let mut longest: Option<(usize, Map<String, Value>)> = None;
     let mut from = 0;
-    for _ in 0..MAX_TRIES {
+    for _ in 0..MAX_CANDIDATES {
         let Some(start) = answer[from..].find('{').map(|at| from + at) else {
             break;
         };
@@ -43,10 +43,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_is_found_wherever_it_stands() {
+    fn object_is_found_bare_fenced_or_within_prose() {
         let object = json!({ "name": "Ada }{", "tags": [{ "a": 1 }] });
         let bare = object.to_string();
-        for answer in [
+        for completion in [
             bare.clone(),
             format!("\n {bare}\n"),
             format!("```json\n{bare}\n```"),
@@ -58,16 +58,16 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                object_in(&answer).map(Value::Object),
+                find_object(&completion).map(Value::Object),
                 Some(object.clone()),
-                "{answer}"
+                "{completion}"
             );
         }
     }
 
     #[test]
-    fn talk_without_an_object_holds_none() {
-        for answer in [
+    fn completion_without_an_object_gives_none() {
+        for completion in [
             "",
             "No.",
             "{",
@@ -76,16 +76,16 @@ mod tests {
             "\"{}\" is empty?{",
             "{\"name\": \"Ad",
         ] {
-            let found = object_in(answer);
-            assert!(found.is_none_or(|object| object.is_empty()), "{answer}");
+            let found = find_object(completion);
+            assert!(found.is_none_or(|object| object.is_empty()), "{completion}");
         }
-        assert_eq!(object_in(&"{".repeat(100_000)), None);
+        assert_eq!(find_object(&"{".repeat(100_000)), None);
     }
 
     proptest! {
         #[test]
-        fn no_answer_makes_it_panic(answer in "[{}\\[\\]\":,a1é`\\\\ ]{0,60}") {
-            object_in(&answer);
+        fn no_completion_makes_it_panic(completion in "[{}\\[\\]\":,a1é`\\\\ ]{0,60}") {
+            find_object(&completion);
         }
     }
 }

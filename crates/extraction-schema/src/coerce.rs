@@ -1,39 +1,39 @@
-//! Mends the types of an answer where its schema leaves no doubt of what was meant: models write numbers as text, and
-//! null for what they did not find.
+//! Coerces values to the types of a schema where the intended value is unambiguous. Language models write numbers as text,
+//! and `"null"` or `"N/A"` for what they did not find.
 
 use serde_json::{Map, Number, Value, json};
 
-/// The value, as near to the schema as it can be brought without guessing. What can't be mended stays as it was, for the
-/// validation to name.
+/// Coerces the value as far as possible without guessing. A value that can't be coerced stays unchanged, so that validation
+/// reports it.
 pub(crate) fn coerce(value: Value, schema: &Value) -> Value {
     let Value::Object(schema) = schema else {
         return value;
     };
-    let value = choice(value, schema);
+    let value = enum_value(value, schema);
     let types = types(schema);
-    let value = if types.is_empty() || fits(&value, &types) {
+    let value = if types.is_empty() || has_type(&value, &types) {
         value
     } else {
-        mended(value, &types)
+        convert(value, &types)
     };
     let value = match value {
         Value::Object(members) => Value::Object(object(members, schema)),
         Value::Array(items) => Value::Array(array(items, schema)),
         value => value,
     };
-    branches(value, schema)
+    combinators(value, schema)
 }
 
-/// The names of the types that the schema takes.
+/// The names of the types that the schema allows; empty if it allows any.
 fn types(schema: &Map<String, Value>) -> Vec<&str> {
     match schema.get("type") {
-        Some(Value::String(one)) => vec![one],
-        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
+        Some(Value::String(name)) => vec![name],
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     }
 }
 
-fn fits(value: &Value, types: &[&str]) -> bool {
+fn has_type(value: &Value, types: &[&str]) -> bool {
     types.iter().any(|name| match (*name, value) {
         ("null", Value::Null)
         | ("boolean", Value::Bool(_))
@@ -41,25 +41,25 @@ fn fits(value: &Value, types: &[&str]) -> bool {
         | ("number", Value::Number(_))
         | ("array", Value::Array(_))
         | ("object", Value::Object(_)) => true,
-        // 42.0 is an integer by JSON Schema, and is written as one below.
+        // JSON Schema counts 42.0 as an integer too; `integer` rewrites it as 42.
         ("integer", Value::Number(number)) => number.is_i64() || number.is_u64(),
         _ => false,
     })
 }
 
-/// The value as the first of the types that it can be read as.
-fn mended(value: Value, types: &[&str]) -> Value {
-    let read = types.iter().find_map(|name| match *name {
+/// Converts the value to the first of the types that it can be read as.
+fn convert(value: Value, types: &[&str]) -> Value {
+    let converted = types.iter().find_map(|name| match *name {
         "integer" => integer(&value),
         "number" => number(&value),
         "boolean" => boolean(&value),
         "string" => string(&value),
-        "null" => is_nothing(&value).then_some(Value::Null),
+        "null" => is_placeholder(&value).then_some(Value::Null),
         "array" => list(&value),
-        "object" => structure(&value).filter(Value::is_object),
+        "object" => embedded_json(&value).filter(Value::is_object),
         _ => None,
     });
-    read.unwrap_or(value)
+    converted.unwrap_or(value)
 }
 
 fn integer(value: &Value) -> Option<Value> {
@@ -74,14 +74,14 @@ fn integer(value: &Value) -> Option<Value> {
     }
 }
 
-/// 42.0 -> 42, as far as a float counts exactly.
+/// 42.0 as 42, within the range in which `f64` represents every integer.
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "whole, and smaller than 2^53 either way"
+    reason = "an integer with a magnitude below 2^53"
 )]
 fn whole(number: f64) -> Option<Value> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    (number.fract() == 0.0 && number.abs() < EXACT).then(|| Value::from(number as i64))
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    (number.fract() == 0.0 && number.abs() < MAX_EXACT).then(|| Value::from(number as i64))
 }
 
 fn number(value: &Value) -> Option<Value> {
@@ -89,7 +89,7 @@ fn number(value: &Value) -> Option<Value> {
     if let Ok(integer) = text.parse::<i64>() {
         return Some(integer.into());
     }
-    // Rust would read "inf" and "nan" too, which are no numbers in JSON.
+    // Rust also parses "inf" and "nan", which JSON does not have: `from_f64` rejects them.
     text.parse().ok().and_then(Number::from_f64).map(Value::Number)
 }
 
@@ -116,8 +116,8 @@ fn string(value: &Value) -> Option<Value> {
     }
 }
 
-/// What models write for a thing that they did not find.
-fn is_nothing(value: &Value) -> bool {
+/// Whether the value is one that models write for a thing that they did not find.
+fn is_placeholder(value: &Value) -> bool {
     value.as_str().is_some_and(|text| {
         let text = text.trim().to_ascii_lowercase();
         matches!(text.as_str(), "" | "null" | "none" | "n/a" | "unknown")
@@ -127,47 +127,48 @@ fn is_nothing(value: &Value) -> bool {
 fn list(value: &Value) -> Option<Value> {
     match value {
         Value::Null => None,
-        value => structure(value)
+        value => embedded_json(value)
             .filter(Value::is_array)
-            .or_else(|| (!is_nothing(value)).then(|| json!([value]))),
+            .or_else(|| (!is_placeholder(value)).then(|| json!([value]))),
     }
 }
 
-/// JSON inside a text.
-fn structure(value: &Value) -> Option<Value> {
+/// The JSON value that a string contains.
+fn embedded_json(value: &Value) -> Option<Value> {
     serde_json::from_str(value.as_str()?).ok()
 }
 
-/// A word of a fixed choice, whatever its case and the white space around it; and the word "null" where null is meant.
-fn choice(value: Value, schema: &Map<String, Value>) -> Value {
+/// Matches a string to the values of `enum` or `const`, ignoring case and surrounding white space. The string "null" becomes
+/// null where the schema allows null.
+fn enum_value(value: Value, schema: &Map<String, Value>) -> Value {
     let Value::String(text) = &value else {
         return value;
     };
-    let word = text.trim();
-    if word == "null" && types(schema).contains(&"null") {
+    let trimmed = text.trim();
+    if trimmed == "null" && types(schema).contains(&"null") {
         return Value::Null;
     }
     let choices = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
     let mut choices = choices.chain(schema.get("const"));
-    let same = |choice: &&Value| {
+    let ignores_case = |choice: &&Value| {
         choice
             .as_str()
-            .is_some_and(|choice| choice.to_lowercase() == word.to_lowercase())
+            .is_some_and(|choice| choice.to_lowercase() == trimmed.to_lowercase())
     };
     if choices.clone().any(|choice| choice == &value) {
         return value;
     }
-    choices.find(same).cloned().unwrap_or(value)
+    choices.find(ignores_case).cloned().unwrap_or(value)
 }
 
 fn object(mut members: Map<String, Value>, schema: &Map<String, Value>) -> Map<String, Value> {
-    let none = Map::new();
+    let empty = Map::new();
     let properties = schema
         .get("properties")
         .and_then(Value::as_object)
-        .unwrap_or(&none);
-    let others = schema.get("additionalProperties");
-    if others == Some(&Value::Bool(false)) && !schema.contains_key("patternProperties") {
+        .unwrap_or(&empty);
+    let additional = schema.get("additionalProperties");
+    if additional == Some(&Value::Bool(false)) && !schema.contains_key("patternProperties") {
         members.retain(|name, _| properties.contains_key(name));
     }
     let required: Vec<_> = schema
@@ -177,24 +178,24 @@ fn object(mut members: Map<String, Value>, schema: &Map<String, Value>) -> Map<S
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    let takes_null = |name: &str| {
+    let allows_null = |name: &str| {
         let member = properties.get(name).and_then(Value::as_object);
         member.is_some_and(|member| types(member).contains(&"null"))
     };
     for name in &required {
-        if !members.contains_key(*name) && takes_null(name) {
+        if !members.contains_key(*name) && allows_null(name) {
             members.insert((*name).to_owned(), Value::Null);
         }
     }
     let members = members.into_iter().filter_map(|(name, value)| {
-        let Some(member) = properties.get(&name).or(others) else {
+        let Some(member) = properties.get(&name).or(additional) else {
             return Some((name, value));
         };
-        let is_left_out = value.is_null()
+        let is_omitted = value.is_null()
             && !required.contains(&name.as_str())
             && member.get("type").is_some()
-            && !takes_null(&name);
-        (!is_left_out).then(|| (name, coerce(value, member)))
+            && !allows_null(&name);
+        (!is_omitted).then(|| (name, coerce(value, member)))
     });
     members.collect()
 }
@@ -206,8 +207,8 @@ fn array(items: Vec<Value>, schema: &Map<String, Value>) -> Vec<Value> {
     }
 }
 
-/// By the first alternative whose types fit, as it is or mended; and by all of what must hold together.
-fn branches(value: Value, schema: &Map<String, Value>) -> Value {
+/// Applies every schema of `allOf`, and the first schema of `anyOf` or `oneOf` whose type the value has or can be coerced to.
+fn combinators(value: Value, schema: &Map<String, Value>) -> Value {
     let list = |keyword: &str| {
         schema
             .get(keyword)
@@ -217,18 +218,18 @@ fn branches(value: Value, schema: &Map<String, Value>) -> Value {
     };
     let value = list("allOf").fold(value, coerce);
     let alternatives: Vec<_> = list("anyOf").chain(list("oneOf")).collect();
-    let takes = |value: &Value, branch: &Value| {
+    let accepts = |value: &Value, branch: &Value| {
         let types = branch.as_object().map(types).unwrap_or_default();
-        !types.is_empty() && fits(value, &types)
+        !types.is_empty() && has_type(value, &types)
     };
-    if let Some(branch) = alternatives.iter().find(|branch| takes(&value, branch)) {
+    if let Some(branch) = alternatives.iter().find(|branch| accepts(&value, branch)) {
         return coerce(value, branch);
     }
-    let mended = alternatives.iter().find_map(|branch| {
-        let mended = coerce(value.clone(), branch);
-        takes(&mended, branch).then_some(mended)
+    let coerced = alternatives.iter().find_map(|branch| {
+        let coerced = coerce(value.clone(), branch);
+        accepts(&coerced, branch).then_some(coerced)
     });
-    mended.unwrap_or(value)
+    coerced.unwrap_or(value)
 }
 
 #[cfg(test)]
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_mended_where_the_schema_says_so() {
+    fn values_are_coerced_to_the_types_of_the_schema() {
         let null_or = |name: &str| json!({ "type": [name, "null"] });
         let is = |name: &str| json!({ "type": name });
         let table = [
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_doubt_is_left_alone() {
+    fn ambiguous_values_stay_unchanged() {
         let is = |name: &str| json!({ "type": name });
         let table = [
             (json!("forty-two"), is("integer")),
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_null_or_left_out_as_the_schema_takes_it() {
+    fn missing_values_become_null_or_are_omitted_by_schema() {
         let schema = json!({
             "type": "object",
             "properties": {
