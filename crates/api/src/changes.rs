@@ -5,16 +5,15 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
+use mesh_http::{Deadline, Problem};
 use mesh_stats::ChangeView;
 use mesh_task::Tenant;
 use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::request::Deadline;
 use crate::state::ApiState;
 use crate::wait::Wait;
-use mesh_http::Problem;
 
 /// An answer has about this many changes at most. The next request continues.
 const MAX_CHANGES: usize = 500;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
+use mesh_http::{Deadline, JsonBody, Problem, ProblemKind};
 use mesh_task::{IdRange, Task, TaskId, TaskType, Tenant};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -14,10 +15,8 @@ use utoipa::ToSchema;
 
 use crate::query::{parse_limit, parse_type};
 use crate::redrive::redrive_all;
-use crate::request::{Deadline, JsonBody};
 use crate::state::ApiState;
 use crate::tasks::TaskView;
-use mesh_http::{Problem, ProblemKind};
 
 /// How many failed tasks a list reads by default.
 const DEFAULT_LIMIT: usize = 50;

@@ -9,13 +9,13 @@ use axum::{Extension, Json};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use mesh_aws::AwsError;
+use mesh_http::Problem;
 use mesh_stats::{Flow, Histogram, TenantCounters};
 use mesh_task::{Status, TaskType, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::state::ApiState;
-use mesh_http::Problem;
 
 /// The period of the percentiles.
 const PERCENTILE_MINUTES: u32 = 15;

@@ -7,13 +7,13 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use mesh_aws::Activity;
+use mesh_http::Problem;
 use mesh_stats::TenantCounters;
 use mesh_task::{Status, TaskType, Tenant, WorkerKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::state::{ApiState, Function, Workers};
-use mesh_http::Problem;
 
 /// The worker functions, with their limits, their load and their recent activity.
 #[derive(Serialize, ToSchema)]

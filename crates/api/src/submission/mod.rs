@@ -20,6 +20,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 use mesh_aws::KeyRecord;
 use mesh_extraction_schema::Schema;
+use mesh_http::{CorrelationId, Denied, IdempotencyKey, Problem};
 use mesh_task::{
     Input, InvalidInput, InvalidSubmission, NewTask, Parameters, Payload, Size, Status, StoredInput,
     Submitted, Task, TaskDraft, TaskId, Tenant,
@@ -28,10 +29,8 @@ use mesh_telemetry::tenant_hash;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::request::{CorrelationId, IdempotencyKey};
 use crate::state::ApiState;
 pub(crate) use batch::{EntryOutcome, MAX_BATCH};
-use mesh_http::{Denied, Problem};
 
 /// Creates the tasks of one request, for its tenant.
 pub(crate) struct Submitter {

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use mesh_http::{Deadline, JsonBody, Problem, ProblemDocument, RequestId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::submit::Accepted;
-use crate::request::{Deadline, JsonBody, RequestId};
 use crate::state::ApiState;
 use crate::submission::{EntryOutcome, Submitter};
-use mesh_http::{Problem, ProblemDocument};
 
 /// The outcome of each entry of a batch, in the order of the request.
 #[derive(Serialize, ToSchema)]

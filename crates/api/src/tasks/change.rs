@@ -8,12 +8,12 @@ use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
 use mesh_aws::WriteOutcome;
+use mesh_http::Problem;
 use mesh_task::{Status, TaskId, Tenant};
 
 use crate::redrive::redrive;
 use crate::state::ApiState;
 use crate::tasks::{TaskView, parse_id};
-use mesh_http::Problem;
 
 /// Cancels a task that is not final. A running attempt's result is discarded.
 #[utoipa::path(

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
+use mesh_http::{Deadline, Problem};
 use mesh_task::{TaskId, Tenant};
 use serde::Deserialize;
 
-use crate::request::Deadline;
 use crate::state::ApiState;
 use crate::tasks::{TaskView, parse_id};
 use crate::wait::Wait;
-use mesh_http::Problem;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

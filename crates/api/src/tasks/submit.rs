@@ -5,14 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use mesh_http::{JsonBody, Problem};
 use mesh_task::{Status, TaskId, TaskType};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::request::JsonBody;
 use crate::state::ApiState;
 use crate::submission::Submitter;
-use mesh_http::Problem;
 
 /// A task that was accepted.
 #[derive(Serialize, ToSchema)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mesh_http::Problem;
 use mesh_task::{
     Attempt, Failure, Metadata, ModelName, ObjectRef, Outcome, Payload, Priority, Size, Status, Task, TaskId,
     TaskResult, TaskType, Timings, Usage,
@@ -12,7 +13,6 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::state::ApiState;
-use mesh_http::Problem;
 
 /// How long a link to an input or a result is valid.
 pub(crate) const LINK_EXPIRES_IN: Duration = Duration::from_mins(15);

@@ -15,13 +15,13 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use mesh_aws::Continuation;
+use mesh_http::Problem;
 use mesh_task::{Priority, Status, TaskSummary, TaskType, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::state::ApiState;
 use filter::ListQuery;
-use mesh_http::Problem;
 use view::SummaryView;
 
 /// A page of tasks, newest first. The last page has no `next_cursor`.
