@@ -9,11 +9,11 @@ use http::HeaderMap;
 use mesh_http::{Denied, Problem};
 use mesh_task::Tenant;
 
-use crate::app::Api;
+use crate::state::ApiState;
 
 /// Lets a request in as its token's tenant, or answers 401.
 pub(crate) async fn require_token(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -24,7 +24,7 @@ pub(crate) async fn require_token(
 
 /// Lets a request without a token in as the tenant of `CompatTenant`. One with a token must have the right one.
 pub(crate) async fn lend_tenant(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -37,6 +37,6 @@ pub(crate) async fn lend_tenant(
 }
 
 /// The tenant whose token a request brings.
-pub(crate) fn tenant_of(api: &Api, headers: &HeaderMap) -> Result<Tenant, Problem> {
+pub(crate) fn tenant_of(api: &ApiState, headers: &HeaderMap) -> Result<Tenant, Problem> {
     Ok(api.token.tenant_of(headers)?)
 }

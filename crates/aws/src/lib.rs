@@ -22,8 +22,8 @@ mod queue;
 mod secret;
 mod stats;
 mod table;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 #[cfg(feature = "bedrock")]
 pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed, Form};

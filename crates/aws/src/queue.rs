@@ -51,6 +51,16 @@ impl Queues {
         Ok(Self { lanes, first })
     }
 
+    /// One queue for all lanes.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn single(config: &SdkConfig, url: String) -> Self {
+        Self {
+            lanes: HashMap::new(),
+            first: Queue::new(Client::new(config), url),
+        }
+    }
+
     /// The queue of a lane.
     #[must_use]
     pub fn of(&self, lane: Lane) -> &Queue {

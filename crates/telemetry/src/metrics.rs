@@ -7,6 +7,7 @@ use std::io::Write;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::invocation::{common_fields, function_name};
 
@@ -19,7 +20,8 @@ const MAX_VALUES: usize = 100;
 
 /// A metric. CloudWatch bills each value of a dimension as a metric of its own, so ids of tasks, tenants and requests are
 /// never dimensions. A rare event is written only when it happened, since an hour without a value costs nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(const_into_str)]
 pub enum Metric {
     /// Tasks that a worker completed.
     TasksCompleted,
@@ -58,48 +60,10 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// Every metric.
-    pub const ALL: [Self; 17] = [
-        Self::TasksCompleted,
-        Self::TasksFailed,
-        Self::AttemptsRetried,
-        Self::BatchSize,
-        Self::ColdStarts,
-        Self::QueueWait,
-        Self::StaleFinishes,
-        Self::RequestDuration,
-        Self::ServerErrors,
-        Self::ClientErrors,
-        Self::JanitorRuns,
-        Self::OverdueTasks,
-        Self::TasksRequeued,
-        Self::ChangesCounted,
-        Self::RecordsSkipped,
-        Self::TasksEnded,
-        Self::DeadLetters,
-    ];
-
+    /// The name in CloudWatch.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::TasksCompleted => "TasksCompleted",
-            Self::TasksFailed => "TasksFailed",
-            Self::AttemptsRetried => "AttemptsRetried",
-            Self::BatchSize => "BatchSize",
-            Self::ColdStarts => "ColdStarts",
-            Self::QueueWait => "QueueWait",
-            Self::StaleFinishes => "StaleFinishes",
-            Self::RequestDuration => "RequestDuration",
-            Self::ServerErrors => "ServerErrors",
-            Self::ClientErrors => "ClientErrors",
-            Self::JanitorRuns => "JanitorRuns",
-            Self::OverdueTasks => "OverdueTasks",
-            Self::TasksRequeued => "TasksRequeued",
-            Self::ChangesCounted => "ChangesCounted",
-            Self::RecordsSkipped => "RecordsSkipped",
-            Self::TasksEnded => "TasksEnded",
-            Self::DeadLetters => "DeadLetters",
-        }
+        self.into_str()
     }
 
     /// The unit, as CloudWatch names it.
@@ -274,11 +238,11 @@ mod tests {
 
     #[test]
     fn the_page_documents_every_metric_and_no_other() {
-        let emitted = Metric::ALL.map(|metric| {
+        let emitted = Metric::VARIANTS.iter().map(|metric| {
             let dimensions = metric.dimensions().join(", ");
             (metric.name().to_owned(), metric.unit().to_owned(), dimensions)
         });
-        assert_eq!(documented(), BTreeSet::from(emitted));
+        assert_eq!(documented(), emitted.collect::<BTreeSet<_>>());
     }
     /// The parts of a text between each `before` and the next `after`.
     fn named<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
@@ -299,9 +263,12 @@ mod tests {
             .chain(searched(grafana))
             .collect();
         for name in &queried {
-            assert!(Metric::ALL.iter().any(|metric| metric.name() == *name), "{name}");
+            assert!(
+                Metric::VARIANTS.iter().any(|metric| metric.name() == *name),
+                "{name}"
+            );
         }
-        for metric in Metric::ALL {
+        for metric in Metric::VARIANTS {
             assert!(
                 queried.contains(&metric.name()),
                 "no alarm or dashboard reads {}",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use lambda_http::Error;
-use mesh_api::{Api, ModelSettings, Workers};
+use mesh_api::{ApiState, ModelSettings, Workers};
 use mesh_aws::{Metrics, Payloads, Queues, StatsTable, TaskTable};
 use mesh_http::TokenHash;
 use mesh_task::Tenant;
@@ -14,7 +14,7 @@ use mesh_telemetry::{init_logging, retry_policies, setting, sweep_policy};
 async fn main() -> Result<(), Error> {
     init_logging(env!("CARGO_CRATE_NAME"));
     let config = mesh_aws::sdk_config().await?;
-    let api = Api {
+    let api = ApiState {
         table: TaskTable::new(&config, setting("TASKS_TABLE")?),
         stats: StatsTable::new(&config, setting("STATS_TABLE")?),
         payloads: Payloads::new(&config, setting("PAYLOAD_BUCKET")?),
