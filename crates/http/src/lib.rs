@@ -5,4 +5,4 @@ mod backend;
 pub mod problem;
 
 pub use auth::{Denied, TokenHash};
-pub use problem::{Problem, ProblemDocument, ProblemKind};
+pub use problem::{Problem, ProblemKind};

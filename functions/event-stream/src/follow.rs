@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
 use jiff::Timestamp;
-use mesh_stats::{Change, ChangeView};
+use mesh_api_types::ChangeView;
+use mesh_stats::Change;
 use mesh_task::{Status, Task, TaskId, Tenant};
 use tokio::time::{Instant, sleep_until, timeout_at};
 

@@ -19,9 +19,9 @@ use axum::{Router, middleware};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, Method};
 use lambda_http::Error;
+use mesh_api_types::{ChangeStatus, ChangeView};
 use mesh_aws::{StatsTable, TaskTable};
 use mesh_http::TokenHash;
-use mesh_stats::ChangeView;
 use mesh_task::TaskId;
 use mesh_telemetry::setting;
 use tower_http::cors::{Any, CorsLayer};
@@ -99,7 +99,7 @@ async fn one(State(events): State<Arc<Events>>, request: Request) -> Result<Resp
         cursor: book.last.to_string(),
         id,
         task_type: task.task_type,
-        status: task.status.as_str(),
+        status: ChangeStatus::Task(task.status),
         previous_status: None,
         generation: task.generation,
         attempt: task.attempt,

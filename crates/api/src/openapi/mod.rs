@@ -15,7 +15,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 use utoipa::OpenApi;
 
-use mesh_http::ProblemDocument;
+use mesh_api_types::ProblemDocument;
 
 /// The document without its operations. Tags are in the order of the documentation.
 #[derive(OpenApi)]

@@ -13,7 +13,7 @@ use mesh_task::TaskId;
 
 use mesh_http::Problem;
 
-pub(crate) use view::{InputView, LINK_EXPIRES_IN, TaskView};
+pub(crate) use view::{LINK_EXPIRES_IN, input_value, task_view};
 
 /// A malformed id is reported as 404, like an unknown one.
 pub(crate) fn parse_id(id: Result<Path<String>, PathRejection>) -> Result<TaskId, Problem> {
