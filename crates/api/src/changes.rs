@@ -5,12 +5,10 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
+use mesh_api_types::{ChangeLinks, ChangeList, ChangeView};
 use mesh_http::{Deadline, Problem};
-use mesh_stats::ChangeView;
 use mesh_task::Tenant;
 use serde::Deserialize;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::state::ApiState;
 use crate::wait::Wait;
@@ -25,23 +23,6 @@ pub(crate) struct Params {
     wait: Option<String>,
 }
 
-/// Changes, oldest first, and the cursor to continue from.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Changes {
-    changes: Vec<ChangeView>,
-    next: String,
-    /// Absent if the stack has no event stream.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    links: Option<ChangeLinks>,
-}
-
-#[derive(Serialize, ToSchema)]
-struct ChangeLinks {
-    /// The address of the same changes as server-sent events.
-    events: String,
-}
-
 /// Lists the changes after a cursor, oldest first. Without a cursor, the list begins now. With `?wait=SECONDS`, the answer
 /// waits until there is a change or the time is up.
 #[utoipa::path(
@@ -53,14 +34,14 @@ struct ChangeLinks {
         ("after" = Option<String>, Query, description = "The `next` of the answer before. Without it, the list begins now.", pattern = "^[0-9]{1,19}$"),
         ("wait" = Option<u32>, Query, description = "How many seconds the answer waits for a change.", maximum = 20),
     ),
-    responses((status = 200, description = "The changes.", body = Changes), (status = 400), (status = 410)),
+    responses((status = 200, description = "The changes.", body = ChangeList), (status = 400), (status = 410)),
 )]
 pub(crate) async fn list(
     State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
     Deadline(deadline): Deadline,
     params: Result<Query<Params>, QueryRejection>,
-) -> Result<Json<Changes>, Problem> {
+) -> Result<Json<ChangeList>, Problem> {
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let mut after = params.after.as_deref().map(parse_cursor).transpose()?;
     let mut wait = Wait::new(params.wait.as_deref(), deadline)?;
@@ -74,7 +55,7 @@ pub(crate) async fn list(
         let changes = api.stats.changes(&tenant, &counters, after, MAX_CHANGES).await?;
         let changes = changes.ok_or_else(Problem::changes_gone)?;
         let next = changes.last().map_or(after, |(number, _)| *number);
-        return Ok(Json(Changes {
+        return Ok(Json(ChangeList {
             changes: changes.into_iter().map(ChangeView::from).collect(),
             next: next.to_string(),
             links: api.events_at("/v1/events").map(|events| ChangeLinks { events }),

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
+use mesh_api_types::{DeadLetterList, RedriveRequest, RedriveResponse};
 use mesh_http::{Deadline, JsonBody, Problem, ProblemKind};
 use mesh_task::{IdRange, Task, TaskId, TaskType, Tenant};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 use crate::query::{parse_limit, parse_type};
 use crate::redrive::redrive_all;
 use crate::state::ApiState;
-use crate::tasks::TaskView;
+use crate::tasks::task_view;
 
 /// How many failed tasks a list reads by default.
 const DEFAULT_LIMIT: usize = 50;
@@ -31,15 +31,6 @@ pub(crate) struct Params {
     cursor: Option<String>,
 }
 
-/// A page of dead letters, newest first. The last page has no `next_cursor`.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct DeadLetters {
-    dead_letters: Vec<TaskView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    next_cursor: Option<TaskId>,
-}
-
 /// Lists dead letters, newest first. A request reads a bounded number of failed tasks, and tasks that failed permanently are
 /// not dead letters: a page may be short, or empty, although more pages follow.
 #[utoipa::path(
@@ -52,13 +43,13 @@ pub(crate) struct DeadLetters {
         ("limit" = Option<u32>, Query, description = "How many failed tasks are read; 50 by default.", minimum = 1, maximum = 100),
         ("cursor" = Option<TaskId>, Query, description = "The `next_cursor` of the page before."),
     ),
-    responses((status = 200, description = "A page. It may be short, or empty, although more pages follow.", body = DeadLetters), (status = 400)),
+    responses((status = 200, description = "A page. It may be short, or empty, although more pages follow.", body = DeadLetterList), (status = 400)),
 )]
 pub(crate) async fn list(
     State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
     params: Result<Query<Params>, QueryRejection>,
-) -> Result<Json<DeadLetters>, Problem> {
+) -> Result<Json<DeadLetterList>, Problem> {
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let task_type = params.task_type.as_deref().map(parse_type).transpose()?;
     let limit = params
@@ -70,40 +61,13 @@ pub(crate) async fn list(
     let mut dead_letters = Vec::new();
     for task in page.tasks {
         if task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type) {
-            dead_letters.push(TaskView::new(task, &api).await?);
+            dead_letters.push(task_view(task, &api).await?);
         }
     }
-    Ok(Json(DeadLetters {
+    Ok(Json(DeadLetterList {
         dead_letters,
         next_cursor: page.next,
     }))
-}
-
-/// Which dead letters to redrive: exactly one of `ids`, `type` and `all`.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = Redrive, example = json!({ "all": true }))]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Selection {
-    #[schema(max_items = 100)]
-    ids: Option<Vec<String>>,
-    #[serde(rename = "type")]
-    #[schema(value_type = Option<TaskType>)]
-    task_type: Option<String>,
-    #[serde(default)]
-    all: bool,
-    /// The `next_cursor` of the answer before. Not allowed with `ids`.
-    cursor: Option<String>,
-}
-
-/// The tasks that were redriven. If there is a `next_cursor`, the same request with that cursor continues.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Redriven {
-    redriven: Vec<TaskId>,
-    /// The given ids that are not dead letters, or no longer.
-    skipped: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    next_cursor: Option<TaskId>,
 }
 
 /// Gives a bounded number of dead letters a new generation of attempts. If the answer has a `next_cursor`, the same request
@@ -113,22 +77,23 @@ pub(crate) struct Redriven {
     path = "/dead-letters/redrive",
     tag = "dead letters",
     operation_id = "redrive_dead_letters",
-    request_body = Selection,
-    responses((status = 200, description = "The tasks that were redriven.", body = Redriven)),
+    request_body = RedriveRequest,
+    responses((status = 200, description = "The tasks that were redriven.", body = RedriveResponse)),
 )]
 pub(crate) async fn redrive(
     State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
     Deadline(deadline): Deadline,
     JsonBody(body): JsonBody,
-) -> Result<Json<Redriven>, Problem> {
+) -> Result<Json<RedriveResponse>, Problem> {
     let shape = r#"send {"ids": [...]}, {"type": "..."} or {"all": true}; the last two may have a cursor"#;
     let refuse = |why: &str| Problem::new(ProblemKind::InvalidRedrive, format!("{why}: {shape}"));
     if !body.is_object() {
         // Serde would also accept an array, by the order of the fields.
         return Err(refuse("the body is not a JSON object"));
     }
-    let selection: Selection = serde_json::from_value(body).map_err(|error| refuse(&error.to_string()))?;
+    let selection: RedriveRequest =
+        serde_json::from_value(body).map_err(|error| refuse(&error.to_string()))?;
     let ways = [
         selection.ids.is_some(),
         selection.task_type.is_some(),
@@ -156,7 +121,7 @@ pub(crate) async fn redrive(
         .filter(|task| task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type));
     let wanted: Vec<_> = wanted.collect();
     let redriven = redrive_all(&api, &wanted, deadline).await?;
-    Ok(Json(Redriven {
+    Ok(Json(RedriveResponse {
         redriven,
         skipped: Vec::new(),
         next_cursor: page.next,
@@ -168,7 +133,7 @@ async fn by_ids(
     tenant: &Tenant,
     ids: Vec<String>,
     deadline: Instant,
-) -> Result<Json<Redriven>, Problem> {
+) -> Result<Json<RedriveResponse>, Problem> {
     let parsed: Vec<TaskId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
     let tasks = read(api, tenant, &parsed).await?;
     let wanted: Vec<_> = tasks.into_iter().filter(Task::is_dead_letter).collect();
@@ -176,7 +141,7 @@ async fn by_ids(
     let skipped = ids
         .into_iter()
         .filter(|id| !redriven.iter().any(|done| done.to_string() == *id));
-    Ok(Json(Redriven {
+    Ok(Json(RedriveResponse {
         skipped: skipped.collect(),
         redriven,
         next_cursor: None,

@@ -9,11 +9,11 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
+use mesh_api_types::{Health, HealthCheck};
 use mesh_aws::AwsError;
 use mesh_http::Problem;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::time::timeout;
-use utoipa::ToSchema;
 
 use crate::state::ApiState;
 
@@ -24,29 +24,6 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     deep: Option<String>,
-}
-
-/// Whether the API runs. A deep check also reports the services that the API needs.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Health {
-    /// `ok` or `failing`.
-    status: &'static str,
-    /// Present in a deep check only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    checks: Option<Vec<Check>>,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = HealthCheck)]
-struct Check {
-    name: String,
-    ok: bool,
-    latency_ms: u64,
-    /// The error code of the service, or that it did not answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    error: Option<String>,
 }
 
 /// Checks the API. A deep check calls AWS, which costs money, and so requires the token.
@@ -72,8 +49,8 @@ pub(crate) async fn health(
     match params.deep.as_deref() {
         None | Some("0") => {
             let health = Health {
-                status: "ok",
-                checks: None,
+                status: "ok".to_owned(),
+                checks: Vec::new(),
             };
             return Ok(Json(health).into_response());
         }
@@ -100,13 +77,13 @@ pub(crate) async fn health(
         (StatusCode::SERVICE_UNAVAILABLE, "failing")
     };
     let health = Health {
-        status,
-        checks: Some(checks),
+        status: status.to_owned(),
+        checks,
     };
     Ok((code, Json(health)).into_response())
 }
 
-async fn check(name: String, call: impl Future<Output = Result<(), AwsError>>) -> Check {
+async fn check(name: String, call: impl Future<Output = Result<(), AwsError>>) -> HealthCheck {
     let begun = Instant::now();
     let error = match timeout(CHECK_TIMEOUT, call).await {
         Ok(Ok(())) => None,
@@ -116,7 +93,7 @@ async fn check(name: String, call: impl Future<Output = Result<(), AwsError>>) -
         }
         Err(_) => Some(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
     };
-    Check {
+    HealthCheck {
         name,
         ok: error.is_none(),
         latency_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),

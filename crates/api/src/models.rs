@@ -4,34 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use mesh_api_types::{ModelList, ModelView};
 use mesh_task::TaskType;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::state::{ApiState, ModelSettings};
-
-/// The models of this stack.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Models {
-    models: Vec<Model>,
-}
-
-#[derive(Serialize, ToSchema)]
-struct Model {
-    name: String,
-    /// The first digits of the file's SHA-256. Absent for a provider's model, whose version is reported with each result.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    version: Option<&'static str>,
-    task_types: Vec<TaskType>,
-    /// The licence of the weights. Absent for a provider's model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    licence: Option<&'static str>,
-    runs_in: &'static str,
-    /// `onnxruntime`, or the provider of the language model.
-    engine: String,
-}
 
 /// A model whose file is deployed with a function.
 struct BundledModel {
@@ -103,39 +79,39 @@ const LLM_TASK_TYPES: [TaskType; 4] = [
     path = "/models",
     tag = "operations",
     operation_id = "list_models",
-    responses((status = 200, description = "The models.", body = Models)),
+    responses((status = 200, description = "The models.", body = ModelList)),
 )]
-pub(crate) async fn list(State(api): State<Arc<ApiState>>) -> Json<Models> {
-    Json(Models {
+pub(crate) async fn list(State(api): State<Arc<ApiState>>) -> Json<ModelList> {
+    Json(ModelList {
         models: models(&api.models),
     })
 }
 
-fn models(settings: &ModelSettings) -> Vec<Model> {
+fn models(settings: &ModelSettings) -> Vec<ModelView> {
     let transcribes = format!("whisper-{}", settings.speech);
     let runs = |model: &&BundledModel| model.function != "audio-worker" || model.name == transcribes;
-    let mut models: Vec<_> = BUNDLED_MODELS.iter().filter(runs).map(Model::from).collect();
+    let mut models: Vec<_> = BUNDLED_MODELS.iter().filter(runs).map(ModelView::from).collect();
     if settings.provider != "none" {
-        models.push(Model {
+        models.push(ModelView {
             name: settings.language.clone(),
             version: None,
             task_types: LLM_TASK_TYPES.to_vec(),
             licence: None,
-            runs_in: "language-worker",
+            runs_in: "language-worker".to_owned(),
             engine: settings.provider.clone(),
         });
     }
     models
 }
 
-impl From<&BundledModel> for Model {
+impl From<&BundledModel> for ModelView {
     fn from(model: &BundledModel) -> Self {
         Self {
             name: model.name.to_owned(),
-            version: Some(model.version),
+            version: Some(model.version.to_owned()),
             task_types: model.task_types.to_vec(),
-            licence: Some(model.licence),
-            runs_in: model.function,
+            licence: Some(model.licence.to_owned()),
+            runs_in: model.function.to_owned(),
             engine: "onnxruntime".to_owned(),
         }
     }

@@ -22,5 +22,5 @@ pub use headers::{
 };
 pub use limits::JsonBody;
 pub use poll::PollInterval;
-pub use problem::{Problem, ProblemDocument, ProblemKind};
+pub use problem::{Problem, ProblemKind};
 pub use render::render;

@@ -25,7 +25,6 @@ mod sequence;
 mod tenant_counters;
 #[cfg(test)]
 mod testing;
-mod view;
 
 pub use change::{Change, Record, Snapshot};
 pub use counts::Counts;
@@ -34,4 +33,3 @@ pub use minutes::{Flow, Minutes};
 pub use recount::{RECENT, Recount};
 pub use sequence::{InvalidSequence, Sequence};
 pub use tenant_counters::{Logged, TenantCounters};
-pub use view::ChangeView;

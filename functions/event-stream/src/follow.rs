@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
 use jiff::Timestamp;
+use mesh_api_types::ChangeView;
 use mesh_http::PollInterval;
-use mesh_stats::{Change, ChangeView};
+use mesh_stats::Change;
 use mesh_task::{Status, Task, TaskId, Tenant};
 use tokio::time::{Instant, timeout_at};
 

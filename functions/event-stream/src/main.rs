@@ -17,10 +17,10 @@ use axum::{Router, routing::get};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Extensions, HeaderName, HeaderValue, Method};
 use lambda_http::{Context, Error};
+use mesh_api_types::{ChangeStatus, ChangeView};
 use mesh_aws::{StatsTable, TaskTable};
 use mesh_http::auth::SERVICE_TOKEN;
 use mesh_http::{Problem, ProblemKind, RequestContext, TokenHash, browser, with_context};
-use mesh_stats::ChangeView;
 use mesh_task::TaskId;
 use mesh_telemetry::{begin_invocation, setting};
 
@@ -106,7 +106,7 @@ async fn task_events(State(events): State<Arc<Events>>, request: Request) -> Res
         cursor: counters.last.to_string(),
         id,
         task_type: task.task_type,
-        status: task.status.as_str(),
+        status: ChangeStatus::Task(task.status),
         previous_status: None,
         generation: task.generation,
         attempt: task.attempt,

@@ -63,7 +63,7 @@ async fn a_text_is_submitted_waited_for_listed_and_counted() {
         if seen
             .changes
             .iter()
-            .any(|change| change.id == accepted.id && change.status == "completed")
+            .any(|change| change.id == accepted.id && change.status.as_str() == "completed")
         {
             break;
         }

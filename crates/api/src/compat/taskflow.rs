@@ -5,17 +5,17 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use mesh_http::{JsonBody, Problem};
 use mesh_task::{TaskId, TaskType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
-use super::{Accepted, NamedTask, SharedStatus, accepted, failure, main_part, output_url, parse, to_value};
+use super::{Accepted, NamedTask, SharedStatus, accepted, failure, main_part, output_url, parse};
 use crate::state::ApiState;
 use crate::submission::Submitter;
-use crate::tasks::InputView;
+use crate::tasks::input_value;
+use mesh_http::{JsonBody, Problem};
 
 #[derive(Deserialize, ToSchema)]
 #[schema(examples(json!({
@@ -130,7 +130,7 @@ pub(crate) async fn show(
         Some(message) => json!({ "error": message }),
         None => main_part(task.result.as_ref())?,
     };
-    let mut input = to_value(&InputView::from(task.payload))?;
+    let mut input = input_value(task.payload);
     rename(&mut input, "labels", "categories");
     Ok(Json(PlatformTask {
         id: task.id,

@@ -7,13 +7,14 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
+use mesh_api_types::TaskView;
 use mesh_aws::WriteOutcome;
 use mesh_http::Problem;
 use mesh_task::{Status, TaskId, Tenant};
 
 use crate::redrive::redrive;
 use crate::state::ApiState;
-use crate::tasks::{TaskView, parse_id};
+use crate::tasks::{parse_id, task_view};
 
 /// Cancels a task that is not final. A running attempt's result is discarded.
 #[utoipa::path(
@@ -32,7 +33,7 @@ pub(crate) async fn cancel(
     let id = parse_id(id)?;
     let cancel = mesh_task::cancel(Timestamp::now());
     match api.table.write(&tenant, id, &cancel).await? {
-        WriteOutcome::Applied(task) => Ok(Json(TaskView::new(*task, &api).await?)),
+        WriteOutcome::Applied(task) => Ok(Json(task_view(*task, &api).await?)),
         WriteOutcome::ConditionFailed(Some(task)) => Err(Problem::task_is_final(task.status)),
         WriteOutcome::ConditionFailed(None) => Err(Problem::task_not_found()),
     }
@@ -59,7 +60,7 @@ pub(crate) async fn retry(
         return Err(Problem::task_not_retryable(task.status));
     }
     match redrive(&api, &task).await? {
-        WriteOutcome::Applied(task) => Ok((StatusCode::ACCEPTED, Json(TaskView::new(*task, &api).await?))),
+        WriteOutcome::Applied(task) => Ok((StatusCode::ACCEPTED, Json(task_view(*task, &api).await?))),
         WriteOutcome::ConditionFailed(Some(task)) => Err(Problem::task_not_retryable(task.status)),
         WriteOutcome::ConditionFailed(None) => Err(Problem::task_not_found()),
     }

@@ -12,7 +12,7 @@ use axum::extract::rejection::PathRejection;
 use mesh_http::Problem;
 use mesh_task::TaskId;
 
-pub(crate) use view::{InputView, LINK_EXPIRES_IN, TaskView};
+pub(crate) use view::{LINK_EXPIRES_IN, input_value, task_view};
 
 /// A malformed id is reported as 404, like an unknown one.
 pub(crate) fn parse_id(id: Result<Path<String>, PathRejection>) -> Result<TaskId, Problem> {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
+use mesh_api_types::TaskView;
 use mesh_http::{Deadline, Problem};
 use mesh_task::{TaskId, Tenant};
 use serde::Deserialize;
 
 use crate::state::ApiState;
-use crate::tasks::{TaskView, parse_id};
+use crate::tasks::{parse_id, task_view};
 use crate::wait::Wait;
 
 #[derive(Deserialize)]
@@ -42,7 +43,7 @@ pub(crate) async fn show(
         let task = api.table.get(&tenant, id).await?;
         let task = task.ok_or_else(Problem::task_not_found)?;
         if task.status.is_final() || !wait.again().await {
-            return Ok(Json(TaskView::new(task, &api).await?));
+            return Ok(Json(task_view(task, &api).await?));
         }
     }
 }

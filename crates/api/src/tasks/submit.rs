@@ -5,51 +5,30 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use mesh_api_types::{SubmitLinks, SubmitResponse};
 use mesh_http::{JsonBody, Problem};
 use mesh_task::{Status, TaskId, TaskType};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::state::ApiState;
 use crate::submission::Submitter;
 
-/// A task that was accepted.
-#[derive(Serialize, ToSchema)]
-#[schema(as = AcceptedTask)]
-pub(crate) struct Accepted {
+pub(super) fn submit_response(
+    api: &ApiState,
     id: TaskId,
-    #[serde(rename = "type")]
     task_type: TaskType,
     status: Status,
-    links: Links,
-}
-
-/// Paths below the API's address, and the address of the task's events.
-#[derive(Serialize, ToSchema)]
-struct Links {
-    #[serde(rename = "self")]
-    itself: String,
-    wait: String,
-    /// The address of the task's changes as server-sent events, if the stack has an event stream.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    events: Option<String>,
-}
-
-impl Accepted {
-    pub(super) fn new(api: &ApiState, id: TaskId, task_type: TaskType, status: Status) -> Self {
-        let itself = format!("/v1/tasks/{id}");
-        let links = Links {
-            wait: format!("{itself}?wait=20"),
-            events: api.events_at(&format!("{itself}/events")),
-            itself,
-        };
-        Self {
-            id,
-            task_type,
-            status,
-            links,
-        }
+) -> SubmitResponse {
+    let itself = format!("/v1/tasks/{id}");
+    let links = SubmitLinks {
+        wait: format!("{itself}?wait=20"),
+        events: api.events_at(&format!("{itself}/events")),
+        itself,
+    };
+    SubmitResponse {
+        id,
+        task_type,
+        status,
+        links,
     }
 }
 
@@ -61,14 +40,14 @@ impl Accepted {
     operation_id = "submit_task",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe: for 24 hours, the same key with the same body gives the first request's answer.", max_length = 255, pattern = "^[!-~]+$"), ("X-Correlation-Id" = Option<String>, Header, description = "The name of the task in the logs of all functions that handle it. The default is the trace id of `traceparent`, or else the request's own id.", max_length = 128, pattern = "^[!-~]+$")),
     request_body(content = ref("#/components/schemas/Submission")),
-    responses((status = 202, description = "The task is written and its message is sent.", body = Accepted)),
+    responses((status = 202, description = "The task is written and its message is sent.", body = SubmitResponse)),
 )]
 pub(crate) async fn submit(
     State(api): State<Arc<ApiState>>,
     submitter: Submitter,
     JsonBody(body): JsonBody,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
+) -> Result<(StatusCode, Json<SubmitResponse>), Problem> {
     let task = submitter.create(body).await?;
-    let accepted = Accepted::new(&api, task.id, task.task_type, task.status);
+    let accepted = submit_response(&api, task.id, task.task_type, task.status);
     Ok((StatusCode::ACCEPTED, Json(accepted)))
 }

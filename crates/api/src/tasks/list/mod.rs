@@ -7,32 +7,19 @@
 
 mod cursor;
 mod filter;
-mod view;
 
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
+use mesh_api_types::{TaskList, TaskSummaryView};
 use mesh_aws::Continuation;
 use mesh_http::Problem;
 use mesh_task::{Priority, Status, TaskSummary, TaskType, Tenant};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::state::ApiState;
 use filter::ListQuery;
-use view::SummaryView;
-
-/// A page of tasks, newest first. The last page has no `next_cursor`.
-#[derive(Serialize, ToSchema)]
-#[schema(as = TaskPage)]
-pub(crate) struct Tasks {
-    tasks: Vec<SummaryView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    next_cursor: Option<String>,
-}
 
 /// Lists tasks, newest first. The last page has no `next_cursor`.
 #[utoipa::path(
@@ -49,17 +36,17 @@ pub(crate) struct Tasks {
         ("limit" = Option<u32>, Query, description = "The maximum number of tasks on the page; 50 by default.", minimum = 1, maximum = 200),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before, with the same filters.", pattern = "^[0-9a-f]{48}$"),
     ),
-    responses((status = 200, description = "A page. It may be short, or empty, although more pages follow.", body = Tasks), (status = 400)),
+    responses((status = 200, description = "A page. It may be short, or empty, although more pages follow.", body = TaskList), (status = 400)),
 )]
 pub(crate) async fn list(
     State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-) -> Result<Json<Tasks>, Problem> {
+) -> Result<Json<TaskList>, Problem> {
     let Query(query) = query.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let page = page(&api, &tenant, query).await?;
-    Ok(Json(Tasks {
-        tasks: page.tasks.into_iter().map(SummaryView::from).collect(),
+    Ok(Json(TaskList {
+        tasks: page.tasks.into_iter().map(TaskSummaryView::from).collect(),
         next_cursor: page.next_cursor,
     }))
 }
