@@ -1,4 +1,4 @@
-"""Makes a call with the Python client that `cargo xtask clients` made: submits a text and waits for its result."""
+"""Calls the API with the client that `cargo xtask clients` generates: submits a text and waits for its result."""
 
 import os
 

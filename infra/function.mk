@@ -1,15 +1,15 @@
-# Makes one function's folder: its bootstrap, and for workers the ONNX Runtime library and its models beside it.
+# Builds one function's folder: its bootstrap, and for a worker also the ONNX Runtime library and the models.
 #
-# `sam build` calls it (BuildMethod makefile in template.yaml) as `make build-<LogicalId>` with ARTIFACTS_DIR set; tests
-# call it themselves with a quicker kind of build:
+# `sam build` runs `make build-<LogicalId>` with ARTIFACTS_DIR set (BuildMethod makefile in template.yaml). Tests run it
+# themselves, with variables for a faster build:
 #
 #   AI_MESH_CARGO_PROFILE  release (the default) or dev
 #   AI_MESH_BUILD          lambda: cargo-lambda, which links against Lambda's glibc (the default for release)
-#                          cargo: plain cargo and this machine's linker, sharing target/ with all other work (for dev)
-#   AI_MESH_FEATURES       features of the functions: faults, for the tests that inject them. Never with cargo-lambda
-#   AI_MESH_ASSETS         where the library and the models are (.local/assets by default)
+#                          cargo: plain cargo and this machine's linker, in the shared target/ (the default for dev)
+#   AI_MESH_FEATURES       features of the functions, such as faults for the fault tests. Not allowed with cargo-lambda
+#   AI_MESH_ASSETS         the folder of the library and the models (.local/assets by default)
 #
-# The including Makefile sets `package`, `logical_id` and `assets` (paths in there).
+# The including Makefile sets `package`, `logical_id` and `assets` (paths in AI_MESH_ASSETS).
 
 # Absolute, since `sam build` may run make in a copy of the function's folder.
 root := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/..)
@@ -19,10 +19,10 @@ built := $(or $(CARGO_TARGET_DIR),$(root)/target)
 AI_MESH_CARGO_PROFILE ?= release
 AI_MESH_BUILD ?= $(if $(filter release,$(AI_MESH_CARGO_PROFILE)),lambda,cargo)
 
-# All functions in one go whichever is asked for: cargo unites the features of what is built together, so one at a time
-# would compile the shared dependencies anew for each. The dev profile is for tests, so there it is the whole workspace,
-# and the dependencies are the tests' own.
-members := api audio-worker event-stream image-worker sweeper language-worker reactor text-worker
+# Every call builds all functions. Cargo unifies the features of packages that it builds together, so single builds would
+# compile the shared dependencies again for each function. The dev profile builds the whole workspace, since the tests need
+# the same dependencies.
+members := api audio-worker event-stream image-worker language-worker reactor sweeper text-worker
 packages := $(if $(filter dev,$(AI_MESH_CARGO_PROFILE)),--workspace --exclude xtask,$(foreach member,$(members),--package $(member)))
 comma := ,
 features := $(foreach feature,$(subst $(comma), ,$(AI_MESH_FEATURES)),$(foreach member,$(members),$(member)/$(feature)))
@@ -49,14 +49,14 @@ build-$(logical_id): check
 
 .PHONY: check
 check:
-	@test -n "$(ARTIFACTS_DIR)" || { echo "error: set ARTIFACTS_DIR to the folder to fill, or run sam build" >&2; exit 1; }
+	@test -n "$(ARTIFACTS_DIR)" || { echo "error: ARTIFACTS_DIR is not set: set it to the output folder, or run sam build" >&2; exit 1; }
 	@for asset in $(assets); do test -e "$(assets_from)/$$asset" || { \
-		echo "error: $(assets_from)/$$asset is missing: run cargo xtask models, which fetches and builds it" >&2; \
+		echo "error: $(assets_from)/$$asset is missing: run cargo xtask models to fetch and build it" >&2; \
 		exit 1; }; done
 ifeq ($(AI_MESH_BUILD),lambda)
 	@test -z "$(filter faults,$(subst $(comma), ,$(AI_MESH_FEATURES)))" || { \
-		echo "error: injected faults don't belong in what is deployed: build them with AI_MESH_BUILD=cargo" >&2; exit 1; }
+		echo "error: the feature faults must not be deployed: build it with AI_MESH_BUILD=cargo" >&2; exit 1; }
 	@command -v cargo-lambda >/dev/null || { \
-		echo "error: cargo-lambda is missing: install infra/requirements.txt into a venv and put its bin on PATH" >&2; \
+		echo "error: cargo-lambda is missing: install infra/requirements.txt into a venv and add its bin to PATH" >&2; \
 		exit 1; }
 endif

@@ -1,1 +1,1 @@
-"""The local cloud: starts it, deploys infra/template.yaml, and proves that what runs is what the template says."""
+"""The local cloud: starts it, deploys infra/template.yaml, and compares what runs with the template."""

@@ -1,4 +1,4 @@
-"""What the commands of this folder share on their command lines."""
+"""Command-line options that several commands of this folder have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from localstack.cloud import Failure
 
 INFRA = Path(__file__).resolve().parent.parent / "infra"
 TEMPLATE = INFRA / "template.yaml"
-# Watches the stack of the one above, from a stack of its own.
+# A second stack, with the alarms and the dashboard of the first.
 OBSERVABILITY = INFRA / "observability.yaml"
 
 
@@ -33,17 +33,17 @@ def parameters(chosen: argparse.Namespace) -> dict[str, str]:
     for pair in chosen.parameter:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise Failure(f"--parameter takes NAME=VALUE, not {pair!r}")
+            raise Failure(f"invalid --parameter {pair!r}: expected NAME=VALUE")
         values[name] = value
     return values
 
 
 def run(command: Callable[[], int]) -> int:
-    """Runs a command; what it can't do becomes one readable sentence."""
+    """Runs a command, and prints an expected error as one line."""
     try:
         return command()
     except Failure as failure:
         print(f"error: {failure}", file=sys.stderr)
     except (BotoCoreError, ClientError, OSError) as error:
-        print(f"error: the cloud refused or didn't answer: {error}", file=sys.stderr)
+        print(f"error: the cloud refused the call or did not answer: {error}", file=sys.stderr)
     return 1

@@ -1,4 +1,4 @@
-"""Clients of the cloud that the standard AWS variables name, and the errors that reach a person."""
+"""Clients for the cloud that the standard AWS variables name, and the error type that commands print."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import botocore.config
 
 
 class Failure(Exception):
-    """A sentence for the person who called: what went wrong, and what to do."""
+    """An error for the person who ran the command: what is wrong, and what to do."""
 
 
 def region() -> str:
-    # boto3 itself reads the second only; Lambda and the other SDKs go by the first.
+    # boto3 reads only the second; Lambda and the other SDKs read the first.
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
 
 
@@ -24,7 +24,7 @@ def region() -> str:
 def client(service: str):
     config = botocore.config.Config(
         connect_timeout=5,
-        # A bound on what a local server answers in milliseconds, for one that is stuck.
+        # A local server answers in milliseconds; this stops the wait for one that hangs.
         read_timeout=60,
         retries={"mode": "standard", "max_attempts": 3},
     )
@@ -32,12 +32,12 @@ def client(service: str):
 
 
 def local_endpoint() -> str:
-    """The local cloud's address. Refuses any other: what follows changes settings behind the template's back."""
+    """The local cloud's address. Any other is refused, since callers change settings without CloudFormation."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     host = urllib.parse.urlsplit(endpoint).hostname or ""
     if not is_loopback(host):
         raise Failure(
-            "AWS_ENDPOINT_URL must name a local cloud on this machine (http://127.0.0.1:4566, say), "
+            "AWS_ENDPOINT_URL must name a local cloud on this machine, such as http://127.0.0.1:4566, "
             f"not {endpoint or 'nothing'}. To deploy to AWS use `sam deploy`"
         )
     return endpoint.rstrip("/")

@@ -1,4 +1,4 @@
-"""One deployed stack beside its template: what each resource is called, and what the template says of it."""
+"""A deployed stack with its template: each resource's physical id, and its properties with all values inserted."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from localstack import stack
 from localstack.cloud import Failure, client, region
 from localstack.template import Resolver, parameter_values
 
-# What CloudFormation shows in the place of a NoEcho parameter.
+# CloudFormation's placeholder for the value of a NoEcho parameter.
 MASKED = "****"
 
 
 class Deployed:
-    """`given` are the parameters to judge by; without them, those that the stack itself says it has."""
+    """`given` are the parameters to compare with. Without them, those of the stack are used."""
 
     def __init__(self, template: dict, name: str, given: dict[str, str] | None = None) -> None:
-        standing = stack.find(name)
-        if standing is None:
-            raise Failure(f"there is no stack {name}: deploy it first")
+        existing = stack.find(name)
+        if existing is None:
+            raise Failure(f"the stack {name} does not exist: deploy it first")
         self.name = name
         self.stack_parameters = {
-            parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in standing.get("Parameters", [])
+            parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in existing.get("Parameters", [])
         }
         self.parameters = self.stack_parameters if given is None else parameter_values(template, given)
         self.ids = stack.resources(name)
         self._resolver = Resolver(template, self.parameters, self._reference, self.attribute, _exported)
-        # Without those that the parameters leave out.
+        # Without the resources whose condition is false.
         wanted = {
             logical_id: resource
             for logical_id, resource in template["Resources"].items()
@@ -36,7 +36,7 @@ class Deployed:
         self.template = {**template, "Resources": wanted}
         missing = sorted(set(wanted) - set(self.ids))
         if missing:
-            raise Failure(f"the stack {name} lacks {', '.join(missing)}: deploy the template anew")
+            raise Failure(f"the stack {name} lacks {', '.join(missing)}: deploy the template again")
 
     def of_type(self, kind: str) -> list[str]:
         return [name for name, resource in self.template["Resources"].items() if resource["Type"] == kind]
@@ -59,14 +59,14 @@ class Deployed:
         if name == "AWS::Partition":
             return _caller()["Arn"].split(":")[1]
         if name.endswith(".Alias"):
-            # The resource that SAM makes of a function's AutoPublishAlias.
+            # SAM makes this resource from a function's AutoPublishAlias.
             function = name.removesuffix(".Alias")
             return self.ids[f"{function}Alias{self.template['Resources'][function]['Properties']['AutoPublishAlias']}"]
         try:
             physical = self.ids[name]
         except KeyError:
-            raise Failure(f"the template refers to {name}, which is no resource of it") from None
-        # Some clouds name a route or a stage together with its API.
+            raise Failure(f"the template refers to {name}, but has no such resource: correct the name") from None
+        # Some clouds put the API's id before the id of a route or stage.
         return physical.rsplit("/", 1)[-1] if self.type(name).startswith("AWS::ApiGatewayV2::") else physical
 
     def attribute(self, logical_id: str, attribute: str) -> str:
@@ -74,7 +74,7 @@ class Deployed:
         read = _ATTRIBUTES.get((kind, attribute))
         if read is None:
             raise Failure(
-                f"localstack/deployed.py doesn't know {kind}'s {attribute}: teach it, so that it can be checked"
+                f"localstack/deployed.py does not know the attribute {attribute} of {kind}: add it to _ATTRIBUTES"
             )
         return read(name)
 
@@ -88,7 +88,7 @@ def _exported(name: str) -> str:
     pages = client("cloudformation").get_paginator("list_exports").paginate()
     exports = {export["Name"]: export["Value"] for page in pages for export in page["Exports"]}
     if name not in exports:
-        raise Failure(f"no stack exports {name}: deploy the main stack first, with the same lanes")
+        raise Failure(f"no stack exports {name}: deploy the main stack first, with the same lanes and streams")
     return exports[name]
 
 
@@ -105,10 +105,6 @@ def _queue_arn(url: str) -> str:
     return attributes["Attributes"]["QueueArn"]
 
 
-def _table_arn(name: str) -> str:
-    return client("dynamodb").describe_table(TableName=name)["Table"]["TableArn"]
-
-
 def _stream_arn(name: str) -> str:
     return client("dynamodb").describe_table(TableName=name)["Table"]["LatestStreamArn"]
 
@@ -121,18 +117,11 @@ def _bucket_arn(name: str) -> str:
     return f"arn:{_caller()['Arn'].split(':')[1]}:s3:::{name}"
 
 
-def _log_group_arn(name: str) -> str:
-    groups = client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-    return next(group["arn"] for group in groups if group["logGroupName"] == name)
-
-
 _ATTRIBUTES = {
     ("AWS::Serverless::Function", "Arn"): _function_arn,
     ("AWS::Lambda::Url", "FunctionUrl"): _function_url,
     ("AWS::SQS::Queue", "Arn"): _queue_arn,
-    ("AWS::DynamoDB::Table", "Arn"): _table_arn,
     ("AWS::DynamoDB::Table", "StreamArn"): _stream_arn,
     ("AWS::IAM::Role", "Arn"): _role_arn,
     ("AWS::S3::Bucket", "Arn"): _bucket_arn,
-    ("AWS::Logs::LogGroup", "Arn"): _log_group_arn,
 }

@@ -1,4 +1,4 @@
-"""Makes metrics of the log lines that ask for it (embedded metric format), as CloudWatch does."""
+"""Extracts metrics from log lines in the embedded metric format, as CloudWatch does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Datum(NamedTuple):
 
 
 def embedded(line: str) -> Iterator[Datum]:
-    """The metrics of a line of a function's log; none if it is not of that format."""
+    """The metrics of one log line; none if the line is not in the format."""
     if '"_aws"' not in line:
         return
     try:

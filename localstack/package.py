@@ -1,4 +1,4 @@
-"""Zips a function's folder and uploads it, once per content."""
+"""Zips a function's folder, and uploads it unless the same content was uploaded before."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from botocore.exceptions import ClientError
 
 from localstack.cloud import Failure, client, local_endpoint
 
-# Lambda's limit for a function's unzipped code.
+# Lambda's limit for a function's unzipped code, in bytes.
 UNZIPPED_LIMIT = 250 * 1024 * 1024
 
-# Zip knows no time before this; any fixed one makes equal contents give equal bytes.
+# A fixed time, so that equal contents give equal bytes. It is the earliest that the zip format can express.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
-# Of the uploaded object, so that what is there needn't be zipped again to know it.
+# Metadata of the uploaded object, so that the hash is known without zipping the folder again.
 _CODE_SHA256 = "code-sha256"
 
 
@@ -29,26 +29,26 @@ def files(folder: Path) -> list[Path]:
 
 
 def check(folder: Path) -> None:
-    """What Lambda would refuse, refused here with a reason."""
+    """Refuses, with a reason, what Lambda would refuse."""
     bootstrap = folder / "bootstrap"
     if not bootstrap.is_file():
-        raise Failure(f"{bootstrap} is missing: build the functions first (`sam build`, or make in functions/)")
+        raise Failure(f"{bootstrap} is missing: build the functions first (`sam build`)")
     if not bootstrap.stat().st_mode & stat.S_IXUSR:
-        raise Failure(f"{bootstrap} is not executable")
+        raise Failure(f"{bootstrap} is not executable: build the function again (`sam build`)")
     size = sum(path.stat().st_size for path in files(folder))
     if size > UNZIPPED_LIMIT:
-        raise Failure(f"{folder} is {size} bytes unzipped; Lambda takes {UNZIPPED_LIMIT}")
+        raise Failure(f"{folder} is too large: it has {size} bytes unzipped, and Lambda takes {UNZIPPED_LIMIT}")
 
 
 def content_hash(folder: Path) -> str:
-    """Depends on names, contents and which files are executable; not on times or owners."""
-    whole = hashlib.sha256()
+    """A hash of names, contents and executable bits. Times and owners do not change it."""
+    total = hashlib.sha256()
     for path in files(folder):
         with path.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256") if hasattr(hashlib, "file_digest") else _digest(content)
         executable = bool(path.stat().st_mode & stat.S_IXUSR)
-        whole.update(f"{path.relative_to(folder).as_posix()}\0{executable}\0{digest.hexdigest()}\n".encode())
-    return whole.hexdigest()
+        total.update(f"{path.relative_to(folder).as_posix()}\0{executable}\0{digest.hexdigest()}\n".encode())
+    return total.hexdigest()
 
 
 def _digest(content: io.BufferedReader):
@@ -60,7 +60,7 @@ def _digest(content: io.BufferedReader):
 
 
 def zipped(folder: Path) -> bytes:
-    """Stored, not compressed: it travels over the loopback interface, where compressing costs more than it saves."""
+    """The folder as a zip without compression, which would take longer than it saves on the loopback interface."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path in files(folder):
@@ -73,31 +73,30 @@ def zipped(folder: Path) -> bytes:
 
 @dataclasses.dataclass(frozen=True)
 class Package:
-    place: dict[str, str]
-    # As Lambda tells it of the code that it runs: SHA-256 of the zip, in base64.
+    location: dict[str, str]
+    # SHA-256 of the zip in base64, as Lambda reports it of the code that it runs.
     code_sha256: str
     sent: bool
 
 
 def upload(folder: Path, bucket: str) -> Package:
-    """Puts the folder into the bucket, if it isn't there already."""
+    """Uploads the folder to the bucket unless it is there already."""
     check(folder)
-    place = {"Bucket": bucket, "Key": f"{folder.name}/{content_hash(folder)}.zip"}
+    location = {"Bucket": bucket, "Key": f"{folder.name}/{content_hash(folder)}.zip"}
     try:
-        standing = client("s3").head_object(**place)
-        return Package(place, standing["Metadata"][_CODE_SHA256], sent=False)
+        existing = client("s3").head_object(**location)
+        return Package(location, existing["Metadata"][_CODE_SHA256], sent=False)
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
             raise
     content = zipped(folder)
     code_sha256 = base64.b64encode(hashlib.sha256(content).digest()).decode()
-    client("s3").put_object(**place, Body=content, Metadata={_CODE_SHA256: code_sha256})
-    return Package(place, code_sha256, sent=True)
+    client("s3").put_object(**location, Body=content, Metadata={_CODE_SHA256: code_sha256})
+    return Package(location, code_sha256, sent=True)
 
 
 def upload_template(body: str, bucket: str) -> str:
-    """Puts the template into the bucket, and gives its address: in the request itself it may have no more than 51,200
-    bytes."""
+    """Uploads the template to the bucket and returns its address: a request may contain at most 51,200 bytes of it."""
     key = f"template/{hashlib.sha256(body.encode()).hexdigest()}.json"
     client("s3").put_object(Bucket=bucket, Key=key, Body=body.encode())
     return f"{local_endpoint()}/{bucket}/{key}"

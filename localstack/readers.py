@@ -1,7 +1,7 @@
-"""Reads what runs, resource by resource, in the words of a template's properties.
+"""Reads what runs, resource by resource, as the properties of a template.
 
-Each reader takes the stack and a logical id, asks the service itself (never CloudFormation, which only repeats what it
-was told), and gives properties as the template would write them.
+Each reader takes the stack and a logical id. It reads from the service itself, since CloudFormation only repeats the
+template, and returns the properties as a template would have them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def function(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     aliases = client("lambda").list_aliases(FunctionName=name)["Aliases"]
     actual["AutoPublishAlias"] = next((alias["Name"] for alias in aliases), None)
     pages = client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=name)
-    # Those that the template names as resources of their own are read as such.
-    others = {deployed.ids[mapping] for mapping in deployed.of_type("AWS::Lambda::EventSourceMapping")}
+    # Mappings that are resources of the template have a reader of their own.
+    resources = {deployed.ids[mapping] for mapping in deployed.of_type("AWS::Lambda::EventSourceMapping")}
     sources = [
-        # A template names the source by what it is.
+        # A template has the source under the name of its type.
         {
             **mapping,
             "Queue": mapping["EventSourceArn"],
@@ -36,7 +36,7 @@ def function(deployed: Deployed, logical_id: str) -> dict[str, Any]:
         }
         for page in pages
         for mapping in page["EventSourceMappings"]
-        if mapping["UUID"] not in others
+        if mapping["UUID"] not in resources
     ]
     actual["Events"] = sources + _schedules(actual["FunctionArn"])
     actual["Tracing"] = actual.get("TracingConfig", {}).get("Mode")
@@ -73,7 +73,7 @@ def permission(deployed: Deployed, logical_id: str) -> dict[str, Any]:
         for statement in json.loads(policy["Policy"])["Statement"]
         if statement["Effect"] == "Allow"
     ]
-    # One function may have several permissions: the one that is meant, else the first, for the message.
+    # A function may have several permissions. Without an equal one the first is compared, for the report.
     return next((one for one in granted if one == expected), granted[0] if granted else {})
 
 
@@ -84,17 +84,17 @@ def _principal(principal: Any) -> str | None:
 
 
 def _conditions(conditions: dict[str, Any]) -> dict[str, Any]:
-    """What a permission's properties become in a policy. AWS and its emulators write the keys with either capital."""
-    words = {
+    """A permission's properties from its conditions. AWS and its emulators differ in the keys' capitals."""
+    property_names = {
         "aws:sourcearn": "SourceArn",
         "lambda:functionurlauthtype": "FunctionUrlAuthType",
         "lambda:invokedviafunctionurl": "InvokedViaFunctionUrl",
     }
     return {
-        words[key.lower()]: {"true": True, "false": False}.get(value, value)
+        property_names[key.lower()]: {"true": True, "false": False}.get(value, value)
         for test in conditions.values()
         for key, value in test.items()
-        if key.lower() in words
+        if key.lower() in property_names
     }
 
 
@@ -107,21 +107,9 @@ def function_url(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     return {**actual, "TargetFunctionArn": actual["FunctionArn"]}
 
 
-def role(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    name = deployed.ids[logical_id]
-    actual = client("iam").get_role(RoleName=name)["Role"]
-    attached = client("iam").list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    actual["ManagedPolicyArns"] = [policy["PolicyArn"] for policy in attached]
-    actual["Policies"] = [
-        client("iam").get_role_policy(RoleName=name, PolicyName=policy)
-        for policy in client("iam").list_role_policies(RoleName=name)["PolicyNames"]
-    ]
-    return actual
-
-
 def queue(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    answer = client("sqs").get_queue_attributes(QueueUrl=deployed.ids[logical_id], AttributeNames=["All"])
-    actual: dict[str, Any] = dict(answer["Attributes"])
+    response = client("sqs").get_queue_attributes(QueueUrl=deployed.ids[logical_id], AttributeNames=["All"])
+    actual: dict[str, Any] = dict(response["Attributes"])
     if "RedrivePolicy" in actual:
         actual["RedrivePolicy"] = json.loads(actual["RedrivePolicy"])
     return actual
@@ -163,9 +151,9 @@ def bucket(deployed: Deployed, logical_id: str) -> dict[str, Any]:
 
 
 def _cors_rule(rule: dict[str, Any]) -> dict[str, Any]:
-    """The same in CloudFormation's words, which differ in two."""
-    words = {"ExposeHeaders": "ExposedHeaders", "MaxAgeSeconds": "MaxAge"}
-    return {words.get(name, name): value for name, value in rule.items()}
+    """The rule with CloudFormation's names, two of which differ."""
+    property_names = {"ExposeHeaders": "ExposedHeaders", "MaxAgeSeconds": "MaxAge"}
+    return {property_names.get(name, name): value for name, value in rule.items()}
 
 
 def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
@@ -175,27 +163,14 @@ def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
     return rule
 
 
-def bucket_policy(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    name = deployed.properties(logical_id)["Bucket"]
-    policy = _bucket_setting(name, "get_bucket_policy").get("Policy")
-    return {"Bucket": name, "PolicyDocument": json.loads(policy)} if policy else {}
-
-
 def _bucket_setting(name: str, operation: str) -> dict[str, Any]:
     try:
         return getattr(client("s3"), operation)(Bucket=name)
     except ClientError as error:
-        # Each setting has its own code for "there is none".
+        # Each setting has another error code for its absence.
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
             return {}
         raise
-
-
-def log_group(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    name = deployed.ids[logical_id]
-    groups = client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-    actual = next((group for group in groups if group["logGroupName"] == name), {})
-    return {"LogGroupName": actual.get("logGroupName"), "RetentionInDays": actual.get("retentionInDays")}
 
 
 def http_api(deployed: Deployed, logical_id: str) -> dict[str, Any]:
@@ -203,7 +178,7 @@ def http_api(deployed: Deployed, logical_id: str) -> dict[str, Any]:
 
 
 def _of_api(collection: str, key: str):
-    """A reader for what belongs to an API, found by its id in the list of what the API has."""
+    """A reader for a part of an API, which it finds by id in the list of those parts."""
 
     def read(deployed: Deployed, logical_id: str) -> dict[str, Any]:
         api = deployed.properties(logical_id)["ApiId"]
@@ -216,23 +191,8 @@ def _of_api(collection: str, key: str):
 
 def alarm(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     found = client("cloudwatch").describe_alarms(AlarmNames=[deployed.ids[logical_id]])["MetricAlarms"]
-    # A threshold is a floating-point number there, and as often a whole one here.
+    # CloudWatch stores a threshold as a floating-point number, and the template may have an integer.
     return {**found[0], "Threshold": f"{found[0]['Threshold']}".removesuffix(".0")} if found else {}
-
-
-def dashboard(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    name = deployed.ids[logical_id]
-    return client("cloudwatch").get_dashboard(DashboardName=name)
-
-
-def topic(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    return client("sns").get_topic_attributes(TopicArn=deployed.ids[logical_id])["Attributes"]
-
-
-def subscription(deployed: Deployed, logical_id: str) -> dict[str, Any]:
-    topic_arn = deployed.properties(logical_id)["TopicArn"]
-    pages = client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
-    return next((one for page in pages for one in page["Subscriptions"]), {})
 
 
 def absent(error: ClientError, code: str) -> dict[str, Any]:
@@ -247,17 +207,22 @@ READERS = {
     "AWS::ApiGatewayV2::Route": _of_api("get_routes", "RouteId"),
     "AWS::ApiGatewayV2::Stage": _of_api("get_stages", "StageName"),
     "AWS::CloudWatch::Alarm": alarm,
-    "AWS::CloudWatch::Dashboard": dashboard,
     "AWS::DynamoDB::Table": table,
-    "AWS::IAM::Role": role,
     "AWS::Lambda::EventSourceMapping": mapping,
     "AWS::Lambda::Permission": permission,
     "AWS::Lambda::Url": function_url,
-    "AWS::Logs::LogGroup": log_group,
     "AWS::S3::Bucket": bucket,
-    "AWS::S3::BucketPolicy": bucket_policy,
-    "AWS::SNS::Subscription": subscription,
-    "AWS::SNS::Topic": topic,
     "AWS::SQS::Queue": queue,
     "AWS::Serverless::Function": function,
+}
+
+# Types that have no behaviour of their own, and are not read. Their effect is tested where a function runs: a missing
+# permission of a role fails in tests/auth, for example.
+UNREAD = {
+    "AWS::CloudWatch::Dashboard",
+    "AWS::IAM::Role",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
 }

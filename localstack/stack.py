@@ -1,4 +1,4 @@
-"""Creates or updates a stack through CloudFormation, and says why when that fails."""
+"""Creates or updates a stack through CloudFormation, and reports why a deployment failed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _DEADLINE_SECONDS = 120
 _POLL_SECONDS = 0.05
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 
-# A stack in one of these never had a working state: all that can be done with it is to delete it.
-_STILLBORN = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}
+# A stack in one of these states was never created completely, and can only be deleted.
+_NEVER_CREATED = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}
 
 
 def deploy(name: str, template_url: str, parameters: dict[str, str]) -> str:
-    """Makes the stack be what the template says. Gives "created", "updated" or "unchanged"."""
-    standing = find(name)
-    if standing and standing["StackStatus"] in _STILLBORN:
+    """Creates the stack, or updates it to the template. Returns "created", "updated" or "unchanged"."""
+    existing = find(name)
+    if existing and existing["StackStatus"] in _NEVER_CREATED:
         client("cloudformation").delete_stack(StackName=name)
-        _wait(name, gone=True)
-        standing = None
+        _wait(name, deleted=True)
+        existing = None
     request = {
         "StackName": name,
         "TemplateURL": template_url,
@@ -30,19 +30,19 @@ def deploy(name: str, template_url: str, parameters: dict[str, str]) -> str:
         "Capabilities": _CAPABILITIES,
     }
     try:
-        if standing:
+        if existing:
             client("cloudformation").update_stack(**request)
         else:
             client("cloudformation").create_stack(**request)
     except ClientError as error:
         message = error.response["Error"].get("Message", "")
-        if standing and "No updates are to be performed" in message:
+        if existing and "No updates are to be performed" in message:
             return "unchanged"
         raise Failure(f"CloudFormation refused the stack {name}: {message}") from error
     status = _wait(name)
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         raise Failure(f"the stack {name} ended as {status}:\n{failed_events(name)}")
-    return "updated" if standing else "created"
+    return "updated" if existing else "created"
 
 
 def find(name: str) -> dict | None:
@@ -55,14 +55,14 @@ def find(name: str) -> dict | None:
 
 
 def outputs(name: str) -> dict[str, str]:
-    standing = find(name)
-    if standing is None:
-        raise Failure(f"there is no stack {name}")
-    return {output["OutputKey"]: output["OutputValue"] for output in standing.get("Outputs", [])}
+    existing = find(name)
+    if existing is None:
+        raise Failure(f"the stack {name} does not exist: deploy it first")
+    return {output["OutputKey"]: output["OutputValue"] for output in existing.get("Outputs", [])}
 
 
 def resources(name: str) -> dict[str, str]:
-    """Physical id of each resource, by its logical id."""
+    """The physical id of each resource, by its logical id."""
     pages = client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
     return {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
@@ -79,18 +79,18 @@ def failed_events(name: str) -> str:
         for event in reversed(events)
         if "FAILED" in event["ResourceStatus"] or "ROLLBACK" in event["ResourceStatus"]
     ]
-    return "\n".join(lines) or "  (its events name no failure)"
+    return "\n".join(lines) or "  (no event of the stack names a failure)"
 
 
-def _wait(name: str, gone: bool = False) -> str:
+def _wait(name: str, deleted: bool = False) -> str:
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while time.monotonic() < deadline:
-        standing = find(name)
-        if standing is None:
-            if gone:
+        existing = find(name)
+        if existing is None:
+            if deleted:
                 return "DELETE_COMPLETE"
-            raise Failure(f"the stack {name} vanished while it was being deployed")
-        if not standing["StackStatus"].endswith("_IN_PROGRESS"):
-            return standing["StackStatus"]
+            raise Failure(f"the stack {name} was deleted during its deployment: deploy it again")
+        if not existing["StackStatus"].endswith("_IN_PROGRESS"):
+            return existing["StackStatus"]
         time.sleep(_POLL_SECONDS)
-    raise Failure(f"the stack {name} was not done after {_DEADLINE_SECONDS} s:\n{failed_events(name)}")
+    raise Failure(f"the stack {name} was not complete after {_DEADLINE_SECONDS} s:\n{failed_events(name)}")

@@ -1,5 +1,4 @@
-"""Reads a SAM template, and says what its properties mean for one deployed stack: parameters, references and conditions
-put in."""
+"""Reads a SAM template, and inserts the values of parameters, references and conditions into its properties."""
 
 from __future__ import annotations
 
@@ -11,18 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import yaml
 
 from localstack.cloud import Failure
 
-# A property that !If left out.
+# Stands for a property that !If omits.
 NO_VALUE = object()
 
 _VARIABLE = re.compile(r"\$\{(!?)([A-Za-z0-9:.]+)\}")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short functions, turned into their long form."""
+    """YAML with CloudFormation's short functions, which it expands to their long form."""
 
 
 def _long_form(loader: yaml.Loader, suffix: str, node: yaml.Node) -> dict:
@@ -46,35 +46,35 @@ def load(path: Path) -> dict:
     try:
         template = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
-        raise Failure(f"can't read the template {path}: {error.strerror}") from error
+        raise Failure(f"cannot read the template {path}: {error.strerror}") from error
     except yaml.YAMLError as error:
-        raise Failure(f"{path} is not a template: {error}") from error
+        raise Failure(f"{path} is not a YAML template: {error}") from error
     if not isinstance(template, dict) or "Resources" not in template:
-        raise Failure(f"{path} is not a template: it has no Resources")
+        raise Failure(f"{path} is not a template: add Resources")
     return template
 
 
 def functions(template: dict) -> list[str]:
-    """Logical ids of the functions that have a folder of code."""
+    """The logical ids of the template's functions."""
     return [name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"]
 
 
 def with_code(template: dict, code: dict[str, dict[str, str]]) -> str:
     """The template as JSON, with each function's code at {Bucket, Key}."""
     packaged = copy.deepcopy(template)
-    for name, place in code.items():
-        packaged["Resources"][name]["Properties"]["CodeUri"] = place
-        # How `sam build` made it is nothing to the cloud.
+    for name, location in code.items():
+        packaged["Resources"][name]["Properties"]["CodeUri"] = location
+        # Only `sam build` reads it.
         packaged["Resources"][name].pop("Metadata", None)
     return json.dumps(packaged)
 
 
 def parameter_values(template: dict, given: dict[str, str]) -> dict[str, str]:
-    """What each parameter is when the given ones are set: the rest take their defaults."""
+    """The value of each parameter: the given one, or else its default."""
     declared = template.get("Parameters", {})
     unknown = sorted(set(given) - set(declared))
     if unknown:
-        raise Failure(f"the template has no parameter {', '.join(unknown)}: it has {', '.join(declared)}")
+        raise Failure(f"the template has no parameter {', '.join(unknown)}: expected one of {', '.join(declared)}")
     values = {name: str(given.get(name, declared[name].get("Default", ""))) for name in declared}
     missing = sorted(name for name in declared if name not in given and "Default" not in declared[name])
     if missing:
@@ -82,11 +82,26 @@ def parameter_values(template: dict, given: dict[str, str]) -> dict[str, str]:
     return values
 
 
-class Resolver:
-    """Puts values in the place of a template's functions.
+def transformed(read: dict, given: dict[str, str]) -> dict:
+    """The template as CloudFormation gets it: after SAM's transform, with these values of parameters."""
+    # Slow to import, and needed by no deployment.
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
 
-    `reference` gives what Ref gives for a resource or a pseudo parameter, `attribute` what Fn::GetAtt gives, `exported`
-    what Fn::ImportValue gives.
+    read = copy.deepcopy(read)
+    for name in functions(read):
+        read["Resources"][name]["Properties"]["CodeUri"] = "s3://bucket/key"
+    required = {name: "" for name, declared in read["Parameters"].items() if "Default" not in declared}
+    values = parameter_values(read, {**required, **given})
+    # Without a session the translator takes the region from the environment, which may name none.
+    return Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1")).translate(read, values)
+
+
+class Resolver:
+    """Replaces a template's functions by their values.
+
+    `reference` returns the value of Ref for a resource or a pseudo parameter, `attribute` that of Fn::GetAtt and
+    `exported` that of Fn::ImportValue.
     """
 
     def __init__(
@@ -104,7 +119,7 @@ class Resolver:
         self._exported = exported
 
     def properties(self, logical_id: str) -> dict[str, Any]:
-        """All that the template sets for a resource, Globals included."""
+        """All properties that the template sets for a resource, Globals included."""
         resource = self._template["Resources"][logical_id]
         properties = dict(resource.get("Properties", {}))
         if resource["Type"] == "AWS::Serverless::Function":
@@ -154,7 +169,7 @@ class Resolver:
         if name == "Fn::FindInMap":
             mapping, first, second = map(self.value, argument)
             return self._template["Mappings"][mapping][first][second]
-        raise Failure(f"localstack/template.py doesn't know {name}: teach it, so that what it sets can be checked")
+        raise Failure(f"localstack/template.py does not know {name}: add it to Resolver._function")
 
     def _variable(self, own: dict[str, Any], match: re.Match) -> str:
         literal, name = match.groups()

@@ -1,9 +1,10 @@
-"""Proves that what runs is what the template says. Any difference is an error that names it.
+"""Compares what runs with the template, and reports each difference as an error.
 
     python -m localstack.verify [--template infra/template.yaml] [--stack ai-mesh] [--parameter NAME=VALUE ...]
 
-A local cloud reports a stack as complete and drops properties that it doesn't implement; so every property of the
-template is compared with what the service itself answers, and one that no reader knows is a difference too.
+A local cloud reports a stack as complete, and drops properties that it does not implement. Every property of the
+template is therefore compared with what the service itself returns. A property or type that no reader knows is a
+difference too, except for the types in `readers.UNREAD`.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from localstack import arguments, fixups, template
+from localstack import arguments, template
 from localstack.cloud import client
 from localstack.deployed import MASKED, Deployed
-from localstack.readers import READERS
+from localstack.readers import READERS, UNREAD
 
 ABSENT = "(absent)"
 
 _FUNCTION = "AWS::Serverless::Function"
 
-# How many times a worker's timeout its queue hides a message. A template can't multiply, so the rule is kept here.
+# A queue's visibility timeout as a multiple of its worker's timeout. A template cannot multiply, so the rule is here.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_FACTOR = 6
 
@@ -37,11 +38,11 @@ class Difference:
     actual: str
 
     def __str__(self) -> str:
-        return f"{self.resource}.{self.property}: expected {self.expected}, but {self.actual} runs"
+        return f"{self.resource}.{self.property}: expected {self.expected}, found {self.actual}"
 
 
 def differences(deployed: Deployed, code: dict[str, str] | None = None) -> list[Difference]:
-    """`code` gives the SHA-256 of what each function should run, where that is known."""
+    """`code` has the SHA-256 of the code that each function should run, as far as it is known."""
     found = [*_parameters(deployed), *_invariants(deployed)]
     for logical_id, expected in (code or {}).items():
         found += _compare(logical_id, "", {"CodeSha256": expected}, READERS[_FUNCTION](deployed, logical_id))
@@ -59,41 +60,37 @@ def _parameters(deployed: Deployed) -> Iterator[Difference]:
 
 def _resource(deployed: Deployed, logical_id: str) -> Iterator[Difference]:
     kind = deployed.type(logical_id)
+    if kind in UNREAD:
+        return
     if kind not in READERS:
-        yield Difference(logical_id, "Type", f"a type that localstack/readers.py can read, since {kind}", "unchecked")
+        yield Difference(logical_id, "Type", "a type that localstack/readers.py knows", kind)
         return
     expected = _expected(deployed, logical_id, kind)
-    if expected is None:
-        return
     yield from _compare(logical_id, "", expected, READERS[kind](deployed, logical_id))
 
 
-def _expected(deployed: Deployed, logical_id: str, kind: str) -> dict[str, Any] | None:
+def _expected(deployed: Deployed, logical_id: str, kind: str) -> dict[str, Any]:
     expected = deployed.properties(logical_id)
     if kind == _FUNCTION:
-        # Where the code lay before it was uploaded.
+        # The folder of the code before its upload.
         expected.pop("CodeUri", None)
-        # How requests move to a new version is for CodeDeploy, which only AWS has.
+        # CodeDeploy uses it, and local clouds have no CodeDeploy.
         expected.pop("DeploymentPreference", None)
         if release := expected.pop("AutoPublishCodeSha256", None):
-            # SAM tells versions with the same code apart by it.
+            # SAM appends it, so that versions with equal code differ.
             expected["Description"] += f" {release}"
         expected["Events"] = [{"Enabled": True, **event["Properties"]} for event in expected.pop("Events", {}).values()]
-        # What the template doesn't reserve must not be reserved.
+        # Without a reservation in the template there must not be one.
         expected.setdefault("ReservedConcurrentExecutions", ABSENT)
         variables = expected["Environment"]["Variables"]
         for name, value in variables.items():
             if value == MASKED:
                 variables[name] = _masked(deployed, name)
-    elif kind == "AWS::IAM::Role":
-        expected.setdefault("ManagedPolicyArns", [])
-    elif kind == "AWS::S3::BucketPolicy" and fixups.tls_only_is_lifted():
-        return None
     return expected
 
 
 def _masked(deployed: Deployed, variable: str) -> re.Pattern:
-    """A value that CloudFormation doesn't show: its parameter's pattern is all that can be asked of it."""
+    """For a value that CloudFormation hides: the pattern of its parameter, since nothing else can be compared."""
     declared = deployed.template["Parameters"]
     patterns = [
         parameter["AllowedPattern"]
@@ -121,19 +118,19 @@ def _invariants(deployed: Deployed) -> Iterator[Difference]:
             rule = f"at least {concurrency} (the sum of its queues' MaximumConcurrency)"
             yield Difference(name, "ReservedConcurrentExecutions", rule, str(reserved))
     for name in deployed.of_type("AWS::ApiGatewayV2::Api"):
-        written = [
+        routes = [
             route
             for route in deployed.of_type("AWS::ApiGatewayV2::Route")
             if deployed.properties(route)["ApiId"] == deployed.ids[name]
         ]
         running = client("apigatewayv2").get_routes(ApiId=deployed.ids[name])["Items"]
-        if len(running) != len(written):
+        if len(running) != len(routes):
             keys = ", ".join(sorted(route["RouteKey"] for route in running)) or "none"
-            yield Difference(name, "Routes", f"{len(written)} routes", f"{len(running)} ({keys})")
+            yield Difference(name, "Routes", f"{len(routes)} routes", f"{len(running)} ({keys})")
 
 
 def _queues_of(deployed: Deployed, function: str) -> Iterator[tuple[str, int]]:
-    """The ARN of each queue that feeds the function, and how many of it the queue may start."""
+    """The ARN and the maximum concurrency of each queue that invokes the function."""
     for event in deployed.properties(function).get("Events", {}).values():
         if event["Type"] == "SQS":
             settings = event["Properties"]
@@ -145,8 +142,8 @@ def _queues_of(deployed: Deployed, function: str) -> Iterator[tuple[str, int]]:
 
 
 def _compare(resource: str, path: str, expected: Any, actual: Any) -> Iterator[Difference]:
-    """What the template names must be equal. A service names more, which is its own affair, except in lists: there one
-    rule or index too many is a difference."""
+    """Every value of the template must be equal. A service may return further properties, but not further elements of a
+    list: an additional rule or index is a difference."""
     if isinstance(expected, dict):
         if not isinstance(actual, dict):
             yield Difference(resource, path, _show(expected), _show(actual))
@@ -167,16 +164,16 @@ def _compare(resource: str, path: str, expected: Any, actual: Any) -> Iterator[D
 
 
 def _pairs(expected: list, actual: list) -> Iterator[tuple[Any, Any]]:
-    """Services return lists in an order of their own: like goes with like first, then what is left with each other."""
-    left = list(actual)
+    """The elements that have no equal, in pairs: services return lists in any order."""
+    remaining = list(actual)
     unmatched = []
     for one in expected:
-        match = next((other for other in left if not list(_compare("", "", one, other))), None)
+        match = next((other for other in remaining if not list(_compare("", "", one, other))), None)
         if match is None:
             unmatched.append(one)
         else:
-            left.remove(match)
-    yield from zip(unmatched, left)
+            remaining.remove(match)
+    yield from zip(unmatched, remaining)
 
 
 def _scalar(value: Any) -> str:
@@ -201,9 +198,9 @@ def report(found: list[Difference]) -> int:
     for difference in found:
         print(f"error: {difference}", file=sys.stderr)
     if found:
-        print(f"error: {len(found)} differences between the template and what runs", file=sys.stderr)
+        print(f"error: {len(found)} differences between the template and the stack: deploy again", file=sys.stderr)
         return 1
-    print("what runs is what the template says", file=sys.stderr)
+    print("the stack matches the template", file=sys.stderr)
     return 0
 
 

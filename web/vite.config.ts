@@ -3,17 +3,17 @@ import { defineConfig } from "vite";
 
 export default defineConfig({
   plugins: [react()],
-  // The page's address has a prefix that is not known here: a stage, or a local cloud's path.
+  // Relative, because the page's address has a prefix that differs by stack: a stage, or a path of a local cloud.
   base: "./",
   build: {
     outDir: process.env["AI_MESH_WEB_OUT"] ?? "dist",
     emptyOutDir: true,
     target: "es2022",
-    // The page's policy takes no data: addresses.
+    // The page's security policy forbids data: URLs.
     assetsInlineLimit: 0,
-    // The few files are loaded by the page itself.
+    // The page has one script, so that there is nothing to preload.
     modulePreload: false,
-    // React's licence asks that its notice travels along.
+    // React's licence requires its notice in copies.
     rolldownOptions: { output: { comments: { legal: true } } },
   },
 });

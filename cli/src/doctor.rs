@@ -1,4 +1,4 @@
-//! `mesh doctor`: what stands between here and a working stack, in the order in which it is met.
+//! `mesh doctor`: checks each step on the way to a working stack, in the order in which a request depends on them.
 
 use std::time::Instant;
 
@@ -9,24 +9,24 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::exit::{self, Exit};
-use crate::screen::{Screen, Style, clean};
-use crate::{config, words};
+use crate::screen::{Screen, Style, replace_controls};
+use crate::{config, format};
 
-/// The version of the API that this client was made with.
+/// The API of the same version matches this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// How far apart two clocks may be, in seconds. A date in HTTP is only as good as a second.
+/// How far the clocks may differ, in seconds. HTTP dates have a resolution of one second.
 const MAX_SKEW: i64 = 60;
 
-/// What was found out.
+/// The result of one check.
 #[derive(Serialize)]
 struct Finding<'a> {
     check: &'a str,
     ok: bool,
-    /// What was seen, or what to do.
+    /// What is in order; or what is wrong, and what to do.
     detail: &'a str,
 }
 
-/// Prints findings, and keeps how the program is to end.
+/// Prints findings and remembers the exit code.
 struct Report<'a> {
     screen: &'a Screen,
     exit: Exit,
@@ -42,7 +42,7 @@ impl Report<'_> {
     }
 
     fn failed(&mut self, check: &str, detail: &str, exit: Exit) -> Result<()> {
-        // The first is what the others may follow from.
+        // Later failures may be a consequence of the first one, so its code wins.
         if self.exit == Exit::Done {
             self.exit = exit;
         }
@@ -65,7 +65,7 @@ impl Report<'_> {
         let word = self.screen.paint(style, &format!("{word:<8}"));
         let Finding { check, detail, .. } = finding;
         self.screen
-            .line(format_args!("{word}{check:<9}{}", clean(detail)))?;
+            .line(format_args!("{word}{check:<9}{}", replace_controls(detail)))?;
         Ok(())
     }
 }
@@ -82,126 +82,125 @@ pub(crate) async fn run(global: &Global, screen: &Screen) -> Result<Exit> {
             return Ok(report.exit);
         }
     };
-    let client = match Client::new(&settings.url, &settings.token) {
+    let client = match Client::new(&settings.url, settings.token.secret.expose()) {
         Ok(client) => client,
         Err(error) => {
             report.failed("address", &error.to_string(), Exit::Usage)?;
             return Ok(report.exit);
         }
     };
-    report.ok("address", &format!("{}, by {}", settings.url, settings.source))?;
-    if let Some(file) = settings.token_file.filter(|file| is_open(file)) {
-        let told = format!(
-            "others can read {}, and the token in it: chmod 600 it",
-            file.display()
-        );
-        report.failed("secrets", &told, Exit::Failed)?;
+    report.ok("address", &format!("{}, from {}", settings.url, settings.source))?;
+    if let Some(file) = settings.token.file.filter(|file| is_open_to_others(file)) {
+        let file = file.display();
+        let message = format!("other users can read {file}, and the token in it: run chmod 600 {file}");
+        report.failed("secrets", &message, Exit::Failed)?;
     }
-    if reach(&client, &mut report).await? {
-        stack(&client, &mut report).await?;
+    if check_api(&client, &mut report).await? {
+        check_stack(&client, &mut report).await?;
     }
     Ok(report.exit)
 }
 
-/// Whether others than its owner may read it.
-fn is_open(file: &std::path::Path) -> bool {
+/// Whether the file's mode gives permissions to users other than its owner.
+fn is_open_to_others(file: &std::path::Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(file).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
 }
 
-/// Whether an API answers there.
-async fn reach(client: &Client, report: &mut Report<'_>) -> Result<bool> {
-    let begun = Instant::now();
-    let greeting = match client.greet().await {
-        Ok(greeting) => greeting,
+/// Checks whether an API responds at the address, its clock and its version. Returns whether one responds.
+async fn check_api(client: &Client, report: &mut Report<'_>) -> Result<bool> {
+    let started = Instant::now();
+    let probe = match client.probe().await {
+        Ok(probe) => probe,
         Err(error) => {
-            report.failed("reached", &because(&error), Exit::Unavailable)?;
+            report.failed("reached", &with_cause(&error), Exit::Unavailable)?;
             return Ok(false);
         }
     };
-    let took = words::millis(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
-    if greeting.health.is_none() {
-        let status = greeting.status;
-        let told = if matches!(status, 429 | 503) {
-            format!("what answers there has no time (status {status}): ask again in a minute")
+    let took = format::millis(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+    if probe.health.is_none() {
+        let status = probe.status;
+        let message = if matches!(status, 429 | 503) {
+            format!("the server at this address is busy (status {status}): try again in a minute")
         } else {
             format!(
-                "what answers there is no AI Mesh (status {status}): take the address from the stack's output ApiUrl"
+                "the server at this address is not AI Mesh (status {status}): use the stack's output ApiUrl"
             )
         };
-        report.failed("reached", &told, Exit::Unavailable)?;
+        report.failed("reached", &message, Exit::Unavailable)?;
         return Ok(false);
     }
     report.ok("reached", &format!("in {took}"))?;
-    if let Some(date) = greeting.date {
+    if let Some(date) = probe.date {
         let skew = Timestamp::now().duration_since(date).as_secs();
         if skew.abs() > MAX_SKEW {
             let side = if skew > 0 { "ahead of" } else { "behind" };
-            let told = format!(
-                "this machine is {} s {side} the API: let NTP set it, or lists by time and certificates go wrong",
+            let message = format!(
+                "this machine's clock is {} s {side} the API's: synchronize it with NTP",
                 skew.abs()
             );
-            report.failed("clock", &told, Exit::Failed)?;
+            report.failed("clock", &message, Exit::Failed)?;
         } else {
-            report.ok("clock", "agrees with the API's")?;
+            report.ok("clock", "agrees with the API's clock")?;
         }
     }
     match client.version().await {
-        Ok(version) if version == VERSION => report.ok("version", &format!("API and mesh are {version}"))?,
-        Ok(version) => {
-            let told =
-                format!("the API is {version} and this mesh is {VERSION}: install the one that goes with it");
-            report.failed("version", &told, Exit::Failed)?;
+        Ok(version) if version == VERSION => {
+            report.ok("version", &format!("the API and mesh are both {version}"))?;
         }
-        Err(error) => report.failed("version", &exit::in_words(&error), exit::of_client(&error))?,
+        Ok(version) => {
+            let message = format!("the API is {version} and mesh is {VERSION}: install mesh {version}");
+            report.failed("version", &message, Exit::Failed)?;
+        }
+        Err(error) => report.failed("version", &exit::message(&error), exit::from_client_error(&error))?,
     }
     Ok(true)
 }
 
-/// Whether the token is taken, and whether the stack is well.
-async fn stack(client: &Client, report: &mut Report<'_>) -> Result<()> {
+/// Checks whether the API accepts the token and reaches its table, bucket and queues.
+async fn check_stack(client: &Client, report: &mut Report<'_>) -> Result<()> {
     let health = match client.health().await {
         Ok(health) => health,
         Err(error) => {
-            let told = exit::in_words(&error);
-            let told = match &error {
+            let message = exit::message(&error);
+            let message = match &error {
                 Error::Problem(problem) if problem.status == 401 => {
-                    format!("{told}; AI_MESH_TOKEN or the profile must hold the stack's own")
+                    format!("{message}; set AI_MESH_TOKEN, --token-file or the profile to this stack's token")
                 }
-                _ => told,
+                _ => message,
             };
-            return report.failed("token", &told, exit::of_client(&error));
+            return report.failed("token", &message, exit::from_client_error(&error));
         }
     };
-    report.ok("token", "is taken")?;
+    report.ok("token", "is valid")?;
     let failing: Vec<_> = health.checks.iter().filter(|check| !check.ok).collect();
     for check in &failing {
-        let error = check.error.as_deref().unwrap_or("does not answer");
-        let told = format!(
-            "{}: {error}; look at it in the AWS account, and at the API's log",
+        let error = check.error.as_deref().unwrap_or("no response");
+        let message = format!(
+            "{}: {error}; check it in the AWS account, and read the API's log",
             check.name
         );
-        report.failed("stack", &told, Exit::Unavailable)?;
+        report.failed("stack", &message, Exit::Unavailable)?;
     }
     if failing.is_empty() {
         let slowest = health.checks.iter().max_by_key(|check| check.latency_ms);
         let slowest = slowest.map_or_else(String::new, |check| {
-            format!("; slowest: {}, {}", check.name, words::millis(check.latency_ms))
+            format!("; slowest: {}, {}", check.name, format::millis(check.latency_ms))
         });
-        report.ok("stack", &format!("{} parts answer{slowest}", health.checks.len()))?;
+        report.ok("stack", &format!("{} checks pass{slowest}", health.checks.len()))?;
     }
     Ok(())
 }
 
-/// Why nobody answered, to the first cause.
-fn because(error: &Error) -> String {
-    let mut told = error.to_string();
+/// The error and its root cause.
+fn with_cause(error: &Error) -> String {
+    let mut message = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         source = cause.source();
         if source.is_none() {
-            told = format!("{told} ({cause})");
+            message = format!("{message} ({cause})");
         }
     }
-    told
+    message
 }

@@ -1,54 +1,52 @@
-//! How the program ends. The codes are a contract with scripts: docs/CLI.md lists them.
+//! How the program ends. Scripts rely on the exit codes; docs/CLI.md lists them.
 
 use std::io;
 
 use mesh_client::{Error, Problem};
 
-/// The program's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
-    /// What was asked for is done.
     Done = 0,
-    /// A task failed or was cancelled, or something is wrong with the set-up.
+    /// A task failed or was cancelled, or `doctor` found something wrong on this machine.
     Failed = 1,
-    /// The command line, the settings or a file of the user's can't be used. Clap's own code for it.
+    /// The command line, the settings or one of the user's files is invalid. Clap uses the same code.
     Usage = 2,
-    /// The API was not reached, says that it can't answer now, or gave an answer that can't be.
+    /// The API was not reached, says that it is unavailable, or sent an invalid response.
     Unavailable = 3,
-    /// The API refused what was asked.
+    /// The API refused the request.
     Refused = 4,
-    /// A task was not final in time. What timeout(1) answers.
+    /// A task is not final, or was not within the timeout. timeout(1) uses the same code.
     NotFinal = 124,
-    /// Ended because its terminal was closed. What a shell answers, as for the two below.
+    /// The terminal was closed. This code and the next two are 128 plus the signal's number, as in a shell.
     HungUp = 129,
-    /// Ended by Ctrl-C.
+    /// Ctrl-C.
     Interrupted = 130,
-    /// Ended by `kill`.
+    /// `kill`.
     Terminated = 143,
 }
 
-/// What the user can set right: the message says how.
+/// An error that the user can correct. The message says how.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
-/// The error that `message` describes.
 pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     Usage(message.into()).into()
 }
 
-/// What is wrong with an answer of the API's that reads well.
+/// A response of the API that can be parsed but contradicts the request.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Unsound(pub(crate) String);
+pub(crate) struct InvalidResponse(pub(crate) String);
 
-/// How an error ends the program, and what is said of it. A reader that went away (`| head`) is none to speak of.
-pub(crate) fn of(error: &anyhow::Error) -> (Exit, Option<String>) {
-    // Before the pipes: a connection that breaks is one, too.
+/// The exit code for an error, and the message to print. There is no message when the reader closed standard output, as
+/// `head` does.
+pub(crate) fn from_error(error: &anyhow::Error) -> (Exit, Option<String>) {
+    // This comes before the check for a broken pipe, because a lost connection may contain one, too.
     if let Some(error) = error.downcast_ref::<Error>() {
-        return (of_client(error), Some(in_words(error)));
+        return (from_client_error(error), Some(message(error)));
     }
-    if let Some(error) = error.downcast_ref::<Unsound>() {
+    if let Some(error) = error.downcast_ref::<InvalidResponse>() {
         return (Exit::Unavailable, Some(error.to_string()));
     }
     let is_broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
@@ -61,31 +59,30 @@ pub(crate) fn of(error: &anyhow::Error) -> (Exit, Option<String>) {
     (Exit::Usage, Some(format!("{error:#}")))
 }
 
-/// How a call's error ends the program.
-pub(crate) fn of_client(error: &Error) -> Exit {
+/// The exit code for an error of the client.
+pub(crate) fn from_client_error(error: &Error) -> Exit {
     match error {
         Error::Setup(_) => Exit::Usage,
         Error::Problem(problem) if problem.status == 429 || problem.status >= 500 => Exit::Unavailable,
-        Error::Problem(_) | Error::Stranger { status: 413 } => Exit::Refused,
+        Error::Problem(_) | Error::UnexpectedResponse { status: 413 } => Exit::Refused,
         Error::NotFinal { .. } => Exit::NotFinal,
         _ => Exit::Unavailable,
     }
 }
 
-/// A call's error in one sentence, with what a log knows it by.
-pub(crate) fn in_words(error: &Error) -> String {
+/// The message for an error of the client. For a problem it includes the request id, which finds the request in the
+/// logs.
+pub(crate) fn message(error: &Error) -> String {
     match error {
-        Error::Problem(problem) => of_problem(problem),
-        Error::Unreachable { .. } => format!("{error} `mesh doctor` looks closer"),
+        Error::Problem(problem) => {
+            let Problem {
+                detail, request_id, ..
+            } = problem;
+            format!("{detail} ({}, request {request_id})", problem.slug())
+        }
+        Error::Unreachable { .. } => format!("{error}; `mesh doctor` shows the cause"),
         other => other.to_string(),
     }
-}
-
-pub(crate) fn of_problem(problem: &Problem) -> String {
-    let Problem {
-        detail, request_id, ..
-    } = problem;
-    format!("{detail} ({}, request {request_id})", problem.slug())
 }
 
 #[cfg(test)]
@@ -93,16 +90,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broken_connection_is_told_and_a_reader_that_went_away_is_not() {
+    fn a_lost_connection_is_reported_and_a_closed_stdout_is_not() {
         let pipe = || io::Error::from(io::ErrorKind::BrokenPipe);
         let error = Error::Unreachable {
             address: "http://x.example".to_owned(),
             source: pipe().into(),
         };
-        let (exit, told) = of(&error.into());
+        let (exit, message) = from_error(&error.into());
         assert_eq!(exit, Exit::Unavailable);
-        assert!(told.is_some_and(|told| told.contains("http://x.example")));
-        let written = anyhow::Error::from(pipe()).context("it can't be written");
-        assert_eq!(of(&written), (Exit::Done, None));
+        assert!(message.is_some_and(|message| message.contains("http://x.example")));
+        let written = anyhow::Error::from(pipe()).context("cannot write it");
+        assert_eq!(from_error(&written), (Exit::Done, None));
     }
 }

@@ -1,4 +1,4 @@
-//! A submission made of flags and a file.
+//! Makes a submission from flags, files and standard input.
 
 use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
@@ -14,12 +14,12 @@ use serde_json::{Map, Value, json};
 use crate::args::{FieldArgs, LimitArgs, SubmitArgs};
 use crate::exit::usage;
 
-/// What rides along as base64; more would come near a request's 6 MB.
+/// A larger file is uploaded. As base64 it would come near the limit of 6 MB for a request.
 const MAX_INLINE_BYTES: usize = 4_000_000;
-/// The byte order mark, which some programs write in front of UTF-8.
-pub(crate) const MARK: &str = "\u{feff}";
+/// Some programs write it before UTF-8.
+pub(crate) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// The submission that the flags describe. What is large is uploaded on the way.
+/// The submission that the flags describe. Uploads a large image or audio file.
 pub(crate) async fn submission(client: &Client, args: &SubmitArgs) -> Result<Submission> {
     let mut input = fields(&args.fields)?;
     let (name, value) = match (&args.file, args.stdin.is_some(), &args.text[..]) {
@@ -27,20 +27,20 @@ pub(crate) async fn submission(client: &Client, args: &SubmitArgs) -> Result<Sub
         (None, true, _) => content(client, args.task_type, read(Path::new("-"))?, MAX_INLINE_BYTES).await?,
         (None, false, []) => {
             return Err(usage(
-                "there is nothing to submit: give --text, --file, or - to read it from standard input",
+                "there is nothing to submit: give --text, --file, or - for standard input",
             ));
         }
         (None, false, [text]) => ("text", json!(text)),
         (None, false, texts) if args.task_type == TaskType::Embed => ("texts", json!(texts)),
         _ => {
             return Err(usage(format!(
-                "{} takes one --text: mesh batch submits many tasks",
+                "{} takes one --text: use mesh batch to submit several tasks",
                 args.task_type
             )));
         }
     };
     input.insert(name.to_owned(), value);
-    Ok(limited(Submission::raw(args.task_type, input), &args.limits))
+    Ok(with_limits(Submission::raw(args.task_type, input), &args.limits))
 }
 
 fn fields(args: &FieldArgs) -> Result<Map<String, Value>> {
@@ -60,15 +60,15 @@ fn fields(args: &FieldArgs) -> Result<Map<String, Value>> {
     Ok(input)
 }
 
-fn limited(mut submission: Submission, limits: &LimitArgs) -> Submission {
+fn with_limits(mut submission: Submission, limits: &LimitArgs) -> Submission {
     for (key, value) in &limits.metadata {
-        submission = submission.note(key, value);
+        submission = submission.metadata(key, value);
     }
     if let Some(priority) = limits.priority {
         submission = submission.priority(priority);
     }
-    if let Some(most) = limits.max_attempts {
-        submission = submission.max_attempts(most);
+    if let Some(max_attempts) = limits.max_attempts {
+        submission = submission.max_attempts(max_attempts);
     }
     if let Some(seconds) = limits.timeout_seconds {
         submission = submission.timeout_seconds(seconds);
@@ -76,38 +76,36 @@ fn limited(mut submission: Submission, limits: &LimitArgs) -> Submission {
     submission
 }
 
-/// A schema, or the file that holds one.
+/// The JSON of `--schema`, or of the file that it names.
 fn schema(given: &str) -> Result<Value> {
-    let (text, place) = if given.trim_start().starts_with('{') {
-        (given.to_owned(), "--schema")
+    let text = if given.trim_start().starts_with('{') {
+        given.to_owned()
     } else {
         let text = fs::read_to_string(given);
-        (
-            text.map_err(|error| usage(format!("{given} can't be read: {error}")))?,
-            given,
-        )
+        text.map_err(|error| usage(format!("--schema: cannot read {given}: {error}")))?
     };
-    serde_json::from_str(&text).map_err(|error| usage(format!("{place} is no JSON: {error}")))
+    serde_json::from_str(&text).map_err(|error| usage(format!("--schema is not valid JSON: {error}")))
 }
 
-/// A file's bytes, or those of standard input.
+/// The bytes of a file, or of standard input for the path `-`.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let read = if path == Path::new("-") {
         let mut bytes = Vec::new();
         if io::stdin().is_terminal() {
             let _ = writeln!(
                 io::stderr(),
-                "reading what is typed; Ctrl-D on a line of its own ends it"
+                "reading from the terminal; press Ctrl-D on an empty line to end"
             );
         }
         io::stdin().read_to_end(&mut bytes).map(|_| bytes)
     } else {
         fs::read(path)
     };
-    read.map_err(|error| usage(format!("{} can't be read: {error}", path.display())))
+    read.map_err(|error| usage(format!("cannot read {}: {error}", path.display())))
 }
 
-/// The input's field for a file of that type of task: its text, its base64 if that is small enough, or its upload.
+/// The input field for a file's content, by the task type: its text, its base64, or the upload of a file that is larger
+/// than `max_inline`.
 pub(crate) async fn content(
     client: &Client,
     task_type: TaskType,
@@ -124,25 +122,28 @@ pub(crate) async fn content(
     }
     let media_type = match name {
         "image" => image::guess_format(&bytes).map_or("image/unknown", |format| format.to_mime_type()),
-        // The API looks for itself: this is what the storage calls it.
+        // The API detects the format itself; this only labels the stored object.
         _ => "audio/unknown",
     };
     let upload = client.upload(media_type, bytes).await?;
     Ok(("upload", json!(upload)))
 }
 
-/// A file's bytes as a text that the API takes.
+/// Checks that the bytes are a text that the API accepts.
 pub(crate) fn text(task_type: TaskType, bytes: Vec<u8>) -> Result<String> {
-    let mut text = String::from_utf8(bytes)
-        .map_err(|_| usage(format!("{task_type} takes a text, and this is no UTF-8")))?;
-    if text.starts_with(MARK) {
-        text.drain(..MARK.len());
+    let mut text = String::from_utf8(bytes).map_err(|_| {
+        usage(format!(
+            "{task_type} takes a text, and this is not UTF-8: convert it"
+        ))
+    })?;
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.drain(..BYTE_ORDER_MARK.len());
     }
     check_text_length(text.len())?;
     Ok(text)
 }
 
-/// Refuses a text that the API would: far above its limit, no request gets as far as the API, which could say so.
+/// Refuses a text above the API's limit. The gateway refuses a much longer one before the API can explain it.
 pub(crate) fn check_text_length(bytes: usize) -> Result<()> {
     if bytes > MAX_TEXT_BYTES {
         return Err(usage(format!(

@@ -1,4 +1,4 @@
-//! `mesh inspect`: all that is known of a task, in the order in which it happened.
+//! `mesh inspect`: a task and its history in the order of events.
 
 use std::iter::once;
 
@@ -10,7 +10,7 @@ use mesh_task::{Outcome, TaskId};
 use crate::exit::Exit;
 use crate::screen::{Screen, Style};
 use crate::table::{Cell, Table};
-use crate::{tasks, words};
+use crate::{format, tasks};
 
 pub(crate) async fn run(client: &Client, id: TaskId, screen: &Screen) -> Result<Exit> {
     let task = client.get(id).await?;
@@ -29,7 +29,7 @@ pub(crate) async fn run(client: &Client, id: TaskId, screen: &Screen) -> Result<
             screen.paint(Style::Faint, &format!("{:<10}", "usage")),
             usage.input_tokens,
             usage.output_tokens,
-            words::millis(usage.provider_ms)
+            format::millis(usage.provider_ms)
         ))?;
     }
     screen.line("")?;
@@ -37,14 +37,14 @@ pub(crate) async fn run(client: &Client, id: TaskId, screen: &Screen) -> Result<
     Ok(Exit::Done)
 }
 
-/// What happened, line by line, with how long it took since the line before.
+/// One row per event, with the time since the event before it.
 fn history(task: &Task) -> Table<4> {
     let mut table = Table::new(["TIME (UTC)", "AFTER", "EVENT", "WHAT"]);
     let mut last = task.created_at;
     let mut add = |at: Timestamp, event: Cell, what: String| {
         table.row([
-            words::clock(at).into(),
-            words::between(last, at).into(),
+            format::time_of_day(at).into(),
+            format::elapsed(last, at).into(),
             event,
             what.into(),
         ]);
@@ -54,8 +54,8 @@ fn history(task: &Task) -> Table<4> {
     add(task.created_at, "accepted".into(), accepted);
     let first = task.attempts.first().map_or(1, |attempt| attempt.generation);
     if first > 1 {
-        let told = format!("generations before {first} are no longer kept");
-        add(task.created_at, Cell::styled(Style::Faint, "..."), told);
+        let note = format!("generations before {first} are no longer in the history");
+        add(task.created_at, Cell::styled(Style::Faint, "..."), note);
     }
     let mut number = 0;
     let before = once(first).chain(task.attempts.iter().map(|attempt| attempt.generation));
@@ -65,17 +65,17 @@ fn history(task: &Task) -> Table<4> {
         } else {
             1
         };
-        let of = if task.generation > 1 {
+        let run = if task.generation > 1 {
             format!("run {number} of generation {}", attempt.generation)
         } else {
             format!("run {number}")
         };
-        add(attempt.started_at, "claimed".into(), of);
+        add(attempt.started_at, "claimed".into(), run);
         if let (Some(at), Some(outcome)) = (attempt.ended_at, attempt.outcome) {
             add(
                 at,
-                Cell::styled(style(outcome), words::outcome(outcome)),
-                ending(task, attempt),
+                Cell::styled(outcome_style(outcome), format::outcome(outcome)),
+                attempt_detail(task, attempt),
             );
         }
     }
@@ -90,26 +90,26 @@ fn history(task: &Task) -> Table<4> {
         .last()
         .is_none_or(|last| last.ended_at.is_some_and(|at| at < task.updated_at))
     {
-        let status = Cell::styled(words::style(task.status), task.status.as_str());
+        let status = Cell::styled(format::status_style(task.status), task.status.as_str());
         add(task.updated_at, status, String::new());
     }
     table
 }
 
-fn ending(task: &Task, attempt: &Attempt) -> String {
+fn attempt_detail(task: &Task, attempt: &Attempt) -> String {
     if let Some(error) = &attempt.error {
         return error.clone();
     }
     match (attempt.outcome, &task.timings) {
         (Some(Outcome::Completed), Some(times)) => {
-            let [load, inference] = [times.load_ms, times.inference_ms].map(words::millis);
+            let [load, inference] = [times.load_ms, times.inference_ms].map(format::millis);
             format!("load {load}, inference {inference}")
         }
         _ => String::new(),
     }
 }
 
-const fn style(outcome: Outcome) -> Style {
+const fn outcome_style(outcome: Outcome) -> Style {
     match outcome {
         Outcome::Completed => Style::Good,
         Outcome::Throttled => Style::Busy,

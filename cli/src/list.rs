@@ -7,15 +7,15 @@ use mesh_task::Priority;
 
 use crate::args::ListArgs;
 use crate::exit::Exit;
+use crate::format;
 use crate::screen::Screen;
 use crate::table::{Cell, Table};
-use crate::words;
 
-/// The most that the API gives at a time.
-const PAGE: usize = 200;
+/// The API's largest page.
+const MAX_PAGE: usize = 200;
 
 pub(crate) async fn run(client: &Client, args: &ListArgs, screen: &Screen) -> Result<Exit> {
-    let most = if args.all { usize::MAX } else { args.limit.get() };
+    let max = if args.all { usize::MAX } else { args.limit.get() };
     let filter = Filter {
         status: args.status,
         task_type: args.task_type,
@@ -23,14 +23,14 @@ pub(crate) async fn run(client: &Client, args: &ListArgs, screen: &Screen) -> Re
         created_after: args.since,
         created_before: args.until,
         metadata: args.metadata.iter().cloned().collect(),
-        limit: u32::try_from(most.min(PAGE)).ok(),
+        limit: u32::try_from(max.min(MAX_PAGE)).ok(),
     };
     if !screen.json {
-        table(&client.list_all(&filter, most).await?, screen)?;
+        table(&client.list_all(&filter, max).await?, screen)?;
         return Ok(Exit::Done);
     }
-    // Page by page, so that the first lines of a long list come at once.
-    let (mut left, mut cursor) = (most, None);
+    // Prints page by page, so that the first lines of a long list appear at once.
+    let (mut left, mut cursor) = (max, None);
     while left > 0 {
         let page = client.list(&filter, cursor.as_deref()).await?;
         for task in page.tasks.iter().take(left) {
@@ -54,8 +54,8 @@ fn table(tasks: &[TaskSummary], screen: &Screen) -> Result<()> {
     let mut table = Table::new(["ID", "TYPE", "STATUS", "TRY", "AGE", "NOTE"]);
     for task in tasks {
         let mut note = match &task.error {
-            Some(error) => words::failure(error),
-            None => words::metadata(&task.metadata),
+            Some(error) => format::failure(error),
+            None => format::metadata(&task.metadata),
         };
         if task.priority != Priority::Normal {
             let gap = if note.is_empty() { "" } else { ", " };
@@ -64,9 +64,9 @@ fn table(tasks: &[TaskSummary], screen: &Screen) -> Result<()> {
         table.row([
             task.id.to_string().into(),
             task.task_type.as_str().into(),
-            Cell::styled(words::style(task.status), task.status.as_str()),
+            Cell::styled(format::status_style(task.status), task.status.as_str()),
             format!("{}/{}", task.attempt, task.max_attempts).into(),
-            words::ago(task.created_at, now).into(),
+            format::age(task.created_at, now).into(),
             note.into(),
         ]);
     }

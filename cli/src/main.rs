@@ -1,25 +1,25 @@
-//! `mesh`: the command line of AI Mesh. Each command is a module; what it prints goes through [`screen::Screen`], and
-//! how it ends is an [`exit::Exit`] that scripts can branch on. Only the API is spoken to, by its typed client.
+//! `mesh`: the command line of AI Mesh. Each command is a module. Its output goes through [`screen::Screen`], and it
+//! ends with an [`exit::Exit`] that scripts can branch on. All requests go through the typed client.
 
 mod annotate;
 mod args;
 mod batch;
 mod config;
-mod dead;
+mod dead_letters;
 mod doctor;
-mod ends;
 mod exit;
-mod gather;
+mod format;
 mod input;
 mod inspect;
 mod list;
 mod screen;
+mod shutdown_signals;
 mod stack;
 mod submit;
 mod table;
+mod task_waiter;
 mod tasks;
 mod watch;
-mod words;
 
 use std::process::ExitCode;
 
@@ -33,15 +33,15 @@ use screen::Screen;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let screen = Screen::new(cli.global.json);
-    let ended = tokio::runtime::Builder::new_current_thread()
+    let result = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Into::into)
         .and_then(|runtime| runtime.block_on(run(cli, &screen)));
-    let exit = ended.unwrap_or_else(|error| {
-        let (exit, told) = exit::of(&error);
-        if let Some(told) = told {
-            screen.complain(&told);
+    let exit = result.unwrap_or_else(|error| {
+        let (exit, message) = exit::from_error(&error);
+        if let Some(message) = message {
+            screen.error(&message);
         }
         exit
     });
@@ -57,7 +57,7 @@ async fn run(cli: Cli, screen: &Screen) -> Result<Exit> {
             screen.raw(&script)?;
             Ok(Exit::Done)
         }
-        // It says itself what is wrong with the settings.
+        // It reads the settings itself, so that it can report what is wrong with them.
         Command::Doctor => doctor::run(global, screen).await,
         Command::Submit(args) => submit::run(&config::client(global)?, *args, screen).await,
         Command::Batch(args) => batch::run(&config::client(global)?, &args, screen).await,
@@ -69,7 +69,7 @@ async fn run(cli: Cli, screen: &Screen) -> Result<Exit> {
         Command::Wait(args) => tasks::wait(&config::client(global)?, &args, screen).await,
         Command::Inspect { id } => inspect::run(&config::client(global)?, id, screen).await,
         Command::Watch(args) => watch::run(&config::client(global)?, &args, screen).await,
-        Command::Dead(command) => dead::run(&config::client(global)?, &command, screen).await,
+        Command::DeadLetters(command) => dead_letters::run(&config::client(global)?, &command, screen).await,
         Command::Stats => stack::stats(&config::client(global)?, screen).await,
         Command::Workers => stack::workers(&config::client(global)?, screen).await,
         Command::Models => stack::models(&config::client(global)?, screen).await,

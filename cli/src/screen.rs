@@ -1,5 +1,5 @@
-//! What is printed, and where: answers on standard output, everything else on standard error. Colours and cutting to
-//! the width are for terminals alone, and text of others never reaches one with its control characters.
+//! Prints results on standard output and everything else on standard error. Only a terminal gets colors and lines that
+//! are cut to its width. Text from elsewhere never reaches a terminal with control characters in it.
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal, Write};
@@ -7,18 +7,17 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::Result;
 use serde::Serialize;
 
-/// Where the answers go.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
-    /// Answers are JSON, a value a line.
+    /// Print results as JSON, one value per line.
     pub(crate) json: bool,
     pub(crate) is_terminal: bool,
-    /// One whose cursor can be sent to and fro.
+    /// Standard output is a terminal that can move its cursor.
     pub(crate) has_cursor: bool,
-    has_colours: bool,
+    has_colors: bool,
 }
 
-/// How a text is meant.
+/// What a text expresses, which decides its color.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Style {
     #[default]
@@ -31,7 +30,7 @@ pub(crate) enum Style {
 }
 
 impl Style {
-    /// Its code of ECMA-48's SGR.
+    /// The parameter of ECMA-48's SGR sequence.
     const fn code(self) -> &'static str {
         match self {
             Self::Plain => "0",
@@ -47,18 +46,18 @@ impl Style {
 impl Screen {
     pub(crate) fn new(json: bool) -> Self {
         let is_terminal = io::stdout().is_terminal();
-        // https://no-color.org: any value but an empty one.
+        // https://no-color.org: any value except an empty one.
         let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         Self {
             json,
             is_terminal,
             has_cursor: is_terminal && !is_dumb,
-            has_colours: is_terminal && !is_plain && !is_dumb,
+            has_colors: is_terminal && !is_plain && !is_dumb,
         }
     }
 
-    /// How many columns a line may have; none where nobody looks.
+    /// How many columns a line may have; `None` if standard output is not a terminal.
     pub(crate) fn width(&self) -> Option<usize> {
         if !self.is_terminal {
             return None;
@@ -68,7 +67,7 @@ impl Screen {
     }
 
     pub(crate) fn paint(&self, style: Style, text: &str) -> String {
-        if self.has_colours && style != Style::Plain {
+        if self.has_colors && style != Style::Plain {
             format!("\x1b[{}m{text}\x1b[0m", style.code())
         } else {
             text.to_owned()
@@ -85,45 +84,45 @@ impl Screen {
         out.flush()
     }
 
-    /// One value, on a line of its own.
+    /// Prints a value as JSON on one line.
     pub(crate) fn value(&self, value: &impl Serialize) -> Result<()> {
         self.json_text(serde_json::to_string(value)?)
     }
 
-    /// One value, on as many lines as it takes to be read.
+    /// Prints a value as indented JSON.
     pub(crate) fn pretty(&self, value: &impl Serialize) -> Result<()> {
         self.json_text(serde_json::to_string_pretty(value)?)
     }
 
     fn json_text(&self, mut text: String) -> Result<()> {
         if self.is_terminal {
-            text = escaped(&text);
+            text = escape_controls(&text);
         }
         text.push('\n');
         self.raw(text.as_bytes())?;
         Ok(())
     }
 
-    /// A word to the person, which is no answer: that nobody reads it changes nothing of how the program ends.
+    /// Prints a message on standard error. A closed standard error is not a failure.
     pub(crate) fn note(&self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
-    pub(crate) fn complain(&self, text: &str) {
-        self.note(&format!("mesh: {}", clean(text)));
+    pub(crate) fn error(&self, text: &str) {
+        self.note(&format!("mesh: {}", replace_controls(text)));
     }
 }
 
-/// The text on one line: what would move a terminal's cursor, or colour it, becomes a space.
-pub(crate) fn clean(text: &str) -> String {
+/// Replaces control characters by spaces, so that a text cannot move the terminal's cursor or change its colors.
+pub(crate) fn replace_controls(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
 }
 
-/// The same JSON without the control characters that JSON lets stand in a string: DEL, and those of C1, by which a terminal
-/// can be told as much as by ESC.
-pub(crate) fn escaped(json: &str) -> String {
+/// Escapes the control characters that JSON allows in a string: DEL and those of C1, which control a terminal as ESC
+/// does.
+pub(crate) fn escape_controls(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if matches!(c, '\u{7f}'..='\u{9f}') {
@@ -140,9 +139,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escaped_json_says_the_same_without_a_control_character() {
+    fn escaped_json_has_the_same_value_and_no_control_characters() {
         let value = serde_json::json!({ "te\u{9b}xt": "a\u{7f}\u{80}\u{9f}\u{a0}é\u{1b}[2J\"\\" });
-        let text = escaped(&value.to_string());
+        let text = escape_controls(&value.to_string());
         assert!(!text.chars().any(char::is_control), "{text:?}");
         assert!(text.contains("te\\u009bxt"), "{text}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(value));

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use mesh_client::{Client, Percentiles, QueueDepth, Rates};
 
 use crate::exit::Exit;
+use crate::format;
 use crate::screen::{Screen, Style};
 use crate::table::{Cell, Table};
-use crate::words;
 
 pub(crate) async fn stats(client: &Client, screen: &Screen) -> Result<Exit> {
     let stats = client.stats().await?;
@@ -25,12 +25,12 @@ pub(crate) async fn stats(client: &Client, screen: &Screen) -> Result<Exit> {
         "FAILED",
         "CANCELLED",
     ]);
-    let named = stats
+    let types = stats
         .by_type
         .iter()
         .map(|(name, by_status)| (name.as_str(), by_status));
-    for (name, by_status) in named.chain([("all", &stats.by_status)]) {
-        let of = |status: &str| by_status.get(status).copied().unwrap_or(0);
+    for (name, by_status) in types.chain([("all", &stats.by_status)]) {
+        let number_of = |status: &str| by_status.get(status).copied().unwrap_or(0);
         let cell = |number: u64, style| match number {
             0 => Cell::styled(Style::Faint, "0"),
             number => Cell::styled(style, number.to_string()),
@@ -38,12 +38,12 @@ pub(crate) async fn stats(client: &Client, screen: &Screen) -> Result<Exit> {
         tasks.row([
             name.into(),
             by_status.values().sum::<u64>().to_string().into(),
-            cell(of("blocked"), Style::Plain),
-            cell(of("pending"), Style::Plain),
-            cell(of("processing"), Style::Busy),
-            cell(of("completed"), Style::Good),
-            cell(of("failed"), Style::Bad),
-            cell(of("cancelled"), Style::Bad),
+            cell(number_of("blocked"), Style::Plain),
+            cell(number_of("pending"), Style::Plain),
+            cell(number_of("processing"), Style::Busy),
+            cell(number_of("completed"), Style::Good),
+            cell(number_of("failed"), Style::Bad),
+            cell(number_of("cancelled"), Style::Bad),
         ]);
     }
     tasks.print(screen)?;
@@ -59,13 +59,13 @@ pub(crate) async fn stats(client: &Client, screen: &Screen) -> Result<Exit> {
     flow.print(screen)?;
     screen.line("")?;
     let mut times = Table::new(["LAST 15 MINUTES", "P50", "P95", "TASKS"]);
-    let percentiles = |name: &str, of: &Percentiles| {
-        let told = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), words::millis).into();
+    let percentiles = |name: &str, times: &Percentiles| {
+        let cell = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), format::millis).into();
         [
             name.into(),
-            told(of.p50),
-            told(of.p95),
-            of.count.to_string().into(),
+            cell(times.p50),
+            cell(times.p95),
+            times.count.to_string().into(),
         ]
     };
     times.row(percentiles("wait for a worker", &stats.queue_wait_ms));
@@ -76,7 +76,7 @@ pub(crate) async fn stats(client: &Client, screen: &Screen) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Most queues are empty most of the time.
+/// Leaves out empty queues, because most queues are empty most of the time.
 fn queues(queues: &[QueueDepth], screen: &Screen) -> Result<()> {
     let is_empty = |queue: &&QueueDepth| queue.visible + queue.in_flight + queue.delayed == 0;
     let empty = queues.iter().filter(is_empty).count();
@@ -86,21 +86,21 @@ fn queues(queues: &[QueueDepth], screen: &Screen) -> Result<()> {
     }
     let mut table = Table::new(["QUEUE (ALL TENANTS)", "WAITING", "IN FLIGHT", "DELAYED"]);
     for queue in queues.iter().filter(|queue| !is_empty(queue)) {
-        let [visible, flying, delayed] =
+        let [visible, in_flight, delayed] =
             [queue.visible, queue.in_flight, queue.delayed].map(|number| number.to_string().into());
-        table.row([queue.name.as_str().into(), visible, flying, delayed]);
+        table.row([queue.name.as_str().into(), visible, in_flight, delayed]);
     }
     table.print(screen)?;
     if empty > 0 {
-        screen.line(format_args!("empty and left out: {empty}"))?;
+        screen.line(format_args!("empty queues, not shown: {empty}"))?;
     }
     Ok(())
 }
 
 pub(crate) async fn workers(client: &Client, screen: &Screen) -> Result<Exit> {
-    let answer = client.workers().await?;
+    let response = client.workers().await?;
     if screen.json {
-        for worker in &answer.workers {
+        for worker in &response.workers {
             screen.value(worker)?;
         }
         return Ok(Exit::Done);
@@ -117,7 +117,7 @@ pub(crate) async fn workers(client: &Client, screen: &Screen) -> Result<Exit> {
         "COLD STARTS",
         "LAST SEEN",
     ]);
-    for worker in &answer.workers {
+    for worker in &response.workers {
         table.row([
             worker.name.as_str().into(),
             worker.running.to_string().into(),
@@ -132,15 +132,18 @@ pub(crate) async fn workers(client: &Client, screen: &Screen) -> Result<Exit> {
             worker.cold_starts.to_string().into(),
             worker
                 .last_seen
-                .map_or_else(|| "-".to_owned(), |seen| format!("{} ago", words::ago(seen, now)))
+                .map_or_else(
+                    || "-".to_owned(),
+                    |seen| format!("{} ago", format::age(seen, now)),
+                )
                 .into(),
         ]);
     }
     table.print(screen)?;
     if screen.is_terminal {
         screen.note(&format!(
-            "of the last {} minutes, by the functions' own metrics",
-            answer.minutes
+            "of the last {} minutes, from the functions' metrics",
+            response.minutes
         ));
     }
     Ok(Exit::Done)

@@ -1,24 +1,23 @@
-//! Tables: columns as wide as what they hold, and on a terminal no wider than that.
+//! Tables. Each column is as wide as its widest cell, and a table fits its terminal.
 
 use std::io;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::screen::{Screen, Style, clean};
+use crate::screen::{Screen, Style, replace_controls};
 
-/// Between columns.
+/// The columns of space between two cells.
 const GAP: usize = 2;
-/// What is left of a column that gives way.
-const LEAST: usize = 6;
+/// A column is not narrowed below this.
+const MIN_WIDTH: usize = 6;
 
-/// Rows under a head.
+/// Rows under a header.
 #[derive(Debug)]
 pub(crate) struct Table<const N: usize> {
-    head: [&'static str; N],
+    header: [&'static str; N],
     rows: Vec<[Cell; N]>,
 }
 
-/// A text and how it is meant.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cell {
     text: String,
@@ -37,7 +36,7 @@ impl Cell {
 impl From<String> for Cell {
     fn from(text: String) -> Self {
         Self {
-            text: clean(&text),
+            text: replace_controls(&text),
             style: Style::Plain,
         }
     }
@@ -50,9 +49,9 @@ impl From<&str> for Cell {
 }
 
 impl<const N: usize> Table<N> {
-    pub(crate) fn new(head: [&'static str; N]) -> Self {
+    pub(crate) fn new(header: [&'static str; N]) -> Self {
         Self {
-            head,
+            header,
             rows: Vec::new(),
         }
     }
@@ -61,14 +60,14 @@ impl<const N: usize> Table<N> {
         self.rows.push(cells);
     }
 
-    /// Prints it, cut to the terminal where there is one: the last column gives way first.
+    /// Prints the table. On a terminal, cuts it to the terminal's width from the last column on.
     pub(crate) fn print(&self, screen: &Screen) -> io::Result<()> {
         let widths = self.widths(screen.width());
-        let head = self.head.map(|name| Cell::styled(Style::Bold, name));
-        for row in std::iter::once(&head).chain(&self.rows) {
+        let header = self.header.map(|name| Cell::styled(Style::Bold, name));
+        for row in std::iter::once(&header).chain(&self.rows) {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-                let text = cut(&cell.text, width);
+                let text = truncate(&cell.text, width);
                 let gap = width.saturating_sub(text.width()) + GAP;
                 line.push_str(&screen.paint(cell.style, &text));
                 if column + 1 < N {
@@ -80,31 +79,31 @@ impl<const N: usize> Table<N> {
         Ok(())
     }
 
-    fn widths(&self, most: Option<usize>) -> [usize; N] {
-        let mut widths = self.head.map(str::len);
+    fn widths(&self, max: Option<usize>) -> [usize; N] {
+        let mut widths = self.header.map(str::len);
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.text.width());
             }
         }
-        let Some(most) = most else { return widths };
-        let all = widths.iter().sum::<usize>() + GAP * N.saturating_sub(1);
-        let mut excess = all.saturating_sub(most);
+        let Some(max) = max else { return widths };
+        let total = widths.iter().sum::<usize>() + GAP * N.saturating_sub(1);
+        let mut excess = total.saturating_sub(max);
         for (column, width) in widths.iter_mut().enumerate().rev() {
-            let mut given = excess.min(width.saturating_sub(LEAST));
-            // A word or two of the last column say less than the whole of the others.
-            if column + 1 == N && given < excess {
-                given = *width;
+            let mut cut = excess.min(width.saturating_sub(MIN_WIDTH));
+            // Rather than keep a few letters of the last column, hide it and keep more of the others.
+            if column + 1 == N && cut < excess {
+                cut = *width;
             }
-            *width -= given;
-            excess = excess.saturating_sub(given);
+            *width -= cut;
+            excess = excess.saturating_sub(cut);
         }
         widths
     }
 }
 
-/// The text in at most so many columns.
-pub(crate) fn cut(text: &str, width: usize) -> String {
+/// Cuts the text to at most `width` columns, with an ellipsis at the end.
+pub(crate) fn truncate(text: &str, width: usize) -> String {
     if width == 0 {
         return String::new();
     }
@@ -126,27 +125,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_no_wider_than_its_terminal_and_gives_way_from_the_right() {
+    fn a_table_is_not_wider_than_its_terminal_and_is_cut_from_the_right() {
         let mut table = Table::new(["ID", "NOTE"]);
         table.row(["0123456789".into(), "a note that is long".into()]);
         assert_eq!(table.widths(None), [10, 19]);
         assert_eq!(table.widths(Some(40)), [10, 19]);
         assert_eq!(table.widths(Some(20)), [10, 8]);
-        assert_eq!(table.widths(Some(16)), [10, 0], "it goes as a whole");
+        assert_eq!(table.widths(Some(16)), [10, 0], "the last column is hidden");
         assert_eq!(table.widths(Some(8)), [6, 0]);
     }
 
     #[test]
-    fn a_text_is_cut_by_columns_not_by_bytes() {
-        assert_eq!(cut("grün", 4), "grün");
-        assert_eq!(cut("grüner", 4), "grü…");
-        assert_eq!(cut("日本語", 5), "日本…");
-        assert_eq!(cut("日本語", 4), "日…");
-        assert_eq!(cut("a", 0), "");
+    fn a_text_is_cut_by_columns_and_not_by_bytes() {
+        assert_eq!(truncate("grün", 4), "grün");
+        assert_eq!(truncate("grüner", 4), "grü…");
+        assert_eq!(truncate("日本語", 5), "日本…");
+        assert_eq!(truncate("日本語", 4), "日…");
+        assert_eq!(truncate("a", 0), "");
     }
 
     #[test]
-    fn what_would_steer_a_terminal_does_not_reach_it() {
+    fn a_cell_has_no_control_characters() {
         assert_eq!(Cell::from("a\x1b[31mb\nc").text, "a [31mb c");
     }
 }

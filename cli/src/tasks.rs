@@ -1,4 +1,4 @@
-//! The commands that name their tasks: status, result, cancel, retry, wait.
+//! The commands that take task ids: `mesh status`, `result`, `cancel`, `retry` and `wait`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use serde_json::json;
 use crate::annotate::Annotation;
 use crate::args::{ResultArgs, WaitArgs};
 use crate::exit::{self, Exit, usage};
-use crate::gather::Gather;
-use crate::screen::{Screen, Style, clean};
-use crate::{input, words};
+use crate::screen::{Screen, Style, replace_controls};
+use crate::task_waiter::TaskWaiter;
+use crate::{format, input};
 
 pub(crate) async fn status(client: &Client, id: TaskId, screen: &Screen) -> Result<Exit> {
     show(&client.get(id).await?, screen)?;
     Ok(Exit::Done)
 }
 
-/// How a command ends whose task stands so.
-pub(crate) const fn exit_of(status: Status) -> Exit {
+/// The exit code of a command whose task has this status.
+pub(crate) const fn exit_for(status: Status) -> Exit {
     match status {
         Status::Completed => Exit::Done,
         Status::Failed | Status::Cancelled => Exit::Failed,
@@ -29,13 +29,14 @@ pub(crate) const fn exit_of(status: Status) -> Exit {
     }
 }
 
-/// A task, by its most telling fields.
+/// Prints a task's most important fields.
 pub(crate) fn show(task: &Task, screen: &Screen) -> Result<()> {
     if screen.json {
         return screen.value(task);
     }
     let name = |name: &str| screen.paint(Style::Faint, &format!("{name:<10}"));
-    let field = |label: &str, text: &str| screen.line(format_args!("{}{}", name(label), clean(text)));
+    let field =
+        |label: &str, text: &str| screen.line(format_args!("{}{}", name(label), replace_controls(text)));
     field("id", &task.id.to_string())?;
     field(
         "type",
@@ -46,27 +47,27 @@ pub(crate) fn show(task: &Task, screen: &Screen) -> Result<()> {
             task.priority.as_str()
         ),
     )?;
-    let status = screen.paint(words::style(task.status), task.status.as_str());
+    let status = screen.paint(format::status_style(task.status), task.status.as_str());
     screen.line(format_args!("{}{status}", name("status")))?;
-    field("created", &format!("{} UTC", words::time(task.created_at)))?;
-    let again = if task.generation > 1 {
+    field("created", &format!("{} UTC", format::timestamp(task.created_at)))?;
+    let generation = if task.generation > 1 {
         format!(", generation {}", task.generation)
     } else {
         String::new()
     };
     field(
         "attempt",
-        &format!("{} of {}{again}", task.attempt, task.max_attempts),
+        &format!("{} of {}{generation}", task.attempt, task.max_attempts),
     )?;
     if let Some(next) = task.next_attempt_at {
-        field("next", &format!("{} UTC", words::time(next)))?;
+        field("next", &format!("{} UTC", format::timestamp(next)))?;
     }
     if !task.metadata.is_empty() {
-        field("metadata", &words::metadata(&task.metadata))?;
+        field("metadata", &format::metadata(&task.metadata))?;
     }
     if let Some(times) = &task.timings {
         let [queued, load, inference] =
-            [times.queued_ms, times.load_ms, times.inference_ms].map(words::millis);
+            [times.queued_ms, times.load_ms, times.inference_ms].map(format::millis);
         field(
             "took",
             &format!("queued {queued}, load {load}, inference {inference}"),
@@ -76,10 +77,10 @@ pub(crate) fn show(task: &Task, screen: &Screen) -> Result<()> {
         field("model", &format!("{} {}", model.name, model.version))?;
     }
     if let Some(error) = &task.error {
-        field("error", &words::failure(error))?;
+        field("error", &format::failure(error))?;
     }
     if let Some(result) = &task.result {
-        field("result", &words::result(result))?;
+        field("result", &format::result(result))?;
     }
     if let Some(link) = &task.result_link {
         field(
@@ -97,8 +98,8 @@ pub(crate) fn size(task: &Task) -> &'static str {
     }
 }
 
-/// The result, wherever it lies.
-pub(crate) async fn result_of(client: &Client, task: &Task) -> Result<Option<TaskResult>> {
+/// The result. Downloads a large one from the payload bucket.
+pub(crate) async fn load_result(client: &Client, task: &Task) -> Result<Option<TaskResult>> {
     if let (None, Some(link)) = (&task.result, &task.result_link) {
         let body = client.fetch(link).await?;
         return Ok(Some(serde_json::from_slice(&body).map_err(Error::Unreadable)?));
@@ -109,18 +110,21 @@ pub(crate) async fn result_of(client: &Client, task: &Task) -> Result<Option<Tas
 pub(crate) async fn result(client: &Client, args: &ResultArgs, screen: &Screen) -> Result<Exit> {
     let task = client.get(args.id).await?;
     let annotation = match (&args.annotate, &args.file) {
-        (Some(to), Some(from)) => Some(Annotation::prepare(task.task_type, from, to)?),
+        (Some(output), Some(input)) => Some(Annotation::prepare(task.task_type, input, output)?),
         _ => None,
     };
-    let Some(result) = result_of(client, &task).await? else {
+    let Some(result) = load_result(client, &task).await? else {
         let id = task.id;
-        let told = match (&task.error, task.status) {
-            (_, Status::Cancelled) => format!("task {id} was cancelled: mesh retry gives it new attempts"),
-            (Some(error), Status::Failed) => format!("task {id} failed: {}", words::failure(error)),
-            (_, status) => format!("task {id} is {}: mesh wait {id} waits for it", status.as_str()),
+        let message = match (&task.error, task.status) {
+            (_, Status::Cancelled) => format!("task {id} was cancelled: run mesh retry {id} to run it again"),
+            (Some(error), Status::Failed) => format!("task {id} failed: {}", format::failure(error)),
+            (_, status) => format!(
+                "task {id} is {}: run mesh wait {id} to wait for it",
+                status.as_str()
+            ),
         };
-        screen.complain(&told);
-        return Ok(exit_of(task.status));
+        screen.error(&message);
+        return Ok(exit_for(task.status));
     };
     if screen.json || !screen.is_terminal {
         screen.value(&result)?;
@@ -137,7 +141,7 @@ pub(crate) async fn cancel(client: &Client, ids: &[TaskId], screen: &Screen) -> 
     let mut worst = Exit::Done;
     for id in ids {
         let changed = client.cancel(*id).await;
-        worst = worst.max(told(screen, *id, changed, Exit::Done)?);
+        worst = worst.max(report(screen, *id, changed, Exit::Done)?);
     }
     Ok(worst)
 }
@@ -146,55 +150,55 @@ pub(crate) async fn retry(client: &Client, ids: &[TaskId], screen: &Screen) -> R
     let mut worst = Exit::Done;
     for id in ids {
         let changed = client.retry(*id).await;
-        worst = worst.max(told(screen, *id, changed, Exit::Done)?);
+        worst = worst.max(report(screen, *id, changed, Exit::Done)?);
     }
     Ok(worst)
 }
 
-/// Says in a line what became of one of several tasks; the others are gone on with.
-fn told(screen: &Screen, id: TaskId, task: Result<Task, Error>, success: Exit) -> Result<Exit> {
+/// Prints one line about one of several tasks. An error does not stop the others.
+fn report(screen: &Screen, id: TaskId, task: Result<Task, Error>, success: Exit) -> Result<Exit> {
     match task {
         Ok(task) if screen.json => screen.value(&task).map(|()| success),
         Ok(task) => {
-            let status = screen.paint(words::style(task.status), task.status.as_str());
+            let status = screen.paint(format::status_style(task.status), task.status.as_str());
             let more = match (&task.result, &task.error) {
-                (Some(result), _) => clean(&words::result(result)),
-                (None, Some(error)) => clean(&words::failure(error)),
+                (Some(result), _) => replace_controls(&format::result(result)),
+                (None, Some(error)) => replace_controls(&format::failure(error)),
                 (None, None) => String::new(),
             };
             screen.line(format!("{id} {status} {more}").trim_end())?;
             Ok(success)
         }
         Err(error) if screen.json => {
-            let said = exit::in_words(&error);
-            screen.value(&json!({ "id": id, "problem": said }))?;
-            Ok(exit::of_client(&error))
+            let message = exit::message(&error);
+            screen.value(&json!({ "id": id, "problem": message }))?;
+            Ok(exit::from_client_error(&error))
         }
         Err(error) => {
-            let said = exit::in_words(&error);
+            let message = exit::message(&error);
             match error {
-                Error::Problem(_) => screen.complain(&format!("{id}: {said}")),
-                _ => screen.complain(&said),
+                Error::Problem(_) => screen.error(&format!("{id}: {message}")),
+                _ => screen.error(&message),
             }
-            Ok(exit::of_client(&error))
+            Ok(exit::from_client_error(&error))
         }
     }
 }
 
 pub(crate) async fn wait(client: &Client, args: &WaitArgs, screen: &Screen) -> Result<Exit> {
     let ids = ids(&args.ids)?;
-    let mut gather = Gather::begin(client, ids.len(), Duration::from_secs(args.timeout)).await?;
-    ids.into_iter().for_each(|id| gather.add(id));
-    gather.all_are_added();
+    let mut waiter = TaskWaiter::start(client, ids.len(), Duration::from_secs(args.timeout)).await?;
+    ids.into_iter().for_each(|id| waiter.add(id));
+    waiter.close();
     let mut worst = Exit::Done;
-    while let Some((id, task)) = gather.next().await {
-        let success = task.as_ref().map_or(Exit::Done, |task| exit_of(task.status));
-        worst = worst.max(told(screen, id, task, success)?);
+    while let Some((id, task)) = waiter.next().await {
+        let success = task.as_ref().map_or(Exit::Done, |task| exit_for(task.status));
+        worst = worst.max(report(screen, id, task, success)?);
     }
     Ok(worst)
 }
 
-/// The ids that are named, or come line by line, each once.
+/// The ids from the arguments, and from standard input for `-`, without duplicates.
 fn ids(given: &[String]) -> Result<Vec<TaskId>> {
     let mut ids = Vec::new();
     let mut seen = HashSet::new();

@@ -1,4 +1,4 @@
-// Makes a call with the types that `cargo xtask clients` made: submits a text and waits for what becomes of it.
+// Calls the API with the types that `cargo xtask clients` generates: submits a text and waits for the result.
 
 import createClient from "openapi-fetch";
 import type { paths } from "./schema.js";
@@ -16,5 +16,5 @@ const done = await client.GET("/v1/tasks/{id}", {
   params: { path: { id: accepted.data.id }, query: { wait: 20 } },
 });
 if (done.data?.status !== "completed") throw new Error(JSON.stringify(done.data ?? done.error));
-if (!done.data.result || !("score" in done.data.result)) throw new Error("no score");
+if (!done.data.result || !("score" in done.data.result)) throw new Error("the result has no score");
 console.log(`${done.data.result.label} with score ${done.data.result.score.toFixed(3)}`);

@@ -1,6 +1,6 @@
-"""A local cloud of the tests' own, on a free port, with the template deployed to it and stand-ins for the functions.
+"""A local cloud for these tests, on a free port, with the template deployed to it and stubs in place of the functions.
 
-The stand-ins answer everything with success: what is tested here is the deployment, not the functions.
+A stub answers every event with success: these tests are about the deployment, not the functions.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from pathlib import Path
 
 import pytest
 
-from localstack import arguments, cloud, deployed, fixups, package, stack, template
+from localstack import arguments, cloud, deployed, package, post_deploy, stack, template
 
 ROOT = arguments.TEMPLATE.parent.parent
 TOKEN_SHA256 = "a" * 64
 
-STAND_IN = f"""#!{sys.executable} -S
+STUB = f"""#!{sys.executable} -S
 import json, os, urllib.request
 invocations = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
 while True:
     event = urllib.request.urlopen(invocations + "next")
     event.read()
-    answer = json.dumps({{"statusCode": 200, "body": json.dumps(dict(os.environ))}}).encode()
-    identity = event.headers["Lambda-Runtime-Aws-Request-Id"]
-    urllib.request.urlopen(invocations + identity + "/response", data=answer)
+    response = json.dumps({{"statusCode": 200, "body": json.dumps(dict(os.environ))}}).encode()
+    request_id = event.headers["Lambda-Runtime-Aws-Request-Id"]
+    urllib.request.urlopen(invocations + request_id + "/response", data=response)
 """
 
 
@@ -43,7 +43,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def local_cloud(state: Path, *options: str, **environment: str) -> Iterator[tuple[int, subprocess.Popen]]:
-    """A running launcher: its port and its process."""
+    """Runs a launcher, and gives its port and its process."""
     port = free_port()
     state.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "localstack.launch", "--port", str(port), "--state", str(state), *options]
@@ -81,30 +81,30 @@ def endpoint(tmp_path_factory) -> Iterator[str]:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        # Clients and answers remember which cloud they belong to.
-        for memory in (cloud.client, fixups.tls_only_is_lifted, deployed._caller):
-            memory.cache_clear()
+        # The caches hold clients and responses of another cloud.
+        for cache in (cloud.client, post_deploy.enforces_policies, deployed._caller):
+            cache.cache_clear()
         yield os.environ["AWS_ENDPOINT_URL"]
 
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory) -> Path:
-    """A stand-in for each function, laid out as `sam build` lays out the real ones."""
+    """A stub for each function, in the folders that `sam build` makes."""
     folder = tmp_path_factory.mktemp("artifacts")
     for name in template.functions(template.load(arguments.TEMPLATE)):
         bootstrap = folder / name / "bootstrap"
         bootstrap.parent.mkdir()
-        bootstrap.write_text(STAND_IN)
+        bootstrap.write_text(STUB)
         bootstrap.chmod(0o755)
     return folder
 
 
 def deploy(name: str, artifacts: Path, **parameters: str) -> deployed.Deployed:
-    """Deploys without the fix-ups."""
+    """Deploys without the post-deploy steps."""
     read = template.load(arguments.TEMPLATE)
     bucket = f"{name}-artifacts"
     package.ensure_bucket(bucket)
-    code = {function: package.upload(artifacts / function, bucket).place for function in template.functions(read)}
+    code = {function: package.upload(artifacts / function, bucket).location for function in template.functions(read)}
     given = {"TokenSha256": TOKEN_SHA256, **parameters}
     address = package.upload_template(template.with_code(read, code), bucket)
     stack.deploy(name, address, template.parameter_values(read, given))
@@ -113,7 +113,7 @@ def deploy(name: str, artifacts: Path, **parameters: str) -> deployed.Deployed:
 
 @pytest.fixture(scope="session")
 def running(endpoint, artifacts) -> deployed.Deployed:
-    """The stack as `deploy.py` leaves it."""
+    """A stack as `deploy.py` leaves it."""
     ready = deploy("tests", artifacts)
-    fixups.apply(ready)
+    post_deploy.apply(ready)
     return ready

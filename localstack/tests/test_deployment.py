@@ -1,8 +1,7 @@
-"""What docs/DEPLOY.md says and infra/ holds for a deployment to AWS is what the template asks for."""
+"""docs/DEPLOY.md and the files in infra/ for a deployment to AWS agree with the template."""
 
 from __future__ import annotations
 
-import copy
 import fnmatch
 import json
 import re
@@ -10,8 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 
 from localstack import arguments, template
 from localstack.tests.conftest import ROOT, TOKEN_SHA256
@@ -31,16 +28,16 @@ CANARY = "arn:aws:codedeploy:eu-west-1:123456789012:deploymentconfig:CodeDeployD
 ALARM = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:ai-mesh-observability-DeadLetters-1"
 DASHBOARD = "arn:aws:cloudwatch::123456789012:dashboard/ai-mesh-observability"
 LOG_GROUP = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ai-mesh/api"
-OF_A_LIST = "arn:aws:apigateway:eu-west-1::/apis"
+API_LIST = "arn:aws:apigateway:eu-west-1::/apis"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ai-mesh-observability-Alarms-1"
 ANY = "*"
 
-# What CloudFormation calls, with the deployer's permissions, to make, read, change and remove a resource of each type:
-# of what the type's schema lists under `handlers`, what our properties lead to. CloudFormation tags what it makes with
-# the stack's name, of its own accord, where the schema has `cloudFormationSystemTags`, and fails where it may not.
+# The calls that CloudFormation makes with the deployer's permissions to create, read, update and delete a resource of
+# each type: those under `handlers` in the type's schema that our properties need. Where the schema has
+# `cloudFormationSystemTags`, CloudFormation adds a tag with the stack's name, and fails without the permission.
 NEEDED = {
     "AWS::ApiGatewayV2::Api": [
-        (OF_A_LIST, "apigateway:POST"),
+        (API_LIST, "apigateway:POST"),
         (API, "apigateway:GET apigateway:PATCH apigateway:PUT apigateway:DELETE apigateway:TagResource"),
         (API_TAGS, "apigateway:POST apigateway:PUT apigateway:GET apigateway:DELETE"),
     ],
@@ -107,7 +104,7 @@ NEEDED = {
         (GROUP, "codedeploy:CreateDeployment codedeploy:GetDeployment"),
         (APPLICATION, "codedeploy:RegisterApplicationRevision codedeploy:GetApplicationRevision"),
         (CANARY, "codedeploy:GetDeploymentConfig"),
-        # Of a cancelled update. IAM knows no resource for it, nor for the others on all.
+        # A cancelled update calls it. IAM has no resource type for it.
         (ANY, "codedeploy:StopDeployment"),
     ],
     "AWS::Lambda::EventSourceMapping": [
@@ -175,7 +172,7 @@ NEEDED = {
 
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/ai-mesh-staging/1b"
 
-# What `sam deploy`, `sam delete` and the commands of docs/DEPLOY.md call themselves, SAM's bucket included.
+# The calls of `sam deploy`, `sam delete` and the commands of docs/DEPLOY.md, with those on SAM's bucket.
 COMMANDS = [
     (
         STACK,
@@ -198,7 +195,7 @@ COMMANDS = [
     (f"{SAM_BUCKET}/ai-mesh/1b", "s3:PutObject s3:GetObject s3:DeleteObject"),
 ]
 
-# What holds other people's data, or is another's.
+# Calls that read or change users' data, or resources outside the stack.
 FORBIDDEN = [
     (
         "arn:aws:dynamodb:eu-west-1:123456789012:table/ai-mesh-TasksTable-1",
@@ -222,7 +219,7 @@ def listed(value: str | list[str]) -> list[str]:
 
 
 class Policy:
-    """What a policy allows, its conditions aside."""
+    """What a policy allows. Conditions are ignored."""
 
     def __init__(self, text: str) -> None:
         self.document = json.loads(text)
@@ -245,14 +242,8 @@ def deployer() -> Policy:
     return Policy((INFRA / "deployer-policy.json").read_text())
 
 
-def transformed(monkeypatch: pytest.MonkeyPatch, **given: str) -> dict[str, Any]:
-    """The template as CloudFormation gets it: after SAM's transform."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    read = copy.deepcopy(template.load(arguments.TEMPLATE))
-    for name in template.functions(read):
-        read["Resources"][name]["Properties"]["CodeUri"] = "s3://bucket/key"
-    values = template.parameter_values(read, {"TokenSha256": TOKEN_SHA256, **given})
-    return Translator({}, Parser()).translate(read, values)
+def transformed(**given: str) -> dict[str, Any]:
+    return template.transformed(template.load(arguments.TEMPLATE), {"TokenSha256": TOKEN_SHA256, **given})
 
 
 def types(read: dict[str, Any]) -> set[str]:
@@ -264,36 +255,36 @@ def api_version(read: dict[str, Any]) -> str:
     return name
 
 
-def test_every_parameter_is_explained_and_no_other():
+def test_the_document_explains_every_parameter_and_no_other():
     text = (ROOT / "docs/DEPLOY.md").read_text(encoding="utf-8")
     section = text.split("\n## Parameters\n", 1)[1].split("\n## ", 1)[0]
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", section, re.MULTILINE)
     declared = template.load(arguments.TEMPLATE)["Parameters"]
     assert sorted(name for name, _ in rows) == sorted(declared)
-    for name, said in rows:
+    for name, documented in rows:
         default = declared[name].get("Default", "none: required")
-        assert said.strip("`") == (str(default) or "empty"), f"docs/DEPLOY.md gives {name} another default"
+        assert documented.strip("`") == (str(default) or "empty"), f"docs/DEPLOY.md gives {name} another default"
 
 
-def test_the_deployer_may_do_what_the_templates_need_and_calls_no_other_service(monkeypatch, deployer):
-    made = types(transformed(monkeypatch, Deployment="Canary10Percent5Minutes", Release="a1"))
+def test_the_deployer_may_make_the_calls_of_the_templates_and_of_no_other_service(deployer):
+    made = types(transformed(Deployment="Canary10Percent5Minutes", Release="a1"))
     made |= types(template.load(arguments.OBSERVABILITY))
-    assert sorted(made) == sorted(NEEDED), "say in NEEDED what the deployer must be allowed for a new type"
+    assert sorted(made) == sorted(NEEDED), "add the calls of a new type to NEEDED"
     for kind in made:
         missing = [need for need, allowed in deployer.allowed_of(NEEDED[kind]).items() if not allowed]
-        assert missing == [], f"{kind} needs them in infra/deployer-policy.json"
+        assert missing == [], f"{kind} needs these calls: add them to infra/deployer-policy.json"
     services = {need.split(":")[0] for needs in NEEDED.values() for _, actions in needs for need in actions.split()}
     allowed = {action.split(":")[0] for one in deployer.statements for action in listed(one["Action"])}
     assert allowed == services | {"cloudformation"}
-    # IAM takes no managed policy that is longer, white space aside.
+    # IAM's limit for a managed policy, without white space.
     assert len(json.dumps(deployer.document, separators=(",", ":"))) <= 6144
 
 
-def test_the_deployer_may_call_what_the_commands_of_the_document_call(deployer):
+def test_the_deployer_may_make_the_calls_of_the_documented_commands(deployer):
     assert [need for need, allowed in deployer.allowed_of(COMMANDS).items() if not allowed] == []
 
 
-def test_the_deployer_reads_nobodys_data_and_touches_nothing_of_others(deployer):
+def test_the_deployer_reads_no_data_and_changes_no_other_resources(deployer):
     assert [need for need, allowed in deployer.allowed_of(FORBIDDEN).items() if allowed] == []
     for statement in deployer.statements:
         condition = json.dumps(statement.get("Condition", {}))
@@ -301,28 +292,28 @@ def test_the_deployer_reads_nobodys_data_and_touches_nothing_of_others(deployer)
         if "iam:PassRole" in actions:
             assert "iam:PassedToService" in condition
         if "lambda:UpdateEventSourceMapping" in actions:
-            assert "lambda:FunctionArn" in condition, "a mapping has no name: its function has"
+            assert "lambda:FunctionArn" in condition, "a mapping has no name, so the condition names its function"
 
 
 @pytest.mark.parametrize("stage", ["new-account", "staging", "production"])
-def test_the_values_of_a_stage_are_ones_that_the_template_takes(stage):
+def test_the_template_accepts_the_values_of_a_stage(stage):
     values = yaml.safe_load((INFRA / f"{stage}.yaml").read_text())
     declared = template.load(arguments.TEMPLATE)["Parameters"]
     for name, value in values.items():
-        assert type(value) in (str, int), f"quote {name}: YAML takes it for a boolean"
+        assert type(value) in (str, int), f"quote {name}: YAML reads it as a boolean"
         rule = declared[name]
         assert value in rule.get("AllowedValues", [value])
         assert rule.get("MinValue", value) <= value <= rule.get("MaxValue", value)
         assert re.search(rule.get("AllowedPattern", ""), str(value))
     concurrency = [f"{worker}Concurrency" for worker in ("Text", "Image", "Audio", "Language")]
     if stage == "new-account":
-        # Ten at once is all that such an account has, and none of it can be reserved.
+        # Such an account may run ten functions at once, and can reserve none of them.
         assert sum(values[name] for name in concurrency) < 10
         assert all(values[name] == "off" for name in ("LargeLanes", "PriorityLanes", "EventStream"))
         assert not {"ReservedConcurrency", "EventStreamConcurrency"} & set(values)
 
 
-def test_stages_are_stacks_of_their_own_and_name_no_account():
+def test_stages_are_separate_stacks_and_name_no_account():
     text = (ROOT / "samconfig.toml").read_text()
     names = re.findall(r'^stack_name = "(.+)"$', text, re.MULTILINE)
     assert names == ["ai-mesh", "ai-mesh-staging", "ai-mesh-production"]
@@ -333,18 +324,18 @@ def test_stages_are_stacks_of_their_own_and_name_no_account():
         assert not re.search(rf"^{word}\b", text, re.MULTILINE)
 
 
-def test_all_at_once_needs_no_codedeploy_and_calls_the_function_itself(monkeypatch):
-    read = transformed(monkeypatch)
+def test_all_at_once_has_no_codedeploy_and_invokes_the_function():
+    read = transformed()
     assert not [kind for kind in types(read) if "CodeDeploy" in kind]
     assert "UpdatePolicy" not in read["Resources"]["ApiFunctionAliaslive"]
     calls = read["Resources"]["ApiIntegration"]["Properties"]["IntegrationUri"]["Fn::If"]
     assert calls == ["IsGradual", {"Ref": "ApiFunctionAliaslive"}, {"Fn::GetAtt": ["ApiFunction", "Arn"]}]
 
 
-def test_a_gradual_deployment_moves_the_alias_and_goes_back_on_the_alarm(monkeypatch):
-    read = transformed(monkeypatch, Deployment="Canary10Percent5Minutes", Release="a1", RollbackAlarm="fives")
-    moved = read["Resources"]["ApiFunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
-    group = read["Resources"][moved["DeploymentGroupName"]["Ref"]]["Properties"]
+def test_a_gradual_deployment_shifts_the_alias_and_rolls_back_on_the_alarm():
+    read = transformed(Deployment="Canary10Percent5Minutes", Release="a1", RollbackAlarm="fives")
+    update = read["Resources"]["ApiFunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+    group = read["Resources"][update["DeploymentGroupName"]["Ref"]]["Properties"]
     assert "Canary10Percent5Minutes" in json.dumps(group["DeploymentConfigName"])
     assert group["AutoRollbackConfiguration"]["Enabled"] is True
     condition, with_alarm, without = group["AlarmConfiguration"]["Fn::If"]
@@ -352,20 +343,20 @@ def test_a_gradual_deployment_moves_the_alias_and_goes_back_on_the_alarm(monkeyp
     assert with_alarm == {"Enabled": True, "Alarms": [{"Name": {"Ref": "RollbackAlarm"}}]}
 
 
-def test_requests_go_to_the_alias_only_when_they_are_allowed_to(monkeypatch):
-    """CloudFormation would make both at once, and requests between the two be answered 500."""
-    read = transformed(monkeypatch, Deployment="Canary10Percent5Minutes", Release="a1")["Resources"]
+def test_the_integration_waits_for_the_permission_on_the_alias():
+    """CloudFormation would create both at once, and requests without the permission would get a 500."""
+    read = transformed(Deployment="Canary10Percent5Minutes", Release="a1")["Resources"]
     assert read["ApiAliasPermission"]["Properties"]["FunctionName"] == {"Ref": "ApiFunctionAliaslive"}
     after = read["ApiIntegration"]["Metadata"]["After"]["Fn::If"]
     assert after[:2] == ["IsGradual", {"Ref": "ApiAliasPermission"}]
 
 
-def test_a_version_is_published_for_each_release_and_only_then(monkeypatch):
-    """SAM's own rule would pass over new values of parameters, and the alias go on with the old ones."""
+def test_each_release_publishes_a_version_and_nothing_else_does():
+    """SAM's own rule ignores new parameter values, and the alias would keep the old ones."""
     gradual = {"Deployment": "Linear10PercentEvery1Minute"}
-    first = api_version(transformed(monkeypatch, Release="a1", **gradual))
-    assert api_version(transformed(monkeypatch, Release="a1", LogLevel="debug", **gradual)) == first
-    assert api_version(transformed(monkeypatch, Release="b2", **gradual)) != first
+    first = api_version(transformed(Release="a1", **gradual))
+    assert api_version(transformed(Release="a1", LogLevel="debug", **gradual)) == first
+    assert api_version(transformed(Release="b2", **gradual)) != first
 
 
 def test_a_gradual_deployment_without_a_name_is_refused():

@@ -1,5 +1,5 @@
-"""The launcher: a clean environment, the loopback interface only, no process left behind, and a clear word when
-MiniStack isn't the version it mends."""
+"""The launcher starts with a clean environment on the loopback interface, leaves no process behind, and refuses a
+MiniStack version that its patches were not written for."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from pathlib import Path
 
 import pytest
 
-from localstack import cloud, deployed, fixups, launch
+from localstack import cloud, deployed, launch, post_deploy
 from localstack.tests.conftest import ROOT, deploy, free_port, local_cloud
 
 
 @pytest.fixture
 def second_cloud(tmp_path, artifacts, monkeypatch):
-    """A cloud of its own beside the session's, started with a shell's usual litter around it."""
-    litter = {"SOME_SECRET": "of the shell", "AWS_PROFILE": "production", "AWS_SESSION_TOKEN": "real"}
-    memories = (cloud.client, fixups.tls_only_is_lifted, deployed._caller)
-    with local_cloud(tmp_path / "state", "--function-env", "FAULTS=on", **litter) as (port, process):
+    """A second cloud beside the session's, started with variables that a shell may have."""
+    shell = {"SOME_SECRET": "of the shell", "AWS_PROFILE": "production", "AWS_SESSION_TOKEN": "real"}
+    caches = (cloud.client, post_deploy.enforces_policies, deployed._caller)
+    with local_cloud(tmp_path / "state", "--function-env", "FAULTS=on", **shell) as (port, process):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        for memory in memories:
-            memory.cache_clear()
+        for cache in caches:
+            cache.cache_clear()
         yield port, process, deploy("second", artifacts)
     monkeypatch.undo()
-    for memory in memories:
-        memory.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
 
 
 def call(port: int, stack: deployed.Deployed) -> dict[str, str]:
-    """The environment of the function that answers."""
+    """The environment of the function, which the stub returns."""
     url = f"http://127.0.0.1:{port}/_aws/execute-api/{stack.ids['HttpApi']}/anything"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return json.load(response)
 
 
 def children(pid: int) -> list[int]:
@@ -53,7 +53,7 @@ def children(pid: int) -> list[int]:
     ]
 
 
-def test_functions_see_their_own_environment_and_not_the_shells(second_cloud):
+def test_functions_get_their_own_environment_and_not_the_shells(second_cloud):
     port, _, stack = second_cloud
     environment = call(port, stack)
     assert not {"SOME_SECRET", "AWS_PROFILE"} & set(environment)
@@ -63,17 +63,17 @@ def test_functions_see_their_own_environment_and_not_the_shells(second_cloud):
     assert environment["TASKS_TABLE"] == stack.ids["TasksTable"]
 
 
-def test_ending_it_ends_the_functions_too(second_cloud):
+def test_stopping_it_stops_the_functions(second_cloud):
     port, process, stack = second_cloud
     call(port, stack)
     started = children(process.pid)
-    assert started, "no bootstrap runs, so nothing is tested"
+    assert started, "no bootstrap runs, so the test proves nothing"
     process.terminate()
     assert process.wait(15) == 0
     deadline = time.monotonic() + 5
-    while (left := [pid for pid in started if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+    while (remaining := [pid for pid in started if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert left == []
+    assert remaining == []
 
 
 def test_it_listens_on_the_loopback_interface_only(second_cloud):
@@ -88,7 +88,7 @@ def test_it_listens_on_the_loopback_interface_only(second_cloud):
     assert listening and set(listening) == {"0100007F"}
 
 
-def test_a_port_in_use_is_refused_with_a_sentence(tmp_path):
+def test_a_port_in_use_is_refused_with_an_error(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -100,13 +100,13 @@ def test_a_port_in_use_is_refused_with_a_sentence(tmp_path):
 
 
 class LanguageModel(http.server.BaseHTTPRequestHandler):
-    """Says of any question which path it came by and how many messages it has."""
+    """Answers each request with its path and its number of messages."""
 
     def do_POST(self):
-        question = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        said = {"role": "assistant", "content": f"{self.path} {len(question['messages'])}"}
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        message = {"role": "assistant", "content": f"{self.path} {len(request['messages'])}"}
         usage = {"prompt_tokens": 7, "completion_tokens": 3}
-        body = json.dumps({"choices": [{"message": said}], "usage": usage}).encode()
+        body = json.dumps({"choices": [{"message": message}], "usage": usage}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -116,26 +116,26 @@ class LanguageModel(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_the_language_model_answers_in_the_place_of_bedrocks(tmp_path):
+def test_the_language_model_replaces_bedrocks(tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), LanguageModel) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with local_cloud(tmp_path, "--language-model", f"http://127.0.0.1:{server.server_port}") as (port, _):
-            asked = {"system": [{"text": "Be brief."}], "messages": [{"role": "user", "content": [{"text": "Hello"}]}]}
+            body = {"system": [{"text": "Be brief."}], "messages": [{"role": "user", "content": [{"text": "Hello"}]}]}
             request = urllib.request.Request(
                 f"http://127.0.0.1:{port}/model/small/converse",
-                data=json.dumps(asked).encode(),
+                data=json.dumps(body).encode(),
                 headers={
                     "content-type": "application/json",
                     "authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/bedrock/aws4_request",
                 },
             )
-            answer = json.load(urllib.request.urlopen(request, timeout=10))
+            response = json.load(urllib.request.urlopen(request, timeout=10))
         server.shutdown()
-    assert answer["output"]["message"]["content"] == [{"text": "/v1/chat/completions 2"}]
-    assert (answer["usage"]["inputTokens"], answer["usage"]["outputTokens"]) == (7, 3)
+    assert response["output"]["message"]["content"] == [{"text": "/v1/chat/completions 2"}]
+    assert (response["usage"]["inputTokens"], response["usage"]["outputTokens"]) == (7, 3)
 
 
-def test_another_version_is_refused_with_a_sentence(monkeypatch, capsys):
+def test_another_version_is_refused_with_an_error(monkeypatch, capsys):
     port = free_port()
     monkeypatch.setattr(launch, "VERSION", "0.0.1")
     monkeypatch.setenv(launch.CLEAN, str(port))

@@ -1,10 +1,10 @@
-"""Which lines of a log become metrics."""
+"""Log lines in the embedded metric format become metrics; other lines do not."""
 
 from __future__ import annotations
 
 import json
 
-from localstack import mends
+from localstack import ministack_patches
 from localstack.metrics import Datum, embedded
 
 LINE = {
@@ -24,21 +24,21 @@ LINE = {
 }
 
 
-def test_a_line_gives_each_value_of_each_of_its_metrics():
-    of = {"FunctionName": "worker"}
+def test_a_line_yields_each_value_of_each_metric():
+    dimensions = {"FunctionName": "worker"}
     assert list(embedded(json.dumps(LINE))) == [
-        Datum("AIMesh", "BatchSize", 3.0, "Count", of),
-        Datum("AIMesh", "BatchSize", 4.0, "Count", of),
-        Datum("AIMesh", "ColdStarts", 1.0, "None", of),
+        Datum("AIMesh", "BatchSize", 3.0, "Count", dimensions),
+        Datum("AIMesh", "BatchSize", 4.0, "Count", dimensions),
+        Datum("AIMesh", "ColdStarts", 1.0, "None", dimensions),
     ]
 
 
-def test_other_lines_give_none():
+def test_other_lines_yield_nothing():
     for line in ("", "START RequestId: 1", "{}", '{"_aws": 1}', '{"_aws": {}}', '"_aws"', '{"level": "INFO"}'):
         assert list(embedded(line)) == []
 
 
-def test_a_functions_log_is_read_for_them(monkeypatch):
+def test_metrics_are_read_from_a_functions_log(monkeypatch):
     from ministack.services import cloudwatch, lambda_svc
 
     written, recorded = [], []
@@ -48,7 +48,7 @@ def test_a_functions_log_is_read_for_them(monkeypatch):
 
     monkeypatch.setattr(lambda_svc, "_emit_lambda_logs", emit)
     monkeypatch.setattr(cloudwatch, "record_metric", lambda *datum: recorded.append(datum))
-    mends.make_metrics_of_logs(lambda_svc, cloudwatch)
+    ministack_patches.publish_embedded_metrics(lambda_svc, cloudwatch)
     text = f"a line\n{json.dumps(LINE)}"
     lambda_svc._emit_lambda_logs({}, "1", text, False, 5, log_source=None)
     assert written == [text]

@@ -1,4 +1,4 @@
-"""Equal folders make equal packages, and what Lambda would refuse is refused before it is sent."""
+"""Equal folders make equal packages, and packages that Lambda would refuse are refused before the upload."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_the_bootstrap_stays_executable(folder):
     assert modes == {"bootstrap": 0o755, "lib/library.so": 0o644}
 
 
-def test_what_is_there_is_not_sent_again(endpoint, folder):
+def test_equal_content_is_uploaded_once(endpoint, folder):
     package.ensure_bucket("packages")
     first, again = package.upload(folder, "packages"), package.upload(folder, "packages")
     assert (first.sent, again.sent) == (True, False)
-    assert (again.place, again.code_sha256) == (first.place, first.code_sha256)
-    assert client("s3").get_object(**first.place)["Body"].read() == package.zipped(folder)
+    assert (again.location, again.code_sha256) == (first.location, first.code_sha256)
+    assert client("s3").get_object(**first.location)["Body"].read() == package.zipped(folder)
 
 
 def test_a_folder_without_a_program_is_refused(folder):

@@ -1,4 +1,4 @@
-"""A release's zips depend on the functions alone, and its template is the template."""
+"""A release's zips depend only on the functions, and its template differs only in the code's location."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sums(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def test_zips_made_again_elsewhere_and_later_are_the_same(tmp_path):
+def test_zips_made_at_another_place_and_time_are_equal(tmp_path):
     contents = {"bootstrap": 0o755, "lib/b.so": 0o644, "lib/a.so": 0o644, "models/m.ort": 0o644}
     made = []
     for index, order in enumerate((list(contents), list(reversed(contents)))):
@@ -40,7 +40,7 @@ def test_zips_made_again_elsewhere_and_later_are_the_same(tmp_path):
     assert made[0] == made[1] and set(made[0]) == {"ApiFunction.zip"}
 
 
-def test_the_packaged_template_differs_in_the_code_alone(tmp_path):
+def test_the_packaged_template_differs_only_in_the_code(tmp_path):
     written = tmp_path / "template.yaml"
     written.write_text(release.packaged(arguments.TEMPLATE))
     expected = copy.deepcopy(template.load(arguments.TEMPLATE))
@@ -50,11 +50,11 @@ def test_the_packaged_template_differs_in_the_code_alone(tmp_path):
     assert template.load(written) == expected
 
 
-def test_a_template_that_it_can_not_rewrite_is_refused(tmp_path):
+def test_a_template_with_a_quoted_code_line_is_refused(tmp_path):
     written = tmp_path / "template.yaml"
     quoted = arguments.TEMPLATE.read_text().replace("CodeUri: ../functions/api", "CodeUri: '../functions/api'")
     written.write_text(quoted)
-    with pytest.raises(Failure, match="on a line of its own"):
+    with pytest.raises(Failure, match="on its own line"):
         release.packaged(written)
 
 
@@ -66,7 +66,7 @@ def test_a_stack_deployed_from_the_zips_runs_their_code(endpoint, artifacts, tmp
     package.ensure_bucket("released")
     code = {}
     for name in names:
-        # As `sam deploy` and `aws cloudformation package` do it: the file as it is.
+        # The unchanged file, as `sam deploy` and `aws cloudformation package` upload it.
         code[name] = {"Bucket": "released", "Key": f"{name}.zip"}
         client("s3").put_object(**code[name], Body=(tmp_path / f"{name}.zip").read_bytes())
     body = template.with_code(template.load(read), code)
@@ -79,11 +79,11 @@ def test_a_stack_deployed_from_the_zips_runs_their_code(endpoint, artifacts, tmp
         assert functions[running[name]]["CodeSha256"] == base64.b64encode(digest).decode()
 
 
-def test_workflows_name_their_actions_by_commit_and_keep_no_token_for_what_they_build():
+def test_workflows_pin_actions_by_commit_and_do_not_persist_the_token():
     assert {path.name for path in WORKFLOWS} == {"ci.yml", "release.yml"}
     for path in WORKFLOWS:
         text = path.read_text(encoding="utf-8")
-        # A tag can be moved by whoever takes over the action.
+        # An attacker who takes over an action can move its tags.
         for used in re.findall(r"uses: *(.+)", text):
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), f"{path.name}: {used}"
         for job in yaml.safe_load(text)["jobs"].values():
@@ -92,7 +92,7 @@ def test_workflows_name_their_actions_by_commit_and_keep_no_token_for_what_they_
                     assert step["with"]["persist-credentials"] is False
 
 
-def test_only_what_runs_nothing_of_ours_may_write_to_the_repository():
+def test_only_a_job_without_a_checkout_may_write_to_the_repository():
     for path in WORKFLOWS:
         workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
         assert workflow["permissions"] == {"contents": "read"}

@@ -1,4 +1,4 @@
-"""Reading the template: what its functions mean, and that a stack which can't be made says why."""
+"""The template's functions are evaluated, and a failed deployment reports its cause."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def resolver(**parameters: str) -> template.Resolver:
     )
 
 
-def test_references_attributes_and_substitutions_are_put_in():
+def test_references_attributes_and_substitutions_are_inserted():
     value = resolver(Size="3").value(
         {
             "Size": {"Ref": "Size"},
@@ -33,7 +33,7 @@ def test_references_attributes_and_substitutions_are_put_in():
     assert value == {"Size": "3", "Arn": "<Queue:Arn>", "Text": "<Bucket:Arn>/3/<AWS::Region>/${Left}"}
 
 
-def test_another_stacks_exports_are_put_in():
+def test_exports_of_another_stack_are_inserted():
     exported = {"Fn::ImportValue": {"Fn::Sub": "${Stack}-Queue"}}
     resolve = resolver(Stack="main").value
     assert resolve(exported) == "<of main-Queue>"
@@ -42,10 +42,10 @@ def test_another_stacks_exports_are_put_in():
     )
 
 
-def test_a_property_left_out_by_a_condition_is_absent():
-    chosen = {"Reserved": {"Fn::If": ["On", 8, {"Ref": "AWS::NoValue"}]}}
-    assert resolver(Switch="on").value(chosen) == {"Reserved": 8}
-    assert resolver(Switch="off").value(chosen) == {}
+def test_a_property_that_a_condition_omits_is_absent():
+    properties = {"Reserved": {"Fn::If": ["On", 8, {"Ref": "AWS::NoValue"}]}}
+    assert resolver(Switch="on").value(properties) == {"Reserved": 8}
+    assert resolver(Switch="off").value(properties) == {}
 
 
 def test_a_mapping_is_looked_up_by_a_parameter():
@@ -53,12 +53,12 @@ def test_a_mapping_is_looked_up_by_a_parameter():
     by_size = {"Fn::FindInMap": ["Sizes", {"Ref": "Size"}, "Memory"]}
     for size, memory in (("small", "128"), ("large", "256")):
         read = {"Mappings": sizes, "Resources": {}}
-        known = template.Resolver(read, {"Size": size}, str, lambda name, part: name, exported=str)
-        assert known.value(by_size) == memory
+        resolve = template.Resolver(read, {"Size": size}, str, lambda name, part: name, exported=str)
+        assert resolve.value(by_size) == memory
 
 
-def test_a_function_it_does_not_know_is_not_passed_over():
-    with pytest.raises(Failure, match="doesn't know Fn::Select"):
+def test_an_unknown_function_is_refused():
+    with pytest.raises(Failure, match="does not know Fn::Select"):
         resolver().value({"Fn::Select": [0, ["a"]]})
 
 
@@ -82,7 +82,7 @@ def test_the_default_visibility_timeout_is_six_times_the_workers():
 
 
 def leaves(node: object) -> Iterator[object]:
-    """The values in a property, whatever !If stands around them."""
+    """The values of a property, in all branches of its !If."""
     if isinstance(node, dict):
         for value in node.values():
             yield from leaves(value)
@@ -93,8 +93,8 @@ def leaves(node: object) -> Iterator[object]:
         yield node
 
 
-def test_functions_variables_are_text():
-    """CloudFormation makes text of a number; the local cloud passes it on, and the function can't be started."""
+def test_environment_variables_are_strings():
+    """CloudFormation converts a number to a string. The local cloud does not, and the function cannot start."""
     resources = template.load(arguments.TEMPLATE)["Resources"]
     for name in template.functions({"Resources": resources}):
         for variable, value in resources[name]["Properties"]["Environment"]["Variables"].items():
@@ -104,13 +104,13 @@ def test_functions_variables_are_text():
 DATA = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
 
 
-def test_what_holds_data_says_what_becomes_of_it():
+def test_resources_with_data_have_deletion_policies():
     resources = template.load(arguments.TEMPLATE)["Resources"]
     holders = {name: resource for name, resource in resources.items() if resource["Type"] in DATA}
     assert {resource["Type"] for resource in holders.values()} == set(DATA)
     silent = [name for name, one in holders.items() if not {"DeletionPolicy", "UpdateReplacePolicy"} <= set(one)]
-    assert silent == [], "CloudFormation would delete their data without a word"
-    # What nothing else could make again outlives the stack.
+    assert silent == [], "CloudFormation would delete their data silently"
+    # Data that cannot be rebuilt outlives the stack.
     for name in ("TasksTable", "PayloadBucket"):
         policies = (holders[name]["DeletionPolicy"], holders[name]["UpdateReplacePolicy"])
         assert policies == ("RetainExceptOnCreate", "Retain")
@@ -121,7 +121,7 @@ def address(body: dict) -> str:
     return package.upload_template(json.dumps(body), "templates")
 
 
-def test_a_stack_that_fails_says_which_resource_and_why(endpoint):
+def test_a_failed_deployment_names_the_resource_and_the_cause(endpoint):
     body = {
         "Resources": {
             "Broken": {
@@ -132,26 +132,26 @@ def test_a_stack_that_fails_says_which_resource_and_why(endpoint):
     }
     with pytest.raises(Failure, match=r"(?s)ended as ROLLBACK_COMPLETE.*Broken \(AWS::SQS::Queue\): CREATE_FAILED \S"):
         stack.deploy("broken", address(body), {})
-    # It never worked, so the next deployment starts afresh.
+    # It was never created completely, so the next deployment creates it.
     del body["Resources"]["Broken"]["Properties"]
     assert stack.deploy("broken", address(body), {}) == "created"
 
 
 @pytest.mark.parametrize(
-    ("endpoint_url", "words"),
-    [("https://sqs.us-east-1.amazonaws.com", "must name a local cloud"), ("http://127.0.0.1:9", "didn't answer")],
+    ("endpoint_url", "message"),
+    [("https://sqs.us-east-1.amazonaws.com", "must name a local cloud"), ("http://127.0.0.1:9", "did not answer")],
 )
-def test_deploy_refuses_in_a_sentence(artifacts, endpoint_url, words):
+def test_deploy_reports_errors_without_a_traceback(artifacts, endpoint_url, message):
     environment = {**os.environ, "AWS_ENDPOINT_URL": endpoint_url, "AWS_ACCESS_KEY_ID": "test"}
     environment |= {"AWS_SECRET_ACCESS_KEY": "test"}
     command = [sys.executable, "-m", "localstack.deploy", "--artifacts", str(artifacts)]
     command += ["--parameter", f"TokenSha256={TOKEN_SHA256}"]
     refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: ") and words in refused.stderr and "Traceback" not in refused.stderr
+    assert refused.stderr.startswith("error: ") and message in refused.stderr and "Traceback" not in refused.stderr
 
 
-def test_deploying_twice_changes_nothing_and_prints_where_the_api_is(endpoint, artifacts):
+def test_a_second_deployment_changes_nothing_and_prints_the_address(endpoint, artifacts):
     command = [sys.executable, "-m", "localstack.deploy", "--stack", "twice", "--artifacts", str(artifacts)]
     command += ["--parameter", f"TokenSha256={TOKEN_SHA256}"]
     first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)

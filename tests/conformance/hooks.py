@@ -1,4 +1,4 @@
-"""What schemathesis can't know: which values of a parameter are well formed and still name nothing, or cost time."""
+"""Replaces parameter values that are well formed but name nothing, or that cost time: schemathesis cannot know them."""
 
 import functools
 import os
@@ -16,20 +16,20 @@ HEADERS = {"X-Service-Token": os.environ["AI_MESH_TOKEN"]}
 
 
 @functools.cache
-def known_task():
-    """The id of a task that is there."""
+def existing_task():
+    """The id of a task that exists."""
     task = {"type": "sentiment", "input": {"text": "What a delightful little machine."}}
-    answer = requests.post(f"{os.environ['AI_MESH_URL']}/v1/tasks", json=task, headers=HEADERS, timeout=60)
-    answer.raise_for_status()
-    return answer.json()["id"]
+    response = requests.post(f"{os.environ['AI_MESH_URL']}/v1/tasks", json=task, headers=HEADERS, timeout=60)
+    response.raise_for_status()
+    return response.json()["id"]
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Puts a task that is there in place of every other well-formed id, leaves out cursors that no answer gave, and
-    waits for a second at most. What is malformed stays as it is."""
+    """Replaces every well-formed id by that of an existing task, removes cursors that no response contained, and limits
+    waits to one second. Malformed values stay."""
     if isinstance(case.path_parameters, dict) and TASK_ID.fullmatch(str(case.path_parameters.get("id", ""))):
-        case.path_parameters["id"] = known_task()
+        case.path_parameters["id"] = existing_task()
     if not isinstance(case.query, dict):
         return
     for name, well_formed in CURSORS.items():

@@ -1,10 +1,15 @@
-// The frame around the pages: who is signed in, where one is, in which theme.
+// The frame around the pages: sign-in, routing and the theme.
 
 import { useEffect, useMemo, useRef, useState } from "react";
 
 import { Client, Problem } from "./api/client";
-import { type Session, SessionContext, useMedia, useTitle } from "./context";
+import { Boundary } from "./components/Boundary";
+import { Header } from "./components/Header";
+import { ErrorNotice } from "./components/Notice";
+import { type Session, SessionContext } from "./context";
+import { useMedia, useTitle } from "./hooks";
 import { Feed } from "./live/feed";
+import { ListCache } from "./live/listCache";
 import { Telemetry } from "./live/telemetry";
 import { DeadLetters } from "./pages/DeadLetters";
 import { SignIn } from "./pages/SignIn";
@@ -12,36 +17,32 @@ import { Submit } from "./pages/Submit";
 import { TaskList } from "./pages/TaskList";
 import { TaskPage } from "./pages/TaskPage";
 import { Workers } from "./pages/Workers";
-import { Header } from "./parts/Header";
-import { Kept } from "./pages/kept";
-import { Boundary } from "./parts/Boundary";
-import { Refusal } from "./parts/Notice";
 import { type Route, hasReturned, parse, useHash } from "./route";
 import * as session from "./session";
 
 export function App() {
   const [token, setToken] = useState(session.token);
   const [isExpired, setExpired] = useState(false);
-  const [chosen, setChosen] = useState(session.theme);
+  const [chosenTheme, setChosenTheme] = useState(session.theme);
   const prefersDark = useMedia("(prefers-color-scheme: dark)");
-  const theme = chosen ?? (prefersDark ? "dark" : "light");
+  const theme = chosenTheme ?? (prefersDark ? "dark" : "light");
   useEffect(() => {
     document.documentElement.dataset["theme"] = theme;
   }, [theme]);
-  const signOut = (because: "asked" | "refused") => {
+  const signOut = (reason: "user" | "unauthorized") => {
     session.forgetToken();
-    setExpired(because === "refused");
+    setExpired(reason === "unauthorized");
     setToken(null);
   };
-  const signIn = (given: string) => {
-    session.keepToken(given);
+  const signIn = (accepted: string) => {
+    session.storeToken(accepted);
     setExpired(false);
-    setToken(given);
+    setToken(accepted);
   };
   const toggle = () => {
     const other = theme === "dark" ? "light" : "dark";
-    session.keepTheme(other);
-    setChosen(other);
+    session.storeTheme(other);
+    setChosenTheme(other);
   };
   return token === null ? (
     <SignIn isExpired={isExpired} signIn={signIn} theme={theme} toggleTheme={toggle} />
@@ -57,7 +58,7 @@ function SignedIn({
   toggleTheme,
 }: {
   token: string;
-  signOut: (because: "asked" | "refused") => void;
+  signOut: (reason: "user" | "unauthorized") => void;
   theme: session.Theme;
   toggleTheme: () => void;
 }) {
@@ -67,10 +68,10 @@ function SignedIn({
   });
   const [live, setLive] = useState<Session | null>(null);
   useEffect(() => {
-    const client = new Client(token, () => latest.current("refused"));
+    const client = new Client(token, () => latest.current("unauthorized"));
     const feed = new Feed(client);
     const telemetry = new Telemetry(client);
-    setLive({ client, feed, telemetry, kept: new Kept(feed), signOut: () => latest.current("asked") });
+    setLive({ client, feed, telemetry, listCache: new ListCache(feed), signOut: () => latest.current("user") });
     feed.start();
     telemetry.start();
     return () => {
@@ -80,16 +81,16 @@ function SignedIn({
   }, [token]);
   const hash = useHash();
   const route = useMemo(() => parse(hash), [hash]);
-  const place = route.path.join("/");
+  const path = route.path.join("/");
   const main = useRef<HTMLElement>(null);
-  const before = useRef(place);
+  const before = useRef(path);
   useEffect(() => {
-    if (before.current === place) return;
-    before.current = place;
-    // As a browser does with a new page: at its top, and read out from there. Back leads to where one was.
+    if (before.current === path) return;
+    before.current = path;
+    // A new page begins at its top and takes the focus, as a browser does. Back restores the former scroll position.
     if (!hasReturned()) window.scrollTo(0, 0);
     if (!main.current?.contains(document.activeElement)) main.current?.focus({ preventScroll: true });
-  }, [place]);
+  }, [path]);
   if (!live) return null;
   return (
     <SessionContext value={live}>
@@ -103,9 +104,9 @@ function SignedIn({
       >
         Skip to the page
       </a>
-      <Header place={route.path[0] ?? "tasks"} theme={theme} toggleTheme={toggleTheme} />
+      <Header page={route.path[0] ?? "tasks"} theme={theme} toggleTheme={toggleTheme} />
       <main ref={main} tabIndex={-1}>
-        <Boundary key={place} instead={(error) => <Broken error={error} />}>
+        <Boundary key={path} fallback={(error) => <PageError error={error} />}>
           <Page route={route} />
         </Boundary>
       </main>
@@ -120,14 +121,14 @@ function Page({ route }: { route: Route }) {
   if (page === "submit") return <Submit query={route.query} />;
   if (page === "dead-letters") return <DeadLetters />;
   if (page === "workers") return <Workers />;
-  return <NoPage />;
+  return <NotFound />;
 }
 
-function NoPage() {
-  useTitle("No such page");
+function NotFound() {
+  useTitle("Page not found");
   return (
     <div className="wide page">
-      <h1>There is no such page</h1>
+      <h1>Page not found</h1>
       <p>
         <a href="#/tasks">All tasks</a>
       </p>
@@ -135,14 +136,20 @@ function NoPage() {
   );
 }
 
-/** In place of a page that could not be drawn. */
-function Broken({ error }: { error: unknown }) {
-  const told = error instanceof Error ? error.message : String(error);
+/** Replaces a page that threw an error while it was rendered. */
+function PageError({ error }: { error: unknown }) {
+  const message = error instanceof Error ? error.message : String(error);
   return (
     <div className="wide page">
       <h1>This page can’t be shown</h1>
-      <Refusal
-        error={new Problem(0, "The dashboard met what it does not know", `It may be older than the stack. (${told})`)}
+      <ErrorNotice
+        error={
+          new Problem(
+            0,
+            "The dashboard received unexpected data",
+            `It may be older than the stack: reload it. (${message})`,
+          )
+        }
         retry={() => window.location.reload()}
       />
     </div>

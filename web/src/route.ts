@@ -1,17 +1,17 @@
-// Where the page is, by what stands behind the # of its address: one page of HTML serves all.
+// Routing by the fragment of the address, the part after #: one HTML page serves every route.
 
 import { useSyncExternalStore } from "react";
 
 export interface Route {
-  /** The parts of the path: ["tasks", "ID"], say. */
+  /** The parts of the path, such as ["tasks", "ID"]. */
   path: string[];
   query: URLSearchParams;
 }
 
 export function parse(hash: string): Route {
-  const place = hash.replace(/^#\/?/, "");
-  const mark = place.indexOf("?");
-  const [path, query] = mark < 0 ? [place, ""] : [place.slice(0, mark), place.slice(mark + 1)];
+  const address = hash.replace(/^#\/?/, "");
+  const mark = address.indexOf("?");
+  const [path, query] = mark < 0 ? [address, ""] : [address.slice(0, mark), address.slice(mark + 1)];
   const parts = path.split("/").filter(Boolean).map(decoded);
   return { path: parts.length > 0 ? parts : ["tasks"], query: new URLSearchParams(query) };
 }
@@ -24,8 +24,9 @@ function decoded(part: string): string {
   }
 }
 
-/** What an entry of the browser's history remembers: where one was when it was made, if that was here. */
+/** What this page stores in an entry of the browser's history. */
 interface Entry {
+  /** The fragment from which the entry was opened; null if that was another site. */
   from: string | null;
 }
 
@@ -35,24 +36,24 @@ function entry(): Entry | null {
 }
 
 let returned = false;
-let list = "#/tasks";
+let lastList = "#/tasks";
 
-function arrive(from: string | null): void {
-  // An entry that was here before is one that Back or Forward leads to.
+function trackEntry(from: string | null): void {
+  // An entry that already has this state was opened by Back or Forward.
   returned = entry() !== null;
   if (!returned) window.history.replaceState({ from } satisfies Entry, "");
-  remember();
+  rememberList();
 }
 
-function remember(): void {
-  if (isList(window.location.hash)) list = window.location.hash || "#/tasks";
+function rememberList(): void {
+  if (isList(window.location.hash)) lastList = window.location.hash || "#/tasks";
 }
 
-arrive(null);
+trackEntry(null);
 window.addEventListener("hashchange", ({ isTrusted, oldURL }) => {
-  // What this page makes by itself, a browser does not vouch for.
-  if (isTrusted) arrive(new URL(oldURL).hash);
-  else remember();
+  // An event that `go` dispatches is not trusted: it changes the current entry and adds none.
+  if (isTrusted) trackEntry(new URL(oldURL).hash);
+  else rememberList();
 });
 
 function isList(hash: string): boolean {
@@ -60,20 +61,20 @@ function isList(hash: string): boolean {
   return path[0] === "tasks" && path.length === 1;
 }
 
-/** Whether Back or Forward led here. */
+/** Whether Back or Forward opened this page. */
 export function hasReturned(): boolean {
   return returned;
 }
 
-/** Whether this page was come to from the list, so that Back leads to it. */
+/** Whether this page was opened from the list, so that Back leads to the list. */
 export function cameFromList(): boolean {
   const from = entry()?.from ?? null;
   return from !== null && isList(from);
 }
 
-/** The list as it was last looked at, filters and all. */
+/** The address of the list when it was last open, with its filters. */
 export function listAddress(): string {
-  return list;
+  return lastList;
 }
 
 function listen(listener: () => void): () => void {
@@ -89,7 +90,7 @@ export function taskAddress(id: string): string {
   return `#/tasks/${encodeURIComponent(id)}`;
 }
 
-/** Goes to another page; or, with `replace`, to another look at this one, that Back does not stop at. */
+/** Opens another page. With `replace` it changes the current history entry, so that Back skips it. */
 export function go(hash: string, replace = false): void {
   if (!replace) {
     window.location.hash = hash;

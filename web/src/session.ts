@@ -1,37 +1,37 @@
-// What the page keeps in the browser: the token until the tab is closed, the theme for good. Where the browser keeps
-// nothing, the page works all the same, and forgets.
+// What the page stores in the browser: the token until the tab is closed, the theme without a time limit. Where the
+// browser allows no storage, the page works without it.
 
 const TOKEN = "ai-mesh-token";
 const THEME = "ai-mesh-theme";
 
 export type Theme = "light" | "dark";
 
-/** The API's own pages at /docs look here for it too. */
+/** The stored token. The API's own pages at /docs read the same key. */
 export function token(): string | null {
-  return read(() => window.sessionStorage.getItem(TOKEN));
+  return attempt(() => window.sessionStorage.getItem(TOKEN));
 }
 
-export function keepToken(token: string): void {
-  read(() => window.sessionStorage.setItem(TOKEN, token));
+export function storeToken(token: string): void {
+  attempt(() => window.sessionStorage.setItem(TOKEN, token));
 }
 
 export function forgetToken(): void {
-  read(() => window.sessionStorage.removeItem(TOKEN));
+  attempt(() => window.sessionStorage.removeItem(TOKEN));
 }
 
-/** The theme that was chosen, if one was; else the page follows the system's. */
+/** The theme that the user chose; null means that the page follows the system's theme. */
 export function theme(): Theme | null {
-  const kept = read(() => window.localStorage.getItem(THEME));
-  return kept === "light" || kept === "dark" ? kept : null;
+  const stored = attempt(() => window.localStorage.getItem(THEME));
+  return stored === "light" || stored === "dark" ? stored : null;
 }
 
-export function keepTheme(theme: Theme): void {
-  read(() => window.localStorage.setItem(THEME, theme));
+export function storeTheme(theme: Theme): void {
+  attempt(() => window.localStorage.setItem(THEME, theme));
 }
 
-function read<T>(from: () => T): T | null {
+function attempt<T>(access: () => T): T | null {
   try {
-    return from();
+    return access();
   } catch {
     return null;
   }

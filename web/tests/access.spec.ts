@@ -1,12 +1,12 @@
-// For everybody: by axe's rules in both themes, by keyboard, and at a phone's width.
+// Accessibility: axe's rules in both themes, use by keyboard, and the width of a phone.
 
 import axe from "axe-core";
 import type { Page } from "@playwright/test";
 
-import { URL_OF_STACK, expect, finished, signIn, submit, submitMany, test, testdata, visit } from "./stack";
+import { URL_OF_STACK, expect, signIn, submit, submitMany, test, testdata, visit, waitForTask } from "./stack";
 
-/** What axe finds serious, as a line each. */
-async function findings(page: Page): Promise<string[]> {
+/** The violations that axe rates serious or critical, one line for each element. */
+async function seriousViolations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   return page.evaluate(async () => {
     const { violations } = await (window as unknown as { axe: typeof axe }).axe.run(document, {
@@ -17,11 +17,11 @@ async function findings(page: Page): Promise<string[]> {
   });
 }
 
-/** The main pages, with something on them: made once. */
-let made: Promise<Record<string, string>> | undefined;
-const pages = () => (made ??= make());
+/** The main pages, filled once: for each address a selector that matches when the page is loaded. */
+let created: Promise<Record<string, string>> | undefined;
+const pages = () => (created ??= createPages());
 
-async function make(): Promise<Record<string, string>> {
+async function createPages(): Promise<Record<string, string>> {
   const image = testdata("astronaut.png").toString("base64");
   const faces = await submit("face_detection", { image });
   const labels = await submit("classify", { text: "The goalkeeper saved a penalty.", labels: ["sports", "cooking"] });
@@ -29,7 +29,7 @@ async function make(): Promise<Record<string, string>> {
   const text = "The museum opens its new wing on Saturday. Visitors will find twelve rooms. ".repeat(40);
   const long = await submit("summarize", { text, max_sentences: 3 });
   const spoken = await submit("transcribe", { audio: testdata("beckett.wav").toString("base64") });
-  await Promise.all([faces, labels, dead, long, spoken].map(finished));
+  await Promise.all([faces, labels, dead, long, spoken].map(waitForTask));
   return {
     "#/tasks": ".rows li",
     "#/submit": ".types",
@@ -43,13 +43,13 @@ async function make(): Promise<Record<string, string>> {
     [`#/tasks/${long}`]: ".task-main .prose",
     [`#/tasks/${spoken}`]: ".transcript li",
     "#/tasks?metadata.nobody=has": ".removable",
-    "#/tasks?status=odd": ".refusal",
-    "#/tasks/019a0000-0000-7000-8000-000000000000": ".refusal",
+    "#/tasks?status=odd": ".error-notice",
+    "#/tasks/019a0000-0000-7000-8000-000000000000": ".error-notice",
     "#/nowhere": "h1",
   };
 }
 
-test("axe finds nothing serious on the main pages, in either theme", async ({ dashboard: page }) => {
+test("axe finds no serious violation on the main pages in either theme", async ({ dashboard: page }) => {
   test.setTimeout(180_000);
   const shown = await pages();
   for (const theme of ["light", "dark"] as const) {
@@ -57,19 +57,19 @@ test("axe finds nothing serious on the main pages, in either theme", async ({ da
     if (theme === "light") {
       await page.goto(URL_OF_STACK);
       await expect(page.getByLabel("Service token")).toBeVisible();
-      expect(await findings(page), "signing in").toEqual([]);
+      expect(await seriousViolations(page), "signing in").toEqual([]);
       await signIn(page);
     }
     await expect(page.locator("html")).toHaveAttribute("data-theme", theme);
     for (const [hash, mark] of Object.entries(shown)) {
       await visit(page, hash);
       await expect(page.locator(mark).first()).toBeVisible();
-      expect(await findings(page), `${hash} in the ${theme} theme`).toEqual([]);
+      expect(await seriousViolations(page), `${hash} in the ${theme} theme`).toEqual([]);
     }
   }
 });
 
-test("nothing is wider than a phone", async ({ dashboard: page }) => {
+test("no page is wider than a phone", async ({ dashboard: page }) => {
   test.setTimeout(180_000);
   const shown = await pages();
   await page.setViewportSize({ width: 360, height: 740 });
@@ -77,10 +77,10 @@ test("nothing is wider than a phone", async ({ dashboard: page }) => {
   for (const [hash, mark] of Object.entries(shown)) {
     await visit(page, hash);
     await expect(page.locator(mark).first()).toBeVisible();
-    const wider = await page.evaluate(
+    const overflow = await page.evaluate(
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
     );
-    expect(wider, hash).toBeLessThanOrEqual(0);
+    expect(overflow, hash).toBeLessThanOrEqual(0);
   }
 });
 
@@ -103,10 +103,10 @@ test("a task is submitted and read by keyboard alone", async ({ dashboard: page 
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await expect(page.getByRole("heading", { name: "Sentiment" })).toBeVisible();
-  await expect(page.locator(".verdict")).toContainText("POSITIVE");
+  await expect(page.locator(".headline")).toContainText("POSITIVE");
 });
 
-test("what is chosen shows in colours of the reader's own, too", async ({ dashboard: page }) => {
+test("selected elements are marked in forced-colors mode, too", async ({ dashboard: page }) => {
   await page.emulateMedia({ forcedColors: "active" });
   await signIn(page, "#/submit?type=ocr");
   const outline = (selector: string) =>
@@ -118,36 +118,38 @@ test("what is chosen shows in colours of the reader's own, too", async ({ dashbo
   expect(await dot.evaluate((place) => getComputedStyle(place).forcedColorAdjust)).toBe("none");
 });
 
-test("on paper there is the task, dark on light", async ({ dashboard: page }) => {
+test("a printed task page has dark text on white, without navigation", async ({ dashboard: page }) => {
   const id = await submit("sentiment", { text: "fine" });
-  await finished(id);
+  await waitForTask(id);
   await page.emulateMedia({ colorScheme: "dark" });
   await signIn(page, `#/tasks/${id}`);
-  await expect(page.locator(".verdict")).toBeVisible();
+  await expect(page.locator(".headline")).toBeVisible();
   await page.emulateMedia({ colorScheme: "dark", media: "print" });
   await expect(page.getByRole("navigation", { name: "Pages" })).toBeHidden();
-  await expect(page.locator(".verdict")).toBeVisible();
+  await expect(page.locator(".headline")).toBeVisible();
   const colour = await page.evaluate(() => getComputedStyle(document.body).color);
   const brightest = Math.max(...(colour.match(/\d+/g) ?? ["255"]).map(Number));
   expect(brightest, colour).toBeLessThan(100);
 });
 
-test("tasks that come and go are not read out one by one", async ({ dashboard: page }) => {
+test("screen readers do not announce tasks that arrive one by one", async ({ dashboard: page }) => {
   const batch = String(Date.now());
   await signIn(page, `#/tasks?metadata.batch=${batch}`);
   await expect(page.locator(".live")).toHaveText("Live");
-  await expect(page.getByText("No task fits these filters")).toBeVisible();
+  await expect(page.getByText("No task matches these filters")).toBeVisible();
   await page.evaluate(() => {
-    const told: string[] = [];
-    Object.assign(window, { told });
-    const SPOKEN = "[role=status], [role=alert], [role=log], [aria-live]";
+    const announced: string[] = [];
+    Object.assign(window, { announced });
+    const LIVE_REGION = "[role=status], [role=alert], [role=log], [aria-live]";
     new MutationObserver((changes) => {
       for (const { target, addedNodes } of changes) {
-        const place = target instanceof Element ? target : target.parentElement;
-        const come = [...addedNodes].filter((node) => node instanceof Element);
-        const inside = come.flatMap((one) => (one.matches(SPOKEN) ? [one] : [...one.querySelectorAll(SPOKEN)]));
-        const region = place?.closest(SPOKEN);
-        told.push(...(region ? [region] : inside).map(({ textContent }) => textContent));
+        const element = target instanceof Element ? target : target.parentElement;
+        const added = [...addedNodes].filter((node) => node instanceof Element);
+        const inside = added.flatMap((one) =>
+          one.matches(LIVE_REGION) ? [one] : [...one.querySelectorAll(LIVE_REGION)],
+        );
+        const region = element?.closest(LIVE_REGION);
+        announced.push(...(region ? [region] : inside).map(({ textContent }) => textContent));
       }
     }).observe(document.body, { characterData: true, childList: true, subtree: true });
   });
@@ -155,14 +157,14 @@ test("tasks that come and go are not read out one by one", async ({ dashboard: p
     const [id = ""] = await submitMany([{ type: "sentiment", input: { text: "fine" }, metadata: { batch } }]);
     await expect(page.getByRole("link").filter({ hasText: id.slice(-8) })).toContainText("Completed");
   }
-  const told = () => page.evaluate(() => (window as unknown as { told: string[] }).told);
-  expect(await told()).toEqual([]);
-  // A refusal is.
+  const announced = () => page.evaluate(() => (window as unknown as { announced: string[] }).announced);
+  expect(await announced()).toEqual([]);
+  // An error is announced.
   await visit(page, "#/tasks?status=odd");
-  await expect.poll(async () => (await told()).join()).toContain("status");
+  await expect.poll(async () => (await announced()).join()).toContain("status");
 });
 
-test("a task's page tells its new status, and the focus goes on from where it was", async ({ dashboard: page }) => {
+test("a task page announces its new status, and the focus moves to the heading", async ({ dashboard: page }) => {
   const id = await submit("sentiment", { text: "fine" }, { max_attempts: 10, metadata: { fault: "transient:10" } });
   await signIn(page, `#/tasks/${id}`);
   await page.getByRole("button", { name: "Cancel" }).focus();
@@ -174,7 +176,7 @@ test("a task's page tells its new status, and the focus goes on from where it wa
   await expect(page.getByRole("button", { name: "Retry" })).toBeFocused();
 });
 
-test("a filter that is taken off leaves the focus among the filters", async ({ dashboard: page }) => {
+test("the focus stays among the filters when one is removed", async ({ dashboard: page }) => {
   await signIn(page, "#/tasks?metadata.order=1&metadata.book=2");
   await page.getByRole("button", { name: "Remove the filter book" }).focus();
   await page.keyboard.press("Enter");

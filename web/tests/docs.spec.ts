@@ -1,10 +1,10 @@
-// The API's own pages, which are no part of the dashboard but need a browser as well.
+// The API's documentation at /docs. It is not part of the dashboard, but needs a browser, too.
 
 import axe from "axe-core";
 
 import { TOKEN, URL_OF_STACK, expect, test, testdata } from "./stack";
 
-test("the API's pages show every operation and send what is entered", async ({ dashboard: page }) => {
+test("the documentation shows every operation and sends requests", async ({ dashboard: page }) => {
   await page.goto(`${URL_OF_STACK}docs`);
   const operations = page.locator("details.operation");
   const paths = await page.evaluate(async () => {
@@ -12,7 +12,7 @@ test("the API's pages show every operation and send what is entered", async ({ d
     return Object.values<object>(document.paths).flatMap((item) => Object.keys(item)).length;
   });
   await expect(operations).toHaveCount(paths);
-  // Each is drawn when it is opened; what goes wrong then is an error on the console, which ends the test.
+  // Each is rendered when it is opened. An error on the console fails the test.
   for (const operation of await operations.all()) {
     await operation.locator("summary").first().click();
     await expect(operation.getByRole("button", { name: "Send" })).toBeVisible();

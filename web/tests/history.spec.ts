@@ -1,13 +1,13 @@
-// Where one is, and the way back: titles, the list as it was left, rows that stay in sight while others come.
+// Titles, navigation, and the list: Back restores it, and visible rows do not move while others arrive.
 
-import { ask, expect, signIn, submit, submitMany, test, visit } from "./stack";
+import { callApi, expect, signIn, submit, submitMany, test, visit } from "./stack";
 
 const many = (count: number, batch: string) => {
   const task = { type: "sentiment", input: { text: "fine" }, priority: "low", metadata: { batch } };
   return submitMany(Array.from({ length: count }, () => task));
 };
 
-test("each page has a title of its own", async ({ dashboard: page }) => {
+test("each page has its own title", async ({ dashboard: page }) => {
   const id = await submit("sentiment", { text: "What a delightful little machine." });
   await signIn(page);
   await expect(page).toHaveTitle("Tasks · AI Mesh");
@@ -15,7 +15,7 @@ test("each page has a title of its own", async ({ dashboard: page }) => {
     ["#/submit", "Submit a task · AI Mesh"],
     ["#/dead-letters", "Dead letters · AI Mesh"],
     ["#/workers", "Workers · AI Mesh"],
-    ["#/nowhere", "No such page · AI Mesh"],
+    ["#/nowhere", "Page not found · AI Mesh"],
     [`#/tasks/${id}`, `Sentiment ${id.slice(-8)}, completed · AI Mesh`],
   ] as const) {
     await visit(page, hash);
@@ -26,12 +26,12 @@ test("each page has a title of its own", async ({ dashboard: page }) => {
   }
 });
 
-test("Back leads to the list as it was left, and what happened meanwhile shows there", async ({ dashboard: page }) => {
+test("Back restores the list, with the changes since then", async ({ dashboard: page }) => {
   const batch = String(Date.now());
   await many(150, batch);
   const metadata = { batch, fault: "transient:10" };
   const slow = await submit("sentiment", { text: "fine" }, { max_attempts: 10, metadata });
-  await ask("POST", `v1/tasks/${slow}/cancel`);
+  await callApi("POST", `v1/tasks/${slow}/cancel`);
   await many(30, batch);
   await signIn(page, `#/tasks?metadata.batch=${batch}`);
   await expect(page.getByRole("list", { name: "Tasks" }).getByRole("listitem").first()).toBeVisible();
@@ -49,28 +49,28 @@ test("Back leads to the list as it was left, and what happened meanwhile shows t
   await expect(row).not.toContainText("Cancelled");
   expect(await page.evaluate(() => window.scrollY)).toBeGreaterThan(1_200);
   await expect(page.locator('li[aria-setsize=\"181\"]').first()).toBeAttached();
-  // A link leads to the top of a list that is read anew.
+  // A link opens the top of a newly read list.
   await page.getByRole("link", { name: "Tasks", exact: true }).click();
   await expect.poll(() => page.evaluate(() => window.scrollY)).toBe(0);
-  // Else its attempts would go on beside the tests that follow.
-  await ask("POST", `v1/tasks/${slow}/cancel`);
+  // Ends its attempts, which would continue during the next tests.
+  await callApi("POST", `v1/tasks/${slow}/cancel`);
 });
 
-test("the way back from a task leads to the list, wherever one came from", async ({ dashboard: page }) => {
+test("the link to the list keeps its filters, wherever the task was opened from", async ({ dashboard: page }) => {
   await signIn(page, "#/tasks?status=completed");
   await visit(page, "#/submit");
   await page.getByRole("button", { name: "Use an example" }).click();
   await page.getByRole("button", { name: "Submit", exact: true }).click();
-  await expect(page.locator(".verdict")).toBeVisible();
+  await expect(page.locator(".headline")).toBeVisible();
   await page.getByRole("link", { name: "← Tasks" }).click();
   await expect(page).toHaveURL(/#\/tasks\?status=completed$/);
   await page.goBack();
-  await expect(page.locator(".verdict")).toBeVisible();
+  await expect(page.locator(".headline")).toBeVisible();
   await page.goForward();
   await expect(page).toHaveURL(/#\/tasks\?status=completed$/);
 });
 
-test("what one reads stays in its place while tasks come above it", async ({ dashboard: page }) => {
+test("visible rows do not move while tasks arrive above them", async ({ dashboard: page }) => {
   const batch = String(Date.now());
   await many(60, batch);
   await signIn(page, `#/tasks?metadata.batch=${batch}`);
@@ -85,12 +85,10 @@ test("what one reads stays in its place while tasks come above it", async ({ das
   await expect(page.locator('li[aria-setsize=\"72\"]').first()).toBeAttached();
   await expect(same).toHaveAttribute("aria-posinset", "38");
   const after = await same.boundingBox();
-  expect(Math.abs((after?.y ?? 0) - (before?.y ?? 0)), "pixels that it moved").toBeLessThan(2);
+  expect(Math.abs((after?.y ?? 0) - (before?.y ?? 0)), "distance moved, in pixels").toBeLessThan(2);
 });
 
-test("the row that has the focus keeps it, however many tasks come and however far one scrolls", async ({
-  dashboard: page,
-}) => {
+test("the focused row keeps the focus while tasks arrive and the list is scrolled", async ({ dashboard: page }) => {
   const batch = String(Date.now());
   const [first = ""] = (await many(30, batch)).slice(-1);
   await signIn(page, `#/tasks?metadata.batch=${batch}`);
@@ -105,7 +103,7 @@ test("the row that has the focus keeps it, however many tasks come and however f
   await expect(row).toBeFocused();
   await page.keyboard.press("ArrowUp");
   await expect(page.locator("li:focus-within")).toHaveAttribute("aria-posinset", "60");
-  // Never under the header, which stays.
+  // The sticky header never covers the focused row.
   for (let step = 0; step < 30; step += 1) await page.keyboard.press("ArrowUp");
   await expect(page.locator("li:focus-within")).toHaveAttribute("aria-posinset", "30");
   const [top, header] = await page.evaluate(() => [
@@ -115,7 +113,7 @@ test("the row that has the focus keeps it, however many tasks come and however f
   expect(top).toBeGreaterThanOrEqual(header ?? 0);
 });
 
-test("the theme follows the system's until one is chosen", async ({ dashboard: page }) => {
+test("the theme follows the system until the user chooses one", async ({ dashboard: page }) => {
   await page.emulateMedia({ colorScheme: "light" });
   await signIn(page);
   const html = page.locator("html");
@@ -130,16 +128,16 @@ test("the theme follows the system's until one is chosen", async ({ dashboard: p
   await expect(html).toHaveAttribute("data-theme", "dark");
 });
 
-test("a task that comes while the list is read is in it", async ({ dashboard: page }) => {
+test("a task that is created while the list is being read is listed", async ({ dashboard: page }) => {
   const order = String(Date.now());
   let id = "";
   await page.route(/\/v1\/tasks\?/, async (route) => {
     const response = await route.fetch();
     if (id === "") {
-      // It is told of after the list was read, and before the page has it.
-      const told = page.waitForResponse((answer) => answer.url().includes("v1/changes?after"));
+      // The change arrives after the API read the list, and before the page has the response.
+      const changed = page.waitForResponse((answer) => answer.url().includes("v1/changes?after"));
       id = await submit("sentiment", { text: "fine" }, { metadata: { order } });
-      await told;
+      await changed;
     }
     await route.fulfill({ response });
   });

@@ -1,22 +1,22 @@
-// Makes a screenshot small: a PNG of 256 colours, chosen by median cut (P. Heckbert, "Color image quantization for
-// frame buffer display", 1982). The browser that took it decodes it.
+// Compresses a screenshot: a PNG of 256 colours, chosen by median cut (P. Heckbert, "Color image quantization for frame
+// buffer display", 1982). The browser that took the screenshot decodes it.
 
 import { crc32, deflateSync } from "node:zlib";
 
 import type { Page } from "@playwright/test";
 
-const MOST_COLOURS = 256;
-/** Colours that differ in their last three bits are told apart by nobody; less would show in a photograph. */
+const MAX_COLOURS = 256;
+/** Colours that differ only in their last three bits look alike. With fewer colours a photograph would show bands. */
 const SHIFT = 3;
 
 interface Pixels {
   width: number;
   height: number;
-  /** Red, green and blue of each pixel. */
+  /** Three bytes for each pixel: red, green and blue. */
   rgb: Uint8Array;
 }
 
-/** Colours that become one, with how often each occurs. */
+/** The colours that are replaced by one, each with its number of pixels. */
 type Bin = { colour: [number, number, number]; count: number }[];
 
 export async function compressed(page: Page, png: Buffer): Promise<Buffer> {
@@ -31,13 +31,13 @@ export async function compressed(page: Page, png: Buffer): Promise<Buffer> {
   for (const key of counts.keys()) index.set(key, nearest(palette, colourOf(key)));
   const rows = Buffer.alloc((width + 1) * height);
   for (let at = 0; at < width * height; at += 1) {
-    // Each row begins with its filter: none.
+    // Each row begins with its filter type, 0 for none.
     rows[Math.floor(at / width) * (width + 1) + 1 + (at % width)] = index.get(keyOf(rgb, 3 * at)) ?? 0;
   }
   const head = Buffer.alloc(13);
   head.writeUInt32BE(width, 0);
   head.writeUInt32BE(height, 4);
-  // Eight bits that name a colour of the palette.
+  // A bit depth of 8, colour type 3 (palette), and the defaults of the rest.
   head.set([8, 3, 0, 0, 0], 8);
   return Buffer.concat([
     Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
@@ -49,7 +49,7 @@ export async function compressed(page: Page, png: Buffer): Promise<Buffer> {
 }
 
 async function decoded(page: Page, png: Buffer): Promise<Pixels> {
-  // Apart from the page that is shown, whose policy takes no picture of this kind.
+  // A blank page decodes it, because the policy of the dashboard forbids such pictures.
   const other = await page.context().newPage();
   const { width, height, base64 } = await other.evaluate(async (png) => {
     const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
@@ -81,13 +81,13 @@ function medianCut(counts: Map<number, number>): [number, number, number][] {
     const colour = colourOf(key);
     const coarse = colour.reduce((sum, part) => (sum << 8) | (part >> SHIFT), 0);
     const known = merged.get(coarse);
-    // Of colours that nobody tells apart the commonest stands for all: flat areas keep theirs exactly.
+    // The most frequent of similar colours replaces the others, so that flat areas keep their exact colour.
     if (!known) merged.set(coarse, { colour, count });
     else if (count > known.count) merged.set(coarse, { colour, count: count + known.count });
     else known.count += count;
   }
   const bins: Bin[] = [[...merged.values()]];
-  while (bins.length < MOST_COLOURS) {
+  while (bins.length < MAX_COLOURS) {
     const spread = bins.map((bin) => Math.max(...axes(bin)) * Math.log2(2 + weight(bin)));
     const widest = spread.indexOf(Math.max(...spread));
     const bin = bins[widest];
@@ -122,10 +122,10 @@ function weight(bin: Bin): number {
 }
 
 function nearest(palette: [number, number, number][], colour: [number, number, number]): number {
-  let [best, least] = [0, Infinity];
+  let [best, minimum] = [0, Infinity];
   palette.forEach((known, at) => {
     const distance = known.reduce((sum, part, axis) => sum + (part - (colour[axis] ?? 0)) ** 2, 0);
-    if (distance < least) [best, least] = [at, distance];
+    if (distance < minimum) [best, minimum] = [at, distance];
   });
   return best;
 }

@@ -1,5 +1,5 @@
-// Pictures of the main pages for docs/DASHBOARD.md: `cargo xtask web --screenshots`, which brings a stack along, or
-// `npm run screenshots` against one whose functions are built in the dev profile: some tasks shall run out of time.
+// Screenshots of the main pages for docs/DASHBOARD.md. `cargo xtask web --screenshots` starts a stack for them. With
+// `npm run screenshots` the stack's functions must be built in the dev profile, so that some tasks time out.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,10 +7,10 @@ import { join } from "node:path";
 import type { Page } from "@playwright/test";
 
 import { compressed } from "./png";
-import { expect, finished, signIn, submit, submitMany, test, testdata, visit } from "./stack";
+import { expect, signIn, submit, submitMany, test, testdata, visit, waitForTask } from "./stack";
 
 const FOLDER = process.env["AI_MESH_IMAGES"] ?? join(import.meta.dirname, "../../docs/images");
-/** A page that takes seconds to read. */
+/** A page of which OCR takes seconds. */
 const COLUMNS = join(import.meta.dirname, "../../crates/models/testdata/columns.png");
 
 const TEXTS = [
@@ -22,7 +22,7 @@ const TEXTS = [
 
 test.use({ viewport: { width: 1180, height: 780 } });
 
-test("pictures of the main pages", async ({ dashboard: page }) => {
+test("screenshots of the main pages", async ({ dashboard: page }) => {
   test.setTimeout(300_000);
   const image = (name: string) => `data:image/png;base64,${testdata(name).toString("base64")}`;
   const faces = await submit("face_detection", { image: image("astronaut.png") }, { metadata: { album: "crew" } });
@@ -38,19 +38,19 @@ test("pictures of the main pages", async ({ dashboard: page }) => {
     }),
   );
   const recording = testdata("beckett.wav").toString("base64");
-  const hurried = { max_attempts: 1, timeout_seconds: 1 };
+  const timingOut = { max_attempts: 1, timeout_seconds: 1 };
   const dead = await Promise.all([
-    submit("transcribe", { audio: recording }, { ...hurried, metadata: { call: "318" } }),
-    submit("transcribe", { audio: recording }, { ...hurried, metadata: { call: "319" } }),
-    submit("ocr", { image: readFileSync(COLUMNS).toString("base64") }, { ...hurried, metadata: { book: "8" } }),
+    submit("transcribe", { audio: recording }, { ...timingOut, metadata: { call: "318" } }),
+    submit("transcribe", { audio: recording }, { ...timingOut, metadata: { call: "319" } }),
+    submit("ocr", { image: readFileSync(COLUMNS).toString("base64") }, { ...timingOut, metadata: { book: "8" } }),
   ]);
   const classified = await submit("classify", { text: TEXTS[0], labels: ["film", "sports", "cooking", "politics"] });
   await submit("translate", { text: TEXTS[0], target_language: "German" }, { metadata: { order: "1066" } });
-  await Promise.all([faces, sheet, classified, ...dead].map(finished));
+  await Promise.all([faces, sheet, classified, ...dead].map(waitForTask));
 
   await signIn(page);
   await expect(page.getByRole("list", { name: "Tasks" }).getByRole("listitem").nth(10)).toBeVisible();
-  await settle(page);
+  await waitForStats(page);
   await take(page, "list.png");
 
   await visit(page, `#/tasks/${faces}`);
@@ -76,7 +76,7 @@ test("pictures of the main pages", async ({ dashboard: page }) => {
   await submitMany(Array.from({ length: 200 }, (_, at) => ({ type: "sentiment", input: { text: TEXTS[at % 4] } })));
   await submitMany(Array.from({ length: 30 }, () => ({ type: "ocr", input: { image: image("page.png") } })));
   await expect(page.locator(".chart polyline").first()).toBeAttached();
-  await settle(page, 12);
+  await waitForStats(page, 12);
   await take(page, "workers.png");
 
   await visit(page, "#/submit?type=face_detection");
@@ -90,8 +90,8 @@ test("pictures of the main pages", async ({ dashboard: page }) => {
   await take(page, "phone.png");
 });
 
-/** Waits until the counters have been asked so many times more. */
-async function settle(page: Page, times = 1): Promise<void> {
+/** Waits until the page has read the counters this many times more. */
+async function waitForStats(page: Page, times = 1): Promise<void> {
   for (let time = 0; time < times; time += 1) {
     await page.waitForResponse((response) => response.url().endsWith("/v1/stats"));
   }

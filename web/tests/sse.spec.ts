@@ -1,4 +1,4 @@
-// The parser of server-sent events, which needs no browser.
+// The parser of server-sent events. These tests need neither a browser nor a stack.
 
 import { expect, test } from "@playwright/test";
 
@@ -14,7 +14,7 @@ test("a change is read with its id and its type", () => {
   expect(parser.retry).toBe(2_000);
 });
 
-test("a stream may be cut anywhere", () => {
+test("chunks may end anywhere in the stream", () => {
   for (const end of ["\n", "\r\n", "\r"]) {
     const stream = `\uFEFF: comment\n${change(1)}${change(2)}: heartbeat\n\n${change(3)}`.replaceAll("\n", end);
     const whole = new EventParser().push(`${stream}\n`);
@@ -24,18 +24,18 @@ test("a stream may be cut anywhere", () => {
       const events = [];
       for (let at = 0; at < stream.length; at += size) events.push(...parser.push(stream.slice(at, at + size)));
       events.push(...parser.push("\n"));
-      expect(events, `in pieces of ${size}, lines ending in ${JSON.stringify(end)}`).toEqual(whole);
+      expect(events, `in chunks of ${size}, lines ending in ${JSON.stringify(end)}`).toEqual(whole);
     }
   }
 });
 
-test("data of several lines is one text, and the id stays until there is another", () => {
+test("several data lines are one text, and the id applies until the next one", () => {
   const parser = new EventParser("7");
   expect(parser.push("data: a\ndata:b\ndata\n\n")).toEqual([{ type: "message", data: "a\nb\n", id: "7" }]);
   expect(parser.push("id: 8\n\ndata:  c\n\n")).toEqual([{ type: "message", data: " c", id: "8" }]);
 });
 
-test("what is no event dispatches none", () => {
+test("comments, empty events and unfinished events are not dispatched", () => {
   const parser = new EventParser();
   expect(parser.push(": heartbeat\n\n\nevent: change\n\nretry: soon\nunknown: x\n\ndata: unfinished\n")).toEqual([]);
   expect(parser.retry).toBeUndefined();

@@ -1,21 +1,21 @@
-// The dashboard on a real stream: Chromium reads the event stream's own function piece by piece, across origins, under
-// the page's own policy.
+// The dashboard on a real stream: Chromium reads the response of the event-stream function in pieces, across origins and
+// under the page's policy.
 
 import { expect, test } from "@playwright/test";
 
-import { type Host, startHost } from "./host";
-import { TOKEN, URL_OF_STACK, finished, signIn, submit } from "./stack";
+import { TOKEN, URL_OF_STACK, signIn, submit, waitForTask } from "./stack";
+import { type Host, startHost } from "./streamingHost";
 
-// A page that a test has touched is from nowhere to the browser, which asks before it lets that reach this machine.
+// The browser asks for permission before a page whose response was intercepted may connect to this machine.
 test.use({ permissions: ["local-network-access"] });
 
-/** The function's timeout. A stream of it lasts 5 seconds less. */
+/** The function's timeout in seconds. A stream ends 5 seconds earlier. */
 const SECONDS = 15;
 
-/** The address that the stack gives for its event stream: its local cloud would gather the answer. */
+/** The address of the event stream in the stack's responses. Local clouds buffer it, so the tests replace it. */
 function eventsUrl(): string {
   const address = process.env["EVENTS_URL"];
-  if (!address) throw new Error("set EVENTS_URL: `cargo xtask up` writes it into .local/stack.env");
+  if (!address) throw new Error("EVENTS_URL is not set: `cargo xtask up` writes it into .local/stack.env");
   return address;
 }
 
@@ -30,20 +30,19 @@ test.beforeEach(async () => {
 });
 test.afterEach(() => host.stop());
 
-test("a page follows real streams from one to the next, and misses nothing in between", async ({ page }) => {
-  // It sees two streams to their end.
+test("a page continues from one real stream to the next, and misses no change between them", async ({ page }) => {
+  // The test waits for the end of two streams.
   test.slow();
-  const asked: string[] = [];
+  const requests: string[] = [];
   const errors: string[] = [];
-  page.on("request", (request) => asked.push(request.url()));
+  page.on("request", (request) => requests.push(request.url()));
   page.on("console", (message) => {
     if (message.type() === "error") errors.push(message.text());
   });
   page.on("pageerror", (error) => errors.push(String(error)));
 
-  // The stack names its event stream twice: in the page's policy, which lets it be asked, and in the link by which
-  // the page finds it. In both the host takes its place; nothing else is touched, and the stream itself is not
-  // intercepted.
+  // The address of the event stream is in two responses: in the page's policy and in the link of the changes. The test
+  // replaces it by the host's address in both. It intercepts nothing else, in particular not the stream.
   await page.route(
     URL_OF_STACK,
     async (route) => {
@@ -67,7 +66,7 @@ test("a page follows real streams from one to the next, and misses nothing in be
       answer.links.events = `${host.address}v1/events`;
       await route.fulfill({ response, json: answer });
     },
-    // When the token is tried, and when the page begins to follow.
+    // Once to check the token, and once when the feed starts.
     { times: 2 },
   );
 
@@ -81,8 +80,8 @@ test("a page follows real streams from one to the next, and misses nothing in be
   expect(stream(1)?.headers["origin"]).toBe(new URL(URL_OF_STACK).origin);
   expect(stream(1)?.headers["last-event-id"]).toMatch(/^\d+$/);
 
-  // What comes while a stream is open is seen while it is open. Where that takes longer than a stream lasts, it is looked
-  // for in the next.
+  // A task that is submitted while a stream is open is shown before that stream ends. If this takes longer, the test
+  // repeats it with the next stream.
   const rows = page.getByRole("list", { name: "Tasks" }).getByRole("listitem");
   await expect(rows).toHaveCount(0);
   let submitted = 0;
@@ -92,10 +91,10 @@ test("a page follows real streams from one to the next, and misses nothing in be
     await submit("sentiment", { text: "fine" }, { metadata: { order } });
     submitted += 1;
     await expect(rows).toHaveCount(submitted);
-    expect(stream(open)?.hasEnded, "it was told in the stream that was open").toBe(false);
+    expect(stream(open)?.hasEnded, "whether the stream ended before the task was shown").toBe(false);
   }).toPass();
 
-  // It ends in its time, and the page opens the next where it was.
+  // The stream ends on time, and the page opens the next one after the last event.
   await expect.poll(() => stream(open)?.hasEnded).toBe(true);
   await submit("sentiment", { text: "fine" }, { metadata: { order } });
   submitted += 1;
@@ -103,36 +102,34 @@ test("a page follows real streams from one to the next, and misses nothing in be
   expect(opened()).toBeGreaterThan(open);
   expect(cursorOf(open + 1)).toBeGreaterThan(cursorOf(open));
 
-  // Somebody looks away; the stream ends, no other is opened, and tasks come and go.
-  const look = (isHidden: boolean) =>
+  // The page is hidden: the stream ends, the page opens no other, and tasks run meanwhile.
+  const setHidden = (isHidden: boolean) =>
     page.evaluate((isHidden) => {
       Object.defineProperty(document, "hidden", { configurable: true, get: () => isHidden });
       document.dispatchEvent(new Event("visibilitychange"));
     }, isHidden);
-  await look(true);
+  await setHidden(true);
   await expect(page.getByTitle("by server-sent events")).toBeHidden();
   const last = opened();
   await expect.poll(() => stream(last)?.hasEnded).toBe(true);
   const before = await cursor();
-  const ids = await Promise.all(
-    ["3", "4"].map(() => submit("sentiment", { text: "fine" }, { metadata: { order } })),
-  );
-  await Promise.all(ids.map((id) => finished(id)));
+  const ids = await Promise.all(["3", "4"].map(() => submit("sentiment", { text: "fine" }, { metadata: { order } })));
+  await Promise.all(ids.map((id) => waitForTask(id)));
   await expect.poll(async () => Number(await cursor())).toBeGreaterThanOrEqual(Number(before) + 6);
   expect(opened()).toBe(last);
-  await look(false);
+  await setHidden(false);
   await expect(rows).toHaveCount(submitted + 2);
   expect(cursorOf(last + 1)).toBeGreaterThanOrEqual(cursorOf(last));
   expect(cursorOf(last + 1)).toBeLessThanOrEqual(Number(before));
 
-  // All of it by streams: since the first, the log was not asked, nor the page loaded anew.
-  const begin = asked.indexOf(`${host.address}v1/events`);
+  // Since the first stream the page has neither polled nor reloaded.
+  const begin = requests.indexOf(`${host.address}v1/events`);
   expect(begin).toBeGreaterThan(0);
-  expect(asked.slice(begin).filter((url) => /\/v1\/changes|\/assets\//.test(url))).toEqual([]);
-  // The browser has asked the function itself whether it may.
-  expect(host.asked.some(({ method }) => method === "OPTIONS")).toBe(true);
+  expect(requests.slice(begin).filter((url) => /\/v1\/changes|\/assets\//.test(url))).toEqual([]);
+  // The function itself has answered the preflight request.
+  expect(host.requests.some(({ method }) => method === "OPTIONS")).toBe(true);
   expect(host.streams().every(({ headers }) => headers["x-service-token"] === TOKEN)).toBe(true);
-  const addresses = [...asked, ...host.asked.map(({ path }) => path)];
+  const addresses = [...requests, ...host.requests.map(({ path }) => path)];
   expect(addresses.filter((address) => address.includes(TOKEN))).toEqual([]);
   expect(errors, "errors on the console").toEqual([]);
 });

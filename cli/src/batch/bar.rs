@@ -1,4 +1,4 @@
-//! The bar that shows how far a batch is, how fast it goes and how long the rest will take.
+//! The progress bar: finished lines, their rate, and the estimated time left.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use crate::words;
+use crate::format;
 
-/// Shown on a terminal alone, and not where results go to the same one.
-pub(super) fn progress(all: usize, finished: usize, is_in_the_way: bool) -> Result<ProgressBar> {
-    if is_in_the_way {
+/// A bar on standard error, which indicatif hides without a terminal. `is_hidden` hides it where the results go to the
+/// same terminal.
+pub(super) fn progress(total: usize, finished: usize, is_hidden: bool) -> Result<ProgressBar> {
+    if is_hidden {
         return Ok(ProgressBar::hidden());
     }
     let rate = |state: &ProgressState, out: &mut dyn Write| {
@@ -18,20 +19,20 @@ pub(super) fn progress(all: usize, finished: usize, is_in_the_way: bool) -> Resu
     };
     let left = |state: &ProgressState, out: &mut dyn Write| {
         let left = state.eta();
-        // Before anything is finished, nothing is known of it.
+        // There is no estimate before the first line is finished.
         if !left.is_zero() {
-            let left = words::millis(left.as_secs().saturating_mul(1_000));
+            let left = format::millis(left.as_secs().saturating_mul(1_000));
             let _ = write!(out, "{left} left");
         }
     };
     let style =
         ProgressStyle::with_template("{bar:30} {pos}/{len} finished, {msg} submitted  {rate}  {left}")?;
     let style = style.with_key("rate", rate).with_key("left", left);
-    let bar = ProgressBar::new(all as u64)
+    let bar = ProgressBar::new(total as u64)
         .with_style(style.progress_chars("━╸─"))
         .with_message("0")
         .with_position(finished as u64);
-    // What an earlier run did says nothing of this one's speed.
+    // The lines of an earlier run must not count for this run's rate.
     bar.reset_eta();
     bar.enable_steady_tick(Duration::from_millis(250));
     Ok(bar)

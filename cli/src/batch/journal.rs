@@ -1,9 +1,9 @@
-//! What an interrupted batch knows when it goes on: which lines have which tasks.
+//! The journal of a batch: which lines have which tasks. An interrupted batch resumes from it.
 //!
-//! Two things keep a line from being submitted twice. The journal, a small file beside the output, has what the API
-//! answered: those lines are not sent again, not even weeks later. It also has which lines went into which request, under
-//! which idempotency key: a request that was not answered for all of them is sent again as it was, which gives the same
-//! tasks while the key is remembered.
+//! Two things keep a line from being submitted twice. First, the journal, a small file beside the output, stores the
+//! API's responses: these lines are not sent again, even weeks later. Second, the journal stores which lines went into
+//! which request, under which idempotency key. A request without a response for all of its lines is sent again
+//! unchanged, which gives the same tasks as long as the API remembers the key.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -17,52 +17,49 @@ use mesh_client::Problem;
 use mesh_task::{TaskId, UploadId};
 use serde::{Deserialize, Serialize};
 
-use super::output::whole;
+use super::output::complete_lines;
 use crate::exit::usage;
 
-/// How long the API is sure to remember what it was given, keys and uploads: 24 hours, but for the time that a request
-/// may take to get there.
-const LIFE: SignedDuration = SignedDuration::from_mins(24 * 60 - 10);
+/// The API remembers idempotency keys and uploads for 24 hours. The margin is for the time that a request is under way.
+const LIFETIME: SignedDuration = SignedDuration::from_mins(24 * 60 - 10);
 
+/// Whether the API still remembers a key or an upload of that time.
 pub(super) fn is_remembered(since: Timestamp) -> bool {
-    Timestamp::now().duration_since(since).abs() <= LIFE
+    Timestamp::now().duration_since(since).abs() <= LIFETIME
 }
 
-/// What is known of a line.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Known {
-    /// It was accepted.
-    Id(TaskId),
-    /// It was refused for good.
-    Problem(Problem),
+/// The API's response for one line.
+#[derive(Debug, Clone)]
+pub(super) enum LineResponse {
+    Accepted(TaskId),
+    Refused(Problem),
 }
 
+/// The journal's first line.
 #[derive(Debug, Serialize, Deserialize)]
-struct Head {
-    /// Of the file's content and of what else decides on its requests.
+struct Header {
+    /// The digest of the file's content and of the options that affect its requests.
     batch: String,
-    /// The address of the API that knows its tasks.
+    /// The address of the API.
     stack: String,
-    /// Sets the keys of `--again` apart.
+    /// Gives `--again` other keys.
     salt: String,
 }
 
-/// A request on its way.
+/// A request that was sent, and may have arrived.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Sent {
-    /// When it was sent first.
+pub(super) struct SentRequest {
+    /// When it was first sent.
     pub(super) at: Timestamp,
     pub(super) key: String,
     pub(super) lines: Vec<usize>,
 }
 
-/// A file that was uploaded.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Upload {
     pub(super) id: UploadId,
     at: Timestamp,
-    /// Of its content then.
+    /// Of the file's content at that time.
     pub(super) sha256: String,
 }
 
@@ -72,159 +69,159 @@ enum Entry {
     Line {
         line: usize,
         #[serde(flatten)]
-        what: What,
+        entry: LineEntry,
     },
     Request {
-        sent: Sent,
+        sent: SentRequest,
     },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum What {
+enum LineEntry {
     Id(TaskId),
     Problem(Problem),
-    /// Its file is uploaded: a second upload would be another request under the same key.
+    /// The line's file is uploaded. With another upload, the request under the same key would be a different one.
     Upload(Upload),
 }
 
-/// Two at once would write each result twice. The lock goes with the process, however that ends.
+/// Locks the journal, because two runs at once would write each result twice. The lock ends with the process.
 fn lock(file: &File, path: &Path) -> Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(usage(format!(
-            "{} is in use: another mesh is at work on this batch",
+            "{} is in use: wait until the other mesh has finished this batch, or end it",
             path.display()
         ))),
-        // Not every file system has locks.
+        // Some file systems do not support locks.
         Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 
-/// The journal, as read and as it grows.
 #[derive(Debug)]
 pub(super) struct Journal {
-    head: Head,
-    /// None where the results go to standard output: the keys alone remain.
+    header: Header,
+    /// `None` if the results go to standard output: then nothing is stored, and only the keys prevent second tasks.
     path: Option<PathBuf>,
-    /// None before it is begun.
+    /// `None` until the file is created.
     file: Option<File>,
-    known: HashMap<usize, Known>,
+    responses: HashMap<usize, LineResponse>,
     uploads: HashMap<usize, Upload>,
-    sent: Vec<Sent>,
+    sent: Vec<SentRequest>,
 }
 
 impl Journal {
     /// The journal of a new batch.
     pub(super) fn new(path: Option<PathBuf>, batch: &str, stack: &str, salt: String) -> Self {
-        let head = Head {
+        let header = Header {
             batch: batch.to_owned(),
             stack: stack.to_owned(),
             salt,
         };
-        Self::of_head(path, head)
+        Self::empty(path, header)
     }
 
-    fn of_head(path: Option<PathBuf>, head: Head) -> Self {
+    fn empty(path: Option<PathBuf>, header: Header) -> Self {
         Self {
-            head,
+            header,
             path,
             file: None,
-            known: HashMap::new(),
+            responses: HashMap::new(),
             uploads: HashMap::new(),
             sent: Vec::new(),
         }
     }
 
-    /// Whether there is something to go on with.
-    pub(super) fn is_kept(&self) -> bool {
+    /// Whether the journal is in a file, from which a later run can resume.
+    pub(super) fn is_stored(&self) -> bool {
         self.path.is_some()
     }
 
-    /// Whether an earlier run has begun it, or this one.
-    pub(super) fn is_begun(&self) -> bool {
+    /// Whether the file exists, from this run or from an earlier one.
+    pub(super) fn is_created(&self) -> bool {
         self.file.is_some()
     }
 
     pub(super) fn salt(&self) -> &str {
-        &self.head.salt
+        &self.header.salt
     }
 
-    /// Where the journal of that output lies.
-    pub(super) fn beside(output: &Path) -> PathBuf {
+    /// The path of the journal that belongs to an output.
+    pub(super) fn path_for(output: &Path) -> PathBuf {
         let mut name = OsString::from(output);
         name.push(".journal");
         name.into()
     }
 
-    /// Begins the file, unless an interrupted run has.
-    pub(super) fn begin(&mut self) -> Result<()> {
+    /// Creates the file, unless an earlier run has.
+    pub(super) fn create(&mut self) -> Result<()> {
         let (Some(path), None) = (&self.path, &self.file) else {
             return Ok(());
         };
         let file = File::create_new(path);
-        let mut file =
-            file.map_err(|error| usage(format!("{} can't be written: {error}", path.display())))?;
+        let mut file = file.map_err(|error| usage(format!("cannot write {}: {error}", path.display())))?;
         lock(&file, path)?;
-        append(&mut file, path, &[&self.head])?;
+        append(&mut file, path, &[&self.header])?;
         self.file = Some(file);
         Ok(())
     }
 
-    /// Reads the journal that an interrupted run of the same batch left.
+    /// Reads the journal of an interrupted run of the same batch.
     pub(super) fn resume(path: PathBuf, batch: &str, stack: &str) -> Result<Self> {
         let shown = path.display();
-        let unreadable = |error: std::io::Error| usage(format!("{shown} can't be read: {error}"));
+        let unreadable = |error: std::io::Error| usage(format!("cannot read {shown}: {error}"));
         let file = OpenOptions::new().append(true).open(&path).map_err(unreadable)?;
         lock(&file, &path)?;
         let bytes = fs::read(&path).map_err(unreadable)?;
-        // A line that was cut off was not finished, and what it would have said is asked again.
-        let whole = whole(&bytes);
-        let mut lines = whole.split_inclusive(|byte| *byte == b'\n');
-        let head: Option<Head> = lines.next().and_then(|line| serde_json::from_slice(line).ok());
-        let Some(head) = head.filter(|head| head.batch == batch) else {
+        // An incomplete last line is ignored, and its request is sent again.
+        let complete = complete_lines(&bytes);
+        let mut lines = complete.split_inclusive(|byte| *byte == b'\n');
+        let header: Option<Header> = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+        let Some(header) = header.filter(|header| header.batch == batch) else {
             return Err(usage(format!(
-                "{shown} is of another file, or of this one before it changed, or of another --size, --type or \
-                 --no-wait: remove it to begin anew, or name another --output"
+                "{shown} belongs to another file, to an earlier content of this one, or to another --size, --type or \
+                 --no-wait: remove it to start again, or name another --output"
             )));
         };
-        if head.stack != stack {
+        if header.stack != stack {
             return Err(usage(format!(
-                "{shown} is of another stack, {}, and this is {stack}: name that one to go on there, or another \
-                 --output to begin anew here",
-                head.stack
+                "{shown} belongs to another stack, {}, and this is {stack}: select that one to resume, or name another \
+                 --output to start again here",
+                header.stack
             )));
         }
-        let mut journal = Self::of_head(None, head);
+        let mut journal = Self::empty(None, header);
         for line in lines {
             let entry: Entry = serde_json::from_slice(line)
-                .map_err(|error| usage(format!("{shown} is damaged ({error}): remove it to begin anew")))?;
-            journal.learn(entry);
+                .map_err(|error| usage(format!("{shown} is damaged ({error}): remove it to start again")))?;
+            journal.apply(entry);
         }
-        file.set_len(whole.len() as u64).map_err(unreadable)?;
+        file.set_len(complete.len() as u64).map_err(unreadable)?;
         journal.path = Some(path);
         journal.file = Some(file);
         Ok(journal)
     }
 
-    fn learn(&mut self, entry: Entry) {
+    fn apply(&mut self, entry: Entry) {
         match entry {
-            Entry::Line { line, what } => match what {
-                What::Id(id) => drop(self.known.insert(line, Known::Id(id))),
-                What::Problem(problem) => drop(self.known.insert(line, Known::Problem(problem))),
-                What::Upload(upload) => drop(self.uploads.insert(line, upload)),
+            Entry::Line { line, entry } => match entry {
+                LineEntry::Id(id) => drop(self.responses.insert(line, LineResponse::Accepted(id))),
+                LineEntry::Problem(problem) => {
+                    self.responses.insert(line, LineResponse::Refused(problem));
+                }
+                LineEntry::Upload(upload) => drop(self.uploads.insert(line, upload)),
             },
             Entry::Request { sent } => self.sent.push(sent),
         }
     }
 
-    pub(super) fn of(&self, line: usize) -> Option<&Known> {
-        self.known.get(&line)
+    pub(super) fn response(&self, line: usize) -> Option<&LineResponse> {
+        self.responses.get(&line)
     }
 
-    /// The upload of a line's file, while it is sure to be there, and while a request with it is remembered: with another
-    /// upload that would be another request.
-    pub(super) fn upload_of(&self, line: usize) -> Option<&Upload> {
+    /// The upload of a line's file, if it can be used again: while the API remembers the upload, or a request with it.
+    /// With another upload, that would be a different request.
+    pub(super) fn upload(&self, line: usize) -> Option<&Upload> {
         let is_sent = || {
             let mut requests = self.sent.iter();
             requests.any(|sent| is_remembered(sent.at) && sent.lines.contains(&line))
@@ -233,49 +230,48 @@ impl Journal {
         (is_remembered(upload.at) || is_sent()).then_some(upload)
     }
 
-    /// The requests that were sent, in their order.
-    pub(super) fn sent(&self) -> &[Sent] {
+    /// The requests that were sent, in order.
+    pub(super) fn sent(&self) -> &[SentRequest] {
         &self.sent
     }
 
-    /// Keeps that a request is about to be sent.
-    pub(super) fn sends(&mut self, key: &str, lines: Vec<usize>) -> Result<()> {
-        let sent = Sent {
+    /// Stores a request before it is sent.
+    pub(super) fn store_request(&mut self, key: &str, lines: Vec<usize>) -> Result<()> {
+        let sent = SentRequest {
             at: Timestamp::now(),
             key: key.to_owned(),
             lines,
         };
-        self.keep(vec![Entry::Request { sent }])
+        self.store(vec![Entry::Request { sent }])
     }
 
-    /// Keeps what a request was answered.
-    pub(super) fn answered(&mut self, lines: Vec<(usize, Known)>) -> Result<()> {
-        let entries = lines.into_iter().map(|(line, known)| {
-            let what = match known {
-                Known::Id(id) => What::Id(id),
-                Known::Problem(problem) => What::Problem(problem),
+    pub(super) fn store_responses(&mut self, lines: Vec<(usize, LineResponse)>) -> Result<()> {
+        let entries = lines.into_iter().map(|(line, response)| {
+            let entry = match response {
+                LineResponse::Accepted(id) => LineEntry::Id(id),
+                LineResponse::Refused(problem) => LineEntry::Problem(problem),
             };
-            Entry::Line { line, what }
+            Entry::Line { line, entry }
         });
-        self.keep(entries.collect())
+        self.store(entries.collect())
     }
 
-    pub(super) fn uploaded(&mut self, line: usize, id: UploadId, sha256: String) -> Result<()> {
+    pub(super) fn store_upload(&mut self, line: usize, id: UploadId, sha256: String) -> Result<()> {
         let at = Timestamp::now();
-        let what = What::Upload(Upload { id, at, sha256 });
-        self.keep(vec![Entry::Line { line, what }])
+        let entry = LineEntry::Upload(Upload { id, at, sha256 });
+        self.store(vec![Entry::Line { line, entry }])
     }
 
-    fn keep(&mut self, entries: Vec<Entry>) -> Result<()> {
+    fn store(&mut self, entries: Vec<Entry>) -> Result<()> {
         if let (Some(path), Some(file)) = (&self.path, &mut self.file) {
             append(file, path, &entries)?;
         }
-        entries.into_iter().for_each(|entry| self.learn(entry));
+        entries.into_iter().for_each(|entry| self.apply(entry));
         Ok(())
     }
 
-    /// Removes it: nothing is left to go on with.
-    pub(super) fn done(self) -> Result<()> {
+    /// Removes the file once the batch is finished.
+    pub(super) fn remove(self) -> Result<()> {
         if let Some(path) = self.path {
             fs::remove_file(path)?;
         }
@@ -290,5 +286,5 @@ fn append(file: &mut File, path: &Path, values: &[impl Serialize]) -> Result<()>
         lines.push(b'\n');
     }
     let written = file.write_all(&lines);
-    written.map_err(|error| usage(format!("{} can't be written: {error}", path.display())))
+    written.map_err(|error| usage(format!("cannot write {}: {error}", path.display())))
 }

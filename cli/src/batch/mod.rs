@@ -1,12 +1,13 @@
-//! `mesh batch`: submits a file's tasks many to a request, waits for them and writes what became of each. What was
-//! interrupted goes on where it was: [`journal`] says how no line is submitted twice.
+//! `mesh batch`: submits a file's tasks, many per request, waits for them and writes their results. The same command
+//! resumes an interrupted batch; [`journal`] explains how it submits no line twice.
 
 mod bar;
+mod csv_rows;
 mod journal;
 mod output;
+mod row;
 mod rows;
 mod submit;
-mod table;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -25,51 +26,51 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::args::BatchArgs;
-use crate::ends::Ends;
-use crate::exit::{Exit, Unsound, usage};
-use crate::gather::{self, Gather};
+use crate::exit::{Exit, InvalidResponse, usage};
 use crate::screen::Screen;
-use crate::{input, words};
-use journal::{Journal, Known};
-use output::{BatchMetrics, Output, Record};
-use rows::{Form, Row};
-use submit::Answer;
+use crate::shutdown_signals::ShutdownSignals;
+use crate::task_waiter::{self, TaskWaiter};
+use crate::{format, input};
+use journal::{Journal, LineResponse};
+use output::{Counts, Output, Record};
+use row::Row;
+use rows::FileFormat;
+use submit::SubmittedLine;
 
-/// How many requests are under way at once.
-const SUBMITS: usize = 2;
-/// SweepPolicy is the user's, who has Ctrl-C.
-const PATIENCE: Duration = Duration::from_secs(365 * 86_400);
+/// How many requests to submit tasks run at once.
+const MAX_SUBMITS: usize = 2;
+/// A batch waits until the user ends it.
+const TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
 
-/// A batch under way.
 struct Batch<'a> {
     client: &'a Client,
     rows: Vec<Row>,
-    /// SHA-256 of what decides on its requests.
+    /// SHA-256 of the file's content and of the options that affect its requests.
     digest: String,
     journal: RefCell<Journal>,
-    /// What became of the lines that an earlier run has written.
+    /// The lines that earlier runs have written, with their status.
     written: HashMap<usize, String>,
 }
 
 pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> Result<Exit> {
-    let form = Form::of(&args.file)?;
+    let file_format = FileFormat::from_path(&args.file)?;
     let content = input::read(&args.file)?;
-    let mut rows = rows::read(&args.file, form, &content, args.task_type)?;
+    let mut rows = rows::read(&args.file, file_format, &content, args.task_type)?;
     let digest = digest(&content, args);
-    let place = place(args);
-    let (mut journal, mut written) = open(place.as_deref(), &digest, client.url(), args.again)?;
+    let output_path = output_path(args);
+    let (mut journal, mut written) = open_journal(output_path.as_deref(), &digest, client.url(), args.again)?;
     let lines: HashSet<_> = rows.iter().map(|row| row.line).collect();
     written.retain(|line, _| lines.contains(line));
-    // What was sent needs its file no more; what was only uploaded may go without.
+    // A line that was sent no longer needs its file, nor does one whose uploaded file is gone.
     let is_sent = |row: &Row| {
         written.contains_key(&row.line)
-            || journal.of(row.line).is_some()
-            || (journal.upload_of(row.line).is_some() && row.open_again().is_none())
+            || journal.response(row.line).is_some()
+            || (journal.upload(row.line).is_some() && row.open_again().is_none())
     };
-    rows::check_files(&args.file, &mut rows, journal.is_begun(), is_sent)?;
-    journal.begin()?;
-    let is_on_terminal = place.is_none() && screen.is_terminal;
-    let mut output = Output::open(place.as_deref(), is_on_terminal)?;
+    rows::check_files(&args.file, &mut rows, journal.is_created(), is_sent)?;
+    journal.create()?;
+    let is_on_terminal = output_path.is_none() && screen.is_terminal;
+    let mut output = Output::open(output_path.as_deref(), is_on_terminal)?;
     for status in written.values() {
         output.count(status);
     }
@@ -85,59 +86,57 @@ pub(crate) async fn run(client: &Client, args: &BatchArgs, screen: &Screen) -> R
         journal: RefCell::new(journal),
         written,
     };
-    let mut ends = Ends::listen()?;
-    let ended = tokio::select! {
-        ended = batch.through(args, screen, &mut output, &bar) => ended.map(|()| Exit::Done),
-        exit = ends.next() => Ok(exit),
+    let mut signals = ShutdownSignals::listen()?;
+    let result = tokio::select! {
+        result = batch.finish(args, screen, &mut output, &bar) => result.map(|()| Exit::Done),
+        exit = signals.next() => Ok(exit),
     };
     bar.finish_and_clear();
-    let (total, batch_metrics) = (batch.rows.len(), output.batch_metrics);
-    let finished = batch_metrics.all();
-    if !matches!(ended, Ok(Exit::Done)) {
-        let on = if batch.journal.borrow().is_kept() {
-            "goes on from there"
+    let (total, counts) = (batch.rows.len(), output.counts);
+    let finished = counts.total();
+    if !matches!(result, Ok(Exit::Done)) {
+        let effect = if batch.journal.borrow().is_stored() {
+            "resumes from there"
         } else {
-            "begins anew: where the results go to no file, there is no journal"
+            "starts again, because there is no journal without an output file"
         };
         screen.note(&format!(
-            "mesh: {finished} of {total} lines are finished; the same command {on}"
+            "mesh: {finished} of {total} lines are finished; the same command {effect}"
         ));
-        return ended;
+        return result;
     }
-    batch.journal.into_inner().done()?;
-    if screen.json && place.is_some() {
+    batch.journal.into_inner().remove()?;
+    if screen.json && output_path.is_some() {
         screen.value(&json!({
-            "lines": total, "done": batch_metrics.done, "failed": batch_metrics.failed, "refused": batch_metrics.refused, "output": place,
+            "lines": total, "done": counts.done, "failed": counts.failed, "refused": counts.refused,
+            "output": output_path,
         }))?;
     } else {
-        screen.note(&summary(total, batch_metrics, args.no_wait, place.as_deref()));
+        screen.note(&summary(total, counts, args.no_wait, output_path.as_deref()));
     }
-    Ok(if batch_metrics.failed + batch_metrics.refused == 0 {
+    Ok(if counts.failed + counts.refused == 0 {
         Exit::Done
     } else {
         Exit::Failed
     })
 }
 
-fn summary(total: usize, batch_metrics: BatchMetrics, is_unwaited: bool, place: Option<&Path>) -> String {
-    let whole = if is_unwaited { "accepted" } else { "completed" };
-    let mut told = format!("{}: {} {whole}", words::count(total, "line"), batch_metrics.done);
-    for (number, what) in [
-        (batch_metrics.failed, "failed"),
-        (batch_metrics.refused, "refused"),
-    ] {
+fn summary(total: usize, counts: Counts, is_no_wait: bool, output_path: Option<&Path>) -> String {
+    let done = if is_no_wait { "accepted" } else { "completed" };
+    let mut message = format!("{}: {} {done}", format::count(total, "line"), counts.done);
+    for (number, what) in [(counts.failed, "failed"), (counts.refused, "refused")] {
         if number > 0 {
-            let _ = write!(told, ", {number} {what}");
+            let _ = write!(message, ", {number} {what}");
         }
     }
-    if let Some(place) = place {
-        let _ = write!(told, "; results in {}", place.display());
+    if let Some(path) = output_path {
+        let _ = write!(message, "; results in {}", path.display());
     }
-    told
+    message
 }
 
-/// Where the results go; none for standard output.
-fn place(args: &BatchArgs) -> Option<PathBuf> {
+/// The output file; `None` for standard output.
+fn output_path(args: &BatchArgs) -> Option<PathBuf> {
     match &args.output {
         Some(path) if path == Path::new("-") => None,
         Some(path) => Some(path.clone()),
@@ -157,29 +156,30 @@ fn digest(content: &[u8], args: &BatchArgs) -> String {
     hex::encode(hash.finalize())
 }
 
-/// The journal, and the lines that are written already. An output without a journal is someone's finished work.
-fn open(
-    place: Option<&Path>,
+/// The journal, and the lines that are already written. An output without a journal belongs to a finished batch, and is
+/// not overwritten.
+fn open_journal(
+    output_path: Option<&Path>,
     digest: &str,
     stack: &str,
     again: bool,
 ) -> Result<(Journal, HashMap<usize, String>)> {
-    // Nor is a pipe or a device a place to go on in.
-    let is_stream = |place: &Path| place.exists() && !place.is_file() && !place.is_dir();
-    let place = place.filter(|place| !is_stream(place));
-    if let Some(place) = place {
-        let shown = place.display();
-        if place.is_dir() {
+    // A batch cannot resume in a pipe or a device.
+    let is_stream = |path: &Path| path.exists() && !path.is_file() && !path.is_dir();
+    let output_path = output_path.filter(|path| !is_stream(path));
+    if let Some(path) = output_path {
+        let shown = path.display();
+        if path.is_dir() {
             return Err(usage(format!("{shown} is a folder: name a file in it")));
         }
-        let journal = Journal::beside(place);
+        let journal = Journal::path_for(path);
         if journal.exists() {
             let journal = Journal::resume(journal, digest, stack)?;
-            return Ok((journal, output::written(place)?));
+            return Ok((journal, output::written(path)?));
         }
-        if place.exists() {
+        if path.exists() {
             return Err(usage(format!(
-                "{shown} holds results already: remove it, or name another --output"
+                "{shown} already contains results: remove it, or name another --output"
             )));
         }
     }
@@ -188,13 +188,13 @@ fn open(
     } else {
         "0".to_owned()
     };
-    let journal = Journal::new(place.map(Journal::beside), digest, stack, salt);
+    let journal = Journal::new(output_path.map(Journal::path_for), digest, stack, salt);
     Ok((journal, HashMap::new()))
 }
 
 impl Batch<'_> {
-    /// Takes every line to its end that is not written yet.
-    async fn through(
+    /// Submits the lines that were not submitted before, waits for the tasks and writes all missing results.
+    async fn finish(
         &self,
         args: &BatchArgs,
         screen: &Screen,
@@ -203,57 +203,57 @@ impl Batch<'_> {
     ) -> Result<()> {
         let plan = self.plan(args.size).await?;
         if plan.uncertain > 0 {
-            let lines = words::count(plan.uncertain, "line");
-            let told = format!(
-                "mesh: {lines} may run twice: a request with them was not answered and can't be repeated as it was, for \
-                 it is over 24 hours ago or a file has changed"
+            let lines = format::count(plan.uncertain, "line");
+            let message = format!(
+                "mesh: {lines} may run twice: the request with them got no response, and cannot be repeated because it \
+                 is more than 24 hours old or a file has changed"
             );
-            bar.suspend(|| screen.note(&told));
+            bar.suspend(|| screen.note(&message));
         }
         let mut requests = plan.requests.into_iter();
         let mut submits = FuturesUnordered::new();
         let tasks = if args.no_wait { 0 } else { self.rows.len() };
-        let mut gather = Gather::begin(self.client, tasks, PATIENCE).await?;
-        let mut waited: HashMap<TaskId, (usize, TaskType)> = HashMap::new();
+        let mut waiter = TaskWaiter::start(self.client, tasks, TIMEOUT).await?;
+        let mut waiting: HashMap<TaskId, (usize, TaskType)> = HashMap::new();
         let mut records = FuturesUnordered::new();
         let mut submitted = self.written.len();
         let mut is_first = true;
-        let mut answered = self.known();
+        let mut lines = self.submitted_lines();
         loop {
-            submitted += answered.len();
+            submitted += lines.len();
             bar.set_message(submitted.to_string());
-            for answer in answered.drain(..) {
-                let Answer {
+            for submitted_line in lines.drain(..) {
+                let SubmittedLine {
                     line,
                     task_type,
-                    known,
+                    response,
                     is_open,
-                } = answer;
-                let record = match known {
-                    Known::Id(id) if !args.no_wait => {
-                        waited.insert(id, (line, task_type));
+                } = submitted_line;
+                let record = match response {
+                    LineResponse::Accepted(id) if !args.no_wait => {
+                        waiting.insert(id, (line, task_type));
                         if is_open {
-                            gather.add_open(id);
+                            waiter.add_open(id);
                         } else {
-                            gather.add(id);
+                            waiter.add(id);
                         }
                         continue;
                     }
-                    Known::Id(id) => Record::accepted(line, id, task_type),
-                    Known::Problem(problem) => Record::refused(line, None, task_type, problem),
+                    LineResponse::Accepted(id) => Record::accepted(line, id, task_type),
+                    LineResponse::Refused(problem) => Record::refused(line, None, task_type, problem),
                 };
                 output.write(&record)?;
                 bar.inc(1);
             }
-            let free = SUBMITS - submits.len();
+            let free = MAX_SUBMITS - submits.len();
             submits.extend(requests.by_ref().take(free).map(|request| self.submit(request)));
             if submits.is_empty() {
-                gather.all_are_added();
+                waiter.close();
             }
             tokio::select! {
-                Some(answers) = submits.next() => answered = answers?,
-                Some((id, task)) = gather.next(), if records.len() < gather::REQUESTS => {
-                    if let Some((line, task_type)) = waited.remove(&id) {
+                Some(submitted) = submits.next() => lines = submitted?,
+                Some((id, task)) = waiter.next(), if records.len() < task_waiter::MAX_REQUESTS => {
+                    if let Some((line, task_type)) = waiting.remove(&id) {
                         records.push(self.record(line, id, task_type, task));
                     }
                 }
@@ -261,19 +261,19 @@ impl Batch<'_> {
                     output.write(&record?)?;
                     bar.inc(1);
                     if std::mem::take(&mut is_first) {
-                        // Until here the stack was still waking up.
+                        // The time before the first result includes cold starts, so it does not count.
                         bar.reset_eta();
                     }
                 }
                 else => break,
             }
         }
-        // The journal ends with the batch, and would take with it what it knows of such a line.
+        // The caller removes the journal of a finished batch, so check first that every line has a result.
         let missing = self.rows.len().abs_diff(output.written());
         if missing > 0 {
-            let lines = words::count(missing, "line");
-            let told = format!("{lines} came to no end, which should not be: please report it");
-            return Err(Unsound(told).into());
+            let lines = format::count(missing, "line");
+            let message = format!("{lines} got no result: please report this bug");
+            return Err(InvalidResponse(message).into());
         }
         Ok(())
     }
@@ -286,8 +286,8 @@ impl Batch<'_> {
         task: Result<Task, Error>,
     ) -> Result<Record> {
         match task {
-            Ok(task) => Record::of(self.client, line, task).await,
-            // A journal may outlive the tasks that it knows of: the other lines are gone on with.
+            Ok(task) => Record::from_task(self.client, line, task).await,
+            // The API may have deleted a task that an old journal names. The other lines go on.
             Err(Error::Problem(problem)) if problem.status == 404 => {
                 Ok(Record::refused(line, Some(id), task_type, problem))
             }

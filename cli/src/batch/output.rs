@@ -1,4 +1,4 @@
-//! The results, a line each.
+//! Writes the results, one JSON object per line.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, OpenOptions};
@@ -11,10 +11,10 @@ use mesh_task::{Failure, TaskId, TaskResult, TaskType};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::usage;
-use crate::screen::escaped;
+use crate::screen::escape_controls;
 use crate::tasks;
 
-/// What became of a line.
+/// The result of one line of the batch's file.
 #[derive(Debug, Serialize)]
 pub(super) struct Record {
     line: usize,
@@ -22,7 +22,7 @@ pub(super) struct Record {
     id: Option<TaskId>,
     #[serde(rename = "type")]
     task_type: TaskType,
-    /// The task's, or `refused`.
+    /// The task's status, or `refused`.
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<TaskResult>,
@@ -33,9 +33,9 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Of a task that is final.
-    pub(super) async fn of(client: &Client, line: usize, task: Task) -> Result<Self> {
-        let result = tasks::result_of(client, &task).await?;
+    /// The record of a final task.
+    pub(super) async fn from_task(client: &Client, line: usize, task: Task) -> Result<Self> {
+        let result = tasks::load_result(client, &task).await?;
         let accepted = Self::accepted(line, task.id, task.task_type);
         Ok(Self {
             status: task.status.as_str(),
@@ -57,7 +57,7 @@ impl Record {
         }
     }
 
-    /// Of a line that became no task; or of a task, by its id, that the API does not know any more.
+    /// The record of a line that the API refused. With an id, of a task that the API accepted and has since deleted.
     pub(super) const fn refused(
         line: usize,
         id: Option<TaskId>,
@@ -76,16 +76,16 @@ impl Record {
     }
 }
 
-/// How many lines have come to which end.
+/// The number of lines by result.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct BatchMetrics {
+pub(super) struct Counts {
     pub(super) done: usize,
     pub(super) failed: usize,
     pub(super) refused: usize,
 }
 
-impl BatchMetrics {
-    pub(super) const fn all(self) -> usize {
+impl Counts {
+    pub(super) const fn total(self) -> usize {
         self.done + self.failed + self.refused
     }
 
@@ -98,66 +98,64 @@ impl BatchMetrics {
     }
 }
 
-/// Where results are written, as they come or in the order of the lines.
+/// Writes results as they arrive or in the order of the lines.
 pub(super) struct Output {
     sink: Box<dyn Write>,
     is_on_terminal: bool,
-    /// The lines that are still to be written, where they are in order.
+    /// The lines still to write, if results are written in order.
     order: Option<VecDeque<usize>>,
-    held: BTreeMap<usize, Vec<u8>>,
-    pub(super) batch_metrics: BatchMetrics,
+    buffered: BTreeMap<usize, Vec<u8>>,
+    pub(super) counts: Counts,
 }
 
-/// What an earlier run wrote, as far as it matters.
+/// The fields of a written record that a later run needs.
 #[derive(Deserialize)]
-struct Written {
+struct WrittenRecord {
     line: usize,
     status: String,
 }
 
-/// The whole lines of what a run may have been cut off in, with their line ends: what follows them may end in the middle
-/// of a character.
-pub(super) fn whole(bytes: &[u8]) -> &[u8] {
+/// The complete lines of a file, with their line ends. If a run was interrupted while it wrote, the rest may end in the
+/// middle of a character.
+pub(super) fn complete_lines(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|byte| *byte == b'\n');
     &bytes[..end.map_or(0, |end| end + 1)]
 }
 
-/// The lines that an interrupted run has written already, by what became of them.
+/// The lines that an interrupted run has written, with their status.
 pub(super) fn written(path: &Path) -> Result<HashMap<usize, String>> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
-        Err(error) => return Err(usage(format!("{} can't be read: {error}", path.display()))),
+        Err(error) => return Err(usage(format!("cannot read {}: {error}", path.display()))),
     };
-    let whole = whole(&bytes);
-    let lines = whole.split_inclusive(|byte| *byte == b'\n').map(|line| {
-        let read: Written = serde_json::from_slice(line).map_err(|_| {
+    let complete = complete_lines(&bytes);
+    let lines = complete.split_inclusive(|byte| *byte == b'\n').map(|line| {
+        let record: WrittenRecord = serde_json::from_slice(line).map_err(|_| {
             usage(format!(
-                "{} holds something else than results: name another --output",
+                "{} contains something other than results: name another --output",
                 path.display()
             ))
         })?;
-        Ok((read.line, read.status))
+        Ok((record.line, record.status))
     });
     let written = lines.collect::<Result<_>>()?;
-    if whole.len() < bytes.len() {
-        // The last line was cut off: it is written anew.
+    if complete.len() < bytes.len() {
+        // Remove the incomplete last line. This run writes it again.
         let file = OpenOptions::new().write(true).open(path);
-        let cut = file.and_then(|file| file.set_len(whole.len() as u64));
-        cut.map_err(|error| usage(format!("{} can't be written: {error}", path.display())))?;
+        let cut = file.and_then(|file| file.set_len(complete.len() as u64));
+        cut.map_err(|error| usage(format!("cannot write {}: {error}", path.display())))?;
     }
     Ok(written)
 }
 
 impl Output {
-    /// To a file's end, or to standard output.
+    /// Appends to a file, or writes to standard output.
     pub(super) fn open(path: Option<&Path>, is_on_terminal: bool) -> Result<Self> {
         let sink: Box<dyn Write> = match path {
             Some(path) => {
                 let file = OpenOptions::new().append(true).create(true).open(path);
-                Box::new(
-                    file.map_err(|error| usage(format!("{} can't be written: {error}", path.display())))?,
-                )
+                Box::new(file.map_err(|error| usage(format!("cannot write {}: {error}", path.display())))?)
             }
             None => Box::new(io::stdout()),
         };
@@ -165,40 +163,40 @@ impl Output {
             sink,
             is_on_terminal,
             order: None,
-            held: BTreeMap::new(),
-            batch_metrics: BatchMetrics::default(),
+            buffered: BTreeMap::new(),
+            counts: Counts::default(),
         })
     }
 
-    /// Holds results back until those of the lines before them are written.
+    /// Buffers each result until the results of all lines before it are written.
     pub(super) fn in_order(&mut self, lines: VecDeque<usize>) {
         self.order = Some(lines);
     }
 
     pub(super) fn count(&mut self, status: &str) {
-        self.batch_metrics.add(status);
+        self.counts.add(status);
     }
 
-    /// How many results are written: not those that are held back.
+    /// The number of results that are written, without the buffered ones.
     pub(super) fn written(&self) -> usize {
-        self.batch_metrics.all() - self.held.len()
+        self.counts.total() - self.buffered.len()
     }
 
     pub(super) fn write(&mut self, record: &Record) -> Result<()> {
-        self.batch_metrics.add(record.status);
+        self.counts.add(record.status);
         let mut line = serde_json::to_string(record)?;
         if self.is_on_terminal {
-            line = escaped(&line);
+            line = escape_controls(&line);
         }
         line.push('\n');
         let line = line.into_bytes();
         let Some(order) = &mut self.order else {
-            // In one piece: what is interrupted leaves whole lines.
+            // One write per line, so that an interrupted run leaves complete lines.
             self.sink.write_all(&line)?;
             return Ok(self.sink.flush()?);
         };
-        self.held.insert(record.line, line);
-        while let Some(line) = order.front().and_then(|next| self.held.remove(next)) {
+        self.buffered.insert(record.line, line);
+        while let Some(line) = order.front().and_then(|next| self.buffered.remove(next)) {
             order.pop_front();
             self.sink.write_all(&line)?;
         }

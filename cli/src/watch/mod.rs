@@ -1,4 +1,4 @@
-//! `mesh watch`: follows the change log. On a terminal as a live table, else a line for each change.
+//! `mesh watch`: follows the change log, in a live table on a terminal, else with one line per change.
 
 mod rows;
 mod terminal;
@@ -7,27 +7,24 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use mesh_client::{Change, Changes, Client, Error, Filter};
+use mesh_client::{Change, Changes, Client, Error, Filter, MAX_WAIT};
 use mesh_task::Status;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::args::WatchArgs;
-use crate::ends::Ends;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
+use crate::format;
 use crate::screen::{Screen, Style};
-use crate::words;
+use crate::shutdown_signals::ShutdownSignals;
 use rows::Rows;
 use terminal::Terminal;
 
-/// What one request is held for.
-const WAIT: Duration = Duration::from_secs(20);
-/// So long changes gather before they are asked for: a busy stack is asked a few times a second, and not as fast as it
-/// answers.
-const PAUSE: Duration = Duration::from_millis(250);
-/// An answer with as many changes has more behind it.
-pub(crate) const FULL: usize = 500;
-/// Ages are told anew so often, and a stack that does not answer is asked again.
+/// The pause between two requests for changes. Without it, a busy stack would get as many requests as it can answer.
+const CHANGES_PAUSE: Duration = Duration::from_millis(250);
+/// With this many changes a response is full, and the log has more.
+pub(crate) const FULL_PAGE: usize = 500;
+/// How often the table's ages are updated, and the pause after an error.
 const TICK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(client: &Client, args: &WatchArgs, screen: &Screen) -> Result<Exit> {
@@ -38,129 +35,128 @@ pub(crate) async fn run(client: &Client, args: &WatchArgs, screen: &Screen) -> R
     }
 }
 
-/// Goes on until the reader goes, or is interrupted.
+/// Prints changes until standard output is closed, or a signal ends the program.
 async fn lines(client: &Client, args: &WatchArgs, screen: &Screen) -> Result<Exit> {
     let mut after = client.changes(None, Duration::ZERO).await?.next;
-    screen.note("watching from now on; Ctrl-C ends it");
+    screen.note("watching from now on; press Ctrl-C to end");
     loop {
-        let seen = match client.changes(Some(&after), WAIT).await {
-            Ok(seen) => seen,
-            Err(error) if are_gone(&error) => {
-                screen.complain("some changes were missed: they are kept for ten minutes");
+        let response = match client.changes(Some(&after), MAX_WAIT).await {
+            Ok(changes) => changes,
+            Err(error) if are_changes_gone(&error) => {
+                screen.error("some changes are missing: the log only reaches back ten minutes");
                 client.changes(None, Duration::ZERO).await?
             }
             Err(error) => return Err(error.into()),
         };
-        let wanted = |change: &&Change| args.task_type.is_none_or(|wanted| wanted == change.task_type);
-        for change in seen.changes.iter().filter(wanted) {
+        let is_wanted = |change: &&Change| args.task_type.is_none_or(|wanted| wanted == change.task_type);
+        for change in response.changes.iter().filter(is_wanted) {
             if screen.json {
                 screen.value(change)?;
             } else {
                 line(change, screen)?;
             }
         }
-        sleep(pause_after(&seen)).await;
-        after = seen.next;
+        sleep(pause_after(&response)).await;
+        after = response.next;
     }
 }
 
 fn line(change: &Change, screen: &Screen) -> Result<()> {
-    let style = Status::named(&change.status).map_or(Style::Faint, words::style);
+    let style = Status::named(&change.status).map_or(Style::Faint, format::status_style);
     let status = screen.paint(style, &format!("{:<10}", change.status));
-    let again = if change.attempt > 1 || change.generation > 1 {
+    let attempt = if change.attempt > 1 || change.generation > 1 {
         format!(" (generation {}, attempt {})", change.generation, change.attempt)
     } else {
         String::new()
     };
-    let time = words::clock(change.updated_at);
+    let time = format::time_of_day(change.updated_at);
     screen.line(format_args!(
-        "{time}  {}  {status}  {}{again}",
+        "{time}  {}  {status}  {}{attempt}",
         change.id, change.task_type
     ))?;
     Ok(())
 }
 
-/// How long the changes after these may gather. An answer without any was waited for.
-fn pause_after(seen: &Changes) -> Duration {
-    if seen.changes.is_empty() || seen.changes.len() >= FULL {
+/// An empty response came after a long poll, and a full one has more behind it: neither needs a pause.
+fn pause_after(response: &Changes) -> Duration {
+    if response.changes.is_empty() || response.changes.len() >= FULL_PAGE {
         Duration::ZERO
     } else {
-        PAUSE
+        CHANGES_PAUSE
     }
 }
 
-/// What is heard next.
-enum Heard {
-    More(Changes),
-    /// What was missed is made up for.
-    Anew(Rows),
+enum Update {
+    Changes(Changes),
+    /// The table as read again, after changes were missed.
+    Reloaded(Rows),
 }
 
 async fn table(client: &Client, args: &WatchArgs) -> Result<Exit> {
-    let mut rows = fresh(client, args).await?;
-    let mut ends = Ends::listen()?;
+    let mut rows = load(client, args).await?;
+    let mut signals = ShutdownSignals::listen()?;
     let mut terminal = Terminal::open()?;
-    let (keys, mut pressed) = mpsc::unbounded_channel();
-    terminal::listen(keys);
+    let (sender, mut keys) = mpsc::unbounded_channel();
+    terminal::listen(sender);
     let mut tick = tokio::time::interval(TICK);
     let mut has_gap = false;
     let mut pause = Duration::ZERO;
     loop {
         terminal.draw(&rows)?;
         let after = (!has_gap).then(|| rows.next.clone());
-        let heard = hear(client, args, after.as_deref(), pause);
-        tokio::pin!(heard);
-        // Whatever is waited for, keys and signals are heeded and ages told.
-        let heard = loop {
+        let update = next_update(client, args, after.as_deref(), pause);
+        tokio::pin!(update);
+        // While the request runs, react to keys and signals, and update the ages.
+        let update = loop {
             tokio::select! {
-                heard = &mut heard => break heard,
-                key = pressed.recv() => match key {
+                update = &mut update => break update,
+                key = keys.recv() => match key {
                     Some(terminal::Key::Quit) | None => return Ok(Exit::Done),
                     Some(terminal::Key::Resized) => terminal.draw(&rows)?,
                 },
-                exit = ends.next() => return Ok(exit),
+                exit = signals.next() => return Ok(exit),
                 _ = tick.tick() => terminal.draw(&rows)?,
             }
         };
-        match heard {
-            Ok(Heard::More(seen)) => {
-                pause = pause_after(&seen);
-                rows.follow(seen);
+        match update {
+            Ok(Update::Changes(changes)) => {
+                pause = pause_after(&changes);
+                rows.apply(changes);
             }
-            Ok(Heard::Anew(read)) => {
-                rows = read;
+            Ok(Update::Reloaded(reloaded)) => {
+                rows = reloaded;
                 pause = Duration::ZERO;
                 has_gap = false;
             }
-            Err(error) if !has_gap && are_gone(&error) => {
+            Err(error) if !has_gap && are_changes_gone(&error) => {
                 pause = Duration::ZERO;
                 has_gap = true;
             }
-            // A watch outlives what a stack may do meanwhile: it says so and asks again.
+            // An error does not end the watch: show it and try again.
             Err(error) => {
-                rows.trouble = Some(crate::exit::in_words(&error));
+                rows.error = Some(exit::message(&error));
                 pause = TICK;
             }
         }
     }
 }
 
-async fn hear(
+async fn next_update(
     client: &Client,
     args: &WatchArgs,
     after: Option<&str>,
     pause: Duration,
-) -> Result<Heard, Error> {
+) -> Result<Update, Error> {
     sleep(pause).await;
     match after {
-        Some(after) => client.changes(Some(after), WAIT).await.map(Heard::More),
-        None => fresh(client, args).await.map(Heard::Anew),
+        Some(after) => client.changes(Some(after), MAX_WAIT).await.map(Update::Changes),
+        None => load(client, args).await.map(Update::Reloaded),
     }
 }
 
-/// The newest tasks, and from where to follow on.
-async fn fresh(client: &Client, args: &WatchArgs) -> Result<Rows, Error> {
-    // The cursor first: what happens while the list is read is told again, and lost otherwise.
+/// Reads the newest tasks, and the cursor from which to follow the log.
+async fn load(client: &Client, args: &WatchArgs) -> Result<Rows, Error> {
+    // The cursor comes first: a change during the list request is then reported twice instead of never.
     let next = client.changes(None, Duration::ZERO).await?.next;
     let filter = Filter {
         task_type: args.task_type,
@@ -171,7 +167,7 @@ async fn fresh(client: &Client, args: &WatchArgs) -> Result<Rows, Error> {
     Ok(Rows::new(newest.tasks, next, args.task_type, Timestamp::now()))
 }
 
-/// Whether the log does not reach back so far any more.
-pub(crate) fn are_gone(error: &Error) -> bool {
+/// Whether the change log no longer reaches back to the cursor.
+pub(crate) fn are_changes_gone(error: &Error) -> bool {
     matches!(error, Error::Problem(problem) if problem.slug() == "changes-gone")
 }

@@ -1,4 +1,4 @@
-//! What a watch knows: the latest tasks, and how many have come to which end since it began.
+//! The content of a watch's table: the latest tasks, and the number of changes to each status since it started.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,24 +6,24 @@ use jiff::Timestamp;
 use mesh_client::{Change, Changes, TaskSummary};
 use mesh_task::{Status, TaskId, TaskType};
 
-/// How many tasks are kept: more than a screen has lines.
-const MOST: usize = 500;
+/// More rows than a terminal has lines.
+const MAX_ROWS: usize = 500;
 
-/// The latest tasks and their counts.
 #[derive(Debug)]
 pub(super) struct Rows {
     rows: HashMap<TaskId, Row>,
-    /// Changes that were seen, by the status they led to.
-    pub(super) seen: BTreeMap<&'static str, u64>,
+    /// The number of changes, by the status after the change.
+    pub(super) counts: BTreeMap<&'static str, u64>,
+    /// When the watch started.
     pub(super) since: Timestamp,
-    /// From where to follow on.
+    /// The cursor from which to follow the log.
     pub(super) next: String,
-    /// Why nothing is heard at present.
-    pub(super) trouble: Option<String>,
+    /// Why the last request failed.
+    pub(super) error: Option<String>,
     wanted: Option<TaskType>,
 }
 
-/// A task as it last was.
+/// A task after its last change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) id: TaskId,
@@ -52,34 +52,34 @@ impl Rows {
         });
         Self {
             rows: rows.collect(),
-            seen: BTreeMap::new(),
+            counts: BTreeMap::new(),
             since,
             next,
-            trouble: None,
+            error: None,
             wanted,
         }
     }
 
-    pub(super) fn follow(&mut self, seen: Changes) {
-        self.next = seen.next;
-        self.trouble = None;
-        for change in &seen.changes {
+    pub(super) fn apply(&mut self, response: Changes) {
+        self.next = response.next;
+        self.error = None;
+        for change in &response.changes {
             if self.wanted.is_none_or(|wanted| wanted == change.task_type) {
-                self.take(change);
+                self.apply_change(change);
             }
         }
-        if self.rows.len() > MOST {
-            let kept: Vec<_> = self.latest().into_iter().take(MOST).collect();
-            self.rows = kept.into_iter().map(|row| (row.id, row)).collect();
+        if self.rows.len() > MAX_ROWS {
+            let latest: Vec<_> = self.latest().into_iter().take(MAX_ROWS).collect();
+            self.rows = latest.into_iter().map(|row| (row.id, row)).collect();
         }
     }
 
-    fn take(&mut self, change: &Change) {
+    fn apply_change(&mut self, change: &Change) {
         let Some(status) = Status::named(&change.status) else {
             self.rows.remove(&change.id);
             return;
         };
-        *self.seen.entry(status.as_str()).or_default() += 1;
+        *self.counts.entry(status.as_str()).or_default() += 1;
         let row = Row {
             id: change.id,
             task_type: change.task_type,
@@ -87,14 +87,14 @@ impl Rows {
             attempt: change.attempt,
             updated_at: change.updated_at,
         };
-        // The list that was read first may be ahead of the log.
+        // The list that was loaded first may be ahead of the log.
         let known = self.rows.entry(change.id).or_insert(row);
         if known.updated_at <= row.updated_at {
             *known = row;
         }
     }
 
-    /// Those that changed last before the others.
+    /// The rows, the latest change first.
     pub(super) fn latest(&self) -> Vec<Row> {
         let mut rows: Vec<_> = self.rows.values().copied().collect();
         rows.sort_by_key(|row| std::cmp::Reverse((row.updated_at, row.id)));
@@ -120,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn a_task_stands_as_its_last_change_says_and_goes_when_it_is_removed() {
+    fn a_row_shows_its_task_s_last_change_until_the_task_is_removed() {
         let mut rows = Rows::new(Vec::new(), "0".to_owned(), None, Timestamp::UNIX_EPOCH);
         let [a, b] = [TaskId::generate(), TaskId::generate()];
         let log = |changes: Vec<Change>| Changes {
             changes,
             next: "9".to_owned(),
         };
-        rows.follow(log(vec![
+        rows.apply(log(vec![
             change(a, "pending", 1),
             change(b, "pending", 2),
             change(a, "completed", 3),
@@ -138,13 +138,13 @@ mod tests {
             .map(|row| (row.id, row.status))
             .collect();
         assert_eq!(latest, [(a, Status::Completed), (b, Status::Pending)]);
-        assert_eq!((rows.next.as_str(), rows.seen["pending"]), ("9", 2));
-        // Told late: the list was ahead.
-        rows.follow(log(vec![change(a, "processing", 2), change(b, "removed", 4)]));
+        assert_eq!((rows.next.as_str(), rows.counts["pending"]), ("9", 2));
+        // An older change than the one in the table.
+        rows.apply(log(vec![change(a, "processing", 2), change(b, "removed", 4)]));
         assert_eq!(rows.latest().len(), 1);
         assert_eq!(rows.latest()[0].status, Status::Completed);
         rows.wanted = Some(TaskType::Sentiment);
-        rows.follow(log(vec![change(b, "pending", 5)]));
+        rows.apply(log(vec![change(b, "pending", 5)]));
         assert_eq!(rows.latest().len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! The terminal while it shows the table. It is left as it was found, however the program ends.
+//! The terminal while it shows the table. Its state is restored, however the program ends.
 
 use std::io::{self, Stdout};
 
@@ -15,20 +15,19 @@ use ratatui::widgets::{Cell, Row, Table};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::rows::Rows;
-use crate::screen::clean;
-use crate::words;
+use crate::format;
+use crate::screen::replace_controls;
 
-/// What a person did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     Quit,
     Resized,
 }
 
-/// Raw mode and the second screen; dropping it gives both back.
+/// Raw mode and the alternate screen. Dropping it leaves both.
 pub(super) struct Terminal {
-    shown: ratatui::Terminal<CrosstermBackend<Stdout>>,
-    has_colours: bool,
+    inner: ratatui::Terminal<CrosstermBackend<Stdout>>,
+    has_colors: bool,
 }
 
 impl Terminal {
@@ -38,9 +37,9 @@ impl Terminal {
             .and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(io::stdout())));
         let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         match opened {
-            Ok(shown) => Ok(Self {
-                shown,
-                has_colours: !is_plain,
+            Ok(inner) => Ok(Self {
+                inner,
+                has_colors: !is_plain,
             }),
             Err(error) => {
                 restore();
@@ -50,18 +49,18 @@ impl Terminal {
     }
 
     pub(super) fn draw(&mut self, rows: &Rows) -> io::Result<()> {
-        let has_colours = self.has_colours;
+        let has_colors = self.has_colors;
         let now = Timestamp::now();
-        self.shown
-            .draw(|frame| show(frame, rows, now, has_colours))
+        self.inner
+            .draw(|frame| show(frame, rows, now, has_colors))
             .map(|_| ())
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Drawing hides the cursor.
-        let _ = self.shown.show_cursor();
+        // Drawing has hidden the cursor.
+        let _ = self.inner.show_cursor();
         restore();
     }
 }
@@ -71,8 +70,8 @@ fn restore() {
     let _ = disable_raw_mode();
 }
 
-/// Reads keys on a thread of its own, which ends with the program: there is no way to wake it.
-pub(super) fn listen(keys: UnboundedSender<Key>) {
+/// Reads keys on a separate thread. It ends with the program, because nothing can interrupt its read.
+pub(super) fn listen(sender: UnboundedSender<Key>) {
     std::thread::spawn(move || {
         while let Ok(event) = event::read() {
             let key = match event {
@@ -84,25 +83,25 @@ pub(super) fn listen(keys: UnboundedSender<Key>) {
                 Event::Resize(..) => Key::Resized,
                 _ => continue,
             };
-            if keys.send(key).is_err() {
+            if sender.send(key).is_err() {
                 break;
             }
         }
     });
 }
 
-fn show(frame: &mut Frame<'_>, rows: &Rows, now: Timestamp, has_colours: bool) {
-    let [head, body, foot] =
+fn show(frame: &mut Frame<'_>, rows: &Rows, now: Timestamp, has_colors: bool) {
+    let [header, body, footer] =
         Layout::vertical([Constraint::Length(2), Constraint::Min(1), Constraint::Length(1)])
             .areas(frame.area());
     let counts = ["pending", "processing", "completed", "failed", "cancelled"];
-    let counts = counts.map(|status| format!("{status} {}", rows.seen.get(status).copied().unwrap_or(0)));
-    let told = format!("in {}: {}", words::between(rows.since, now), counts.join("  "));
-    frame.render_widget(Line::from(told), head);
+    let counts = counts.map(|status| format!("{status} {}", rows.counts.get(status).copied().unwrap_or(0)));
+    let summary = format!("in {}: {}", format::elapsed(rows.since, now), counts.join("  "));
+    frame.render_widget(Line::from(summary), header);
     let paint = |style: crate::screen::Style| {
         let plain = Style::new();
         match style {
-            _ if !has_colours => plain,
+            _ if !has_colors => plain,
             crate::screen::Style::Good => plain.fg(Color::Green),
             crate::screen::Style::Bad => plain.fg(Color::Red),
             crate::screen::Style::Busy => plain.fg(Color::Yellow),
@@ -114,9 +113,9 @@ fn show(frame: &mut Frame<'_>, rows: &Rows, now: Timestamp, has_colours: bool) {
         Row::new([
             Cell::from(row.id.to_string()),
             Cell::from(row.task_type.as_str()),
-            Cell::from(row.status.as_str()).style(paint(words::style(row.status))),
+            Cell::from(row.status.as_str()).style(paint(format::status_style(row.status))),
             Cell::from(row.attempt.to_string()),
-            Cell::from(words::ago(row.updated_at, now)),
+            Cell::from(format::age(row.updated_at, now)),
         ])
     });
     let widths = [36, 15, 10, 3, 7].map(Constraint::Length);
@@ -125,11 +124,11 @@ fn show(frame: &mut Frame<'_>, rows: &Rows, now: Timestamp, has_colours: bool) {
         .column_spacing(2)
         .header(Row::new(["ID", "TYPE", "STATUS", "TRY", "SINCE"]).style(bold));
     frame.render_widget(table, body);
-    let told = rows
-        .trouble
+    let message = rows
+        .error
         .as_deref()
-        .map_or_else(|| "q quits".to_owned(), clean);
-    frame.render_widget(Line::from(told), foot);
+        .map_or_else(|| "q quits".to_owned(), replace_controls);
+    frame.render_widget(Line::from(message), footer);
 }
 
 #[cfg(test)]
@@ -141,10 +140,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_shows_each_task_with_its_status_and_fits_a_small_terminal() {
+    fn the_table_shows_each_task_and_fits_a_small_terminal() {
         let mut rows = Rows::new(Vec::new(), String::new(), None, Timestamp::UNIX_EPOCH);
         let id = TaskId::generate();
-        rows.follow(Changes {
+        rows.apply(Changes {
             changes: vec![Change {
                 cursor: "1".to_owned(),
                 id,

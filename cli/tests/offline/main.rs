@@ -1,11 +1,11 @@
-//! `mesh` as a program, against a server whose answers are made up: what it sends, prints and ends with.
+//! `mesh` as a program against a mock API: what it sends, what it prints, and its exit codes.
 
-mod answers;
 mod batch;
 mod batch_resume;
-mod endings;
-mod keeping;
-mod many;
+mod change_log;
+mod exit_codes;
+mod fake_api;
+mod output;
 mod settings;
 mod terminal;
 mod watching;

@@ -1,4 +1,4 @@
-//! Which stack it speaks to, and that a token goes nowhere else.
+//! The selection of the stack, and that a token only goes to its own address.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,14 +20,14 @@ async fn world() -> World {
     world.write(".config/ai-mesh/config.toml", config);
     world.write(".config/ai-mesh/token", "of-work\n");
     world
-        .answer(
+        .mock(
             "GET",
             "/home/v1/models",
             ResponseTemplate::new(200).set_body_json(json!({ "models": [] })),
         )
         .await;
     world
-        .answer(
+        .mock(
             "GET",
             "/office/v1/models",
             ResponseTemplate::new(200).set_body_json(json!({ "models": [] })),
@@ -36,89 +36,92 @@ async fn world() -> World {
     world
 }
 
-/// Where the last request went, and under which token.
-async fn asked(world: &World) -> (String, String) {
+/// The path of the last request, and its token.
+async fn last_request(world: &World) -> (String, String) {
     let mut requests = world.server.received_requests().await.unwrap_or_default();
-    let request = requests.pop().expect("it asked");
+    let request = requests.pop().expect("there is a request");
     let token = request.headers["authorization"]
         .to_str()
-        .expect("a token is text")
+        .expect("the token is text")
         .to_owned();
     (request.url.path().to_owned(), token)
 }
 
 #[tokio::test]
-async fn flags_come_before_the_environment_and_that_before_profiles() {
+async fn flags_take_precedence_over_the_environment_and_that_over_profiles() {
     let world = world().await;
-    let of = |path: &str, token: &str| (path.to_owned(), format!("Bearer {token}"));
-    Ended::of(world.bare().arg("models"));
+    let request = |path: &str, token: &str| (path.to_owned(), format!("Bearer {token}"));
+    Ended::run(world.bare().arg("models"));
     assert_eq!(
-        asked(&world).await,
-        of("/home/v1/models", TOKEN),
+        last_request(&world).await,
+        request("/home/v1/models", TOKEN),
         "the file's default"
     );
-    Ended::of(world.bare().args(["models"]).env("AI_MESH_PROFILE", "work"));
-    assert_eq!(asked(&world).await, of("/office/v1/models", "of-work"));
-    Ended::of(
+    Ended::run(world.bare().args(["models"]).env("AI_MESH_PROFILE", "work"));
+    assert_eq!(
+        last_request(&world).await,
+        request("/office/v1/models", "of-work")
+    );
+    Ended::run(
         world
             .bare()
             .args(["models"])
             .env("AI_MESH_URL", world.server.uri())
             .env("AI_MESH_TOKEN", "env"),
     );
-    assert_eq!(asked(&world).await, of("/v1/models", "env"));
+    assert_eq!(last_request(&world).await, request("/v1/models", "env"));
     let mut both = world.bare();
     both.env("AI_MESH_URL", world.server.uri())
         .env("AI_MESH_TOKEN", "env");
-    Ended::of(both.args(["models", "--profile", "work"]));
+    Ended::run(both.args(["models", "--profile", "work"]));
     assert_eq!(
-        asked(&world).await,
-        of("/office/v1/models", "of-work"),
-        "neither is mixed"
+        last_request(&world).await,
+        request("/office/v1/models", "of-work"),
+        "address and token are both the profile's"
     );
     let url = format!("{}/office", world.server.uri());
-    Ended::of(
+    Ended::run(
         world
             .bare()
             .args(["models", "--url", &url, "--token-file", "-"])
             .write_stdin("piped\n"),
     );
-    assert_eq!(asked(&world).await, of("/office/v1/models", "piped"));
+    assert_eq!(last_request(&world).await, request("/office/v1/models", "piped"));
 }
 
 #[tokio::test]
-async fn a_token_never_follows_to_another_address() {
+async fn a_token_never_goes_to_another_address() {
     let world = world().await;
-    let elsewhere = Ended::of(world.bare().args(["models", "--url", &world.server.uri()]));
+    let elsewhere = Ended::run(world.bare().args(["models", "--url", &world.server.uri()]));
     assert_eq!(
         elsewhere.code,
         Some(2),
-        "the profile's token is not for that address: {}",
-        elsewhere.told()
+        "the profile's token does not belong to that address: {}",
+        elsewhere.transcript()
     );
     let mut bare = world.bare();
-    let bare = Ended::of(
+    let bare = Ended::run(
         bare.args(["models", "--profile", "bare"])
             .env("AI_MESH_TOKEN", "env"),
     );
     assert_eq!(
         bare.code,
         Some(2),
-        "nor the environment's for a profile: {}",
-        bare.told()
+        "the environment's token does not belong to a profile: {}",
+        bare.transcript()
     );
     assert!(world.server.received_requests().await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn settings_that_can_t_be_used_say_so_without_telling_the_token() {
+async fn the_error_for_invalid_settings_does_not_show_the_token() {
     let world = world().await;
-    for (arguments, told) in [
+    for (arguments, message) in [
         (
             &["models", "--profile", "none"][..],
-            "has no profile none; it has: bare, both, home, work",
+            "has no profile none: add it, or use one of bare, both, home, work",
         ),
-        (&["models", "--profile", "both"], "keep one of them"),
+        (&["models", "--profile", "both"], "remove one of them"),
         (
             &[
                 "models",
@@ -127,44 +130,47 @@ async fn settings_that_can_t_be_used_say_so_without_telling_the_token() {
                 "--token-file",
                 ".config/ai-mesh/token",
             ],
-            "is no address",
+            "is not a valid address",
         ),
         (
             &["models", "--url", "http://x", "--token-file", "absent"],
             "absent: No such file",
         ),
     ] {
-        let ended = Ended::of(world.bare().args(arguments));
-        assert_eq!(ended.code, Some(2), "{}", ended.told());
-        assert!(ended.err.contains(told), "{}", ended.told());
+        let ended = Ended::run(world.bare().args(arguments));
+        assert_eq!(ended.code, Some(2), "{}", ended.transcript());
+        assert!(ended.err.contains(message), "{}", ended.transcript());
     }
-    for (address, told) in [
-        ("x.example", "it begins with http:// or https://"),
-        ("http://", "is no address"),
-        ("http:///x", "is no address"),
-        ("http://a b", "is no address"),
-        ("http://me:secret@x.example", "the address names a user"),
-        ("me:secret@x.example", "the address names a user"),
-        ("http://me:secret word@x.example", "the address names a user"),
-        ("http://x.example/?a=b", "nothing may follow its path"),
-        ("http://x.example/#part", "nothing may follow its path"),
+    for (address, message) in [
+        ("x.example", "start it with http:// or https://"),
+        ("http://", "is not a valid address"),
+        ("http:///x", "is not a valid address"),
+        ("http://a b", "is not a valid address"),
+        ("http://me:secret@x.example", "the address contains a user name"),
+        ("me:secret@x.example", "the address contains a user name"),
+        (
+            "http://me:secret word@x.example",
+            "the address contains a user name",
+        ),
+        ("http://x.example/?a=b", "end it after the path"),
+        ("http://x.example/#part", "end it after the path"),
     ] {
         let ended = world.run(&["models", "--url", address]);
-        assert_eq!(ended.code, Some(2), "{address}: {}", ended.told());
-        assert!(ended.err.contains(told), "{address}: {}", ended.told());
-        assert!(!ended.err.contains("secret"), "{}", ended.told());
+        assert_eq!(ended.code, Some(2), "{address}: {}", ended.transcript());
+        assert!(ended.err.contains(message), "{address}: {}", ended.transcript());
+        assert!(!ended.err.contains("secret"), "{}", ended.transcript());
     }
     world.write(
         ".config/ai-mesh/config.toml",
         format!("[profiles.a]\nurl = 1\ntoken = {TOKEN}\n"),
     );
-    let ended = Ended::of(world.bare().arg("models"));
+    let ended = Ended::run(world.bare().arg("models"));
     assert_eq!(ended.code, Some(2));
-    assert!(ended.err.contains("can't be read at line"), "{}", ended.told());
+    assert!(ended.err.contains("is invalid at line"), "{}", ended.transcript());
 }
 
 #[tokio::test]
-async fn a_doctor_minds_who_can_read_the_file_that_the_token_came_from() {
+async fn doctor_checks_who_can_read_the_file_with_the_token() {
     let world = world().await;
     let folder = world.folder.path().join(".config/ai-mesh");
     for (arguments, holder, other) in [
@@ -176,22 +182,22 @@ async fn a_doctor_minds_who_can_read_the_file_that_the_token_came_from() {
             "config.toml",
         ),
     ] {
-        for (mode, is_told) in [(0o644, true), (0o600, false)] {
+        for (mode, is_reported) in [(0o644, true), (0o600, false)] {
             for (file, mode) in [(holder, mode), (other, 0o644)] {
                 fs::set_permissions(folder.join(file), fs::Permissions::from_mode(mode)).unwrap();
             }
-            let ended = Ended::of(world.bare().args(arguments));
+            let ended = Ended::run(world.bare().args(arguments));
             assert_eq!(
                 ended.out.contains("chmod 600"),
-                is_told,
+                is_reported,
                 "{arguments:?}: {}",
-                ended.told()
+                ended.transcript()
             );
             assert_eq!(
                 ended.out.contains(&format!("{holder}, and the token in it")),
-                is_told,
+                is_reported,
                 "{}",
-                ended.told()
+                ended.transcript()
             );
         }
     }

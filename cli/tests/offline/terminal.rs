@@ -1,4 +1,4 @@
-//! On a terminal: colours, a width to keep to, and nothing of others that would move its cursor.
+//! Output on a terminal: colors, the width, and no control characters from the API.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -13,44 +13,44 @@ use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
-use crate::keeping::api;
+use crate::fake_api::api;
 use crate::world::{ID, TOKEN, World, completed, task};
 
-/// A terminal of 80 columns, from both sides.
+/// A pseudoterminal of 80 columns.
 pub(crate) struct Terminal {
-    /// What a person has.
-    pub(crate) person: File,
-    /// What a program has.
+    /// The user's side.
+    pub(crate) user: File,
+    /// The program's side.
     program: File,
-    /// Read, and behind what was looked for.
+    /// Output that was read after the text that a test looked for.
     rest: Vec<u8>,
 }
 
 impl Terminal {
     pub(crate) fn open() -> Self {
-        let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
-        grantpt(&person).expect("it is ours");
-        unlockpt(&person).expect("it is ours");
-        let name = ptsname(&person, Vec::new()).expect("it has a name");
+        let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudoterminal");
+        grantpt(&user).expect("the pseudoterminal is this process's");
+        unlockpt(&user).expect("the pseudoterminal is this process's");
+        let name = ptsname(&user, Vec::new()).expect("the pseudoterminal has a name");
         let flags = OFlags::RDWR | OFlags::NOCTTY;
-        let program =
-            open(OsStr::from_bytes(name.as_bytes()), flags, Mode::empty()).expect("it can be opened");
+        let program = open(OsStr::from_bytes(name.as_bytes()), flags, Mode::empty())
+            .expect("the pseudoterminal can be opened");
         let size = Winsize {
             ws_row: 24,
             ws_col: 80,
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
-        tcsetwinsize(&program, size).expect("it has a size");
+        tcsetwinsize(&program, size).expect("the size can be set");
         Self {
-            person: person.into(),
+            user: user.into(),
             program: program.into(),
             rest: Vec::new(),
         }
     }
 
     pub(crate) fn run(&self, world: &World, arguments: &[&str], settings: &[(&str, &str)]) -> Child {
-        let side = || self.program.try_clone().expect("it can be shared");
+        let side = || self.program.try_clone().expect("the file can be shared");
         Command::new(env!("CARGO_BIN_EXE_mesh"))
             .args(arguments)
             .current_dir(world.folder.path())
@@ -63,10 +63,10 @@ impl Terminal {
             .stdout(side())
             .stderr(side())
             .spawn()
-            .expect("it can be run")
+            .expect("the program runs")
     }
 
-    /// Reads up to that text; a test without it is ended by the runner.
+    /// Reads the output up to that text. Without it, the test runner's timeout ends the test.
     pub(crate) fn until(&mut self, text: &str) -> String {
         let mut bytes = [0; 4_096];
         loop {
@@ -76,12 +76,12 @@ impl Terminal {
                 let seen = std::mem::replace(&mut self.rest, rest);
                 return String::from_utf8_lossy(&seen).into_owned();
             }
-            let read = self.person.read(&mut bytes).expect("the terminal stays");
+            let read = self.user.read(&mut bytes).expect("the terminal is open");
             self.rest.extend_from_slice(&bytes[..read]);
         }
     }
 
-    /// How it treats what is typed: raw, or a line at a time.
+    /// The terminal's modes, which differ between raw mode and line by line.
     pub(crate) fn modes(&self) -> [u32; 4] {
         let Termios {
             input_modes,
@@ -89,7 +89,7 @@ impl Terminal {
             control_modes,
             local_modes,
             ..
-        } = tcgetattr(self.program.as_fd()).expect("it is a terminal");
+        } = tcgetattr(self.program.as_fd()).expect("a terminal");
         [
             input_modes.bits(),
             output_modes.bits(),
@@ -100,15 +100,15 @@ impl Terminal {
 }
 
 #[tokio::test]
-async fn a_table_fits_its_terminal_and_no_color_is_honoured() {
+async fn a_table_fits_its_terminal_and_no_color_is_respected() {
     let world = World::new().await;
     let mut long = task(ID, "completed");
     long["metadata"] = json!({ "note": "long ".repeat(30) });
     world.get("/v1/tasks", json!({ "tasks": [long] })).await;
     let mut terminal = Terminal::open();
     assert!(terminal.run(&world, &["list"], &[]).wait().unwrap().success());
-    let coloured = terminal.until("…");
-    assert!(coloured.contains("\x1b[32mcompleted\x1b[0m"), "{coloured:?}");
+    let colored = terminal.until("…");
+    assert!(colored.contains("\x1b[32mcompleted\x1b[0m"), "{colored:?}");
     assert!(
         terminal
             .run(&world, &["list"], &[("NO_COLOR", "1")])
@@ -127,7 +127,7 @@ async fn a_table_fits_its_terminal_and_no_color_is_honoured() {
 }
 
 #[tokio::test]
-async fn results_on_a_terminal_have_no_bar_among_them() {
+async fn results_on_a_terminal_come_without_a_progress_bar() {
     let world = World::new().await;
     api(&world).await;
     world.write("b.jsonl", "{\"type\":\"sentiment\",\"input\":{\"text\":\"a\"}}\n");
@@ -142,20 +142,20 @@ async fn results_on_a_terminal_have_no_bar_among_them() {
 }
 
 #[tokio::test]
-async fn a_person_is_told_that_typing_is_waited_for() {
+async fn a_prompt_says_that_the_program_reads_from_the_terminal() {
     let world = World::new().await;
     world.accept(ID, "sentiment").await;
     let mut terminal = Terminal::open();
     let mut submit = terminal.run(&world, &["submit", "sentiment", "-"], &[]);
-    terminal.until("Ctrl-D on a line of its own ends it");
-    terminal.person.write_all(b"fine\n\x04").unwrap();
+    terminal.until("press Ctrl-D on an empty line to end");
+    terminal.user.write_all(b"fine\n\x04").unwrap();
     terminal.until(ID);
     assert!(submit.wait().unwrap().success());
     assert_eq!(world.sent("/v1/tasks").await[0]["input"]["text"], "fine\n");
 }
 
 #[tokio::test]
-async fn a_result_can_t_move_a_terminal_s_cursor() {
+async fn a_result_cannot_move_the_terminal_s_cursor() {
     let world = World::new().await;
     let mut task = completed(ID);
     task["type"] = json!("summarize");
@@ -165,7 +165,7 @@ async fn a_result_can_t_move_a_terminal_s_cursor() {
     world.get(&format!("/v1/tasks/{ID}"), task).await;
     let accepted = json!({ "status": 202, "task": { "id": ID, "type": "summarize", "status": "pending" } });
     let accepted = ResponseTemplate::new(202).set_body_json(json!({ "results": [accepted] }));
-    world.answer("POST", "/v1/tasks/batch", accepted).await;
+    world.mock("POST", "/v1/tasks/batch", accepted).await;
     world.write("b.jsonl", "{\"type\":\"summarize\",\"input\":{\"text\":\"a\"}}\n");
     for arguments in [
         &["result", ID][..],
@@ -179,9 +179,9 @@ async fn a_result_can_t_move_a_terminal_s_cursor() {
         let text = terminal.until("é");
         assert!(shown.wait().unwrap().success());
         assert!(text.contains("fine\\u009b2J\\u007f\\u001b[2J"), "{text:?}");
-        let is_unclean = |c: char| c.is_control() && !matches!(c, '\r' | '\n');
-        assert!(!text.contains(is_unclean), "{text:?}");
+        let is_control = |c: char| c.is_control() && !matches!(c, '\r' | '\n');
+        assert!(!text.contains(is_control), "{text:?}");
     }
     let piped = world.run(&["result", ID]);
-    assert!(piped.out.contains('\u{9b}'), "what nobody looks at is as it came");
+    assert!(piped.out.contains('\u{9b}'), "a pipe gets the result unchanged");
 }

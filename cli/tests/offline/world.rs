@@ -1,4 +1,5 @@
-//! What a run of `mesh` finds: a server of made-up answers, a folder, and no environment but what a test gives it.
+//! The surroundings of a run of `mesh`: a mock API, a temporary folder, and an environment that only contains what the
+//! test sets.
 
 use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
@@ -11,20 +12,20 @@ use tempfile::TempDir;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Respond, ResponseTemplate};
 
-/// The token that no output may ever show.
+/// No output may contain it.
 pub(crate) const TOKEN: &str = "a-token-that-is-secret";
 pub(crate) const ID: &str = "01a21202-48f4-70f7-a2cd-8b57fcde12fd";
 pub(crate) const OTHER: &str = "01a21202-44bb-7505-917f-5858c5ae3f62";
 
-/// Only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Only a failing test takes this long.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) struct World {
     pub(crate) server: MockServer,
     pub(crate) folder: TempDir,
 }
 
-/// How a run ended.
+/// The exit code and the output of a run.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
@@ -35,54 +36,54 @@ impl World {
     pub(crate) async fn new() -> Self {
         Self {
             server: MockServer::start().await,
-            folder: tempfile::tempdir().expect("a folder can be made"),
+            folder: tempfile::tempdir().expect("a temporary folder"),
         }
     }
 
-    /// Answers with that body.
+    /// Mocks a GET with that JSON.
     pub(crate) async fn get(&self, at: &str, body: Value) {
-        self.answer("GET", at, ResponseTemplate::new(200).set_body_json(body))
+        self.mock("GET", at, ResponseTemplate::new(200).set_body_json(body))
             .await;
     }
 
-    pub(crate) async fn answer(&self, verb: &str, at: &str, answer: impl Respond + 'static) {
+    pub(crate) async fn mock(&self, verb: &str, at: &str, response: impl Respond + 'static) {
         Mock::given(method(verb))
             .and(path(at))
-            .respond_with(answer)
+            .respond_with(response)
             .mount(&self.server)
             .await;
     }
 
-    /// Accepts whatever is submitted, as that task.
+    /// Mocks an API that accepts any submission as that task.
     pub(crate) async fn accept(&self, id: &str, task_type: &str) {
         let accepted = json!({ "id": id, "type": task_type, "status": "pending" });
-        let answer = ResponseTemplate::new(202).set_body_json(accepted);
-        self.answer("POST", "/v1/tasks", answer).await;
+        let response = ResponseTemplate::new(202).set_body_json(accepted);
+        self.mock("POST", "/v1/tasks", response).await;
     }
 
-    /// Announces and takes uploads, each under this id.
-    pub(crate) async fn take_uploads(&self) -> &'static str {
+    /// Mocks an API that accepts any upload. Returns the id that each of them gets.
+    pub(crate) async fn accept_uploads(&self) -> &'static str {
         let id = "0190a1b2-0000-7000-8000-000000000000";
         let address = format!("{}/bucket/up", self.server.uri());
-        let announced = json!({ "id": id, "url": address, "headers": {} });
-        let answer = ResponseTemplate::new(201).set_body_json(announced);
-        self.answer("POST", "/v1/uploads", answer).await;
-        self.answer("PUT", "/bucket/up", ResponseTemplate::new(200)).await;
+        let target = json!({ "id": id, "url": address, "headers": {} });
+        let response = ResponseTemplate::new(201).set_body_json(target);
+        self.mock("POST", "/v1/uploads", response).await;
+        self.mock("PUT", "/bucket/up", ResponseTemplate::new(200)).await;
         id
     }
 
-    /// The program, without a stack.
+    /// The program without a stack.
     pub(crate) fn bare(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
         command
             .env_clear()
             .env("HOME", self.folder.path())
             .current_dir(self.folder.path())
-            .timeout(PATIENCE);
+            .timeout(TIMEOUT);
         command
     }
 
-    /// The program, with the server for its stack.
+    /// The program with the mock API as its stack.
     pub(crate) fn mesh(&self, arguments: &[&str]) -> Command {
         let mut command = self.bare();
         command
@@ -93,23 +94,23 @@ impl World {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
-        Ended::of(&mut self.mesh(arguments))
+        Ended::run(&mut self.mesh(arguments))
     }
 
-    /// The same as a program that goes on beside the test.
+    /// Starts the program in the background.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         self.start_by(env!("CARGO_BIN_EXE_mesh"), arguments, Stdio::piped())
     }
 
-    /// The code that it ends with where nobody reads its standard error.
-    pub(crate) fn run_unheard(&self, arguments: &[&str]) -> Option<i32> {
-        let (reader, writer) = std::io::pipe().expect("there are pipes");
+    /// Runs the program with a closed standard error. Returns its exit code.
+    pub(crate) fn run_with_closed_stderr(&self, arguments: &[&str]) -> Option<i32> {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         let mut child = self.start_by(env!("CARGO_BIN_EXE_mesh"), arguments, writer.into());
-        child.wait().expect("it ends").code()
+        child.wait().expect("the program ends").code()
     }
 
-    /// Starts it, or another program that starts it.
+    /// Starts the program, or another one that starts it, in the background.
     pub(crate) fn start_by(&self, program: &str, arguments: &[&str], errors: Stdio) -> Child {
         std::process::Command::new(program)
             .args(arguments)
@@ -119,21 +120,22 @@ impl World {
             .env("AI_MESH_TOKEN", TOKEN)
             .stderr(errors)
             .spawn()
-            .expect("it can be run")
+            .expect("the program runs")
     }
 
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.folder.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("a folder can be made");
-        std::fs::write(&path, content).expect("a file can be written");
+        std::fs::create_dir_all(path.parent().expect("the file is in a folder"))
+            .expect("the folder can be created");
+        std::fs::write(&path, content).expect("the file can be written");
         path
     }
 
     pub(crate) fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(name)).expect("the file is there")
+        std::fs::read_to_string(self.folder.path().join(name)).expect("the file exists")
     }
 
-    /// The bodies of what was sent to that path.
+    /// The bodies of the requests to that path.
     pub(crate) async fn sent(&self, at: &str) -> Vec<Value> {
         let requests = self.server.received_requests().await.unwrap_or_default();
         let to = requests.iter().filter(|request| request.url.path() == at);
@@ -143,14 +145,14 @@ impl World {
 }
 
 impl Ended {
-    /// Whatever was asked, the token is not in the answer.
-    pub(crate) fn of(command: &mut Command) -> Self {
+    /// Runs a command, and checks that its output does not contain the token.
+    pub(crate) fn run(command: &mut Command) -> Self {
         let Output {
             status,
             stdout,
             stderr,
-        } = command.output().expect("it can be run");
-        let [out, err] = [stdout, stderr].map(|text| String::from_utf8(text).expect("it prints UTF-8"));
+        } = command.output().expect("the program runs");
+        let [out, err] = [stdout, stderr].map(|text| String::from_utf8(text).expect("the output is UTF-8"));
         assert!(!out.contains(TOKEN) && !err.contains(TOKEN), "{out}{err}");
         Self {
             code: status.code(),
@@ -159,8 +161,8 @@ impl Ended {
         }
     }
 
-    /// All of it, for a snapshot.
-    pub(crate) fn told(&self) -> String {
+    /// The output and the exit code, for a snapshot.
+    pub(crate) fn transcript(&self) -> String {
         let code = self
             .code
             .map_or_else(|| "none".to_owned(), |code| code.to_string());
@@ -171,16 +173,16 @@ impl Ended {
     }
 }
 
-/// Looks again and again until it is so.
-pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+/// Waits until a condition holds.
+pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// A moment so long ago, as the API writes it.
+/// A time that many minutes ago, as the API writes it.
 pub(crate) fn ago(minutes: i64) -> String {
     let time = Timestamp::now() - SignedDuration::from_mins(minutes) - SignedDuration::from_secs(10);
     time.to_string()

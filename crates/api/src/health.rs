@@ -1,4 +1,4 @@
-//! `GET /health`: whether the API lives, and on request whether all that it needs answers.
+//! `GET /health`: whether the API runs, and on request whether the services that it needs answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,15 +10,14 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use mesh_aws::AwsError;
+use mesh_http::Problem;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use crate::app::Api;
-use crate::auth;
-use crate::problem::Problem;
+use crate::state::ApiState;
 
-/// What has not answered by then is taken to be down.
+/// A service that does not answer within this time counts as failing.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
@@ -27,12 +26,12 @@ pub(crate) struct Params {
     deep: Option<String>,
 }
 
-/// Whether the API lives; of a deep check, also whether all that it needs answers.
+/// Whether the API runs. A deep check also reports the services that the API needs.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
     /// `ok` or `failing`.
     status: &'static str,
-    /// Of a deep check alone.
+    /// Present in a deep check only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     checks: Option<Vec<Check>>,
@@ -44,28 +43,28 @@ struct Check {
     name: String,
     ok: bool,
     latency_ms: u64,
-    /// The service's name for what is wrong.
+    /// The error code of the service, or that it did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     error: Option<String>,
 }
 
-/// Says that the API lives. A deep check calls AWS, which costs money: it takes the token.
+/// Checks the API. A deep check calls AWS, which costs money, and so requires the token.
 #[utoipa::path(
     get,
     path = "/health",
     tag = "operations",
     operation_id = "check_health",
-    params(("deep" = Option<String>, Query, description = "`1` calls all that the API needs, and takes the token.", pattern = "^[01]$")),
+    params(("deep" = Option<String>, Query, description = "`1` also calls the services that the API needs, and requires the token.", pattern = "^[01]$")),
     responses(
-        (status = 200, description = "The API lives, and what was checked answers.", body = Health),
+        (status = 200, description = "The API runs, and every service that was checked answers.", body = Health),
         (status = 400),
         (status = 401),
-        (status = 503, description = "Something that the API needs does not answer.", body = Health),
+        (status = 503, description = "A service that the API needs does not answer.", body = Health),
     ),
 )]
 pub(crate) async fn health(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     headers: HeaderMap,
     params: Result<Query<Params>, QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -78,9 +77,9 @@ pub(crate) async fn health(
             };
             return Ok(Json(health).into_response());
         }
-        Some("1") => auth::tenant_of(&api, &headers)?,
+        Some("1") => api.token.tenant_of(&headers)?,
         Some(other) => {
-            let detail = format!("deep={other} is neither 1, which checks what the API needs, nor 0");
+            let detail = format!("deep={other} is invalid: send 1 to check all that the API needs, or 0");
             return Err(Problem::invalid_query(detail));
         }
     };
@@ -112,7 +111,7 @@ async fn check(name: String, call: impl Future<Output = Result<(), AwsError>>) -
     let error = match timeout(CHECK_TIMEOUT, call).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => {
-            tracing::error!(name, %error, "a check failed");
+            tracing::error!(event = "health_check_failed", name, %error, "a health check failed");
             Some(error.code.unwrap_or_else(|| "no answer".to_owned()))
         }
         Err(_) => Some(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),

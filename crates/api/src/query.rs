@@ -1,8 +1,7 @@
 //! Query parameters that several operations take.
 
+use mesh_http::Problem;
 use mesh_task::TaskType;
-
-use crate::problem::Problem;
 
 pub(crate) fn parse_type(given: &str) -> Result<TaskType, Problem> {
     given
@@ -10,10 +9,12 @@ pub(crate) fn parse_type(given: &str) -> Result<TaskType, Problem> {
         .map_err(|error| Problem::invalid_query(format!("type: {error}")))
 }
 
-/// A limit of at most `most`.
-pub(crate) fn parse_limit(given: &str, most: usize) -> Result<usize, Problem> {
-    let limit = given.parse().ok().filter(|limit| (1..=most).contains(limit));
+/// A limit from 1 to `max`.
+pub(crate) fn parse_limit(given: &str, max: usize) -> Result<usize, Problem> {
+    let limit = given.parse().ok().filter(|limit| (1..=max).contains(limit));
     limit.ok_or_else(|| {
-        Problem::invalid_query(format!("limit={given} is not a whole number from 1 to {most}"))
+        Problem::invalid_query(format!(
+            "limit={given} is invalid: send a whole number from 1 to {max}"
+        ))
     })
 }

@@ -1,160 +1,88 @@
-//! `GET /v1/workers`: what the worker functions may do, do, and did in the last hour.
+//! `GET /v1/workers`: the worker functions, with their limits, their load and their activity in the last hour.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::{Extension, Json};
 use jiff::Timestamp;
-use mesh_aws::{Activity, Metrics};
+use mesh_aws::Activity;
+use mesh_http::Problem;
 use mesh_stats::TenantCounters;
-use mesh_task::{LaneKind, Status, TaskType, Tenant, WorkerKind};
-use mesh_telemetry::{SettingError, setting};
+use mesh_task::{Status, TaskType, Tenant, WorkerKind};
 use serde::Serialize;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::app::Api;
-use crate::problem::Problem;
+use crate::state::{ApiState, Function, Workers};
 
-/// Over how many minutes it is told what they did.
-const MINUTES: i64 = 60;
-/// CloudWatch bills each metric of each read, and has new ones by the minute.
-const KEPT_FOR: Duration = Duration::from_mins(1);
-
-/// The worker functions, and what CloudWatch last said of them.
-#[derive(Debug)]
-pub struct Workers {
-    metrics: Metrics,
-    functions: [Function; WorkerKind::ALL.len()],
-    read: Mutex<Option<(Instant, Vec<Activity>)>>,
-}
-
-#[derive(Debug)]
-struct Function {
-    modality: WorkerKind,
-    /// What Lambda calls it.
-    name: String,
-    /// How many of it may run for each lane; none for a lane that is off.
-    limits: BTreeMap<&'static str, u32>,
-}
-
-/// What each worker function may do, does, and did of late.
+/// The worker functions, with their limits, their load and their recent activity.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Workers)]
 pub(crate) struct WorkersView {
-    /// Over how many minutes it is told what they did.
+    /// The period of the activity, in minutes.
     minutes: i64,
     pub(crate) workers: Vec<WorkerView>,
 }
 
-/// A worker function.
+/// A worker function. Its activity is counted over the last `minutes`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Worker)]
 pub(crate) struct WorkerView {
     pub(crate) name: String,
-    /// What Lambda calls it.
+    /// The function's name in Lambda.
     function: String,
-    /// How many of it may run at once.
+    /// The maximum concurrency of all lanes together.
     limit: u32,
-    /// The same for each of its lanes.
+    /// The maximum concurrency of each lane.
     #[schema(value_type = BTreeMap<String, u32>)]
     limits: BTreeMap<&'static str, u32>,
-    /// How many of your tasks are being run.
+    /// How many of your tasks run now.
     pub(crate) running: u64,
-    /// The minute of its last batch.
+    /// The minute of the last batch. Null if there was none.
     pub(crate) last_seen: Option<Timestamp>,
-    /// Tasks that it completed or failed.
+    /// Tasks that the worker completed or failed.
     processed: u64,
     failed: u64,
-    /// Attempts that another followed.
+    /// Attempts after which the task was retried.
     retried: u64,
-    /// Messages in a batch, on average.
+    /// The mean number of messages in a batch. Null if there was none.
     mean_batch: Option<f64>,
-    /// Environments that were started.
+    /// Execution environments that were started.
     cold_starts: u64,
 }
 
-impl Workers {
-    /// The functions that the template names.
-    pub fn from_settings(metrics: Metrics) -> Result<Self, SettingError> {
-        let limit = |name: &str| setting::<u32>(name);
-        let [large, high, low] = [
-            limit("LARGE_CONCURRENCY")?,
-            limit("HIGH_CONCURRENCY")?,
-            limit("LOW_CONCURRENCY")?,
-        ];
-        let function = |modality: WorkerKind| {
-            let worker = modality.as_str().to_uppercase();
-            let small = limit(&format!("{worker}_CONCURRENCY"))?;
-            let limits = LaneKind::ALL
-                .map(LaneKind::as_str)
-                .into_iter()
-                .zip([small, large, high, low]);
-            Ok(Function {
-                modality,
-                name: setting(&format!("{worker}_WORKER_FUNCTION"))?,
-                limits: limits.filter(|(_, limit)| *limit > 0).collect(),
-            })
-        };
-        let [text, image, audio, language] = WorkerKind::ALL.map(function);
-        Ok(Self {
-            metrics,
-            functions: [text?, image?, audio?, language?],
-            read: Mutex::new(None),
-        })
-    }
-
-    /// What CloudWatch says of them, at most a minute old. One read at a time: the others wait for it and share it.
-    async fn activities(&self) -> Result<Vec<Activity>, Problem> {
-        let mut read = self.read.lock().await;
-        if let Some((at, activities)) = &*read
-            && at.elapsed() < KEPT_FOR
-        {
-            return Ok(activities.clone());
-        }
-        let names = self.functions.each_ref().map(|function| function.name.as_str());
-        let activities = self.metrics.activity(&names, MINUTES, Timestamp::now()).await;
-        let activities = activities.map_err(|error| Problem::unavailable(&error))?;
-        *read = Some((Instant::now(), activities.clone()));
-        Ok(activities)
-    }
-}
-
-/// Answers for each worker function.
+/// Lists the worker functions.
 #[utoipa::path(
     get,
-    path = "/v1/workers",
+    path = "/workers",
     tag = "operations",
     operation_id = "list_workers",
     responses((status = 200, description = "The worker functions.", body = WorkersView)),
 )]
 pub(crate) async fn list(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
 ) -> Result<Json<WorkersView>, Problem> {
-    let (activities, book) = tokio::join!(api.workers.activities(), api.stats.book(&tenant));
-    let book = book.map_err(|error| Problem::unavailable(&error))?;
-    let of = api.workers.functions.iter().zip(activities?);
+    let (activities, counters) = tokio::join!(api.workers.activities(), api.stats.counters(&tenant));
+    let counters = counters?;
+    let functions = api.workers.functions.iter().zip(activities?);
     Ok(Json(WorkersView {
-        minutes: MINUTES,
-        workers: of
-            .map(|(function, activity)| WorkerView::of(function, activity, &book))
+        minutes: Workers::ACTIVITY_MINUTES,
+        workers: functions
+            .map(|(function, activity)| WorkerView::new(function, activity, &counters))
             .collect(),
     }))
 }
 
 impl WorkerView {
-    fn of(function: &Function, activity: Activity, book: &TenantCounters) -> Self {
+    fn new(function: &Function, activity: Activity, counters: &TenantCounters) -> Self {
         let mean = activity.messages as f64 / activity.batches as f64;
         Self {
             name: format!("{}-worker", function.modality.as_str()),
             function: function.name.clone(),
             limit: function.limits.values().sum(),
             limits: function.limits.clone(),
-            running: running(function.modality, book),
+            running: running(function.modality, counters),
             last_seen: activity.last_seen,
             processed: activity.completed + activity.failed,
             failed: activity.failed,
@@ -165,13 +93,13 @@ impl WorkerView {
     }
 }
 
-/// The caller's tasks that are being run, by the counters: those of the types that are the worker's, where they don't ask
-/// for another engine.
-fn running(modality: WorkerKind, book: &TenantCounters) -> u64 {
+/// How many of the tenant's tasks run on a worker, by the counters. They count by task type: a task that another engine
+/// than the type's default runs counts for the default worker too.
+fn running(modality: WorkerKind, counters: &TenantCounters) -> u64 {
     let types = TaskType::ALL
         .into_iter()
         .filter(|task_type| task_type.default_worker() == modality);
-    let counts = types.map(|task_type| book.counts.of(task_type, Status::Processing));
+    let counts = types.map(|task_type| counters.counts.of(task_type, Status::Processing));
     u64::try_from(counts.sum::<i64>()).unwrap_or(0)
 }
 
@@ -180,22 +108,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_that_did_nothing_has_no_mean() {
+    fn a_worker_without_batches_has_no_mean() {
         let function = Function {
             modality: WorkerKind::Text,
             name: "text".to_owned(),
             limits: [("small", 8), ("high", 2)].into(),
         };
-        let mut book = TenantCounters::default();
-        book.counts.add(TaskType::Embed, Status::Processing, 2);
-        book.counts.add(TaskType::Ocr, Status::Processing, 1);
-        let idle = WorkerView::of(&function, Activity::default(), &book);
+        let mut counters = TenantCounters::default();
+        counters.counts.add(TaskType::Embed, Status::Processing, 2);
+        counters.counts.add(TaskType::Ocr, Status::Processing, 1);
+        let idle = WorkerView::new(&function, Activity::default(), &counters);
         assert_eq!((idle.limit, idle.running, idle.mean_batch), (10, 2, None));
         let activity = Activity {
             messages: 10,
             batches: 3,
             ..Activity::default()
         };
-        assert_eq!(WorkerView::of(&function, activity, &book).mean_batch, Some(3.33));
+        assert_eq!(
+            WorkerView::new(&function, activity, &counters).mean_batch,
+            Some(3.33)
+        );
     }
 }

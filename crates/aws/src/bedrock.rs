@@ -1,4 +1,4 @@
-//! Amazon Bedrock's Converse: one call for all of its text models.
+//! Amazon Bedrock's Converse API, one call for all of its text models.
 
 mod document;
 #[cfg(test)]
@@ -22,86 +22,86 @@ use serde_json::Value;
 
 use crate::AwsError;
 
-/// One model of Bedrock's.
+/// A client for one of Bedrock's models.
 #[derive(Debug)]
 pub struct Bedrock {
     client: Client,
     model: String,
-    /// It turned out to take no tools.
-    takes_words_alone: AtomicBool,
+    /// Whether the model has refused tools before.
+    lacks_tool_support: AtomicBool,
 }
 
-/// A conversation to go on with.
+/// A conversation that the model continues.
 #[derive(Debug, Clone, Copy)]
 pub struct Conversation<'a> {
-    /// What the model is told before all else.
+    /// The system prompt.
     pub system: &'a str,
-    /// The user's and the model's words by turns. The first and the last are the user's.
+    /// The messages of user and model in turn; the first and the last are the user's.
     pub turns: &'a [&'a str],
-    /// How long the answer may be, in tokens.
+    /// The maximum length of the answer, in tokens.
     pub max_tokens: u32,
-    /// The form that the answer is to have. A model that can't be held to one answers in words.
+    /// The schema that the answer is to follow. A model without support for tools answers in plain text.
     pub form: Option<Form<'a>>,
 }
 
-/// The form of an answer.
+/// The schema of an answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Form<'a> {
-    /// A name for it: letters and underscores.
+    /// The schema's name: letters and underscores.
     pub name: &'a str,
     /// The JSON Schema of an object.
     pub schema: &'a Value,
 }
 
-/// What the model said.
+/// The model's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversed {
-    /// Its words, or the JSON of the form.
+    /// The text, or the JSON that follows the schema.
     pub text: String,
-    /// How long the conversation was, in tokens.
+    /// The length of the conversation, in tokens.
     pub input_tokens: u64,
-    /// How long the answer is, in tokens.
+    /// The length of the answer, in tokens.
     pub output_tokens: u64,
-    /// How long the model took, by Bedrock's own clock.
+    /// The model's latency as Bedrock measured it.
     pub latency: Option<Duration>,
-    /// How it came to its end.
+    /// Why the model stopped.
     pub end: ConversationEnd,
 }
 
 /// Why a model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConversationEnd {
-    /// It was done.
+    /// The answer is complete.
     Finished,
-    /// The answer reached the most tokens that it may have.
+    /// The answer reached its maximum length.
     CutOff,
-    /// A filter or guardrail of the account's held the answer back.
+    /// A content filter or guardrail of the account withheld the answer.
     Filtered,
 }
 
-/// Why there is no answer.
+/// Why the model gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum BedrockError {
-    /// The service or the model is asked too often.
+    /// The service or the model throttled the call.
     #[error("{error}")]
     Throttled {
-        /// The call.
+        /// The failed call.
         error: AwsError,
-        /// The header `Retry-After`, as it came.
+        /// The value of the header `Retry-After`.
         retry_after: Option<String>,
     },
-    /// It refused this caller, this model or this conversation: the same call would be refused again.
+    /// The service refused the caller, the model or the conversation: the same call would be refused again.
     #[error("{error}")]
     Refused {
-        /// The call.
+        /// The failed call.
         error: AwsError,
         /// The HTTP status.
         status: u16,
     },
-    /// It took too long.
+    /// The call took longer than its timeout.
     #[error(transparent)]
     TimedOut(AwsError),
-    /// It did not answer, or with a failure of its own.
+    /// The service did not answer, or failed.
     #[error(transparent)]
     Unavailable(AwsError),
 }
@@ -118,8 +118,8 @@ impl BedrockError {
 }
 
 impl Bedrock {
-    /// The model or inference profile of that id or ARN. A call that is not answered within `timeout` fails; none is
-    /// tried again here, since the task's own retries wait for as long as the service asks.
+    /// The model or inference profile with this id or ARN. A call that is not answered within `timeout` fails. The SDK does not
+    /// retry it, since the task's own retries wait for as long as the service asks.
     #[must_use]
     pub fn new(config: &SdkConfig, model: String, timeout: Duration) -> Self {
         let shared = config.timeout_config();
@@ -131,12 +131,12 @@ impl Bedrock {
         let config = aws_sdk_bedrockruntime::config::Builder::from(config)
             .timeout_config(timeouts)
             .retry_config(RetryConfig::disabled())
-            // A model that thinks sends nothing for a while.
+            // A model that reasons sends no data for a while.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         Self {
             client: Client::from_conf(config.build()),
             model,
-            takes_words_alone: AtomicBool::new(false),
+            lacks_tool_support: AtomicBool::new(false),
         }
     }
 
@@ -146,25 +146,25 @@ impl Bedrock {
         &self.model
     }
 
-    /// Has the model go on.
+    /// Requests the model's next message.
     ///
     /// # Errors
     /// [`BedrockError`]; all but [`BedrockError::Refused`] may pass.
     pub async fn converse(&self, conversation: &Conversation<'_>) -> Result<Conversed, BedrockError> {
         let form = conversation
             .form
-            .filter(|_| !self.takes_words_alone.load(Ordering::Relaxed));
+            .filter(|_| !self.lacks_tool_support.load(Ordering::Relaxed));
         match self.try_to_converse(conversation, form).await {
             Err(BedrockError::Refused { error, status: 400 }) if form.is_some() && is_of_tools(&error) => {
-                // Without its words, which may be the model's own on what it was asked.
+                // Without the service's message, which may quote the prompt.
                 tracing::info!(
                     error = error.brief(),
                     model = self.model,
-                    "a model is not held to the form of its answer"
+                    "a model refused the answer tool; it answers in plain text"
                 );
-                // Some schemas are no model's; a model that knows no tools knows none next time.
+                // The schema alone may be the cause, so only a model without support for tools is remembered.
                 if !error.to_string().contains("chema") {
-                    self.takes_words_alone.store(true, Ordering::Relaxed);
+                    self.lacks_tool_support.store(true, Ordering::Relaxed);
                 }
                 self.try_to_converse(conversation, None).await
             }
@@ -219,7 +219,7 @@ impl Bedrock {
         let used = content.iter().find_map(|block| block.as_tool_use().ok());
         let text = match used {
             Some(used) => document::to_json(used.input()).to_string(),
-            // What a model thinks aloud is a block of another kind.
+            // Reasoning is in blocks of another kind.
             None => {
                 let texts = content.iter().filter_map(|block| block.as_text().ok());
                 texts.map(String::as_str).collect()
@@ -235,7 +235,8 @@ impl Bedrock {
     }
 }
 
-/// The one way to hold a model to a form that most of Bedrock's know: a tool that it must use, and that nobody runs.
+/// A tool whose input is the answer. To force the use of a tool is the one way to a structured answer that most of Bedrock's
+/// models support; nobody runs the tool.
 fn tool(form: Form<'_>) -> ToolConfiguration {
     let whole = "all that is required is set";
     let tool = ToolSpecification::builder()
@@ -255,7 +256,7 @@ fn tool(form: Form<'_>) -> ToolConfiguration {
         .expect(whole)
 }
 
-/// Whether a refusal is of the tool, in the words of Bedrock or of the model behind it.
+/// Whether a refusal is about the tool, in the wording of Bedrock or of the model's provider.
 fn is_of_tools(error: &AwsError) -> bool {
     let words = error.to_string().to_lowercase();
     ["tool", "schema"].iter().any(|word| words.contains(word))
@@ -268,12 +269,12 @@ fn failure(error: SdkError<ConverseError>) -> BedrockError {
         .and_then(|response| response.headers().get("retry-after"))
         .map(str::to_owned);
     let timed_out = matches!(&error, SdkError::TimeoutError(_));
-    let error = AwsError::of("Converse")(error);
+    let error = AwsError::from_sdk("Converse")(error);
     match (error.code.as_deref(), status) {
         _ if timed_out => BedrockError::TimedOut(error),
         (Some("ModelTimeoutException"), _) => BedrockError::TimedOut(error),
-        // A model that is not loaded yet is answered with 429 too, and one that failed with 424: neither says anything of
-        // this caller.
+        // 429 is also the answer while a model is not loaded yet, and 424 after a failure of the model: neither is the
+        // caller's fault.
         (Some("ModelNotReadyException" | "ModelErrorException"), _) => BedrockError::Unavailable(error),
         (Some("ThrottlingException" | "ServiceQuotaExceededException"), _) | (_, 429) => {
             BedrockError::Throttled { error, retry_after }

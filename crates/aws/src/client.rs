@@ -10,14 +10,14 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
 use crate::AwsError;
 
-/// A connection that is not made by then is tried anew: inside AWS it takes milliseconds.
+/// After this time without a connection the call is retried. Inside AWS a connection takes milliseconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// One try of a call. The largest transfer, a payload of 50 MB, takes under 1 s inside a region.
+/// The limit of one attempt of a call. The largest transfer, a payload of 50 MB, takes under 1 s inside a region.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
-/// A call with all its tries.
+/// The limit of a call with all its attempts.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Reads the standard AWS variables and shares one connection pool among the clients made of the answer.
+/// Reads the standard AWS variables. The clients that are made of the result share one connection pool.
 ///
 /// # Errors
 /// When `AWS_CA_BUNDLE` names a file that can't be read or a certificate that can't be used.
@@ -35,7 +35,7 @@ pub async fn sdk_config() -> Result<SdkConfig, AwsError> {
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(CALL_TIMEOUT)
         .build();
-    // Adaptive: under throttling the client slows down by itself instead of adding to the load.
+    // Adaptive: the client reduces its rate under throttling, so that it does not add to the load.
     let retries = RetryConfig::adaptive().with_max_attempts(4);
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
     Ok(loader
@@ -46,15 +46,15 @@ pub async fn sdk_config() -> Result<SdkConfig, AwsError> {
         .await)
 }
 
-/// A client of DynamoDB, which a test build has told what each call consumed.
+/// A client of DynamoDB. In a test build it requests the consumed capacity of each call.
 pub(crate) fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::config::Builder::from(config);
     #[cfg(feature = "faults")]
-    let config = config.interceptor(crate::meter::AskCapacity);
+    let config = config.interceptor(crate::meter::RequestCapacity);
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
-/// The platform's certificates, and those of `AWS_CA_BUNDLE` beside them: an emulator with a CA of its own names it there.
+/// The platform's certificates and those of `AWS_CA_BUNDLE`, which an emulator with its own CA needs.
 fn trust_store() -> Result<TrustStore, AwsError> {
     const END: &str = "-----END CERTIFICATE-----";
     let mut store = TrustStore::default();

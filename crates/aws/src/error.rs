@@ -1,4 +1,4 @@
-//! How a call to AWS fails.
+//! The error of a call to AWS.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -6,20 +6,20 @@ use std::fmt::Debug;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use mesh_telemetry::{causes, redact};
 
-/// A call to AWS did not succeed, after the client's own retries. Its text is for the log, never for a client, and holds
-/// nothing of what was sent or received: the SDK's own `Debug` would print an answer that it can't read, item and all.
+/// A call to AWS failed after the SDK's own retries. The text is for the log, never for a client of the API. It contains
+/// nothing that was sent or received: the SDK's own `Debug` prints a whole response that can't be parsed.
 #[derive(Debug, thiserror::Error)]
 #[error("{call}: {detail}")]
 pub struct AwsError {
-    /// What was tried.
+    /// The operation, such as `UpdateItem`.
     pub call: &'static str,
-    /// The service's own name for the error, where it answered at all.
+    /// The service's error code; `None` if the service did not answer.
     pub code: Option<String>,
     detail: String,
 }
 
 impl AwsError {
-    pub(crate) fn of<E, R>(call: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
+    pub(crate) fn from_sdk<E, R>(call: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
     where
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
         R: Debug + Send + Sync + 'static,
@@ -27,7 +27,7 @@ impl AwsError {
         move |error| {
             let code = error.code().map(str::to_owned);
             let detail = match &error {
-                // With the id of the request, by which AWS can be asked: an error's causes don't have it.
+                // The metadata contains the request id, which AWS support asks for; the error's sources don't.
                 SdkError::ServiceError(refusal) if code.is_some() => refusal.err().meta().to_string(),
                 _ => causes(&error),
             };
@@ -35,7 +35,7 @@ impl AwsError {
         }
     }
 
-    /// The call and what the service calls the error, without its words: these may quote what a model was asked.
+    /// The operation and the error code, without the service's message: that may quote the prompt of a model.
     #[must_use]
     pub fn brief(&self) -> String {
         match &self.code {
@@ -52,26 +52,26 @@ impl AwsError {
         }
     }
 
-    /// Everything was well but for the rate.
+    /// The call succeeded, but parts of it were left unprocessed because of throttling.
     pub(crate) fn throttled(call: &'static str) -> Self {
         Self {
             call,
             code: Some("Throttling".to_owned()),
-            detail: "part of it was left out under load".to_owned(),
+            detail: "a part was left unprocessed under load".to_owned(),
         }
     }
 
-    /// Others wrote the same item again and again.
+    /// A compare-and-set lost against other writers on every try.
     #[must_use]
     pub fn contended(call: &'static str) -> Self {
         Self {
             call,
             code: None,
-            detail: "another was always first; there are more writers than the item can bear".to_owned(),
+            detail: "the item changed before every try: too many writers share it".to_owned(),
         }
     }
 
-    /// The service is asked too often, by this caller or by all together; the same call may succeed later.
+    /// Whether the service throttled the call: the same call may succeed later.
     #[must_use]
     pub fn is_throttling(&self) -> bool {
         // The codes of DynamoDB, SQS and S3.
@@ -83,12 +83,12 @@ impl AwsError {
             )
     }
 
-    /// The service can't take what it was sent, however often it is.
+    /// Whether the service refused the request as invalid: the same call would be refused again.
     pub(crate) fn is_invalid(&self) -> bool {
         self.code.as_deref() == Some("ValidationException")
     }
 
-    /// The service refused this caller, or does not know the resource: it is reached, and wrongly set up.
+    /// Whether the service answered with an error code, such as a missing permission or resource: it can be reached.
     pub(crate) fn is_refusal(&self) -> bool {
         self.code.is_some()
     }
@@ -103,36 +103,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_tells_its_causes_and_nothing_of_what_was_received() {
+    fn an_error_contains_its_causes_and_nothing_that_was_received() {
         let received = r#"{"Item": {"input": {"S": "what a task is asked"}"#;
         let error = SdkError::<GetItemError, _>::response_error("the answer ends too soon", received);
-        let told = AwsError::of("GetItem")(error);
+        let error = AwsError::from_sdk("GetItem")(error);
         assert_eq!(
-            told.to_string(),
+            error.to_string(),
             "GetItem: response error: the answer ends too soon"
         );
-        assert!(!format!("{told:?}").contains("asked"));
+        assert!(!format!("{error:?}").contains("asked"));
     }
 
     #[test]
-    fn what_could_not_be_read_is_told_without_its_text() {
+    fn a_parse_error_does_not_quote_the_stored_text() {
         let stored = r#"{"input": "say \", expected nothing"}"#;
         let error = serde_json::from_str::<std::collections::HashMap<String, u8>>(stored).unwrap_err();
         assert!(error.to_string().contains("nothing"), "{error}");
-        let told = AwsError::setup("GetItem", error).to_string();
+        let error = AwsError::setup("GetItem", error).to_string();
         assert!(
-            told.starts_with("GetItem: invalid type: a string, expected u8"),
-            "{told}"
+            error.starts_with("GetItem: invalid type: a string, expected u8"),
+            "{error}"
         );
     }
 
     #[test]
-    fn a_refusal_is_told_with_the_services_words_and_the_id_to_ask_it_by() {
+    fn a_refusal_contains_the_services_message_and_request_id() {
         let meta = |code: &str| {
-            let meta = ErrorMetadata::builder().code(code).message("in its words");
+            let meta = ErrorMetadata::builder()
+                .code(code)
+                .message("the service's message");
             meta.custom("aws_request_id", "4b1f").build()
         };
-        let named = InternalServerError::builder().message("in its words");
+        let named = InternalServerError::builder().message("the service's message");
         let named = named.meta(meta("InternalServerError")).build();
         for (code, refusal) in [
             (
@@ -141,11 +143,11 @@ mod tests {
             ),
             ("InternalServerError", GetItemError::InternalServerError(named)),
         ] {
-            let error = AwsError::of("GetItem")(SdkError::service_error(refusal, "raw"));
+            let error = AwsError::from_sdk("GetItem")(SdkError::service_error(refusal, "raw"));
             assert_eq!(error.code.as_deref(), Some(code));
-            let told = error.to_string();
-            assert_eq!(told.matches("in its words").count(), 1, "{told}");
-            assert!(told.contains("4b1f"), "{told}");
+            let text = error.to_string();
+            assert_eq!(text.matches("the service's message").count(), 1, "{text}");
+            assert!(text.contains("4b1f"), "{text}");
             assert_eq!(error.brief(), format!("GetItem: {code}"));
         }
     }

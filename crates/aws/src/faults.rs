@@ -1,17 +1,24 @@
-//! Calls to AWS that fail on demand, for tests: compiled in by a feature and asleep unless `AI_MESH_FAULTS` is `on`.
+//! Fault injection for tests: calls to AWS fail on demand. Compiled in by the feature `faults`, and off unless the variable
+//! `AI_MESH_FAULTS` is `on`.
 //!
-//! `AI_MESH_CALL_FAULTS` says what goes wrong at random: `CALL=KIND:SHARE, ...`, CALL being an operation's name or `*`,
-//! SHARE the part of the calls it strikes, 0 to 1. The kinds:
-//! - `before`: the call fails and was never sent,
-//! - `after`: the call fails, and yet it took effect,
-//! - `resend`: its answer is lost after it took effect, and the client sends it again by itself,
-//! - `throttle`: the service answers that it is asked too often,
-//! - `delay`: it takes up to two seconds longer,
-//! - `abort`: the process ends before it is sent.
+//! `AI_MESH_CALL_FAULTS` is a list `CALL=KIND:SHARE, CALL=KIND#N, ...`. CALL is an operation's name (`UpdateItem`) or `*`.
+//! SHARE is the part of the calls that fail, 0 to 1; N is the one call that fails, counted from 1 among the calls of that
+//! operation; without either every call fails. The kinds:
+//! - `before`: the call fails and is never sent,
+//! - `after`: the call fails although it took effect,
+//! - `resend`: the response is lost after the call took effect, and the client sends it again by itself,
+//! - `throttle`: the service answers that it is called too often,
+//! - `delay`: the call takes up to two seconds longer,
+//! - `abort`: the process ends before the call is sent.
 //!
-//! `AI_MESH_FAULT_SEED` is what that chance follows from. [`scope`] does the same to the calls of one future, every time. `AI_MESH_BROKEN` takes a promise's guard away, so that
-//! a test can show that it would notice: `fence` (whoever has claimed a task may end it) or `claim` (anyone may claim).
+//! `AI_MESH_FAULT_SEED` seeds the random choice. [`scope`] injects faults into the calls of one future.
+//! `AI_MESH_BROKEN` removes the guard of a promise, so that a test can show that it would notice: `fence` (a worker that lost
+//! its claim may end the task) or `claim` (any worker may claim a task).
+//!
+//! A specification that can't be parsed panics: a test whose faults are not injected would pass without testing anything.
 
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,39 +33,59 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use mesh_task::{Change, Condition, Field, Status, Write};
 
-const MAX_DELAY: Duration = Duration::from_secs(2);
+/// The longest time by which the fault `delay` holds up a call.
+const MAX_INJECTED_DELAY: Duration = Duration::from_secs(2);
 
-/// Whether this process may fail on demand.
+/// Whether this process injects faults.
 pub fn enabled() -> bool {
     std::env::var("AI_MESH_FAULTS").is_ok_and(|value| value == "on")
 }
 
-static AT_RANDOM: LazyLock<Vec<Fault>> = LazyLock::new(|| {
-    let faults = std::env::var("AI_MESH_CALL_FAULTS").unwrap_or_default();
-    faults.split(',').filter_map(Fault::read).collect()
+/// The faults of the whole process.
+static PROCESS_FAULTS: LazyLock<Faults> = LazyLock::new(|| {
+    let specification = std::env::var("AI_MESH_CALL_FAULTS").unwrap_or_default();
+    parsed("AI_MESH_CALL_FAULTS", &specification)
 });
 
 tokio::task_local! {
-    static SCOPED: Vec<Fault>;
+    static SCOPED_FAULTS: Faults;
 }
 
-/// Runs a future whose calls fail as the text says, in the words of `AI_MESH_CALL_FAULTS`; SHARE may be left out.
-pub async fn scope<F: Future>(faults: &str, future: F) -> F::Output {
+/// Runs a future whose calls fail as the specification says, in the grammar of `AI_MESH_CALL_FAULTS`. Calls are counted
+/// anew in each scope.
+///
+/// # Panics
+/// If the specification can't be parsed, whether or not this process injects faults.
+pub async fn scope<F: Future>(specification: &str, future: F) -> F::Output {
+    let faults = parsed("a fault scope", specification);
     if !enabled() {
         return future.await;
     }
-    let faults = faults.split(',').filter_map(Fault::read).collect();
-    SCOPED.scope(faults, future).await
+    SCOPED_FAULTS.scope(faults, future).await
 }
 
-#[derive(Debug, Clone)]
+fn parsed(origin: &str, specification: &str) -> Faults {
+    match specification.parse() {
+        Ok(faults) => faults,
+        Err(error) => panic!("{origin}: {error}"),
+    }
+}
+
+/// Faults, the first that applies to a call being injected.
+#[derive(Debug, Default)]
+struct Faults(Vec<Fault>);
+
+#[derive(Debug)]
 struct Fault {
+    /// An operation's name, or `*`.
     call: String,
     kind: Kind,
-    share: f64,
+    when: When,
+    /// How many calls of that name this fault has seen.
+    seen: AtomicU32,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Before,
     After,
@@ -68,10 +95,46 @@ enum Kind {
     Abort,
 }
 
-impl Fault {
-    fn read(text: &str) -> Option<Self> {
-        let (call, rest) = text.trim().split_once('=')?;
-        let (kind, share) = rest.split_once(':').unwrap_or((rest, "1"));
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum When {
+    /// The part of the calls, 0 to 1.
+    Share(f64),
+    /// The number of the one call, from 1.
+    Nth(u32),
+}
+
+/// The text is not a fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a fault: write CALL=KIND, CALL=KIND:SHARE with a share from 0 to 1, or CALL=KIND#N with N from 1"
+)]
+struct InvalidFault(String);
+
+impl FromStr for Faults {
+    type Err = InvalidFault;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFault> {
+        let faults = text.split(',').map(str::trim).filter(|fault| !fault.is_empty());
+        faults.map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl FromStr for Fault {
+    type Err = InvalidFault;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFault> {
+        let invalid = || InvalidFault(text.to_owned());
+        let (call, fault) = text.split_once('=').ok_or_else(invalid)?;
+        let is_name =
+            call == "*" || !call.is_empty() && call.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let (kind, when) = if let Some((kind, share)) = fault.split_once(':') {
+            let share = share.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+            (kind, share.map(When::Share))
+        } else if let Some((kind, nth)) = fault.split_once('#') {
+            (kind, nth.parse().ok().filter(|nth| *nth > 0).map(When::Nth))
+        } else {
+            (fault, Some(When::Share(1.0)))
+        };
         let kind = match kind {
             "before" => Kind::Before,
             "after" => Kind::After,
@@ -79,35 +142,56 @@ impl Fault {
             "throttle" => Kind::Throttle,
             "delay" => Kind::Delay,
             "abort" => Kind::Abort,
-            _ => return None,
+            _ => return Err(invalid()),
         };
-        Some(Self {
-            call: call.to_owned(),
+        Ok(Self {
+            call: Some(call).filter(|_| is_name).ok_or_else(invalid)?.to_owned(),
             kind,
-            share: share.parse().ok()?,
+            when: when.ok_or_else(invalid)?,
+            seen: AtomicU32::new(0),
         })
-    }
-
-    fn applies(&self, call: &str) -> bool {
-        (self.call == "*" || self.call == call) && roll() < self.share
     }
 }
 
-/// A number in 0..1, from the seed in `AI_MESH_FAULT_SEED` and this process's id, if there is a seed.
-fn roll() -> f64 {
-    static DICE: LazyLock<Mutex<fastrand::Rng>> = LazyLock::new(|| {
+impl Faults {
+    /// The fault to inject into a call, if one applies. Every fault counts every call of its name.
+    fn inject(&self, call: &str) -> Option<Kind> {
+        let applying: Vec<_> = self.0.iter().filter(|fault| fault.applies(call)).collect();
+        applying.first().map(|fault| fault.kind)
+    }
+}
+
+impl Fault {
+    fn applies(&self, call: &str) -> bool {
+        if self.call != "*" && self.call != call {
+            return false;
+        }
+        let number = self.seen.fetch_add(1, Relaxed) + 1;
+        match self.when {
+            When::Share(share) => random() < share,
+            When::Nth(nth) => number == nth,
+        }
+    }
+}
+
+/// A number in 0..1. With `AI_MESH_FAULT_SEED` it follows from the seed and this process's id.
+fn random() -> f64 {
+    static GENERATOR: LazyLock<Mutex<fastrand::Rng>> = LazyLock::new(|| {
         let seed = std::env::var("AI_MESH_FAULT_SEED")
             .ok()
-            .and_then(|seed| seed.parse::<u64>().ok());
+            .map(|seed| match seed.parse::<u64>() {
+                Ok(seed) => seed,
+                Err(error) => panic!("AI_MESH_FAULT_SEED {seed:?}: {error}"),
+            });
         let of_process = |seed: u64| seed.rotate_left(32) ^ u64::from(std::process::id());
         Mutex::new(seed.map_or_else(fastrand::Rng::new, |seed| {
             fastrand::Rng::with_seed(of_process(seed))
         }))
     });
-    DICE.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    GENERATOR.lock().unwrap_or_else(PoisonError::into_inner).f64()
 }
 
-/// Puts the faults between the clients and the network.
+/// An HTTP client that injects the faults, around the one that reaches the network.
 pub(crate) fn wrap(client: SharedHttpClient) -> SharedHttpClient {
     if enabled() {
         SharedHttpClient::new(FaultyClient(client))
@@ -135,18 +219,17 @@ struct FaultyConnector(SharedHttpConnector);
 impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let call = operation(&request);
-        crate::meter::note_call(&call);
-        let strikes = |faults: &Vec<Fault>| {
-            faults
-                .iter()
-                .find(|fault| fault.applies(&call))
-                .map(|fault| fault.kind)
-        };
-        let fault = SCOPED.try_with(strikes).ok().flatten();
-        let Some(kind) = fault.or_else(|| strikes(&AT_RANDOM)) else {
+        crate::meter::count_call(&call);
+        let scoped = SCOPED_FAULTS.try_with(|faults| faults.inject(&call));
+        let Some(kind) = scoped.ok().flatten().or_else(|| PROCESS_FAULTS.inject(&call)) else {
             return self.0.call(request);
         };
-        tracing::debug!(call, ?kind, "a call fails as a test asked");
+        tracing::debug!(
+            event = "fault_injected",
+            call,
+            ?kind,
+            "a fault is injected into a call"
+        );
         let inner = self.0.clone();
         HttpConnectorFuture::new(async move {
             match kind {
@@ -157,11 +240,11 @@ impl HttpConnector for FaultyConnector {
                 }
                 Kind::Resend => {
                     inner.call(request).await?;
-                    Err(ConnectorError::io("a test cut the connection".into()))
+                    Err(ConnectorError::io("an injected fault cut the connection".into()))
                 }
                 Kind::Throttle => throttled(),
                 Kind::Delay => {
-                    tokio::time::sleep(MAX_DELAY.mul_f64(roll())).await;
+                    tokio::time::sleep(MAX_INJECTED_DELAY.mul_f64(random())).await;
                     inner.call(request).await
                 }
                 Kind::Abort => std::process::abort(),
@@ -170,15 +253,14 @@ impl HttpConnector for FaultyConnector {
     }
 }
 
-/// An error that the client does not meet with another try of its own.
+/// An error that the AWS SDK does not retry.
 fn final_error() -> ConnectorError {
-    ConnectorError::user("a test lets this call fail".into())
+    ConnectorError::user("a fault was injected into this call".into())
 }
 
-/// As DynamoDB and SQS say it; S3, which has XML, is taken at its status.
+/// A throttling error of DynamoDB and SQS. S3 has XML bodies, and its client judges by the status.
 fn throttled() -> Result<HttpResponse, ConnectorError> {
-    let body =
-        r#"{"__type": "com.amazonaws#ThrottlingException", "message": "a test lets this call be throttled"}"#;
+    let body = r#"{"__type": "com.amazonaws#ThrottlingException", "message": "an injected fault throttles this call"}"#;
     let status = StatusCode::try_from(400).map_err(|error| ConnectorError::other(error.into(), None))?;
     let mut response = HttpResponse::new(status, SdkBody::from(body));
     response
@@ -187,7 +269,8 @@ fn throttled() -> Result<HttpResponse, ConnectorError> {
     Ok(response)
 }
 
-/// `UpdateItem` of `DynamoDB_20120810.UpdateItem`; S3 has no such header, and its methods tell enough.
+/// The operation of a request: `UpdateItem` of the header `DynamoDB_20120810.UpdateItem`. S3 has no such header; of its
+/// operations only PutObject and GetObject are told apart, by their methods.
 fn operation(request: &HttpRequest) -> String {
     let target = request.headers().get("x-amz-target");
     match (target, request.method()) {
@@ -197,17 +280,47 @@ fn operation(request: &HttpRequest) -> String {
     }
 }
 
-/// The write without the guard that `AI_MESH_BROKEN` takes away.
-pub(crate) fn without_guard(write: &Write) -> Write {
-    static BROKEN: LazyLock<Option<String>> =
-        LazyLock::new(|| std::env::var("AI_MESH_BROKEN").ok().filter(|_| enabled()));
-    let guards: &[Field] = match BROKEN.as_deref() {
-        Some("fence") => &[Field::Fence],
-        Some("claim") if is_claim(write) => &[Field::Status, Field::LeaseUntil, Field::NextAttemptAt],
-        _ => &[],
+/// A guard that `AI_MESH_BROKEN` removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guard {
+    Fence,
+    Claim,
+}
+
+impl FromStr for Guard {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "fence" => Ok(Self::Fence),
+            "claim" => Ok(Self::Claim),
+            _ => Err(format!(
+                "AI_MESH_BROKEN {name:?} is not a guard: write fence or claim"
+            )),
+        }
+    }
+}
+
+/// The write as it is sent: without the guard that `AI_MESH_BROKEN` removes.
+pub(crate) fn broken(write: &Write) -> Write {
+    static REMOVED: LazyLock<Option<Guard>> = LazyLock::new(|| {
+        let name = std::env::var("AI_MESH_BROKEN").ok().filter(|_| enabled())?;
+        Some(name.parse().unwrap_or_else(|error| panic!("{error}")))
+    });
+    match *REMOVED {
+        Some(guard) => without_guard(write, guard),
+        None => write.clone(),
+    }
+}
+
+fn without_guard(write: &Write, guard: Guard) -> Write {
+    let fields: &[Field] = match guard {
+        Guard::Fence => &[Field::Fence],
+        Guard::Claim if is_claim(write) => &[Field::Status, Field::LeaseUntil, Field::NextAttemptAt],
+        Guard::Claim => &[],
     };
     let mut write = write.clone();
-    if let Some(condition) = without(&write.condition, guards) {
+    if let Some(condition) = without_fields(&write.condition, fields) {
         write.condition = condition;
     }
     write
@@ -219,17 +332,17 @@ fn is_claim(write: &Write) -> bool {
         .contains(&Change::Set(Field::Status, Status::Processing.as_str().into()))
 }
 
-/// The condition as if whatever it asks of these fields were so; none if it asks nothing else.
-fn without(condition: &Condition, fields: &[Field]) -> Option<Condition> {
+/// The condition without its parts about these fields, as if they held; `None` if nothing else is left.
+fn without_fields(condition: &Condition, fields: &[Field]) -> Option<Condition> {
     match condition {
         Condition::All(conditions) => {
             let mut left: Vec<_> = conditions
                 .iter()
-                .filter_map(|condition| without(condition, fields))
+                .filter_map(|condition| without_fields(condition, fields))
                 .collect();
             match left.len() {
                 0 => None,
-                // DynamoDB takes no parentheses around a single condition that has its own.
+                // DynamoDB refuses a second pair of parentheses around a single condition.
                 1 => left.pop(),
                 _ => Some(Condition::All(left)),
             }
@@ -237,7 +350,7 @@ fn without(condition: &Condition, fields: &[Field]) -> Option<Condition> {
         Condition::Any(conditions) => {
             let left: Option<Vec<_>> = conditions
                 .iter()
-                .map(|condition| without(condition, fields))
+                .map(|condition| without_fields(condition, fields))
                 .collect();
             left.map(Condition::Any)
         }
@@ -248,3 +361,6 @@ fn without(condition: &Condition, fields: &[Field]) -> Option<Condition> {
         | Condition::BelowField(field, _) => (!fields.contains(field)).then(|| condition.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;

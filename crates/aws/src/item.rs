@@ -1,4 +1,4 @@
-//! An item of a DynamoDB table, whatever it holds.
+//! Items of a DynamoDB table.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::AwsError;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// What an item says that `call` answered.
+/// Parses an item that `call` returned.
 pub(crate) fn read<T: DeserializeOwned>(item: Item, call: &'static str) -> Result<T, AwsError> {
     serde_dynamo::from_item(item).map_err(|error| AwsError::setup(call, error))
 }
@@ -18,6 +18,6 @@ pub(crate) fn string(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-pub(crate) fn number(of: impl ToString) -> AttributeValue {
-    AttributeValue::N(of.to_string())
+pub(crate) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
 }

@@ -1,8 +1,8 @@
-//! The only crate that knows AWS: the task table, the counters, the queues and the payload bucket; by features of their
-//! own Bedrock's models, Secrets Manager's secrets and CloudWatch's metrics.
+//! The AWS backend, and the only library that uses the AWS SDK: the task table and the counters (DynamoDB), the queues (SQS)
+//! and the payload bucket (S3). Features add Bedrock's models, Secrets Manager's secrets and CloudWatch's metrics.
 //!
-//! Each type here is a client with the resource's name. The code reads the standard AWS variables alone (region,
-//! credentials, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`), so that a stack may stand on AWS or on any emulator.
+//! Each type is a client of one resource. Only the standard AWS variables are read (region, credentials,
+//! `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`), so that a stack can run on AWS or on an emulator.
 
 mod backoff;
 #[cfg(feature = "bedrock")]
@@ -22,8 +22,8 @@ mod queue;
 mod secret;
 mod stats;
 mod table;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 #[cfg(feature = "bedrock")]
 pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed, Form};

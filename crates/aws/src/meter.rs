@@ -1,5 +1,5 @@
-//! What a request costs, for tests and benchmarks: how often AWS was called, how much it read and what it consumed.
-//! Compiled in with the faults alone.
+//! Meters the calls to AWS of one future, for tests and benchmarks: how many calls, items read and capacity units. Compiled
+//! in by the feature `faults`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,14 +18,14 @@ use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use serde::{Deserialize, Serialize};
 
-/// What was done while a future ran.
+/// The calls that a future made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metered {
-    /// Calls to AWS by the name of their operation, every try counted.
+    /// Calls to AWS by operation; each attempt counts.
     pub calls: BTreeMap<String, u32>,
-    /// Items that queries went through (`ScannedCount`).
+    /// Items that queries read (`ScannedCount`).
     pub scanned: u32,
-    /// Read and write units of the table and its indexes.
+    /// Read and write capacity units of the table and its indexes.
     pub capacity: f64,
 }
 
@@ -33,7 +33,7 @@ tokio::task_local! {
     static METER: Arc<Mutex<Metered>>;
 }
 
-/// Runs a future and tells what it cost.
+/// Runs a future and returns its output and its calls.
 pub async fn metered<F: Future>(future: F) -> (F::Output, Metered) {
     let meter = Arc::new(Mutex::new(Metered::default()));
     let output = METER.scope(Arc::clone(&meter), future).await;
@@ -41,20 +41,20 @@ pub async fn metered<F: Future>(future: F) -> (F::Output, Metered) {
     (output, metered)
 }
 
-fn note(change: impl FnOnce(&mut Metered)) {
-    // Outside of a measured future nobody asks.
+fn record(change: impl FnOnce(&mut Metered)) {
+    // Outside of a metered future the call is not recorded.
     let _ = METER.try_with(|meter| change(&mut meter.lock().unwrap_or_else(PoisonError::into_inner)));
 }
 
-pub(crate) fn note_call(operation: &str) {
-    note(|metered| *metered.calls.entry(operation.to_owned()).or_default() += 1);
+pub(crate) fn count_call(operation: &str) {
+    record(|metered| *metered.calls.entry(operation.to_owned()).or_default() += 1);
 }
 
-/// Asks DynamoDB what each call consumed.
+/// Requests the consumed capacity with each call to DynamoDB.
 #[derive(Debug)]
-pub(crate) struct AskCapacity;
+pub(crate) struct RequestCapacity;
 
-macro_rules! ask {
+macro_rules! request_capacity {
     ($input:expr, $($type:ty),+) => {
         $(if let Some(input) = $input.downcast_mut::<$type>() {
             input.return_consumed_capacity = Some(ReturnConsumedCapacity::Total);
@@ -62,15 +62,15 @@ macro_rules! ask {
     };
 }
 
-macro_rules! consumed {
+macro_rules! record_capacity {
     ($output:expr, $($type:ty),+) => {
         $(if let Some(output) = $output.downcast_ref::<$type>() {
-            note(|metered| metered.capacity += output.consumed_capacity.iter().flat_map(Units::units).sum::<f64>());
+            record(|metered| metered.capacity += output.consumed_capacity.iter().flat_map(Units::units).sum::<f64>());
         })+
     };
 }
 
-/// One operation answers one figure, a batch one for each table.
+/// The capacity units in a response: one figure, or in a batch one for each table.
 trait Units {
     fn units(&self) -> Vec<f64>;
 }
@@ -87,9 +87,9 @@ impl Units for Vec<ConsumedCapacity> {
     }
 }
 
-impl Intercept for AskCapacity {
+impl Intercept for RequestCapacity {
     fn name(&self) -> &'static str {
-        "AskCapacity"
+        "RequestCapacity"
     }
 
     fn modify_before_serialization(
@@ -99,7 +99,7 @@ impl Intercept for AskCapacity {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let input = context.input_mut();
-        ask!(
+        request_capacity!(
             input,
             BatchGetItemInput,
             BatchWriteItemInput,
@@ -120,7 +120,7 @@ impl Intercept for AskCapacity {
         let Some(Ok(output)) = context.output_or_error() else {
             return Ok(());
         };
-        consumed!(
+        record_capacity!(
             output,
             BatchGetItemOutput,
             BatchWriteItemOutput,
@@ -130,7 +130,7 @@ impl Intercept for AskCapacity {
             UpdateItemOutput
         );
         if let Some(query) = output.downcast_ref::<QueryOutput>() {
-            note(|metered| metered.scanned += u32::try_from(query.scanned_count).unwrap_or(0));
+            record(|metered| metered.scanned += u32::try_from(query.scanned_count).unwrap_or(0));
         }
         Ok(())
     }

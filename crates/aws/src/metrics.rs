@@ -15,39 +15,39 @@ use tokio::sync::OnceCell;
 use crate::AwsError;
 
 const CALL: &str = "GetMetricData";
-/// CloudWatch keeps these by the minute.
+/// The period of the data points.
 const PERIOD: Duration = Duration::from_mins(1);
-/// What a worker's activity is told by.
-const ASKED: [Metric; 5] = [
+/// The metrics of a worker's activity.
+const ACTIVITY_METRICS: [Metric; 5] = [
     Metric::TasksCompleted,
     Metric::TasksFailed,
     Metric::AttemptsRetried,
     Metric::BatchSize,
     Metric::ColdStarts,
 ];
-/// How many batches there were: the count of a metric that each has one of.
+/// The number of batches: the sample count of a metric that each batch has one value of.
 const BATCHES: (Metric, &str) = (Metric::BatchSize, "SampleCount");
 
-/// What a function did over a while.
+/// What a function did over some minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Activity {
-    /// Tasks completed.
+    /// Completed tasks.
     pub completed: u64,
-    /// Tasks failed for good.
+    /// Failed tasks.
     pub failed: u64,
-    /// Attempts that another followed.
+    /// Attempts that failed and were followed by another.
     pub retried: u64,
-    /// Messages, in all batches.
+    /// Messages in all batches.
     pub messages: u64,
-    /// Batches.
+    /// Invocations with a batch of messages.
     pub batches: u64,
-    /// Environments that were started.
+    /// Cold starts.
     pub cold_starts: u64,
-    /// The minute in which it last had a batch.
+    /// The minute of the last batch; `None` if there was no batch.
     pub last_seen: Option<Timestamp>,
 }
 
-/// Reads metrics. The client is made with the first read: few functions' environments ever ask.
+/// Reads metrics. The client is made at the first read, since few environments ever read any.
 #[derive(Debug)]
 pub struct Metrics {
     config: SdkConfig,
@@ -55,7 +55,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// A reader.
+    /// A reader that makes its client from `config`.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self {
@@ -64,8 +64,8 @@ impl Metrics {
         }
     }
 
-    /// What each function did in the last `minutes`, in order. One call; AWS bills each of the six metrics of each
-    /// function.
+    /// The activity of each function over the last `minutes`, in the order of `functions`. It makes one call, and AWS bills
+    /// six metrics for each function.
     ///
     /// # Errors
     /// When CloudWatch did not answer.
@@ -86,7 +86,7 @@ impl Metrics {
             .start_time(DateTime::from_secs(now.as_second() - 60 * minutes))
             .end_time(DateTime::from_secs(now.as_second() + 60))
             .scan_by(ScanBy::TimestampDescending);
-        let got = get.send().await.map_err(AwsError::of(CALL))?;
+        let got = get.send().await.map_err(AwsError::from_sdk(CALL))?;
         let mut activities = vec![Activity::default(); functions.len()];
         for result in got.metric_data_results.unwrap_or_default() {
             note(&mut activities, &result);
@@ -95,9 +95,12 @@ impl Metrics {
     }
 }
 
-/// A query for each metric, and one for the number of batches. Its id says whose it is: `f0m3`.
+/// A query for each metric, and one for the number of batches. Its id names function and metric: `f0m3`.
 fn queries(place: usize, function: &str) -> impl Iterator<Item = MetricDataQuery> {
-    let asked = ASKED.map(|metric| (metric, "Sum")).into_iter().chain([BATCHES]);
+    let asked = ACTIVITY_METRICS
+        .map(|metric| (metric, "Sum"))
+        .into_iter()
+        .chain([BATCHES]);
     asked.enumerate().map(move |(number, (metric, statistic))| {
         let dimension = Dimension::builder().name(DIMENSION).value(function).build();
         let metric = SdkMetric::builder()
@@ -128,9 +131,9 @@ fn note(activities: &mut [Activity], result: &MetricDataResult) {
     let Some(activity) = activities.get_mut::<usize>(place) else {
         return;
     };
-    // Counts: CloudWatch has them as floating-point numbers.
+    // CloudWatch returns counts as floating-point numbers.
     let sum = result.values().iter().sum::<f64>().max(0.0).round() as u64;
-    match ASKED.get::<usize>(number) {
+    match ACTIVITY_METRICS.get::<usize>(number) {
         Some(Metric::TasksCompleted) => activity.completed = sum,
         Some(Metric::TasksFailed) => activity.failed = sum,
         Some(Metric::AttemptsRetried) => activity.retried = sum,

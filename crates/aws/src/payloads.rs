@@ -1,4 +1,4 @@
-//! The bucket for what is too large for a task's item.
+//! The S3 bucket for inputs and results that are too large for a task's item.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -19,53 +19,52 @@ use sha2::{Digest, Sha256};
 
 use crate::AwsError;
 
-/// The payload bucket. Keys are made here alone: nothing that a client sends becomes part of one.
+/// The payload bucket. Only the server makes keys: nothing that a client sends becomes part of one.
 #[derive(Debug)]
 pub struct Payloads {
     config: SdkConfig,
-    /// Made at first use: an S3 client costs tens of milliseconds, and a small text never needs one.
+    /// Made at first use: an S3 client costs tens of milliseconds, and tasks with small texts never need one.
     client: OnceLock<Client>,
     bucket: String,
 }
 
-/// How much of an upload is looked at when a task names it: the size of a picture stands within, behind the thumbnail
-/// that a camera puts before it, and so do the first 200 words of a text.
+/// How many bytes of an upload are inspected when a task refers to it. They contain an image's size, even behind the thumbnail
+/// that a camera stores before it, and the first 200 words of a text.
 const HEAD_BYTES: usize = 65_536;
 
-/// A request that uploads one content.
+/// A presigned PUT request for one content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedUpload {
-    /// Where to PUT it.
+    /// The URL of the PUT.
     pub url: String,
-    /// The headers that are signed, and so must be sent as they are.
+    /// The signed headers, which must be sent unchanged.
     pub headers: BTreeMap<String, String>,
 }
 
-/// An object that a client uploaded.
+/// An uploaded object whose content is pinned by its ETag and SHA-256.
 #[derive(Debug, Clone)]
 pub struct Pinned {
-    /// The object.
+    /// The pinned object.
     pub object: ObjectRef,
-    /// Its beginning.
+    /// The first 64 KiB of its content.
     pub head: Vec<u8>,
 }
 
 /// Why a payload could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The object is gone.
+    /// The object does not exist.
     #[error("the stored input is gone")]
     Missing,
-    /// It is not the object that was submitted.
+    /// The object is not the one that was submitted.
     #[error("the stored input was changed after it was submitted")]
     Changed,
-    /// The bucket did not answer.
+    /// The call failed; it may succeed later.
     #[error(transparent)]
-    Cloud(#[from] AwsError),
+    Aws(#[from] AwsError),
 }
 
 impl Payloads {
-    /// The bucket of that name.
     #[must_use]
     pub fn new(config: &SdkConfig, bucket: String) -> Self {
         Self {
@@ -77,14 +76,14 @@ impl Payloads {
 
     fn client(&self) -> &Client {
         self.client.get_or_init(|| {
-            // Path style: the bucket's name as a host would need a name server that knows the emulator's buckets.
+            // Path style for emulators: a bucket name in the host name would need a name server that knows it.
             let path_style = self.config.endpoint_url().is_some();
             let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(path_style);
             Client::from_conf(config.build())
         })
     }
 
-    /// Keeps a task's input and pins it.
+    /// Stores a task's input and pins it.
     ///
     /// # Errors
     /// When the object may not have been written.
@@ -98,8 +97,8 @@ impl Payloads {
         self.put(format!("{tenant}/{id}/input"), body, content_type).await
     }
 
-    /// Keeps the result of the attempt that `task` was claimed for. Each claim has a key of its own: a stale worker
-    /// overwrites nothing.
+    /// Stores the result of the attempt that `task` was claimed for. The key contains the fence, so that a stale worker
+    /// overwrites no newer result.
     ///
     /// # Errors
     /// When the object may not have been written.
@@ -108,12 +107,12 @@ impl Payloads {
         self.put(key, json, "application/json").await
     }
 
-    /// An address at which the object can be read for a while, without any token. It is answered with the type that was
-    /// found in the content, whatever its uploader claimed, and as an attachment: no browser runs it as a page of the
-    /// bucket's origin.
+    /// A presigned URL that reads the object without a token until `expires_in` is over. The response has the content type that
+    /// was detected, not the one that the uploader claimed, and is an attachment: no browser runs it as a page of the bucket's
+    /// origin.
     ///
     /// # Errors
-    /// When it can't be signed.
+    /// When the request can't be signed.
     pub async fn link(&self, object: &ObjectRef, expires_in: Duration) -> Result<String, AwsError> {
         let expiry =
             PresigningConfig::expires_in(expires_in).map_err(|error| AwsError::setup("GetObject", error))?;
@@ -124,20 +123,26 @@ impl Payloads {
             .key(&object.key)
             .response_content_type(&object.content_type)
             .response_content_disposition("attachment");
-        let signed = get.presigned(expiry).await.map_err(AwsError::of("GetObject"))?;
+        let signed = get
+            .presigned(expiry)
+            .await
+            .map_err(AwsError::from_sdk("GetObject"))?;
         Ok(signed.uri().to_owned())
     }
 
-    /// What the address of every object begins with, up to the slash before its key.
+    /// The prefix of every object's URL, up to the slash before the key.
     ///
     /// # Errors
-    /// When it can't be signed.
+    /// When the request can't be signed.
     pub async fn address(&self) -> Result<String, AwsError> {
         const KEY: &str = "any";
         let expiry = PresigningConfig::expires_in(Duration::from_secs(1))
             .map_err(|error| AwsError::setup("GetObject", error))?;
         let get = self.client().get_object().bucket(&self.bucket).key(KEY);
-        let signed = get.presigned(expiry).await.map_err(AwsError::of("GetObject"))?;
+        let signed = get
+            .presigned(expiry)
+            .await
+            .map_err(AwsError::from_sdk("GetObject"))?;
         let address = signed
             .uri()
             .split_once('?')
@@ -145,11 +150,11 @@ impl Payloads {
         Ok(address.trim_end_matches(KEY).to_owned())
     }
 
-    /// Signs a PUT that takes exactly the announced content, by its length and its SHA-256, and only while nothing is
-    /// there: what was uploaded stays as it is.
+    /// Presigns a PUT that accepts exactly the announced content (length and SHA-256 are signed), and only while the key does
+    /// not exist: an uploaded object is never overwritten.
     ///
     /// # Errors
-    /// When it can't be signed.
+    /// When the request can't be signed.
     pub async fn sign_upload(
         &self,
         key: &str,
@@ -167,7 +172,10 @@ impl Payloads {
             .content_length(i64::try_from(upload.length).unwrap_or(i64::MAX))
             .checksum_sha256(BASE64.encode(upload.sha256))
             .if_none_match("*");
-        let signed = put.presigned(expiry).await.map_err(AwsError::of("PutObject"))?;
+        let signed = put
+            .presigned(expiry)
+            .await
+            .map_err(AwsError::from_sdk("PutObject"))?;
         let headers = signed
             .headers()
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -180,13 +188,13 @@ impl Payloads {
     /// Pins the object that a client uploaded to this key.
     ///
     /// # Errors
-    /// [`ReadError::Missing`] when nothing is there, [`ReadError::Changed`] when it is not what [`Self::sign_upload`]
-    /// lets through; [`ReadError::Cloud`] may pass.
+    /// [`ReadError::Missing`] when the object does not exist, [`ReadError::Changed`] when [`Self::sign_upload`] would not have
+    /// accepted it; [`ReadError::Aws`] may pass.
     pub async fn pin(&self, key: String) -> Result<Pinned, ReadError> {
         let head = self.client().head_object().bucket(&self.bucket).key(&key);
         let found = match head.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(found) => found,
-            Err(error) => return Err(refused("HeadObject", error)),
+            Err(error) => return Err(read_error("HeadObject", error)),
         };
         let sha256 = found.checksum_sha256().and_then(|sum| BASE64.decode(sum).ok());
         let object = ObjectRef {
@@ -208,11 +216,11 @@ impl Payloads {
             .range(format!("bytes=0-{}", HEAD_BYTES - 1));
         let got = match get.send().await {
             Ok(got) => got,
-            Err(error) => return Err(refused("GetObject", error)),
+            Err(error) => return Err(read_error("GetObject", error)),
         };
         Ok(Pinned {
             object,
-            head: collected(got.body).await?,
+            head: collect(got.body).await?,
         })
     }
 
@@ -229,7 +237,7 @@ impl Payloads {
             .body(ByteStream::from(body))
             .send()
             .await
-            .map_err(AwsError::of("PutObject"))?;
+            .map_err(AwsError::from_sdk("PutObject"))?;
         let etag = put.e_tag.unwrap_or_default();
         Ok(ObjectRef {
             key,
@@ -240,10 +248,10 @@ impl Payloads {
         })
     }
 
-    /// Reads an object back, if it is still the one that was pinned.
+    /// Reads an object, if it is still the one that was pinned.
     ///
     /// # Errors
-    /// [`ReadError::Missing`] and [`ReadError::Changed`] are the object's; [`ReadError::Cloud`] may pass.
+    /// [`ReadError::Missing`] and [`ReadError::Changed`] are permanent; [`ReadError::Aws`] may pass.
     pub async fn read(&self, object: &ObjectRef) -> Result<Vec<u8>, ReadError> {
         let get = self
             .client()
@@ -253,10 +261,10 @@ impl Payloads {
             .if_match(&object.etag);
         let got = match get.send().await {
             Ok(got) => got,
-            Err(error) => return Err(refused("GetObject", error)),
+            Err(error) => return Err(read_error("GetObject", error)),
         };
-        let body = collected(got.body).await?;
-        // An object of the same ETag can still differ: for multipart uploads an ETag is no digest.
+        let body = collect(got.body).await?;
+        // Objects with the same ETag can differ: the ETag of a multipart upload is not a digest.
         if hex::encode(Sha256::digest(&body)) == object.sha256 {
             Ok(body)
         } else {
@@ -264,31 +272,31 @@ impl Payloads {
         }
     }
 
-    /// Makes the connection, so that the first real call does not wait for it.
+    /// Opens the connection, so that the first real call does not wait for it.
     pub async fn warm(&self) {
         match self.check().await {
-            // Without the right to list, S3 calls a missing object a refusal.
+            // Without permission to list, S3 answers AccessDenied for an object that does not exist.
             Err(error) if !error.is_refusal() => {
-                tracing::warn!(%error, "the payload bucket is not warm");
+                tracing::warn!(%error, "the connection to the payload bucket could not be opened in advance");
             }
             _ => {}
         }
     }
 
-    /// Looks for an object that is not there.
+    /// Reads an object that does not exist, to show that the bucket answers.
     ///
     /// # Errors
-    /// When the bucket did not answer, or does not let the caller look.
+    /// When the bucket did not answer, or refused the read.
     pub async fn check(&self) -> Result<(), AwsError> {
         let get = self.client().get_object().bucket(&self.bucket).key("warm");
-        match get.send().await.map_err(|error| refused("GetObject", error)) {
+        match get.send().await.map_err(|error| read_error("GetObject", error)) {
             Ok(_) | Err(ReadError::Missing | ReadError::Changed) => Ok(()),
-            Err(ReadError::Cloud(error)) => Err(error),
+            Err(ReadError::Aws(error)) => Err(error),
         }
     }
 }
 
-fn refused<E, R>(operation: &'static str, error: SdkError<E, R>) -> ReadError
+fn read_error<E, R>(operation: &'static str, error: SdkError<E, R>) -> ReadError
 where
     E: Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: Debug + Send + Sync + 'static,
@@ -296,11 +304,11 @@ where
     match error.code() {
         Some("NoSuchKey" | "NotFound") => ReadError::Missing,
         Some("PreconditionFailed") => ReadError::Changed,
-        _ => AwsError::of(operation)(error).into(),
+        _ => AwsError::from_sdk(operation)(error).into(),
     }
 }
 
-async fn collected(body: ByteStream) -> Result<Vec<u8>, AwsError> {
+async fn collect(body: ByteStream) -> Result<Vec<u8>, AwsError> {
     let body = body.collect().await;
     Ok(body
         .map_err(|error| AwsError::setup("GetObject", error))?

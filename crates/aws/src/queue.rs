@@ -1,4 +1,5 @@
-//! A queue: the bell, never the truth. Any message may be lost, doubled or late.
+//! SQS queues. A message is a hint that a task may be ready: it may be lost, duplicated or late. The task table is
+//! authoritative.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -19,12 +20,12 @@ use mesh_telemetry::{SettingError, Trace, setting};
 
 use crate::AwsError;
 
-/// The longest time SQS delays a new message or is asked here to hide a received one.
+/// The longest delay of a new message (SQS's limit), and the longest visibility timeout that is set here.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// The most messages that one SendMessageBatch takes.
+/// The maximum of messages in one SendMessageBatch.
 const SEND_BATCH: usize = 10;
-/// How many of them are under way at once.
+/// How many of these calls run at the same time.
 const AT_ONCE: usize = 4;
 
 /// The queue of each lane.
@@ -35,10 +36,10 @@ pub struct Queues {
 }
 
 impl Queues {
-    /// Those that the template names. Lanes that the stack leaves out have the queue of another's.
+    /// The queues that the environment names. A lane that the stack leaves out shares the queue of another lane.
     ///
     /// # Errors
-    /// When one is missing.
+    /// When a setting is missing.
     pub fn from_settings(config: &SdkConfig) -> Result<Self, SettingError> {
         let client = Client::new(config);
         let queue = |lane: Lane| {
@@ -46,21 +47,31 @@ impl Queues {
                 &lane.worker_kind.as_str().to_uppercase(),
                 lane.kind,
             ))?;
-            Ok((lane, Queue::at(client.clone(), url)))
+            Ok((lane, Queue::new(client.clone(), url)))
         };
         let lanes: HashMap<_, _> = Lane::all().map(queue).collect::<Result<_, _>>()?;
-        let first = setting("TEXT_QUEUE_URL").map(|url| Queue::at(client, url))?;
+        let first = setting("TEXT_QUEUE_URL").map(|url| Queue::new(client, url))?;
         Ok(Self { lanes, first })
     }
 
-    /// That of the lane.
+    /// One queue for all lanes.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn single(config: &SdkConfig, url: String) -> Self {
+        Self {
+            lanes: HashMap::new(),
+            first: Queue::new(Client::new(config), url),
+        }
+    }
+
+    /// The queue of a lane.
     #[must_use]
     pub fn of(&self, lane: Lane) -> &Queue {
-        // Every lane is there.
+        // `lanes` contains every lane.
         self.lanes.get(&lane).unwrap_or(&self.first)
     }
 
-    /// Each queue, with the first of the lanes that it carries.
+    /// Each distinct queue, with the first of its lanes.
     pub fn each(&self) -> impl Iterator<Item = (Lane, &Queue)> {
         let mut seen = HashSet::new();
         Lane::all()
@@ -68,13 +79,13 @@ impl Queues {
             .filter(move |(_, queue)| seen.insert(&queue.url))
     }
 
-    /// Makes the connection that all of them share, being at one host.
+    /// Opens the connection that all queues share, since they are at one host.
     pub async fn warm(&self) {
         self.first.warm().await;
     }
 
-    /// Rings for many tasks at once, each in its lane, and answers with those whose message may not have been taken by
-    /// then.
+    /// Sends many messages, each to the queue of its lane, and returns the ids of the tasks whose message may not have been
+    /// accepted by then.
     pub async fn send_batch(
         &self,
         messages: impl IntoIterator<Item = (Lane, Message)>,
@@ -95,7 +106,7 @@ impl Queues {
     }
 }
 
-/// The queues of one worker, known by their names: a batch says which it came from.
+/// The queues of one worker function, by name: an SQS record names the queue that it came from.
 #[derive(Debug)]
 pub struct WorkerQueues {
     queues: Vec<Queue>,
@@ -103,58 +114,58 @@ pub struct WorkerQueues {
 }
 
 impl WorkerQueues {
-    /// Those that the template names.
+    /// The queues that the environment names.
     ///
     /// # Errors
-    /// When one is missing.
+    /// When a setting is missing.
     pub fn from_settings(config: &SdkConfig) -> Result<Self, SettingError> {
         let client = Client::new(config);
-        let queue = |kind| setting(&lane_setting("", kind)).map(|url| Queue::at(client.clone(), url));
+        let queue = |kind| setting(&lane_setting("", kind)).map(|url| Queue::new(client.clone(), url));
         Ok(Self {
             queues: LaneKind::ALL.into_iter().map(queue).collect::<Result<_, _>>()?,
             small: queue(LaneKind::Small)?,
         })
     }
 
-    /// The queue of that name; of one that is not known, the lane that every stack has.
+    /// The queue of that name; for an unknown name, the queue of the small lane, which every stack has.
     #[must_use]
     pub fn named(&self, name: &str) -> &Queue {
         let found = self.queues.iter().find(|queue| queue.name() == name);
         found.unwrap_or(&self.small)
     }
 
-    /// Makes the connection that all of them share.
+    /// Opens the connection that all queues share.
     pub async fn warm(&self) {
         self.small.warm().await;
     }
 }
 
-/// The name of a lane's setting: `TEXT_QUEUE_URL` for the small one, which every stack has, `TEXT_LARGE_QUEUE_URL`.
+/// The name of a lane's setting: `TEXT_LARGE_QUEUE_URL`, and `TEXT_QUEUE_URL` for the small lane, which every stack has.
 fn lane_setting(worker: &str, kind: LaneKind) -> String {
     let lane = match kind {
         LaneKind::Small => String::new(),
         kind => kind.as_str().to_uppercase(),
     };
-    let words = [worker, &lane, "QUEUE_URL"];
-    words
+    let parts = [worker, &lane, "QUEUE_URL"];
+    parts
         .into_iter()
-        .filter(|word| !word.is_empty())
+        .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join("_")
 }
 
-/// The messages of a queue, by what may be done with them.
+/// How many messages a queue contains, by state. The counts are approximate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
-    /// A consumer could receive them now.
+    /// Available to consumers.
     pub visible: u64,
-    /// Received, and neither deleted nor shown again.
+    /// Received, and neither deleted nor visible again.
     pub in_flight: u64,
-    /// To be shown after a delay.
+    /// Not visible until their delay ends.
     pub delayed: u64,
 }
 
-/// One SQS queue.
+/// An SQS queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: Client,
@@ -162,30 +173,30 @@ pub struct Queue {
 }
 
 impl Queue {
-    const fn at(client: Client, url: String) -> Self {
+    const fn new(client: Client, url: String) -> Self {
         Self { client, url }
     }
 
-    /// Its name: the last part of its address, and of its ARN.
+    /// The queue's name: the last part of its URL and of its ARN.
     #[must_use]
     pub fn name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Rings for a task, after a delay of at most [`MAX_DELAY`] (longer ones are cut to it), as a part of the trace that
-    /// runs.
+    /// Sends a task's message as a part of the current trace. It becomes visible after `delay`, at most [`MAX_DELAY`]: longer
+    /// delays are cut to it.
     ///
     /// # Errors
-    /// When the message may not have been taken.
+    /// When the message may not have been accepted.
     pub async fn send(&self, message: &Message, delay: Duration) -> Result<(), AwsError> {
-        self.send_in(message, delay, Trace::current().as_ref()).await
+        self.send_traced(message, delay, Trace::current().as_ref()).await
     }
 
-    /// The same, as a part of another trace: that of the message whose place it takes.
+    /// Sends a task's message like [`Self::send`], as a part of `trace`: that of the message that it replaces.
     ///
     /// # Errors
-    /// When the message may not have been taken.
-    pub async fn send_in(
+    /// When the message may not have been accepted.
+    pub async fn send_traced(
         &self,
         message: &Message,
         delay: Duration,
@@ -193,7 +204,7 @@ impl Queue {
     ) -> Result<(), AwsError> {
         let body = serde_json::to_string(message).map_err(|error| AwsError::setup("SendMessage", error))?;
         let send = self.client.send_message().queue_url(&self.url).message_body(body);
-        // Fair queues: one tenant's backlog does not hold up another's.
+        // Fair queues: the backlog of one tenant (message group) does not delay the messages of another.
         let send = send.message_group_id(message.tenant.as_str());
         let send = send.set_message_system_attributes(trace_attributes(trace));
         let send = if delay.is_zero() {
@@ -201,23 +212,23 @@ impl Queue {
         } else {
             send.delay_seconds(whole_seconds(delay))
         };
-        send.send().await.map_err(AwsError::of("SendMessage"))?;
+        send.send().await.map_err(AwsError::from_sdk("SendMessage"))?;
         Ok(())
     }
 
-    /// Sends up to ten messages, again where the queue did not take one, and answers with those left.
+    /// Sends up to ten messages, again those that the queue did not accept, and returns the ones that are left.
     async fn send_chunk(&self, mut chunk: Vec<Message>, until: Instant) -> Vec<Message> {
         let mut backoff = Backoff::until(until);
         loop {
             match timeout_at(until, self.try_send_chunk(&chunk)).await {
-                Ok(Ok(not_taken)) => chunk.retain(|message| not_taken.contains(message)),
+                Ok(Ok(rejected)) => chunk.retain(|message| rejected.contains(message)),
                 Ok(Err(error)) => {
-                    tracing::error!(%error, messages = chunk.len(), "a batch of messages may not have been taken");
+                    tracing::error!(%error, messages = chunk.len(), "a batch of messages may not have been accepted");
                     return chunk;
                 }
                 Err(_) => return chunk,
             }
-            if chunk.is_empty() || !backoff.another().await {
+            if chunk.is_empty() || !backoff.wait_for_retry().await {
                 return chunk;
             }
         }
@@ -242,15 +253,15 @@ impl Queue {
             .set_entries(Some(entries))
             .send()
             .await
-            .map_err(AwsError::of(CALL))?;
-        let not_taken = sent.failed.iter().filter_map(|failure| {
-            tracing::warn!(code = failure.code, "a message of a batch was not taken");
+            .map_err(AwsError::from_sdk(CALL))?;
+        let rejected = sent.failed.iter().filter_map(|failure| {
+            tracing::warn!(code = failure.code, "a message of a batch was not accepted");
             messages.get(failure.id.parse::<usize>().ok()?)
         });
-        Ok(not_taken.cloned().collect())
+        Ok(rejected.cloned().collect())
     }
 
-    /// How many messages a consumer could receive now, more or less.
+    /// About how many messages are available to consumers.
     ///
     /// # Errors
     /// When the queue did not answer.
@@ -258,7 +269,7 @@ impl Queue {
         Ok(self.depth().await?.visible)
     }
 
-    /// How many messages it holds, more or less.
+    /// About how many messages the queue contains, by state.
     ///
     /// # Errors
     /// When the queue did not answer.
@@ -269,7 +280,7 @@ impl Queue {
         let attributes = self.client.get_queue_attributes().queue_url(&self.url);
         let attributes = attributes.set_attribute_names(Some(vec![VISIBLE, IN_FLIGHT, DELAYED]));
         let got = attributes.send().await;
-        let attributes = got.map_err(AwsError::of("GetQueueAttributes"))?.attributes;
+        let attributes = got.map_err(AwsError::from_sdk("GetQueueAttributes"))?.attributes;
         let attributes = attributes.unwrap_or_default();
         let count = |name| {
             attributes
@@ -284,10 +295,10 @@ impl Queue {
         })
     }
 
-    /// Hides a received message for a while; zero shows it at once.
+    /// Changes the visibility timeout of a received message: it is delivered again after `delay`, at once if that is zero.
     ///
     /// # Errors
-    /// When the message may keep its present visibility timeout.
+    /// When the message may have its former visibility timeout still.
     pub async fn change_visibility(&self, receipt_handle: &str, delay: Duration) -> Result<(), AwsError> {
         let change = self
             .client
@@ -298,37 +309,38 @@ impl Queue {
         change
             .send()
             .await
-            .map_err(AwsError::of("ChangeMessageVisibility"))?;
+            .map_err(AwsError::from_sdk("ChangeMessageVisibility"))?;
         Ok(())
     }
 
-    /// Makes the connection, so that the first real call does not wait for it. A queue that refuses is left to the
-    /// first real call to report.
+    /// Opens the connection, so that the first real call does not wait for it. An error is only logged: the first real call
+    /// reports it.
     pub async fn warm(&self) {
         if let Err(error) = self.check().await {
-            tracing::warn!(%error, "the queue is not warm");
+            tracing::warn!(%error, "the connection to the queue could not be opened in advance");
         }
     }
 
-    /// Asks the queue for its name.
+    /// Reads the queue's ARN, to show that it answers.
     ///
     /// # Errors
-    /// When it did not answer.
+    /// When the queue did not answer.
     pub async fn check(&self) -> Result<(), AwsError> {
         let attributes = self.client.get_queue_attributes().queue_url(&self.url);
         let attributes = attributes.attribute_names(QueueAttributeName::QueueArn);
         let got = attributes.send().await;
-        got.map(drop).map_err(AwsError::of("GetQueueAttributes"))
+        got.map(drop).map_err(AwsError::from_sdk("GetQueueAttributes"))
     }
 }
 
-/// SQS counts in whole seconds: rounded up, so that nothing comes early.
+/// A delay in the whole seconds that SQS takes, rounded up so that no message comes early.
 fn whole_seconds(delay: Duration) -> i32 {
     let seconds = delay.min(MAX_DELAY).as_millis().div_ceil(1_000);
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
-/// By which X-Ray knows what a message is a part of. It counts nothing towards a message's size.
+/// The system attribute by which X-Ray links a message to its trace. The AWS SDK for Rust does not set it. It does not count
+/// towards the message's size.
 fn trace_attributes(
     trace: Option<&Trace>,
 ) -> Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>> {
@@ -347,7 +359,7 @@ mod tests {
     use super::*;
     use crate::testing::{answer, config, requests, task};
 
-    /// An answer that takes all messages but those at these places.
+    /// A response that accepts all messages but those at these positions.
     fn refused(places: &[&str]) -> Value {
         let failed = places
             .iter()
@@ -357,13 +369,13 @@ mod tests {
 
     async fn ring(server: &MockServer, within: Duration) -> (Vec<Message>, Vec<Message>) {
         let messages: Vec<_> = (0..4).map(|_| task().message()).collect();
-        let queue = Queue::at(Client::new(&config(server)), format!("{}/queue", server.uri()));
+        let queue = Queue::new(Client::new(&config(server)), format!("{}/queue", server.uri()));
         let left = queue.send_chunk(messages.clone(), Instant::now() + within).await;
         (messages, left)
     }
 
     #[tokio::test]
-    async fn a_message_that_was_not_taken_is_sent_again_alone() {
+    async fn a_message_that_was_rejected_is_sent_again_alone() {
         let server = MockServer::start().await;
         answer(&server, "SendMessageBatch", refused(&["1", "3"])).await;
         answer(&server, "SendMessageBatch", refused(&["0"])).await;
@@ -384,7 +396,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_is_never_taken_is_named() {
+    async fn a_message_that_is_never_accepted_is_returned() {
         let server = MockServer::start().await;
         answer(&server, "SendMessageBatch", refused(&["2"])).await;
         for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! A secret out of Secrets Manager.
+//! Secrets from Secrets Manager.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use aws_sdk_secretsmanager::Client;
 
 use crate::AwsError;
 
-/// A secret text. It is printed nowhere.
+/// A secret text. `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text, for the one place that sends it.
+    /// The text. Pass it on to the request that needs it, and store it nowhere.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -31,25 +31,25 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Reads the current value of the secret of that ARN or name.
+/// Reads the current value of the secret with this ARN or name.
 ///
 /// # Errors
-/// When it can't be read, or holds bytes instead of text.
+/// When the secret can't be read, or is binary.
 pub async fn secret(config: &SdkConfig, arn: &str) -> Result<Secret, AwsError> {
     let value = Client::new(config)
         .get_secret_value()
         .secret_id(arn)
         .send()
         .await
-        .map_err(AwsError::of("GetSecretValue"))?;
+        .map_err(AwsError::from_sdk("GetSecretValue"))?;
     let text = value.secret_string.ok_or(NoText);
-    // A key pasted into a console often ends in a line break.
+    // A key that was pasted into a console often ends with a line break.
     text.map(|text| Secret(text.trim().to_owned()))
         .map_err(|error| AwsError::setup("GetSecretValue", error))
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the secret holds bytes: store the key as text")]
+#[error("the secret is binary: store the key as text")]
 struct NoText;
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! The table of counters and change logs: a [`TenantCounters`] for each tenant, and the part of its change log that is no longer in
-//! it.
+//! The table of counters and change logs: for each tenant its [`TenantCounters`], and the older parts of its change log.
 //!
-//! It is apart from the task table, whose stream it follows from: there it would be its own cause. A tenant's partition
-//! holds the book at position 0 and the log's parts at the number of their last change.
+//! It is not the task table, since its content follows from that table's stream: its own writes would cause further ones. A
+//! tenant's partition contains the counters at position 0, and each part of the log at the number of its last change.
 
 use std::time::Duration;
 
@@ -17,9 +16,9 @@ use mesh_task::Tenant;
 use crate::AwsError;
 use crate::item::{Item, number, read, string};
 
-/// How long a part of the log is kept. Ten minutes are promised; as long as the reactor's event source may repeat a record,
-/// and as long as a rebuild may run, it is needed here.
-const KEPT: Duration = Duration::from_hours(2);
+/// How long a part of the log is retained. The API promises ten minutes. The reactor needs the log for as long as its event
+/// source may repeat a record, and for as long as a rebuild may run.
+const LOG_RETENTION: Duration = Duration::from_hours(2);
 /// How many parts of the log are read at a time.
 const PAGE: i32 = 25;
 
@@ -31,7 +30,6 @@ pub struct StatsTable {
 }
 
 impl StatsTable {
-    /// The table of that name.
     #[must_use]
     pub fn new(config: &SdkConfig, name: String) -> Self {
         Self {
@@ -40,39 +38,40 @@ impl StatsTable {
         }
     }
 
-    /// A tenant's book; an empty one if nothing of it was counted yet.
+    /// A tenant's counters; empty ones if none of its tasks was counted yet.
     ///
     /// # Errors
-    /// When the table did not answer, or holds what is no book.
-    pub async fn book(&self, tenant: &Tenant) -> Result<TenantCounters, AwsError> {
+    /// When the table did not answer, or the item can't be parsed.
+    pub async fn counters(&self, tenant: &Tenant) -> Result<TenantCounters, AwsError> {
         let get = self
             .client
             .get_item()
             .table_name(&self.name)
             .set_key(Some(key(tenant, 0)))
             .consistent_read(true);
-        let item = get.send().await.map_err(AwsError::of("GetItem"))?.item;
+        let item = get.send().await.map_err(AwsError::from_sdk("GetItem"))?.item;
         item.map_or_else(|| Ok(TenantCounters::default()), |item| read(item, "GetItem"))
     }
 
-    /// Writes a tenant's book, if nobody has since `before` was read, and tells whether it did. A client that sends it
-    /// twice by itself is told no, though it has landed: a batch that is folded in anew finds itself counted.
+    /// Replaces a tenant's counters if they are still `before` (compare-and-set by version), and returns whether it did. If the
+    /// SDK sends the write twice because a response was lost, the result is false although it was applied: the caller reads
+    /// again, and finds its records counted.
     ///
     /// # Errors
-    /// When the table did not answer; the book may have been written.
+    /// When the table did not answer; the counters may have been replaced.
     pub async fn replace(
         &self,
         tenant: &Tenant,
         before: &TenantCounters,
         after: &TenantCounters,
     ) -> Result<bool, AwsError> {
-        // Whoever comes next writes the same there: it follows from the book that stands.
+        // A concurrent writer writes the same part: it follows from `before` alone.
         if !before.latest.changes.is_empty() && before.last != after.last {
             let mut item = write(&before.latest, tenant, before.last)?;
-            let expires_at = before.latest.at + KEPT;
+            let expires_at = before.latest.at + LOG_RETENTION;
             item.insert("expires_at".to_owned(), number(expires_at.as_second()));
             let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
-            put.send().await.map_err(AwsError::of("PutItem"))?;
+            put.send().await.map_err(AwsError::from_sdk("PutItem"))?;
         }
         let item = write(after, tenant, 0)?;
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
@@ -88,24 +87,24 @@ impl StatsTable {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(AwsError::of("PutItem")(error)),
+                _ => Err(AwsError::from_sdk("PutItem")(error)),
             },
         }
     }
 
-    /// The changes of a tenant from a time on, or from a little before, up to the end of this book; as far back as they
-    /// are kept.
+    /// A tenant's changes since a time, or since a little earlier, up to the end of these counters, as far as they are
+    /// retained.
     ///
     /// # Errors
     /// When the table did not answer.
     pub async fn log_since(
         &self,
         tenant: &Tenant,
-        book: &TenantCounters,
+        counters: &TenantCounters,
         since: Timestamp,
     ) -> Result<Vec<Change>, AwsError> {
-        let mut parts = vec![book.latest.clone()];
-        let mut before = book.before_latest();
+        let mut parts = vec![counters.latest.clone()];
+        let mut before = counters.before_latest();
         while before > 0 && parts.last().is_some_and(|part| part.at >= since) {
             let query = self
                 .query(tenant)
@@ -122,34 +121,34 @@ impl StatsTable {
         Ok(changes.collect())
     }
 
-    /// The changes that follow number `after`, each with its own number: about `most` of them, up to the end of this book.
-    /// None if some of them are not kept any more, or there never was such a number.
+    /// The changes after number `after`, each with its number: about `limit` of them, up to the end of these counters. `None`
+    /// if some of them are no longer retained, or if there never was such a number.
     ///
     /// # Errors
     /// When the table did not answer.
     pub async fn changes(
         &self,
         tenant: &Tenant,
-        book: &TenantCounters,
+        counters: &TenantCounters,
         after: u64,
-        most: usize,
+        limit: usize,
     ) -> Result<Option<Vec<(u64, Change)>>, AwsError> {
-        if after > book.last {
+        if after > counters.last {
             return Ok(None);
         }
         let mut changes: Vec<(u64, Change)> = Vec::new();
         let now = Timestamp::now().as_second();
-        while changes.len() < most {
+        while changes.len() < limit {
             let next = after + changes.len() as u64 + 1;
-            if next > book.before_latest() {
-                changes.extend(numbered(&book.latest, book.last, next));
+            if next > counters.before_latest() {
+                changes.extend(numbered(&counters.latest, counters.last, next));
                 break;
             }
             let query = self
                 .query(tenant)
                 .key_condition_expression("tenant = :tenant AND #position >= :next")
                 .expression_attribute_values(":next", number(next))
-                // What has expired may vanish at any time: so that there is no gap, it is gone for all at once.
+                // TTL may delete an expired part at any time. An expired part counts as deleted, so that no caller sees a gap.
                 .filter_expression("expires_at > :now")
                 .expression_attribute_values(":now", number(now));
             let mut found = false;
@@ -169,7 +168,7 @@ impl StatsTable {
         Ok(Some(changes))
     }
 
-    /// Every tenant that has a book. It reads the whole table.
+    /// Every tenant that has counters. It reads the whole table.
     ///
     /// # Errors
     /// When the table did not answer.
@@ -178,12 +177,12 @@ impl StatsTable {
             .client
             .scan()
             .table_name(&self.name)
-            .filter_expression("#position = :book")
+            .filter_expression("#position = :counters")
             .projection_expression("tenant")
             .expression_attribute_names("#position", "position")
-            .expression_attribute_values(":book", number(0));
+            .expression_attribute_values(":counters", number(0));
         let items: Result<Vec<Item>, _> = scan.into_paginator().items().send().try_collect().await;
-        let items = items.map_err(AwsError::of("Scan"))?;
+        let items = items.map_err(AwsError::from_sdk("Scan"))?;
         let tenants = items.into_iter().filter_map(|item| {
             let tenant = item.get("tenant")?.as_s().ok()?;
             Tenant::try_from(tenant.clone()).ok()
@@ -200,10 +199,10 @@ impl StatsTable {
     }
 }
 
-/// Parts of the log as the query orders them, each with the number of its first change.
+/// Parts of the log in the order of the query, each with the number of its first change.
 async fn page(query: QueryFluentBuilder) -> Result<Vec<(u64, Logged)>, AwsError> {
     const CALL: &str = "Query";
-    let found = query.send().await.map_err(AwsError::of(CALL))?;
+    let found = query.send().await.map_err(AwsError::from_sdk(CALL))?;
     let parts = found.items.unwrap_or_default().into_iter().map(|item| {
         let last = item
             .get("position")

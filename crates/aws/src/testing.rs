@@ -1,4 +1,4 @@
-//! What several of this crate's tests start from: a scripted server in AWS's place, and tasks.
+//! Fixtures of tests: a scripted server in place of AWS, and a task.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -9,7 +9,9 @@ use serde_json::Value;
 use wiremock::matchers::header_regex;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-pub(crate) fn config(server: &MockServer) -> SdkConfig {
+/// A configuration whose clients call the server.
+#[must_use]
+pub fn config(server: &MockServer) -> SdkConfig {
     let credentials = Credentials::new("key", "secret", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -20,8 +22,8 @@ pub(crate) fn config(server: &MockServer) -> SdkConfig {
         .build()
 }
 
-/// Answers an operation once; answers follow each other in the order in which they are given.
-pub(crate) async fn answer(server: &MockServer, operation: &str, body: Value) {
+/// Makes the server answer one call of an operation. Further answers are given in the order in which they were added.
+pub async fn answer(server: &MockServer, operation: &str, body: Value) {
     let answer = ResponseTemplate::new(200).set_body_raw(body.to_string(), "application/x-amz-json-1.0");
     Mock::given(header_regex("x-amz-target", &format!("{operation}$")))
         .respond_with(answer)
@@ -30,17 +32,21 @@ pub(crate) async fn answer(server: &MockServer, operation: &str, body: Value) {
         .await;
 }
 
-/// The bodies of the requests that came.
-pub(crate) async fn requests(server: &MockServer) -> Vec<Value> {
-    let requests = server.received_requests().await.unwrap();
+/// The bodies of the requests that the server received.
+///
+/// # Panics
+/// When a body is not JSON.
+pub async fn requests(server: &MockServer) -> Vec<Value> {
+    let requests = server.received_requests().await.expect("requests are recorded");
     requests
         .iter()
-        .map(|request| request.body_json().unwrap())
+        .map(|request| request.body_json().expect("the body is JSON"))
         .collect()
 }
 
-/// A task that was accepted now.
-pub(crate) fn task() -> Task {
+/// A pending task that was accepted now.
+#[must_use]
+pub fn task() -> Task {
     let now = Timestamp::now();
     Task::new(testing::draft(TaskType::Sentiment), now, now)
 }

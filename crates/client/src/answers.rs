@@ -1,5 +1,5 @@
-//! What the API answers. Members that this version does not know are passed over: the API may say more than it did.
-//! Written as JSON, an answer has the names that it came with, and leaves out what was not there.
+//! The API's responses. Parsing ignores fields that this version does not know, because a newer API may add some.
+//! Serializing gives the same JSON again, without those fields.
 
 use std::collections::BTreeMap;
 
@@ -356,13 +356,12 @@ pub struct HealthCheck {
     pub error: Option<String>,
 }
 
-/// Who answers at an address.
+/// What responds at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Greeting {
-    /// The answer's HTTP status.
+pub struct ProbeResponse {
     pub status: u16,
-    /// What it said, if it is an API's.
+    /// `None` if the response is not the API's.
     pub health: Option<Health>,
-    /// Its clock, to the second.
+    /// The server's clock from the `Date` header, to the second.
     pub date: Option<Timestamp>,
 }

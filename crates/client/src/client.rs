@@ -12,65 +12,62 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::exchange::{Asked, Exchange};
+use crate::exchange::{Exchange, Request};
 use crate::query::Query;
 use crate::{
     Accepted, Changes, DeadLetters, Error, Link, Problem, Redriven, Submission, Task, TaskPage, TaskSummary,
 };
 
-/// The longest that one request is held, in seconds.
-const LONGEST_WAIT: u64 = 20;
+/// How long the API holds a request that waits. A longer wait takes several requests.
+pub const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// A client of one stack, for the owner of one token. A clone shares its connections.
+/// A client of one stack with one token. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) exchange: Exchange,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub(crate) url: String,
 }
 
-/// Which tasks a list holds: all that is given must hold.
+/// Which tasks a list contains: those that match every given field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct Filter {
     pub status: Option<Status>,
     pub task_type: Option<TaskType>,
     pub priority: Option<Priority>,
-    /// Accepted then or later.
+    /// Includes tasks that were accepted at this very time.
     pub created_after: Option<Timestamp>,
-    /// Accepted before.
+    /// Excludes tasks that were accepted at this very time.
     pub created_before: Option<Timestamp>,
-    /// Pairs that the tasks carry.
+    /// The tasks' metadata must contain all of these pairs.
     pub metadata: BTreeMap<String, String>,
-    /// The most tasks of a page, 1 to 200.
+    /// The page size, 1 to 200. Without it the API chooses.
     pub limit: Option<u32>,
 }
 
-/// Which dead letters are redriven.
+/// Which dead letters to redrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
-    /// These, up to 100.
+pub enum RedriveTarget {
+    /// At most 100 ids.
     Ids(Vec<TaskId>),
-    /// Those of a type.
     Type(TaskType),
-    /// All of them.
     All,
 }
 
 #[derive(Deserialize)]
-struct Results {
-    results: Vec<Entry>,
+struct BatchResponse {
+    results: Vec<BatchEntry>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct BatchEntry {
     task: Option<Accepted>,
     problem: Option<Problem>,
     status: u16,
 }
 
 #[derive(Deserialize)]
-struct Announced {
+struct UploadTarget {
     id: UploadId,
     url: String,
     headers: BTreeMap<String, String>,
@@ -80,7 +77,7 @@ impl Client {
     /// A client of the API at that address.
     ///
     /// # Errors
-    /// [`Error::Setup`] when the address, the token or the system's certificates can't be used.
+    /// [`Error::Setup`] when the address or the token is invalid, or the system's certificates cannot be read.
     pub fn new(url: &str, token: &str) -> Result<Self, Error> {
         Ok(Self {
             exchange: Exchange::new(token)?,
@@ -88,44 +85,48 @@ impl Client {
         })
     }
 
-    /// The same by `AI_MESH_URL` and `AI_MESH_TOKEN`.
+    /// A client with the address in `AI_MESH_URL` and the token in `AI_MESH_TOKEN`.
     ///
     /// # Errors
-    /// [`Error::Setup`] when one of them is not set, or can't be used.
+    /// [`Error::Setup`] when one of them is not set or invalid.
     pub fn from_env() -> Result<Self, Error> {
-        let setting = |name: &str| {
-            std::env::var(name)
-                .map_err(|_| Error::Setup(format!("{name} is not set: it names the stack's API")))
+        let setting = |name: &str, what: &str| {
+            std::env::var(name).map_err(|_| Error::Setup(format!("{name} is not set: set it to {what}")))
         };
-        Self::new(&setting("AI_MESH_URL")?, &setting("AI_MESH_TOKEN")?)
+        Self::new(
+            &setting("AI_MESH_URL", "the API's address")?,
+            &setting("AI_MESH_TOKEN", "the stack's token")?,
+        )
     }
 
-    /// The API's address, without a slash at its end.
+    /// The API's address, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Submits a task, under an idempotency key of its own.
+    /// Submits a task under a new idempotency key, so that a retry creates no second task.
     ///
     /// # Errors
-    /// [`Error::Problem`] when it is refused.
+    /// [`Error::Problem`] when the API refuses it.
     pub async fn submit(&self, submission: &Submission) -> Result<Accepted, Error> {
         self.submit_keyed(submission, &new_key()).await
     }
 
-    /// The same under the caller's key: for 24 hours, the same key gives the same task.
+    /// Submits a task under the caller's idempotency key. A repeat with the same key returns the same task for 24
+    /// hours.
     ///
     /// # Errors
-    /// [`Error::Problem`] when it is refused.
+    /// [`Error::Problem`] when the API refuses it.
     pub async fn submit_keyed(&self, submission: &Submission, key: &str) -> Result<Accepted, Error> {
         self.post("/v1/tasks", Some(json!(submission)), Some(key)).await
     }
 
-    /// Submits up to 1,000 tasks, each accepted or refused for itself, in their order.
+    /// Submits up to 1,000 tasks. The API accepts or refuses each by itself; the results have the order of the
+    /// submissions.
     ///
     /// # Errors
-    /// [`Error::Problem`] when the whole is refused.
+    /// [`Error::Problem`] when the API refuses the whole request.
     pub async fn submit_batch(
         &self,
         submissions: &[Submission],
@@ -133,54 +134,56 @@ impl Client {
     ) -> Result<Vec<Result<Accepted, Error>>, Error> {
         let key = key.map_or_else(new_key, str::to_owned);
         let body = json!({ "tasks": submissions });
-        let answer: Results = self.post("/v1/tasks/batch", Some(body), Some(&key)).await?;
-        let each = answer
+        let response: BatchResponse = self.post("/v1/tasks/batch", Some(body), Some(&key)).await?;
+        let results = response
             .results
             .into_iter()
             .map(|entry| match (entry.task, entry.problem) {
                 (Some(task), _) => Ok(task),
                 (None, Some(problem)) => Err(problem.into()),
-                (None, None) => Err(Error::Stranger { status: entry.status }),
+                (None, None) => Err(Error::UnexpectedResponse { status: entry.status }),
             });
-        Ok(each.collect())
+        Ok(results.collect())
     }
 
-    /// A task as it stands.
+    /// A task in its current state.
     ///
     /// # Errors
-    /// [`Error::Problem`] when there is none.
+    /// [`Error::Problem`] when there is no such task.
     pub async fn get(&self, id: TaskId) -> Result<Task, Error> {
         self.read(&format!("/v1/tasks/{id}"), Query::default()).await
     }
 
-    /// A task once it is final.
+    /// Waits until a task is final.
     ///
     /// # Errors
-    /// [`Error::NotFinal`] when it is not within `patience`, [`Error::Problem`] when there is none.
-    pub async fn wait(&self, id: TaskId, patience: Duration) -> Result<Task, Error> {
-        // None where it lies beyond all clocks.
-        let until = Instant::now().checked_add(patience);
+    /// [`Error::NotFinal`] when it is not final within `timeout`, [`Error::Problem`] when there is no such task.
+    pub async fn wait(&self, id: TaskId, timeout: Duration) -> Result<Task, Error> {
+        // None for a timeout that no clock can express.
+        let deadline = Instant::now().checked_add(timeout);
         loop {
-            let left = until.map_or(patience, |until| until.saturating_duration_since(Instant::now()));
-            let wait = left.as_millis().div_ceil(1_000).min(LONGEST_WAIT.into());
-            let query = Query::default().with("wait", Some(wait));
+            let left = deadline.map_or(timeout, |deadline| {
+                deadline.saturating_duration_since(Instant::now())
+            });
+            let seconds = left.min(MAX_WAIT).as_millis().div_ceil(1_000);
+            let query = Query::default().with("wait", Some(seconds));
             let task: Task = self.read(&format!("/v1/tasks/{id}"), query).await?;
             if task.status.is_final() {
                 return Ok(task);
             }
-            if until.is_some_and(|until| Instant::now() >= until) {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Error::NotFinal {
                     id,
-                    seconds: patience.as_secs(),
+                    seconds: timeout.as_secs(),
                 });
             }
         }
     }
 
-    /// A page of the tasks that the filter lets through, newest first, from the start or from a page's `next_cursor`.
+    /// One page of the tasks that match the filter, newest first. `cursor` is an earlier page's `next_cursor`.
     ///
     /// # Errors
-    /// [`Error::Problem`] when the filter or the cursor is refused.
+    /// [`Error::Problem`] when the API refuses the filter or the cursor.
     pub async fn list(&self, filter: &Filter, cursor: Option<&str>) -> Result<TaskPage, Error> {
         let mut query = Query::default()
             .with("status", filter.status.map(Status::as_str))
@@ -196,97 +199,98 @@ impl Client {
         self.read("/v1/tasks", query).await
     }
 
-    /// The newest tasks that the filter lets through, `most` at most, over as many pages as it takes.
+    /// The newest tasks that match the filter, at most `max`, from as many pages as necessary.
     ///
     /// # Errors
-    /// [`Error::Problem`] when the filter is refused.
-    pub async fn list_all(&self, filter: &Filter, most: usize) -> Result<Vec<TaskSummary>, Error> {
+    /// [`Error::Problem`] when the API refuses the filter.
+    pub async fn list_all(&self, filter: &Filter, max: usize) -> Result<Vec<TaskSummary>, Error> {
         let mut tasks = Vec::new();
         let mut cursor = None;
         loop {
             let page = self.list(filter, cursor.as_deref()).await?;
             tasks.extend(page.tasks);
             cursor = page.next_cursor;
-            if cursor.is_none() || tasks.len() >= most {
-                tasks.truncate(most);
+            if cursor.is_none() || tasks.len() >= max {
+                tasks.truncate(max);
                 return Ok(tasks);
             }
         }
     }
 
-    /// Ends a task that is not final, at once.
+    /// Cancels a task that is not final.
     ///
     /// # Errors
-    /// [`Error::Problem`] when it is final, or there is none.
+    /// [`Error::Problem`] when it is final, or there is no such task.
     pub async fn cancel(&self, id: TaskId) -> Result<Task, Error> {
         self.post(&format!("/v1/tasks/{id}/cancel"), None, None).await
     }
 
-    /// Gives a failed or cancelled task new attempts.
+    /// Starts a new generation of a failed or cancelled task.
     ///
     /// # Errors
-    /// [`Error::Problem`] when it is neither, or there is none.
+    /// [`Error::Problem`] when it is neither failed nor cancelled, or there is no such task.
     pub async fn retry(&self, id: TaskId) -> Result<Task, Error> {
         self.post(&format!("/v1/tasks/{id}/retry"), None, None).await
     }
 
-    /// Uploads a content for tasks that name it: `image/jpeg`, say, up to 50 MB.
+    /// Uploads up to 50 MB for tasks that name the upload. `content_type` is a media type such as `image/jpeg`.
     ///
     /// # Errors
-    /// [`Error::Problem`] when it is refused, [`Error::NotStored`] when the storage does not take it.
+    /// [`Error::Problem`] when the API refuses it, [`Error::NotStored`] when the storage does.
     pub async fn upload(&self, content_type: &str, content: Vec<u8>) -> Result<UploadId, Error> {
-        let announced = json!({
+        let announcement = json!({
             "content_type": content_type,
             "length": content.len(),
             "sha256": hex::encode(Sha256::digest(&content)),
         });
-        let announcement = Asked::post(format!("{}/v1/uploads", self.url), Some(&announced), None);
-        // One that nothing follows is forgotten.
-        let asked = announcement.repeatable();
-        let Announced { id, url, headers } = self.ask(&asked).await?;
-        let answer = self.exchange.call(&Asked::put(url, headers, content)).await?;
-        // What lies there already came by an earlier try: nobody else knows the address.
-        if answer.status.is_success() || answer.status == StatusCode::PRECONDITION_FAILED {
+        let announce = Request::post(format!("{}/v1/uploads", self.url), Some(&announcement), None);
+        // A repeat is safe: the API forgets an announcement that no upload follows.
+        let UploadTarget { id, url, headers } = self.send(&announce.repeatable()).await?;
+        let response = self.exchange.send(&Request::put(url, headers, content)).await?;
+        // 412: an earlier attempt stored the content, since nobody else knows the address.
+        if response.status.is_success() || response.status == StatusCode::PRECONDITION_FAILED {
             Ok(id)
         } else {
             Err(Error::NotStored {
-                status: answer.status.as_u16(),
+                status: response.status.as_u16(),
             })
         }
     }
 
-    /// A result that was too large to ride along, as JSON. The token stays here.
+    /// Downloads a large result as JSON. The request does not carry the token.
     ///
     /// # Errors
-    /// [`Error::Expired`] when the link is no longer good, [`Error::Changed`] when what lies there is not the result.
+    /// [`Error::Expired`] when the link is no longer valid, [`Error::ChecksumMismatch`] when the download is not the
+    /// result.
     pub async fn fetch(&self, link: &Link) -> Result<Vec<u8>, Error> {
-        let answer = self.exchange.call(&Asked::stored(link.url.clone())).await?;
-        if !answer.status.is_success() {
+        let response = self.exchange.send(&Request::get_stored(link.url.clone())).await?;
+        if !response.status.is_success() {
             return Err(Error::Expired {
-                status: answer.status.as_u16(),
+                status: response.status.as_u16(),
             });
         }
-        if hex::encode(Sha256::digest(&answer.body)) == link.sha256 {
-            Ok(answer.body)
+        if hex::encode(Sha256::digest(&response.body)) == link.sha256 {
+            Ok(response.body)
         } else {
-            Err(Error::Changed)
+            Err(Error::ChecksumMismatch)
         }
     }
 
-    /// The changes after a cursor, or from now on; held for up to 20 seconds until there is one.
+    /// The changes after a cursor, or the current end of the change log. The API holds the request until there is a
+    /// change, for `wait` and at most [`MAX_WAIT`].
     ///
     /// # Errors
-    /// [`Error::Problem`] when they are not kept any more.
+    /// [`Error::Problem`] when the change log no longer reaches back to the cursor.
     pub async fn changes(&self, after: Option<&str>, wait: Duration) -> Result<Changes, Error> {
-        let wait = wait.as_secs().min(LONGEST_WAIT);
+        let wait = wait.min(MAX_WAIT).as_secs();
         let query = Query::default().with("after", after).with("wait", Some(wait));
         self.read("/v1/changes", query).await
     }
 
-    /// A page of dead letters, newest first, from the start or from a page's `next_cursor`.
+    /// One page of dead letters, newest first. `cursor` is an earlier page's `next_cursor`.
     ///
     /// # Errors
-    /// [`Error`], when they can't be had.
+    /// [`Error`] when the API does not return them.
     pub async fn dead_letters(
         &self,
         task_type: Option<TaskType>,
@@ -296,15 +300,15 @@ impl Client {
         self.read("/v1/dead-letters", query).await
     }
 
-    /// Gives dead letters new attempts, up to 100 at a time; with the answer's `next_cursor` it goes on.
+    /// Redrives up to 100 dead letters. If the response has a `next_cursor`, call again with it.
     ///
     /// # Errors
-    /// [`Error::Problem`] when more are named than are taken.
-    pub async fn redrive(&self, which: &Which, cursor: Option<TaskId>) -> Result<Redriven, Error> {
-        let mut body = match which {
-            Which::Ids(ids) => json!({ "ids": ids }),
-            Which::Type(task_type) => json!({ "type": task_type }),
-            Which::All => json!({ "all": true }),
+    /// [`Error::Problem`] when there are too many ids.
+    pub async fn redrive(&self, target: &RedriveTarget, cursor: Option<TaskId>) -> Result<Redriven, Error> {
+        let mut body = match target {
+            RedriveTarget::Ids(ids) => json!({ "ids": ids }),
+            RedriveTarget::Type(task_type) => json!({ "type": task_type }),
+            RedriveTarget::All => json!({ "all": true }),
         };
         if let Some(cursor) = cursor {
             body["cursor"] = json!(cursor);
@@ -313,7 +317,7 @@ impl Client {
     }
 
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str, query: Query) -> Result<T, Error> {
-        self.ask(&Asked::get(format!("{}{path}{}", self.url, query.0)))
+        self.send(&Request::get(format!("{}{path}{}", self.url, query.0)))
             .await
     }
 
@@ -324,44 +328,44 @@ impl Client {
         key: Option<&str>,
     ) -> Result<T, Error> {
         let address = format!("{}{path}", self.url);
-        self.ask(&Asked::post(address, body.as_ref(), key)).await
+        self.send(&Request::post(address, body.as_ref(), key)).await
     }
 
-    async fn ask<T: DeserializeOwned>(&self, asked: &Asked) -> Result<T, Error> {
-        let answer = self.exchange.call(asked).await?.success()?;
-        serde_json::from_slice(&answer.body).map_err(|error| {
+    async fn send<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Error> {
+        let response = self.exchange.send(request).await?.success()?;
+        serde_json::from_slice(&response.body).map_err(|error| {
             if error.is_data() {
                 Error::Unreadable(error)
             } else {
-                // No JSON at all: a page of something in between, say.
-                Error::Stranger {
-                    status: answer.status.as_u16(),
+                // The body is not JSON at all, such as a proxy's HTML page.
+                Error::UnexpectedResponse {
+                    status: response.status.as_u16(),
                 }
             }
         })
     }
 }
 
-/// The address as paths are put behind it.
+/// Checks the API's address and returns it without a trailing slash.
 fn address(given: &str) -> Result<String, Error> {
     let address = given.trim().trim_end_matches('/');
     if address.contains('@') {
-        // Not shown: a password may follow the name.
-        let told = "the address names a user: the token is all that the API knows its callers by";
-        return Err(Error::Setup(told.to_owned()));
+        // The message does not show the address: it may contain a password.
+        let message = "the address contains a user name: remove it, because the token identifies the caller";
+        return Err(Error::Setup(message.to_owned()));
     }
-    let refuse = |why: &str| Error::Setup(format!("{given:?} is no address: {why}"));
+    let invalid = |advice: &str| Error::Setup(format!("{given:?} is not a valid address: {advice}"));
     if !address.starts_with("http://") && !address.starts_with("https://") {
-        return Err(refuse("it begins with http:// or https://"));
+        return Err(invalid("start it with http:// or https://"));
     }
-    let read: Uri = address
+    let uri: Uri = address
         .parse()
-        .map_err(|_| refuse("write it as https://HOST/PATH"))?;
-    if read.host().is_none_or(str::is_empty) {
-        return Err(refuse("it names no host"));
+        .map_err(|_| invalid("write it as https://HOST/PATH"))?;
+    if uri.host().is_none_or(str::is_empty) {
+        return Err(invalid("add a host"));
     }
     if address.contains(['?', '#']) {
-        return Err(refuse("nothing may follow its path"));
+        return Err(invalid("end it after the path"));
     }
     Ok(address.to_owned())
 }

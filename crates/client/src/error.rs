@@ -1,104 +1,99 @@
-//! Why a call did not give what was asked for.
+//! Why a call failed.
 
 use serde::{Deserialize, Serialize};
 
-/// A refusal, or a failure, in the API's own words (RFC 9457).
+/// An error response of the API (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, thiserror::Error)]
 #[error("{title}: {detail} ({status}, request {request_id})")]
 pub struct Problem {
-    /// `urn:ai-mesh:problem:...`: stable, to branch on.
+    /// `urn:ai-mesh:problem:...`: stable, so that a program can branch on it.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What is wrong, in a few words.
+    /// The same for every problem of a type.
     pub title: String,
-    /// The HTTP status.
     pub status: u16,
-    /// What was wrong and what to do.
+    /// What is wrong with this request, and what to do.
     pub detail: String,
-    /// By which the functions' logs know the request.
+    /// Finds the request in the functions' logs.
     pub request_id: String,
 }
 
 impl Problem {
-    /// The last part of its type: `task-not-found`, say.
+    /// The last part of the type, such as `task-not-found`.
     #[must_use]
     pub fn slug(&self) -> &str {
         self.kind.rsplit(':').next().unwrap_or_default()
     }
 }
 
-/// Why there is no answer that can be used.
+/// Why there is no usable response.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address, the token or an environment variable can't be used.
+    /// The address, the token or an environment variable is missing or invalid.
     #[error("{0}")]
     Setup(String),
-    /// The API refused, or failed in its own words.
+    /// The API refused the request, or failed and said why.
     #[error(transparent)]
     Problem(#[from] Problem),
-    /// Something between here and the API answered in its place.
-    #[error("{}", of_stranger(*status))]
-    Stranger {
-        /// The HTTP status.
+    /// The response is not the API's: a gateway or another server sent it.
+    #[error("{}", unexpected_response(*status))]
+    UnexpectedResponse {
+        /// The response's HTTP status.
         status: u16,
     },
-    /// The storage did not take an upload.
-    #[error("the storage answers with status {status} and has not taken the upload: try again")]
+    /// The payload bucket refused an upload.
+    #[error("the storage refused the upload with status {status}: try again")]
     NotStored {
-        /// The HTTP status.
+        /// The storage's HTTP status.
         status: u16,
     },
-    /// Nobody answered, or the connection broke off.
-    #[error("the API can't be reached at {address}: is the stack up, and the address right?")]
+    /// No connection was made, or it closed before the response was complete.
+    #[error("cannot reach the API at {address}: check the address, and that the stack is deployed")]
     Unreachable {
-        /// The address that was asked.
+        /// The request's address, without its query.
         address: String,
-        /// What went wrong.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The API was reached and did not answer in time.
-    #[error("the API did not answer within {seconds} s: try again")]
+    /// The response did not arrive in time.
+    #[error("the API did not respond within {seconds} s: try again")]
     TimedOut {
-        /// How long it was waited for.
+        /// The request's timeout.
         seconds: u64,
     },
-    /// A link's time is over, or it was cut short.
+    /// A result's signed link expired, or was cut off when it was copied.
     #[error(
-        "the result's address answers with status {status}: it is good for 15 minutes, ask for the task again"
+        "the result's link is not valid (status {status}): get the task again, because a link expires after 15 minutes"
     )]
     Expired {
-        /// The HTTP status.
+        /// The storage's HTTP status.
         status: u16,
     },
-    /// The task did not become final in the time that was given.
+    /// The task did not become final within the timeout.
     #[error("task {id} is not final after {seconds} s: wait for it again")]
     NotFinal {
-        /// The task.
         id: mesh_task::TaskId,
-        /// How long it was waited for.
+        /// The timeout.
         seconds: u64,
     },
-    /// What lies at a result's address is not what the API told of.
-    #[error("the result is not the one that the API told of: ask for the task again")]
-    Changed,
-    /// A success whose body is not what this version knows.
-    #[error("the answer can't be read: is the client older than the API?")]
+    /// The bytes behind a result's link do not have the checksum that the API gave.
+    #[error("the result does not match its checksum: get the task again")]
+    ChecksumMismatch,
+    /// A success whose body this version of the client cannot parse.
+    #[error("cannot parse the API's response: check that the client is not older than the API")]
     Unreadable(#[source] serde_json::Error),
 }
 
-/// What the status of an answer that is none of the API's means for the one who asked.
-fn of_stranger(status: u16) -> String {
+/// What a status means that the API itself did not send.
+fn unexpected_response(status: u16) -> String {
     match status {
-        413 => {
-            "what stands before the API refused the request as too large (status 413): send less at once, or \
-                upload the content first"
-                .to_owned()
+        413 => "a gateway in front of the API refused the request as too large (status 413): send less at \
+                once, or upload the content first"
+            .to_owned(),
+        429 | 500.. => {
+            format!("a gateway in front of the API responded with status {status}: try again in a minute")
         }
-        429 | 500.. => format!(
-            "what stands before the API answered with status {status} in its place: try again in a minute"
-        ),
-        _ => format!("an answer of status {status} is none of the API's: check the address"),
+        _ => format!("the response with status {status} is not from the API: check the address"),
     }
 }
 
@@ -107,18 +102,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stranger_s_answer_says_what_to_do() {
-        for (status, told) in [
+    fn the_error_for_an_unexpected_response_says_what_to_do() {
+        for (status, advice) in [
             (200, "check the address"),
             (404, "check the address"),
             (413, "send less"),
             (429, "try again"),
             (504, "try again"),
         ] {
-            let words = Error::Stranger { status }.to_string();
+            let message = Error::UnexpectedResponse { status }.to_string();
             assert!(
-                words.contains(told) && words.contains(&format!("status {status}")),
-                "{words}"
+                message.contains(advice) && message.contains(&format!("status {status}")),
+                "{message}"
             );
         }
     }

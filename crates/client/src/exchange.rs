@@ -1,4 +1,4 @@
-//! One request and its answer, with what a busy API asks for: to come again.
+//! Sends one request and receives its response. Retries where the API is busy or a repeat is safe.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,29 +15,27 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use crate::{Error, Problem};
+use crate::{Backoff, Error, MAX_REQUEST_ATTEMPTS, Problem};
 
-/// A connection that is not made by then is not going to be.
+/// A connection that takes longer than this fails.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Above the longest that the API takes.
+/// Longer than the API's own limit for a request.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// A request's body has the time besides that it takes at this many bytes a second.
-const SLOWEST: u64 = 32_000;
-/// Above the largest answer that the API gives.
-const MAX_ANSWER_BYTES: usize = 32 << 20;
-/// How often a request is sent at most.
-const MOST_TRIES: u32 = 4;
-/// The same where the answer did not come in time: each try takes as long as that.
-const MOST_WAITS: u32 = 2;
-/// The pause before the second try where the API names none; it doubles with each further one.
+/// The timeout grows with the request's body, as if it were sent at this rate.
+const MIN_BYTES_PER_SECOND: u64 = 32_000;
+/// Larger than any response of the API.
+const MAX_RESPONSE_BYTES: usize = 32 << 20;
+/// Fewer attempts after a timeout, because each of them takes that long.
+const MAX_TIMEOUT_ATTEMPTS: u32 = 2;
+/// The pause before the second attempt, unless the response has `Retry-After`.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// What a server may ask of our patience.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A longer `Retry-After` is cut to this.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// A body that a repeat need not copy.
+/// A body that a retry need not copy.
 type Body = Full<Cursor<Arc<[u8]>>>;
 
-/// A pool of connections, over TLS where the address says so.
+/// A pool of connections, which use TLS for `https://` addresses.
 #[derive(Debug, Clone)]
 pub(crate) struct Exchange {
     pool: Pool<HttpsConnector<HttpConnector>, Body>,
@@ -46,28 +44,27 @@ pub(crate) struct Exchange {
     first_pause: Duration,
 }
 
-/// What is asked.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Request {
     method: Method,
     address: String,
     headers: BTreeMap<String, String>,
     body: Arc<[u8]>,
-    /// The token goes to nobody else.
+    /// Only requests to the API carry the token.
     is_for_api: bool,
-    /// Whether it may be sent again although it may have arrived.
+    /// Whether it may be sent again although the first one may have arrived.
     is_repeatable: bool,
 }
 
-/// What came back, from whomever.
+/// A response, from the API or from whatever else answers at the address.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
-impl Asked {
+impl Request {
     pub(crate) fn get(address: String) -> Self {
         Self {
             method: Method::GET,
@@ -79,7 +76,7 @@ impl Asked {
         }
     }
 
-    /// A key makes a repeat safe.
+    /// An idempotency key makes a repeat safe.
     pub(crate) fn post(address: String, body: Option<&Value>, key: Option<&str>) -> Self {
         let mut headers = BTreeMap::new();
         if body.is_some() {
@@ -97,25 +94,25 @@ impl Asked {
         }
     }
 
-    /// An upload to the storage, as the API announced it.
+    /// An upload to the payload bucket, with the headers that the API signed.
     pub(crate) fn put(address: String, headers: BTreeMap<String, String>, body: Vec<u8>) -> Self {
         Self {
             method: Method::PUT,
             headers,
             body: body.into(),
-            ..Self::stored(address)
+            ..Self::get_stored(address)
         }
     }
 
-    /// What the storage keeps.
-    pub(crate) fn stored(address: String) -> Self {
+    /// A download from the payload bucket, by a signed link.
+    pub(crate) fn get_stored(address: String) -> Self {
         Self {
             is_for_api: false,
             ..Self::get(address)
         }
     }
 
-    /// The same where a repeat does no harm without a key.
+    /// The same request, marked as safe to repeat without a key.
     pub(crate) fn repeatable(self) -> Self {
         Self {
             is_repeatable: true,
@@ -123,33 +120,33 @@ impl Asked {
         }
     }
 
-    /// The address without what is signed or searched for.
-    fn place(&self) -> &str {
+    /// The address for error texts: the query may contain a signature or what the user searches for.
+    fn address_without_query(&self) -> &str {
         self.address.split('?').next().unwrap_or_default()
     }
 }
 
-impl Answer {
-    /// Whether there may be a better one.
-    fn is_passing(&self, asked: &Asked) -> bool {
+impl Response {
+    /// Whether another attempt may give a better response.
+    fn is_retryable(&self, request: &Request) -> bool {
         match self.status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => true,
-            // The work may be done, and its answer lost.
+            // The API may have done the work and lost the response.
             StatusCode::INTERNAL_SERVER_ERROR | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-                asked.is_repeatable
+                request.is_repeatable
             }
             _ => false,
         }
     }
 
-    /// The API's answer, if it is a success.
+    /// The response if its status is a success, else the problem that it describes.
     pub(crate) fn success(self) -> Result<Self, Error> {
         if self.status.is_success() {
             return Ok(self);
         }
         match serde_json::from_slice::<Problem>(&self.body) {
             Ok(problem) => Err(problem.into()),
-            Err(_) => Err(Error::Stranger {
+            Err(_) => Err(Error::UnexpectedResponse {
                 status: self.status.as_u16(),
             }),
         }
@@ -158,9 +155,12 @@ impl Answer {
 
 impl Exchange {
     pub(crate) fn new(token: &str) -> Result<Self, Error> {
-        let mut token = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|_| Error::Setup("the token holds characters that no header takes".to_owned()))?;
-        // It is not printed with the headers.
+        let mut token = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+            Error::Setup(
+                "the token contains characters that an HTTP header cannot carry: copy it again".to_owned(),
+            )
+        })?;
+        // Its Debug output hides the value.
         token.set_sensitive(true);
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -168,7 +168,7 @@ impl Exchange {
         connector.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()
-            .map_err(|error| Error::Setup(format!("the system's certificates can't be read: {error}")))?
+            .map_err(|error| Error::Setup(format!("cannot read the system's certificates: {error}")))?
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
@@ -180,62 +180,65 @@ impl Exchange {
         })
     }
 
-    /// Sends a request until it is answered for good.
-    pub(crate) async fn call(&self, asked: &Asked) -> Result<Answer, Error> {
-        let mut tries = 1;
+    /// Sends a request, and sends it again while another attempt may help.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Response, Error> {
+        let mut backoff = Backoff::new(self.first_pause);
         loop {
-            let sent = self.once(asked).await;
-            let (most_tries, pause) = match &sent {
-                Ok(answer) if answer.is_passing(asked) => (MOST_TRIES, retry_after(&answer.headers)),
-                // A connection that was not made has brought nothing there.
-                Err((Error::Unreachable { .. }, was_sent)) if !was_sent || asked.is_repeatable => {
-                    (MOST_TRIES, None)
+            let sent = self.send_once(request).await;
+            let (max_attempts, retry_after) = match &sent {
+                Ok(response) if response.is_retryable(request) => {
+                    (MAX_REQUEST_ATTEMPTS, retry_after(&response.headers))
                 }
-                Err((Error::TimedOut { .. }, _)) if asked.is_repeatable => (MOST_WAITS, None),
+                // Without a connection, the request did not arrive.
+                Err((Error::Unreachable { .. }, was_sent)) if !was_sent || request.is_repeatable => {
+                    (MAX_REQUEST_ATTEMPTS, None)
+                }
+                Err((Error::TimedOut { .. }, _)) if request.is_repeatable => (MAX_TIMEOUT_ATTEMPTS, None),
                 _ => (1, None),
             };
-            if tries >= most_tries {
+            let Some(pause) = backoff.next_pause(max_attempts) else {
                 return sent.map_err(|(error, _)| error);
-            }
-            let own = self.first_pause * (1 << (tries - 1));
-            sleep(pause.unwrap_or(own).min(LONGEST_PAUSE)).await;
-            tries += 1;
+            };
+            sleep(retry_after.unwrap_or(pause).min(MAX_PAUSE)).await;
         }
     }
 
-    /// The answer; or why there is none, and whether the request may have arrived.
-    pub(crate) async fn once(&self, asked: &Asked) -> Result<Answer, (Error, bool)> {
-        let mut request = Request::builder()
-            .method(asked.method.clone())
-            .uri(&asked.address);
-        if asked.is_for_api {
-            request = request.header(AUTHORIZATION, self.token.clone());
+    /// The response; or the error, and whether the request may have arrived.
+    pub(crate) async fn send_once(&self, request: &Request) -> Result<Response, (Error, bool)> {
+        let mut builder = http::Request::builder()
+            .method(request.method.clone())
+            .uri(&request.address);
+        if request.is_for_api {
+            builder = builder.header(AUTHORIZATION, self.token.clone());
         }
-        for (name, value) in &asked.headers {
-            request = request.header(name, value);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
         }
-        let request = request.body(Full::new(Cursor::new(Arc::clone(&asked.body))));
-        let unsound = |error| Error::Setup(format!("{} can't be asked: {error}", asked.place()));
-        let request = request.map_err(|error| (unsound(error), false))?;
+        let built = builder.body(Full::new(Cursor::new(Arc::clone(&request.body))));
+        let invalid = |error| {
+            let address = request.address_without_query();
+            Error::Setup(format!("cannot make a request to {address}: {error}"))
+        };
+        let built = built.map_err(|error| (invalid(error), false))?;
         let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| Error::Unreachable {
-            address: asked.place().to_owned(),
+            address: request.address_without_query().to_owned(),
             source,
         };
         let sent = async {
-            let response = self.pool.request(request).await.map_err(|error: PoolError| {
+            let response = self.pool.request(built).await.map_err(|error: PoolError| {
                 let was_sent = !error.is_connect();
                 (unreachable(error.into()), was_sent)
             })?;
             let (parts, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+            let body = Limited::new(body, MAX_RESPONSE_BYTES).collect().await;
             let body = body.map_err(|error| (unreachable(error), true))?;
-            Ok(Answer {
+            Ok(Response {
                 status: parts.status,
                 headers: parts.headers,
                 body: body.to_bytes().into(),
             })
         };
-        let time = self.timeout + sending_time(asked.body.len());
+        let time = self.timeout + upload_time(request.body.len());
         timeout(time, sent).await.unwrap_or_else(|_| {
             let seconds = time.as_secs();
             Err((Error::TimedOut { seconds }, true))
@@ -243,12 +246,12 @@ impl Exchange {
     }
 }
 
-/// What a body of that length may take on its way.
-fn sending_time(bytes: usize) -> Duration {
-    Duration::from_secs(bytes as u64 / SLOWEST)
+/// How long a body of that many bytes may take to send.
+fn upload_time(bytes: usize) -> Duration {
+    Duration::from_secs(bytes as u64 / MIN_BYTES_PER_SECOND)
 }
 
-/// The seconds of `Retry-After`. The API gives no dates.
+/// The seconds of `Retry-After`. The API never sends a date there.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
@@ -265,32 +268,32 @@ mod tests {
 
     use super::*;
 
-    /// One that waits less than the client does.
-    fn hasty(timeout: Duration) -> Exchange {
+    /// An exchange that hardly pauses between attempts.
+    fn exchange(timeout: Duration) -> Exchange {
         Exchange {
             timeout,
             first_pause: Duration::from_millis(1),
-            ..Exchange::new("secret").expect("the token is one")
+            ..Exchange::new("secret").expect("the token is valid")
         }
     }
 
     #[tokio::test]
-    async fn an_upload_has_the_time_that_its_length_takes() {
-        // The most that an upload has, over 5 Mbit/s.
-        assert!(sending_time(50_000_000) > Duration::from_secs(80));
+    async fn the_timeout_of_an_upload_grows_with_its_length() {
+        // The largest upload, at 5 Mbit/s.
+        assert!(upload_time(50_000_000) > Duration::from_secs(80));
         let server = MockServer::start().await;
         let slow = ResponseTemplate::new(200).set_delay(Duration::from_millis(500));
         Mock::given(method("PUT")).respond_with(slow).mount(&server).await;
-        let exchange = hasty(Duration::from_millis(100));
-        let put = |bytes| Asked::put(server.uri(), BTreeMap::new(), vec![0; bytes]);
-        let large = exchange.call(&put(1_000_000)).await.unwrap();
+        let exchange = exchange(Duration::from_millis(100));
+        let put = |bytes| Request::put(server.uri(), BTreeMap::new(), vec![0; bytes]);
+        let large = exchange.send(&put(1_000_000)).await.unwrap();
         assert_eq!(large.status, StatusCode::OK);
-        let small = exchange.call(&put(1)).await.unwrap_err();
+        let small = exchange.send(&put(1)).await.unwrap_err();
         assert!(matches!(small, Error::TimedOut { .. }), "{small}");
     }
 
     #[tokio::test]
-    async fn an_answer_that_does_not_come_is_waited_for_once_more_where_a_repeat_does_no_harm() {
+    async fn a_request_that_timed_out_is_sent_once_more_if_a_repeat_is_safe() {
         let server = MockServer::start().await;
         let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
         Mock::given(method("GET"))
@@ -307,48 +310,51 @@ mod tests {
             .expect(1)
             .mount(&server)
             .await;
-        let exchange = hasty(Duration::from_secs(5));
-        let [get, post] = [Asked::get(server.uri()), Asked::post(server.uri(), None, None)];
-        let (read, changed) = tokio::join!(exchange.call(&get), exchange.call(&post));
+        let exchange = exchange(Duration::from_secs(5));
+        let [get, post] = [
+            Request::get(server.uri()),
+            Request::post(server.uri(), None, None),
+        ];
+        let (read, changed) = tokio::join!(exchange.send(&get), exchange.send(&post));
         assert_eq!(read.unwrap().status, StatusCode::OK);
         assert!(matches!(changed, Err(Error::TimedOut { .. })), "{changed:?}");
     }
 
-    /// Someone who hangs up on each request; how many there were.
-    fn rude() -> (String, Arc<AtomicU32>) {
+    /// A server that closes the connection after each request, and the number of requests it received.
+    fn closing_server() -> (String, Arc<AtomicU32>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let address = listener.local_addr().expect("it has one");
-        let asked = Arc::new(AtomicU32::new(0));
-        let count = Arc::clone(&asked);
+        let address = listener.local_addr().expect("the listener has an address");
+        let received = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&received);
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let mut lines = BufReader::new(connection).lines();
-                // Up to the head's end.
+                // An empty line ends the request's head.
                 if lines.any(|line| line.is_ok_and(|line| line.is_empty())) {
                     count.fetch_add(1, Ordering::SeqCst);
                 }
             }
         });
-        (format!("http://{address}/v1"), asked)
+        (format!("http://{address}/v1"), received)
     }
 
     #[tokio::test]
-    async fn who_hangs_up_is_asked_again_where_that_does_no_harm_and_not_for_ever() {
-        let (at, asked) = rude();
+    async fn a_request_whose_connection_closed_is_sent_again_if_a_repeat_is_safe_up_to_a_limit() {
+        let (at, received) = closing_server();
         let address = || format!("{at}?a=b");
-        for (ask, times) in [
-            (Asked::get(address()), MOST_TRIES),
-            (Asked::post(address(), None, Some("key")), MOST_TRIES),
-            (Asked::post(address(), None, None), 1),
+        for (request, attempts) in [
+            (Request::get(address()), MAX_REQUEST_ATTEMPTS),
+            (Request::post(address(), None, Some("key")), MAX_REQUEST_ATTEMPTS),
+            (Request::post(address(), None, None), 1),
         ] {
-            let error = hasty(TIMEOUT).call(&ask).await.unwrap_err();
+            let error = exchange(TIMEOUT).send(&request).await.unwrap_err();
             let Error::Unreachable { address, .. } = error else {
                 panic!("{error}")
             };
             assert_eq!(
-                (address, asked.swap(0, Ordering::SeqCst)),
-                (at.clone(), times),
-                "what is signed or searched for is not shown"
+                (address, received.swap(0, Ordering::SeqCst)),
+                (at.clone(), attempts),
+                "the error does not show the query"
             );
         }
     }

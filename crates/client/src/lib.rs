@@ -1,7 +1,7 @@
-//! A client of the API: each of its operations as a method, answers and refusals typed.
+//! A client of the API: each operation is a method, and responses and problems are typed.
 //!
 //! ```no_run
-//! # async fn shown() -> Result<(), mesh_client::Error> {
+//! # async fn example() -> Result<(), mesh_client::Error> {
 //! use std::time::Duration;
 //! use mesh_client::{Client, Source, Submission};
 //! use mesh_task::Parameters;
@@ -15,11 +15,12 @@
 //! # }
 //! ```
 //!
-//! What the API is too busy for (429, 503) is asked again after its `Retry-After`, a few times; so is what got no answer,
-//! or a failure (500, 502, 504), where a repeat does no harm. A submission has an idempotency key in any case, so that it
-//! never makes two tasks.
+//! The client repeats a request that the API was too busy for (429, 503), after its `Retry-After`. It also repeats a
+//! request without a response, or with status 500, 502 or 504, if a repeat is safe. Every submission has an idempotency
+//! key, so that repeats never create a second task.
 
 mod answers;
+mod backoff;
 mod client;
 mod error;
 mod exchange;
@@ -28,9 +29,10 @@ mod stack;
 mod submission;
 
 pub use answers::{
-    Accepted, Attempt, Change, Changes, DeadLetters, Flow, Greeting, Health, HealthCheck, Link, Model,
-    Percentiles, QueueDepth, Rates, Redriven, Stats, Task, TaskPage, TaskSummary, Worker, Workers,
+    Accepted, Attempt, Change, Changes, DeadLetters, Flow, Health, HealthCheck, Link, Model, Percentiles,
+    ProbeResponse, QueueDepth, Rates, Redriven, Stats, Task, TaskPage, TaskSummary, Worker, Workers,
 };
-pub use client::{Client, Filter, Which};
+pub use backoff::{Backoff, MAX_REQUEST_ATTEMPTS};
+pub use client::{Client, Filter, MAX_WAIT, RedriveTarget};
 pub use error::{Error, Problem};
 pub use submission::{Source, Submission};

@@ -1,8 +1,8 @@
-//! What stands behind a path.
+//! Query strings.
 
 use std::fmt::Write;
 
-/// What stands behind the path, from its question mark on.
+/// A query string with its question mark; empty without parameters.
 #[derive(Debug, Default)]
 pub(crate) struct Query(pub(crate) String);
 
@@ -16,13 +16,13 @@ impl Query {
         self
     }
 
-    /// Everything but what RFC 3986, section 2.3, calls unreserved is encoded.
+    /// Percent-encodes everything except the unreserved characters of RFC 3986, section 2.3.
     fn push(&mut self, text: &str) {
         for byte in text.bytes() {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 self.0.push(byte.into());
             } else {
-                // Writing to a string does not fail.
+                // Writing to a String never fails.
                 let _ = write!(self.0, "%{byte:02X}");
             }
         }

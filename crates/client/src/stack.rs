@@ -1,95 +1,99 @@
-//! What is asked of the stack, not of a task.
+//! The operations that concern the stack as a whole.
 
 use http::header::DATE;
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;
 
-use crate::exchange::Asked;
+use crate::exchange::Request;
 use crate::query::Query;
-use crate::{Client, Error, Greeting, Health, Model, Stats, Workers};
+use crate::{Client, Error, Health, Model, ProbeResponse, Stats, Workers};
 
 #[derive(Deserialize)]
-struct Models {
+struct ModelsResponse {
     models: Vec<Model>,
 }
 
 #[derive(Deserialize)]
-struct Document {
-    info: Info,
+struct OpenApiDocument {
+    info: OpenApiInfo,
 }
 
 #[derive(Deserialize)]
-struct Info {
+struct OpenApiInfo {
     version: String,
 }
 
 impl Client {
-    /// The tenant's counters.
+    /// Task counts, rates and queue depths.
     ///
     /// # Errors
-    /// [`Error`], when they can't be had.
+    /// [`Error`] when the API does not return them.
     pub async fn stats(&self) -> Result<Stats, Error> {
         self.read("/v1/stats", Query::default()).await
     }
 
-    /// The models of the stack.
+    /// The models that the stack runs or calls.
     ///
     /// # Errors
-    /// [`Error`], when they can't be had.
+    /// [`Error`] when the API does not return them.
     pub async fn models(&self) -> Result<Vec<Model>, Error> {
-        let models: Models = self.read("/v1/models", Query::default()).await?;
-        Ok(models.models)
+        let response: ModelsResponse = self.read("/v1/models", Query::default()).await?;
+        Ok(response.models)
     }
 
-    /// The worker functions.
+    /// The worker functions, and what each did recently.
     ///
     /// # Errors
-    /// [`Error`], when they can't be had.
+    /// [`Error`] when the API does not return them.
     pub async fn workers(&self) -> Result<Workers, Error> {
         self.read("/v1/workers", Query::default()).await
     }
 
-    /// The version that the API's document gives.
+    /// The API's version, from its OpenAPI document.
     ///
     /// # Errors
-    /// [`Error`], when there is no such document.
+    /// [`Error`] when the API does not return the document.
     pub async fn version(&self) -> Result<String, Error> {
-        let document: Document = self.read("/openapi.json", Query::default()).await?;
+        let document: OpenApiDocument = self.read("/openapi.json", Query::default()).await?;
         Ok(document.info.version)
     }
 
-    /// Who answers at the address, asked once.
+    /// Finds out what responds at the address: the API or something else. It sends one request, without a retry.
     ///
     /// # Errors
-    /// [`Error::Unreachable`] or [`Error::TimedOut`], when nobody does.
-    pub async fn greet(&self) -> Result<Greeting, Error> {
-        let sent = self.exchange.once(&self.health_of("")).await;
-        let answer = sent.map_err(|(error, _)| error)?;
-        let date = answer.headers.get(DATE).and_then(|date| date.to_str().ok());
-        // HTTP's form of a date is a narrower one of mail's (RFC 9110, section 5.6.7).
+    /// [`Error::Unreachable`] or [`Error::TimedOut`] when nothing responds.
+    pub async fn probe(&self) -> Result<ProbeResponse, Error> {
+        let sent = self.exchange.send_once(&self.health_request("")).await;
+        let response = sent.map_err(|(error, _)| error)?;
+        let date = response.headers.get(DATE).and_then(|date| date.to_str().ok());
+        // An HTTP date is a subset of a mail date (RFC 9110, section 5.6.7).
         let date = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
-        Ok(Greeting {
-            status: answer.status.as_u16(),
-            health: serde_json::from_slice(&answer.body).ok(),
+        Ok(ProbeResponse {
+            status: response.status.as_u16(),
+            health: serde_json::from_slice(&response.body).ok(),
             date,
         })
     }
 
-    /// Whether the API reaches all that it needs. A failing one is an answer, not an error, and is asked once.
+    /// Whether the API reaches its table, bucket and queues. A failing check is a result and not an error. It sends one
+    /// request, without a retry.
     ///
     /// # Errors
-    /// [`Error::Problem`] when the token is refused.
+    /// [`Error::Problem`] when the API refuses the token.
     pub async fn health(&self) -> Result<Health, Error> {
-        let sent = self.exchange.once(&self.health_of("?deep=1")).await;
-        let answer = sent.map_err(|(error, _)| error)?;
-        if let Ok(health) = serde_json::from_slice(&answer.body) {
+        let sent = self.exchange.send_once(&self.health_request("?deep=1")).await;
+        let response = sent.map_err(|(error, _)| error)?;
+        if let Ok(health) = serde_json::from_slice(&response.body) {
             return Ok(health);
         }
-        let status = answer.status.as_u16();
-        Err(answer.success().err().unwrap_or(Error::Stranger { status }))
+        let status = response.status.as_u16();
+        Err(response
+            .success()
+            .err()
+            .unwrap_or(Error::UnexpectedResponse { status }))
     }
 
-    fn health_of(&self, query: &str) -> Asked {
-        Asked::get(format!("{}/health{query}", self.url))
+    fn health_request(&self, query: &str) -> Request {
+        Request::get(format!("{}/health{query}", self.url))
     }
 }

@@ -1,4 +1,4 @@
-//! What is submitted.
+//! A task before the API accepted it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use mesh_task::{Metadata, Parameters, Priority, TaskType, UploadId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// A task to run.
+/// A task to submit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Submission {
     #[serde(rename = "type")]
@@ -21,23 +21,22 @@ pub struct Submission {
     timeout_seconds: Option<u32>,
 }
 
-/// What a task is asked of. The API says if its type takes another kind.
+/// The content of a task's input. The API refuses a content that the task type does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A text.
     Text(String),
-    /// Several texts, for [`Parameters::Embed`].
+    /// For [`Parameters::Embed`] only.
     Texts(Vec<String>),
-    /// An image file's bytes, up to some 4.5 MB: larger ones are uploaded.
+    /// An image file of at most about 4.5 MB. Upload a larger one.
     Image(Vec<u8>),
-    /// A recording's bytes, up to some 4.5 MB: larger ones are uploaded.
+    /// An audio file of at most about 4.5 MB. Upload a larger one.
     Audio(Vec<u8>),
-    /// What was uploaded by [`Client::upload`](crate::Client::upload).
+    /// An id that [`Client::upload`](crate::Client::upload) returned.
     Upload(UploadId),
 }
 
 impl Submission {
-    /// A task of normal priority, with the limits of its type.
+    /// A task of normal priority, with the default limits of its type.
     #[must_use]
     pub fn new(parameters: &Parameters, source: &Source) -> Self {
         let mut input = parameters.to_fields();
@@ -52,7 +51,7 @@ impl Submission {
         Self::raw(task_type(parameters), input)
     }
 
-    /// The same of an input as the API's documentation shows it.
+    /// A task whose `input` is given as the JSON that the API takes.
     #[must_use]
     pub fn raw(task_type: TaskType, input: Map<String, Value>) -> Self {
         Self {
@@ -65,28 +64,27 @@ impl Submission {
         }
     }
 
-    /// Adds a note of the caller's own, which is given back with the task.
+    /// Adds a pair of metadata, which the API returns with the task.
     #[must_use]
-    pub fn note(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
     }
 
-    /// How soon it is to run.
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// How often it is tried at most.
+    /// 1 to 10. Without it the stack's retry policy applies.
     #[must_use]
-    pub fn max_attempts(mut self, most: u32) -> Self {
-        self.max_attempts = Some(most);
+    pub fn max_attempts(mut self, max_attempts: u32) -> Self {
+        self.max_attempts = Some(max_attempts);
         self
     }
 
-    /// How long one attempt may run.
+    /// The time limit of one attempt. Without it the worker's time limit applies.
     #[must_use]
     pub fn timeout_seconds(mut self, seconds: u32) -> Self {
         self.timeout_seconds = Some(seconds);
@@ -115,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_here_is_what_the_api_reads() {
+    fn the_api_parses_every_submission_as_it_was_built() {
         let text = Source::Text("fine".to_owned());
         let classify = Classify {
             labels: Some(vec!["a".to_owned(), "b".to_owned()]),
@@ -141,7 +139,7 @@ mod tests {
             (Parameters::FaceDetection, &Source::Upload(UploadId::generate())),
         ] {
             let submission = Submission::new(&parameters, source)
-                .note("order", "42")
+                .metadata("order", "42")
                 .priority(Priority::High)
                 .max_attempts(2)
                 .timeout_seconds(9);

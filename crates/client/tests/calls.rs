@@ -1,9 +1,9 @@
-//! The client against answers that are made up: what it sends, what it makes of what it gets, and when it asks again.
+//! The client against a mock API: what it sends, how it reads responses, and when it retries.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use mesh_client::{Client, Error, Filter, Source, Submission, Which};
+use mesh_client::{Client, Error, Filter, RedriveTarget, Source, Submission};
 use mesh_task::{Parameters, Status, TaskId, TaskResult, TaskType};
 use serde_json::{Value, json};
 use wiremock::matchers::{body_json, header, header_exists, method, path, query_param};
@@ -29,15 +29,15 @@ fn task(id: TaskId, status: &str) -> Value {
     })
 }
 
-fn fine() -> Submission {
+fn submission() -> Submission {
     Submission::new(&Parameters::Sentiment, &Source::Text("fine".to_owned()))
 }
 
 async fn client(server: &MockServer) -> Client {
-    Client::new(&server.uri(), "secret").expect("the address is one")
+    Client::new(&server.uri(), "secret").expect("the address is valid")
 }
 
-async fn keys(server: &MockServer) -> Vec<String> {
+async fn idempotency_keys(server: &MockServer) -> Vec<String> {
     let requests = server.received_requests().await.unwrap_or_default();
     let key = |request: &Request| {
         let key = request.headers.get("idempotency-key");
@@ -49,7 +49,7 @@ async fn keys(server: &MockServer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_submission_carries_the_token_and_a_key_of_its_own() {
+async fn each_submission_has_the_token_and_a_new_idempotency_key() {
     let server = MockServer::start().await;
     let id = TaskId::generate();
     Mock::given(method("POST"))
@@ -65,16 +65,16 @@ async fn a_submission_carries_the_token_and_a_key_of_its_own() {
         .mount(&server)
         .await;
     let client = client(&server).await;
-    assert_eq!(client.submit(&fine()).await.unwrap().id, id);
-    client.submit(&fine()).await.unwrap();
-    let keys = keys(&server).await;
+    assert_eq!(client.submit(&submission()).await.unwrap().id, id);
+    client.submit(&submission()).await.unwrap();
+    let keys = idempotency_keys(&server).await;
     assert!(!keys[0].is_empty());
     assert_ne!(keys[0], keys[1]);
 }
 
 #[tokio::test]
-async fn a_busy_api_is_asked_again_after_the_time_it_names_under_the_same_key() {
-    let ask = async |status| {
+async fn a_submission_to_a_busy_api_is_retried_after_its_retry_after_with_the_same_key() {
+    let check = async |status| {
         let server = MockServer::start().await;
         let id = TaskId::generate();
         Mock::given(method("POST"))
@@ -86,24 +86,24 @@ async fn a_busy_api_is_asked_again_after_the_time_it_names_under_the_same_key() 
             .respond_with(ResponseTemplate::new(202).set_body_json(accepted(id)))
             .mount(&server)
             .await;
-        let begun = Instant::now();
-        assert_eq!(client(&server).await.submit(&fine()).await.unwrap().id, id);
-        assert!(begun.elapsed() >= Duration::from_secs(1));
-        let keys = keys(&server).await;
+        let started = Instant::now();
+        assert_eq!(client(&server).await.submit(&submission()).await.unwrap().id, id);
+        assert!(started.elapsed() >= Duration::from_secs(1));
+        let keys = idempotency_keys(&server).await;
         assert_eq!((keys.len(), &keys[0]), (2, &keys[1]));
     };
-    tokio::join!(ask(429), ask(503));
+    tokio::join!(check(429), check(503));
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_once_in_the_api_s_own_words() {
+async fn a_refusal_is_not_retried_and_contains_the_api_s_message() {
     let server = MockServer::start().await;
     Mock::given(method("POST"))
         .respond_with(problem(422, "invalid-input"))
         .expect(1)
         .mount(&server)
         .await;
-    let refused = client(&server).await.submit(&fine()).await.unwrap_err();
+    let refused = client(&server).await.submit(&submission()).await.unwrap_err();
     let Error::Problem(problem) = refused else {
         panic!("{refused}")
     };
@@ -112,7 +112,7 @@ async fn a_refusal_is_told_once_in_the_api_s_own_words() {
 }
 
 #[tokio::test]
-async fn a_busy_api_is_not_asked_for_ever() {
+async fn retries_of_a_busy_api_are_limited() {
     let server = MockServer::start().await;
     Mock::given(path("/v1/stats"))
         .respond_with(problem(503, "unavailable").insert_header("retry-after", "0"))
@@ -128,7 +128,7 @@ async fn a_busy_api_is_not_asked_for_ever() {
 }
 
 #[tokio::test]
-async fn a_failure_is_asked_again_where_a_repeat_does_no_harm() {
+async fn a_failed_request_is_retried_only_if_a_repeat_is_safe() {
     for failure in [500, 502, 504] {
         let server = MockServer::start().await;
         let id = TaskId::generate();
@@ -143,11 +143,11 @@ async fn a_failure_is_asked_again_where_a_repeat_does_no_harm() {
             .mount(&server)
             .await;
         let client = client(&server).await;
-        assert_eq!(client.submit(&fine()).await.unwrap().id, id);
-        let keys = keys(&server).await;
+        assert_eq!(client.submit(&submission()).await.unwrap().id, id);
+        let keys = idempotency_keys(&server).await;
         assert_eq!((keys.len(), &keys[0]), (2, &keys[1]));
 
-        // Whether it has worked is not known, and a second one might do more.
+        // The first request may have succeeded, and a second one could change more.
         Mock::given(path(format!("/v1/tasks/{id}/cancel")))
             .respond_with(failing.clone())
             .expect(1)
@@ -162,7 +162,7 @@ async fn a_failure_is_asked_again_where_a_repeat_does_no_harm() {
         let models = client.models().await.unwrap_err();
         for error in [cancelled, models] {
             assert!(
-                matches!(error, Error::Stranger { status } if status == failure),
+                matches!(error, Error::UnexpectedResponse { status } if status == failure),
                 "{error}"
             );
             assert!(error.to_string().ends_with("try again in a minute"), "{error}");
@@ -171,7 +171,7 @@ async fn a_failure_is_asked_again_where_a_repeat_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_wait_goes_on_until_the_task_is_final_or_patience_ends() {
+async fn a_wait_ends_when_the_task_is_final_or_at_the_timeout() {
     let server = MockServer::start().await;
     let id = TaskId::generate();
     let at = format!("/v1/tasks/{id}");
@@ -196,7 +196,7 @@ async fn a_wait_goes_on_until_the_task_is_final_or_patience_ends() {
 }
 
 #[tokio::test]
-async fn a_list_is_filtered_and_followed_to_its_end() {
+async fn a_list_sends_its_filter_and_reads_all_pages() {
     let server = MockServer::start().await;
     let ids = [TaskId::generate(), TaskId::generate()];
     let page = |id: TaskId, next: Option<&str>| json!({ "tasks": [task(id, "failed")], "next_cursor": next });
@@ -225,32 +225,32 @@ async fn a_list_is_filtered_and_followed_to_its_end() {
 }
 
 #[tokio::test]
-async fn each_entry_of_a_batch_has_its_own_answer() {
+async fn each_entry_of_a_batch_has_its_own_result() {
     let server = MockServer::start().await;
     let id = TaskId::generate();
     let refused = json!({
         "type": "urn:ai-mesh:problem:invalid-input", "title": "t", "status": 422, "detail": "d", "request_id": "r",
     });
-    let results = json!({ "results": [{ "status": 202, "task": accepted(id) }, { "status": 422, "problem": refused }] });
+    let body = json!({ "results": [{ "status": 202, "task": accepted(id) }, { "status": 422, "problem": refused }] });
     Mock::given(path("/v1/tasks/batch"))
         .and(header("idempotency-key", "k"))
-        .respond_with(ResponseTemplate::new(202).set_body_json(results))
+        .respond_with(ResponseTemplate::new(202).set_body_json(body))
         .mount(&server)
         .await;
-    let each = client(&server)
+    let results = client(&server)
         .await
-        .submit_batch(&[fine(), fine()], Some("k"))
+        .submit_batch(&[submission(), submission()], Some("k"))
         .await
         .unwrap();
-    assert_eq!(each[0].as_ref().unwrap().id, id);
-    assert!(matches!(&each[1], Err(Error::Problem(problem)) if problem.slug() == "invalid-input"));
+    assert_eq!(results[0].as_ref().unwrap().id, id);
+    assert!(matches!(&results[1], Err(Error::Problem(problem)) if problem.slug() == "invalid-input"));
 }
 
 #[tokio::test]
-async fn a_redrive_says_which_and_goes_on() {
+async fn a_redrive_names_its_target_and_sends_the_cursor() {
     let server = MockServer::start().await;
     let (id, cursor) = (TaskId::generate(), TaskId::generate());
-    let answer = json!({ "redriven": [id], "skipped": [], "next_cursor": cursor });
+    let response = json!({ "redriven": [id], "skipped": [], "next_cursor": cursor });
     for body in [
         json!({ "all": true }),
         json!({ "type": "ocr", "cursor": cursor }),
@@ -258,26 +258,26 @@ async fn a_redrive_says_which_and_goes_on() {
     ] {
         Mock::given(path("/v1/dead-letters/redrive"))
             .and(body_json(body))
-            .respond_with(ResponseTemplate::new(200).set_body_json(&answer))
+            .respond_with(ResponseTemplate::new(200).set_body_json(&response))
             .expect(1)
             .mount(&server)
             .await;
     }
     let client = client(&server).await;
-    let redriven = client.redrive(&Which::All, None).await.unwrap();
+    let redriven = client.redrive(&RedriveTarget::All, None).await.unwrap();
     assert_eq!(
         (redriven.redriven, redriven.next_cursor),
         (vec![id], Some(cursor))
     );
     client
-        .redrive(&Which::Type(TaskType::Ocr), Some(cursor))
+        .redrive(&RedriveTarget::Type(TaskType::Ocr), Some(cursor))
         .await
         .unwrap();
-    client.redrive(&Which::Ids(vec![id]), None).await.unwrap();
+    client.redrive(&RedriveTarget::Ids(vec![id]), None).await.unwrap();
 }
 
 #[test]
-fn an_address_that_is_none_and_a_token_that_is_none_are_refused() {
+fn invalid_addresses_and_tokens_are_refused() {
     for (url, token) in [("localhost:4566", "t"), ("", "t"), ("http://localhost", "a\nb")] {
         let refused = Client::new(url, token);
         assert!(matches!(refused, Err(Error::Setup(_))), "{url:?}");
@@ -285,13 +285,13 @@ fn an_address_that_is_none_and_a_token_that_is_none_are_refused() {
 }
 
 #[tokio::test]
-async fn a_failing_stack_is_an_answer_and_a_greeting_tells_the_time() {
+async fn a_failing_health_check_is_a_result_and_a_probe_returns_the_server_s_clock() {
     let server = MockServer::start().await;
     let bucket = json!({ "name": "bucket", "ok": false, "latency_ms": 9, "error": "NoSuchBucket" });
     let failing = json!({ "status": "failing", "checks": [bucket] });
-    let answer = ResponseTemplate::new(503).set_body_json(failing);
+    let response = ResponseTemplate::new(503).set_body_json(failing);
     Mock::given(path("/health"))
-        .respond_with(answer.insert_header("date", "Sat, 31 Jan 2026 12:00:00 GMT"))
+        .respond_with(response.insert_header("date", "Sat, 31 Jan 2026 12:00:00 GMT"))
         .expect(2)
         .mount(&server)
         .await;
@@ -301,22 +301,22 @@ async fn a_failing_stack_is_an_answer_and_a_greeting_tells_the_time() {
         (health.status.as_str(), health.checks[0].error.as_deref()),
         ("failing", Some("NoSuchBucket"))
     );
-    let greeting = client.greet().await.unwrap();
+    let probe = client.probe().await.unwrap();
     let noon = "2026-01-31T12:00:00Z".parse().ok();
-    assert_eq!((greeting.status, greeting.date), (503, noon));
+    assert_eq!((probe.status, probe.date), (503, noon));
 }
 
 #[tokio::test]
-async fn an_answer_is_written_with_the_names_it_came_with() {
+async fn serializing_a_response_gives_its_json_again() {
     let server = MockServer::start().await;
     let id = TaskId::generate();
-    let mut told = task(id, "failed");
-    told["error"] = json!({ "kind": "permanent", "code": "invalid_image", "message": "send it whole" });
+    let mut failed = task(id, "failed");
+    failed["error"] = json!({ "kind": "permanent", "code": "invalid_image", "message": "send it whole" });
     Mock::given(path(format!("/v1/tasks/{id}")))
-        .respond_with(ResponseTemplate::new(200).set_body_json(&told))
+        .respond_with(ResponseTemplate::new(200).set_body_json(&failed))
         .mount(&server)
         .await;
-    let read = client(&server).await.get(id).await.unwrap();
-    told.as_object_mut().unwrap().remove("unknown");
-    assert_eq!(json!(read), told);
+    let parsed = client(&server).await.get(id).await.unwrap();
+    failed.as_object_mut().unwrap().remove("unknown");
+    assert_eq!(json!(parsed), failed);
 }

@@ -1,4 +1,4 @@
-//! The client against a storage that is made up: what is too large for the API goes there and comes from there.
+//! The client against a mock payload bucket: uploads and large results.
 
 use mesh_client::{Client, Error, Link};
 use serde_json::json;
@@ -6,14 +6,14 @@ use wiremock::matchers::{body_json, header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 fn client(server: &MockServer) -> Client {
-    Client::new(&server.uri(), "secret").expect("the address is one")
+    Client::new(&server.uri(), "secret").expect("the address is valid")
 }
 
 #[tokio::test]
-async fn an_upload_goes_where_the_api_says_without_the_token_until_it_is_there() {
+async fn an_upload_goes_to_the_signed_address_without_the_token_and_is_retried() {
     let server = MockServer::start().await;
     let id = mesh_task::UploadId::generate();
-    let announced = json!({
+    let announcement = json!({
         "content_type": "text/plain", "length": 3,
         "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
     });
@@ -28,11 +28,11 @@ async fn an_upload_goes_where_the_api_says_without_the_token_until_it_is_there()
         .mount(&server)
         .await;
     Mock::given(path("/v1/uploads"))
-        .and(body_json(announced))
+        .and(body_json(announcement))
         .respond_with(ResponseTemplate::new(201).set_body_json(upload))
         .mount(&server)
         .await;
-    // It is kept, and the answer lost: only the second try is told that it lies there already.
+    // The first attempt stores the upload, but its response is lost. The second one gets 412: it exists already.
     Mock::given(method("PUT"))
         .respond_with(failing)
         .up_to_n_times(1)
@@ -63,7 +63,7 @@ async fn an_upload_goes_where_the_api_says_without_the_token_until_it_is_there()
 }
 
 #[tokio::test]
-async fn a_result_behind_a_link_is_the_one_that_was_told_of_or_none() {
+async fn a_downloaded_result_must_match_its_checksum() {
     let server = MockServer::start().await;
     Mock::given(path("/bucket/x"))
         .respond_with(ResponseTemplate::new(503).insert_header("retry-after", "0"))
@@ -85,7 +85,7 @@ async fn a_result_behind_a_link_is_the_one_that_was_told_of_or_none() {
     let client = client(&server);
     assert_eq!(client.fetch(&link("x", sha256)).await.unwrap(), b"abc");
     let changed = client.fetch(&link("x", "00")).await.unwrap_err();
-    assert!(matches!(changed, Error::Changed), "{changed}");
+    assert!(matches!(changed, Error::ChecksumMismatch), "{changed}");
     let expired = client.fetch(&link("gone", sha256)).await.unwrap_err();
     assert!(matches!(expired, Error::Expired { status: 404 }), "{expired}");
     let requests = server.received_requests().await.unwrap();

@@ -1,4 +1,4 @@
-//! Brings the records of a batch into their tenants' books.
+//! Counts changed tasks in their tenants' counters.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -13,16 +13,19 @@ use tokio::time::sleep;
 
 use crate::{Reactor, measure};
 
-/// How often a book is read again that another has written meanwhile: one tenant's tasks come by several stream shards.
+/// How often counters are read again that another writer has replaced: a tenant's tasks come by several stream shards.
 const TRIES: u32 = 20;
-/// The longest pause before the second try, in milliseconds; it grows with each further one.
+/// The longest pause before the second try, in milliseconds; it grows by as much with each further try.
 const PAUSE: u64 = 20;
-/// By how much DynamoDB's clock and a function's may differ.
+/// The largest difference between DynamoDB's clock and a function's.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 impl Reactor {
-    /// Counts a batch, each tenant's part by itself. If one could not be, the batch is to be repeated: what was counted is
-    /// known again then.
+    /// Counts records of changed tasks, each tenant's by itself. A repeated record counts once.
+    ///
+    /// # Errors
+    /// When a tenant's records could not be counted: the caller repeats all records, and those that were counted are
+    /// recognized.
     pub async fn follow(&self, changed: impl IntoIterator<Item = Record>) -> Result<(), AwsError> {
         let mut parts: HashMap<Tenant, Vec<Record>> = HashMap::new();
         for record in changed {
@@ -34,7 +37,7 @@ impl Reactor {
         let counted = parts.iter().map(async |(tenant, records)| {
             let counted = self.count(tenant, records).await;
             counted.inspect_err(
-                |error| tracing::error!(tenant_hash = tenant_hash(tenant), records = records.len(), %error, "records could not be counted"),
+                |error| tracing::error!(event = "records_not_counted", tenant_hash = tenant_hash(tenant), records = records.len(), %error, "records could not be counted"),
             )
         });
         join_all(counted).await.into_iter().collect()
@@ -45,28 +48,29 @@ impl Reactor {
             return Ok(());
         }
         for tried in 0..TRIES {
-            let book = self.stats.book(tenant).await?;
-            let first = book
+            let counters = self.stats.counters(tenant).await?;
+            let first = counters
                 .possible_repeats(records)
                 .map(|record| record.written_at)
                 .min();
             let counted: HashSet<_> = match first {
                 None => HashSet::new(),
                 Some(first) => {
-                    let log = self.stats.log_since(tenant, &book, first - SKEW).await?;
+                    let log = self.stats.log_since(tenant, &counters, first - SKEW).await?;
                     log.into_iter().map(|change| change.sequence).collect()
                 }
             };
-            let Some(next) = book.fold(records, &counted, Timestamp::now()) else {
+            let Some(next) = counters.fold(records, &counted, Timestamp::now()) else {
                 tracing::info!(
+                    event = "records_repeated",
                     tenant_hash = tenant_hash(tenant),
                     records = records.len(),
-                    "a batch came again; it counts once"
+                    "the records were counted before; they count once"
                 );
                 return Ok(());
             };
-            if self.stats.replace(tenant, &book, &next).await? {
-                measure::counted(&next.latest.changes, records);
+            if self.stats.replace(tenant, &counters, &next).await? {
+                measure::write_metrics(&next.latest.changes, records);
                 return Ok(());
             }
             sleep(Duration::from_millis(fastrand::u64(

@@ -1,4 +1,4 @@
-//! The metrics of the tasks as a whole: made where each change is counted once.
+//! Metrics about all tasks, written where each change is counted exactly once.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,13 +6,15 @@ use mesh_stats::{Change, Record};
 use mesh_task::TaskEnd;
 use mesh_telemetry::{EmfRecord, Metric};
 
-/// Writes the metrics of changes that were just counted, of the records that told them.
-pub(crate) fn counted(changes: &[Change], records: &[Record]) {
-    measured(changes, records).into_iter().for_each(EmfRecord::write);
+/// Writes the metrics of changes that were just counted; `records` are the records that contained them.
+pub(crate) fn write_metrics(changes: &[Change], records: &[Record]) {
+    emf_records(changes, records)
+        .into_iter()
+        .for_each(EmfRecord::write);
 }
 
-/// A line for all of them, and one for each type and outcome of those that came to their end.
-fn measured(changes: &[Change], records: &[Record]) -> Vec<EmfRecord> {
+/// One record for all changes, and one for each task type and outcome among the tasks that became final.
+fn emf_records(changes: &[Change], records: &[Record]) -> Vec<EmfRecord> {
     let records: HashMap<_, _> = records.iter().map(|record| (&record.sequence, record)).collect();
     let mut ends: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let mut dead = 0;
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_counted_by_type_and_outcome_and_dead_letters_once_more() {
+    fn final_tasks_are_counted_by_type_and_outcome_and_dead_letters_also_by_themselves() {
         let records = [
             record(1, "completed", None),
             record(2, "completed", None),
@@ -87,14 +89,14 @@ mod tests {
             .with(Metric::ChangesCounted, 7)
             .with(Metric::DeadLetters, 2);
         let expected = [all, end("completed", 2), end("dead", 2), end("failed", 1)];
-        assert_eq!(measured(&changes, &records), expected);
+        assert_eq!(emf_records(&changes, &records), expected);
         assert_eq!(
-            measured(&changes[..1], &records),
+            emf_records(&changes[..1], &records),
             [
                 EmfRecord::default().with(Metric::ChangesCounted, 1),
                 end("completed", 1)
             ],
-            "what was counted before is not counted again"
+            "records that were counted before are not counted again"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Counts the tasks of the table anew, while they flow. See [`mesh_stats::Recount`] for why that comes out right.
+//! Rebuilds the counters from the task table while tasks change. [`mesh_stats::Recount`] explains why the result is right.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -13,19 +13,20 @@ use tokio::time::{Instant, sleep};
 
 use crate::Reactor;
 
-/// How many parts of the table are read side by side.
+/// How many segments of the table are scanned in parallel.
 const SEGMENTS: i32 = 8;
-/// The log is read from a little before what it must hold: clocks differ.
+/// The largest difference between two clocks: the log is read from this much before the scan.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
-/// Longer than a batch gathers records: a removal leaves nothing that the log could be held against.
+/// Longer than the event source gathers a batch. After this time the log contains the removals too, which leave no item to
+/// compare with.
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
-/// A record that is not there by then is taken to be lost.
+/// After this time a missing record counts as lost.
 const LOST_AFTER: Duration = Duration::from_secs(20);
-/// How long until the log is looked at again.
+/// The pause between two reads of the log.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// About how many changes are read at a time.
-const MORE: usize = 1_000;
+/// About how many changes one read returns.
+const CHANGES_PER_READ: usize = 1_000;
 
 /// Why the counters were not rebuilt.
 #[derive(Debug, thiserror::Error)]
@@ -119,8 +120,8 @@ impl Reactor {
         }
     }
 
-    /// Waits until the log tells all that the scan has seen, and replaces the counts. Answers how many tasks it does not tell
-    /// of even then.
+    /// Waits until the log contains every change that the scan has seen, and replaces the counts. Returns the number of tasks
+    /// whose last change the log does not contain even then.
     async fn settle(
         &self,
         tenant: &Tenant,
@@ -129,16 +130,19 @@ impl Reactor {
         scanned_at: Instant,
         until: Instant,
     ) -> Result<usize, RebuildError> {
-        let book = self.stats.book(tenant).await?;
+        let counters = self.stats.counters(tenant).await?;
         let mut log = self
             .stats
-            .log_since(tenant, &book, began_at - RECENT - SKEW)
+            .log_since(tenant, &counters, began_at - RECENT - SKEW)
             .await?;
-        let mut read = book.last;
+        let mut read = counters.last;
         loop {
-            let book = self.stats.book(tenant).await?;
-            while read < book.last {
-                let more = self.stats.changes(tenant, &book, read, MORE).await?;
+            let counters = self.stats.counters(tenant).await?;
+            while read < counters.last {
+                let more = self
+                    .stats
+                    .changes(tenant, &counters, read, CHANGES_PER_READ)
+                    .await?;
                 let more = more.ok_or(RebuildError::LogExpired)?;
                 read += more.len() as u64;
                 log.extend(more.into_iter().map(|(_, change)| change));
@@ -146,8 +150,8 @@ impl Reactor {
             let unseen = recount.unseen(&log);
             let waited = scanned_at.elapsed();
             if waited >= LOST_AFTER || (waited >= SETTLED_AFTER && unseen == 0) {
-                let next = book.recounted(recount.counts(&log));
-                if self.stats.replace(tenant, &book, &next).await? {
+                let next = counters.recounted(recount.counts(&log));
+                if self.stats.replace(tenant, &counters, &next).await? {
                     return Ok(unseen);
                 }
             } else {

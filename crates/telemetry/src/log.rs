@@ -269,7 +269,8 @@ mod tests {
             id: TaskId::generate(),
             generation: 1,
         };
-        let trace = Trace::read("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1");
+        let trace =
+            Trace::parse("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1");
         begin_invocation("request");
         let lines = written(|| {
             let span = task_span(&message, trace.as_ref());

@@ -1,5 +1,5 @@
-//! Metrics, each named once: written as lines of the log that CloudWatch makes metrics of (embedded metric format), so
-//! that no task pays for a call, and read back for those who watch the workers. docs/METRICS.md says what each is for.
+//! The metrics, each named once. They are written as lines of the log in the embedded metric format (EMF), from which
+//! CloudWatch makes metrics without a call. docs/METRICS.md says what each is for.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
@@ -7,19 +7,21 @@ use std::io::Write;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::invocation::{common_fields, function_name};
 
-/// The namespace of all of them.
+/// The CloudWatch namespace of all metrics.
 pub const NAMESPACE: &str = "AIMesh";
-/// The dimension that all have: the function's name, which is its stack's too.
+/// The dimension of all metrics: the function's name, which contains the stack's name.
 pub const DIMENSION: &str = "FunctionName";
-/// The most values of one metric that CloudWatch takes of one line.
+/// The maximum of values that CloudWatch accepts for one metric in one line.
 const MAX_VALUES: usize = 100;
 
-/// What is measured. Each value of a dimension is billed as a metric of its own, so no task's, tenant's or request's id is
-/// one; and what rarely happens is written only when it did, since an hour without a value costs nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A metric. CloudWatch bills each value of a dimension as a metric of its own, so ids of tasks, tenants and requests are
+/// never dimensions. A rare event is written only when it happened, since an hour without a value costs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(const_into_str)]
 pub enum Metric {
     /// Tasks that a worker completed.
     TasksCompleted,
@@ -27,83 +29,44 @@ pub enum Metric {
     TasksFailed,
     /// Attempts that failed and are followed by another.
     AttemptsRetried,
-    /// Messages of a batch; its count is that of the batches.
+    /// Messages in a batch. Its sample count is the number of batches.
     BatchSize,
-    /// Invocations that were the first of their environment.
+    /// Invocations that were the first of their execution environment.
     ColdStarts,
-    /// How long an attempt waited for its worker.
+    /// The time from a task's submission, or the end of its previous attempt, to its claim.
     QueueWait,
-    /// Ends that were refused, since a newer claim held the task or it was cancelled.
+    /// Settlements that the table refused, since a newer claim held the task or it was cancelled.
     StaleFinishes,
-    /// How long the api took for a request. Its count is that of the requests.
+    /// The time that the API took for a request. Its sample count is the number of requests.
     RequestDuration,
-    /// 1 for a request that failed by our fault, else 0: its average is the error rate.
+    /// 1 for a response with status 5xx, else 0: the average is the error rate.
     ServerErrors,
-    /// 1 for a request that was refused, else 0.
+    /// 1 for a response with status 4xx, else 0.
     ClientErrors,
-    /// Scheduled runs of the janitor that came to their end.
+    /// Scheduled runs of the sweeper that completed. The name is older than the sweeper's.
     JanitorRuns,
-    /// Tasks that the janitor found due.
+    /// Tasks that the sweeper found due.
     OverdueTasks,
-    /// Tasks that the janitor rang for again or took back.
+    /// Tasks that the sweeper requeued or reclaimed.
     TasksRequeued,
     /// Changes of tasks that the reactor counted.
     ChangesCounted,
-    /// Records of the stream that the reactor could not read.
+    /// Records of the stream that the reactor could not parse.
     RecordsSkipped,
-    /// Tasks that came to their end.
+    /// Tasks that became final.
     TasksEnded,
-    /// Those of them that failed when all attempts were spent.
+    /// Tasks that failed because their attempts were exhausted or timed out.
     DeadLetters,
 }
 
 impl Metric {
-    /// Every one of them.
-    pub const ALL: [Self; 17] = [
-        Self::TasksCompleted,
-        Self::TasksFailed,
-        Self::AttemptsRetried,
-        Self::BatchSize,
-        Self::ColdStarts,
-        Self::QueueWait,
-        Self::StaleFinishes,
-        Self::RequestDuration,
-        Self::ServerErrors,
-        Self::ClientErrors,
-        Self::JanitorRuns,
-        Self::OverdueTasks,
-        Self::TasksRequeued,
-        Self::ChangesCounted,
-        Self::RecordsSkipped,
-        Self::TasksEnded,
-        Self::DeadLetters,
-    ];
-
-    /// Its name in CloudWatch.
+    /// The name in CloudWatch.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::TasksCompleted => "TasksCompleted",
-            Self::TasksFailed => "TasksFailed",
-            Self::AttemptsRetried => "AttemptsRetried",
-            Self::BatchSize => "BatchSize",
-            Self::ColdStarts => "ColdStarts",
-            Self::QueueWait => "QueueWait",
-            Self::StaleFinishes => "StaleFinishes",
-            Self::RequestDuration => "RequestDuration",
-            Self::ServerErrors => "ServerErrors",
-            Self::ClientErrors => "ClientErrors",
-            Self::JanitorRuns => "JanitorRuns",
-            Self::OverdueTasks => "OverdueTasks",
-            Self::TasksRequeued => "TasksRequeued",
-            Self::ChangesCounted => "ChangesCounted",
-            Self::RecordsSkipped => "RecordsSkipped",
-            Self::TasksEnded => "TasksEnded",
-            Self::DeadLetters => "DeadLetters",
-        }
+        self.into_str()
     }
 
-    /// Its unit, in CloudWatch's words.
+    /// The unit, as CloudWatch names it.
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
@@ -123,22 +86,22 @@ impl Metric {
     }
 }
 
-/// A line of metrics of the function that runs.
+/// One line of the log in the embedded metric format.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EmfRecord {
     values: Vec<(Metric, Vec<u64>)>,
-    /// Dimensions beside the function's name, and what else the line tells: that is for the log alone.
+    /// Values of dimensions beside the function's name, and further fields, which CloudWatch ignores.
     properties: Map<String, Value>,
 }
 
 impl EmfRecord {
-    /// With one value of a metric.
+    /// Adds one value of a metric.
     #[must_use]
     pub fn with(self, metric: Metric, value: u64) -> Self {
         self.with_all(metric, vec![value])
     }
 
-    /// With a value of a metric that is only worth a line, and its price, if there is something to count.
+    /// Adds a count, unless it is zero: rare events cost nothing in hours without one.
     #[must_use]
     pub fn with_nonzero(self, metric: Metric, count: u64) -> Self {
         if count == 0 {
@@ -148,7 +111,7 @@ impl EmfRecord {
         }
     }
 
-    /// With some values of a metric; of very many, the first hundred stand for all.
+    /// Adds several values of a metric. Of more than 100, the first 100 are kept, which is CloudWatch's limit for a line.
     #[must_use]
     pub fn with_all(mut self, metric: Metric, mut values: Vec<u64>) -> Self {
         values.truncate(MAX_VALUES);
@@ -158,28 +121,28 @@ impl EmfRecord {
         self
     }
 
-    /// With a dimension's value, or something else that the log shall tell.
+    /// Adds a dimension's value or a further field.
     #[must_use]
     pub fn property(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.properties.insert(name.to_owned(), value.into());
         self
     }
 
-    /// The values of a metric, if it has any.
+    /// The values of a metric in this record, if there are any.
     #[must_use]
     pub fn values(&self, metric: Metric) -> Option<&[u64]> {
         let found = self.values.iter().find(|(known, _)| *known == metric);
         found.map(|(_, values)| &**values)
     }
 
-    /// Writes the line. Outside of Lambda there is nothing to write for.
+    /// Writes the line to standard output. Outside of Lambda it writes nothing.
     pub fn write(self) {
         let Some(function) = function_name() else { return };
         if self.values.is_empty() {
             return;
         }
         let line = self.line(function, common_fields(), Timestamp::now());
-        // A metric that can't be written is not worth a task.
+        // No task may fail because a metric can't be written.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
 
@@ -227,9 +190,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_names_its_metrics_by_their_dimensions_and_has_their_values_beside() {
+    fn a_record_groups_its_metrics_by_dimensions_and_contains_their_values() {
         let now = "2026-01-31T12:00:00.123Z".parse().unwrap();
-        let measured = EmfRecord::default()
+        let record = EmfRecord::default()
             .with(Metric::ServerErrors, 0)
             .with_all(Metric::RequestDuration, vec![12, 7])
             .with_nonzero(Metric::ClientErrors, 0)
@@ -253,10 +216,10 @@ mod tests {
             "level": "INFO", "FunctionName": "api", "Route": "GET /v1/tasks", "status": 200,
             "ServerErrors": 0, "ColdStarts": 1, "RequestDuration": [12, 7],
         });
-        assert_eq!(measured.line("api", Map::new(), now), expected);
+        assert_eq!(record.line("api", Map::new(), now), expected);
     }
 
-    /// The rows of the document's tables that begin with a metric's name: name, unit and dimensions.
+    /// The rows of the page's tables that begin with a metric's name: name, unit and dimensions.
     fn documented() -> BTreeSet<(String, String, String)> {
         let row = |line: &str| {
             let mut cells = line.strip_prefix("| `")?.split(" | ");
@@ -274,14 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn the_document_names_what_is_emitted_and_nothing_else() {
-        let emitted = Metric::ALL.map(|metric| {
+    fn the_page_documents_every_metric_and_no_other() {
+        let emitted = Metric::VARIANTS.iter().map(|metric| {
             let dimensions = metric.dimensions().join(", ");
             (metric.name().to_owned(), metric.unit().to_owned(), dimensions)
         });
-        assert_eq!(documented(), BTreeSet::from(emitted));
+        assert_eq!(documented(), emitted.collect::<BTreeSet<_>>());
     }
-    /// The names of our metrics in a text, each found between these two.
+    /// The parts of a text between each `before` and the next `after`.
     fn named<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
         text.split(before)
             .skip(1)
@@ -289,23 +252,26 @@ mod tests {
     }
 
     #[test]
-    fn alarms_and_dashboards_ask_for_no_other_metrics() {
+    fn alarms_and_dashboards_read_every_metric_and_no_other() {
         let stack = include_str!("../../../infra/observability.yaml");
         let grafana = include_str!("../../../infra/grafana/ai-mesh.json");
         let of_ours = |text: &'static str| text.lines().filter(|line| line.contains("{AIMesh,"));
         let searched = |text| of_ours(text).flat_map(|line| named(line, r#"MetricName=\""#, r#"\""#));
-        let asked: Vec<_> = named(stack, "Namespace: AIMesh\n      MetricName: ", "\n")
+        let queried: Vec<_> = named(stack, "Namespace: AIMesh\n      MetricName: ", "\n")
             .chain(named(stack, r#"["AIMesh", ""#, "\""))
             .chain(searched(stack))
             .chain(searched(grafana))
             .collect();
-        for name in &asked {
-            assert!(Metric::ALL.iter().any(|metric| metric.name() == *name), "{name}");
-        }
-        for metric in Metric::ALL {
+        for name in &queried {
             assert!(
-                asked.contains(&metric.name()),
-                "nobody looks at {}",
+                Metric::VARIANTS.iter().any(|metric| metric.name() == *name),
+                "{name}"
+            );
+        }
+        for metric in Metric::VARIANTS {
+            assert!(
+                queried.contains(&metric.name()),
+                "no alarm or dashboard reads {}",
                 metric.name()
             );
         }

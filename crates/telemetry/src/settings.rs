@@ -1,4 +1,4 @@
-//! What a function is told by its environment.
+//! Settings from environment variables.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use mesh_task::{RetryPolicies, RetryPolicy, SweepPolicy};
 
-/// The environment lacks a setting, or it can't be read.
+/// An environment variable is missing or can't be parsed.
 #[derive(Debug, thiserror::Error)]
-#[error("environment variable {name}: {why}; infra/template.yaml sets it")]
+#[error("environment variable {name}: {why}; set it as infra/template.yaml does")]
 pub struct SettingError {
     name: String,
     why: String,
 }
 
-/// Reads a setting that the template gives every function of its kind.
+/// Reads a setting, which infra/template.yaml gives to the function.
 ///
 /// # Errors
-/// When it is missing or no `T`.
+/// When the variable is missing or can't be parsed as `T`.
 pub fn setting<T: FromStr<Err: Display>>(name: &str) -> Result<T, SettingError> {
     let value = std::env::var(name).map_err(|error| SettingError {
         name: name.to_owned(),
@@ -29,10 +29,10 @@ pub fn setting<T: FromStr<Err: Display>>(name: &str) -> Result<T, SettingError> 
     })
 }
 
-/// Reads the template's retry policies.
+/// Reads the retry policies.
 ///
 /// # Errors
-/// When one is missing or can't be read.
+/// When a variable is missing or can't be parsed.
 pub fn retry_policies() -> Result<RetryPolicies, SettingError> {
     let general = RetryPolicy {
         max_attempts: setting("MAX_ATTEMPTS")?,
@@ -45,10 +45,10 @@ pub fn retry_policies() -> Result<RetryPolicies, SettingError> {
     })
 }
 
-/// How patient the template lets the janitor be.
+/// Reads the sweeper's policy.
 ///
 /// # Errors
-/// When it is missing or no number.
+/// When `DUE_AFTER_SECONDS` is missing or not a number.
 pub fn sweep_policy() -> Result<SweepPolicy, SettingError> {
     Ok(SweepPolicy {
         due_after: Duration::from_secs(setting("DUE_AFTER_SECONDS")?),

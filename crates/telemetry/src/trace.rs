@@ -1,14 +1,13 @@
-//! The X-Ray trace that an invocation is part of, and its way through a queue.
+//! The X-Ray trace that an invocation belongs to.
 //!
-//! Lambda hands each invocation its trace header and the runtime keeps it in an environment variable. The AWS SDK for Rust
-//! does not pass it on, so a message gets it here, as the system attribute `AWSTraceHeader`: X-Ray then links what runs the
-//! task to what submitted it.
+//! Lambda gives each invocation a trace header, which the runtime puts into an environment variable. A message takes it along
+//! as the system attribute `AWSTraceHeader`, so that X-Ray links the task's run to its submission.
 //!
 //! <https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>
 
-/// The header of the invocation that runs, kept by the Lambda runtime.
+/// The environment variable with the current invocation's header, set by the Lambda runtime.
 const VARIABLE: &str = "_X_AMZN_TRACE_ID";
-/// The fields that are passed on: SQS refuses a message whose header it can't read, and Lambda adds ones of its own.
+/// The fields that are passed on. Lambda adds fields of its own, and SQS refuses a message whose header it can't parse.
 const FIELDS: [&str; 3] = ["Root", "Parent", "Sampled"];
 
 /// A well-formed trace header.
@@ -19,12 +18,12 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Reads a trace header; none of what has no trace id in it.
+    /// Parses a trace header; `None` if it contains no trace id.
     #[must_use]
-    pub fn read(header: &str) -> Option<Self> {
+    pub fn parse(header: &str) -> Option<Self> {
         let fields = header.split(';').filter_map(|field| field.trim().split_once('='));
         let known: Vec<_> = fields
-            .filter(|(name, value)| FIELDS.contains(name) && is_word(value))
+            .filter(|(name, value)| FIELDS.contains(name) && is_token(value))
             .collect();
         let id = known
             .iter()
@@ -43,10 +42,10 @@ impl Trace {
     /// The trace of the current invocation, if Lambda gave it one.
     #[must_use]
     pub fn current() -> Option<Self> {
-        Self::read(&std::env::var(VARIABLE).ok()?)
+        Self::parse(&std::env::var(VARIABLE).ok()?)
     }
 
-    /// The header, as it is passed on.
+    /// The header with the fields that are passed on.
     #[must_use]
     pub fn header(&self) -> &str {
         &self.header
@@ -59,14 +58,14 @@ impl Trace {
     }
 }
 
-fn is_word(value: &str) -> bool {
+fn is_token(value: &str) -> bool {
     !value.is_empty()
         && value
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// A version, the time in 8 and a random number in 24 hex digits.
+/// Whether the value is a trace id: version 1, a time of 8 and a random number of 24 hex digits.
 fn is_id(value: &str) -> bool {
     let parts: Vec<_> = value.split('-').collect();
     let is_hex =
@@ -81,18 +80,18 @@ mod tests {
     const ROOT: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
 
     #[test]
-    fn a_header_is_passed_on_without_what_lambda_adds() {
-        let trace = Trace::read(&format!(
+    fn a_header_is_passed_on_without_the_fields_that_lambda_adds() {
+        let trace = Trace::parse(&format!(
             "{ROOT};Parent=53995c3f42cd8ad8;Sampled=0;Lineage=1:2c9b:0"
         ))
         .unwrap();
         assert_eq!(trace.header, format!("{ROOT};Parent=53995c3f42cd8ad8;Sampled=0"));
         assert_eq!(trace.id(), "1-5759e988-bd862e3fe1be46a994272793");
-        assert_eq!(Trace::read(ROOT).unwrap().header, ROOT);
+        assert_eq!(Trace::parse(ROOT).unwrap().header, ROOT);
     }
 
     #[test]
-    fn what_sqs_would_refuse_is_no_header() {
+    fn a_header_that_sqs_would_refuse_is_not_parsed() {
         for header in [
             "",
             "Parent=53995c3f42cd8ad8",
@@ -102,7 +101,7 @@ mod tests {
             "Root=2-5759e988-bd862e3fe1be46a994272793",
             "5759e988",
         ] {
-            assert_eq!(Trace::read(header), None, "{header}");
+            assert_eq!(Trace::parse(header), None, "{header}");
         }
     }
 }

@@ -103,7 +103,7 @@ impl<R: Runner> Worker<R> {
         }
         let queue = self.queues.named(&delivery.queue);
         match queue
-            .send_in(&delivery.message, delay, delivery.trace.as_ref())
+            .send_traced(&delivery.message, delay, delivery.trace.as_ref())
             .await
         {
             Ok(()) => Disposition::Delete,

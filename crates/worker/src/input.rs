@@ -41,12 +41,12 @@ fn read_error(error: &ReadError, task: &Task) -> RunError {
             ErrorCode::PayloadChanged,
             "the stored input was changed after it was submitted: submit the task again",
         ),
-        ReadError::Cloud(error) if error.is_throttling() => RunError::throttled(
+        ReadError::Aws(error) if error.is_throttling() => RunError::throttled(
             ErrorCode::Throttled,
             "the payload bucket limits the request rate: try again later",
             None,
         ),
-        ReadError::Cloud(error) => {
+        ReadError::Aws(error) => {
             tracing::warn!(event = "input_not_read", task_id = %task.id, %error, "an input could not be read");
             storage_unavailable()
         }

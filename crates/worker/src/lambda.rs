@@ -122,7 +122,7 @@ fn parse(records: Vec<SqsMessage>) -> Deliveries {
         }
         let receives = record.attributes.get("ApproximateReceiveCount");
         let trace = record.attributes.get("AWSTraceHeader");
-        let trace = trace.and_then(|header| Trace::read(header));
+        let trace = trace.and_then(|header| Trace::parse(header));
         parsed.deliveries.push(Delivery {
             span: task_span(&message, trace.as_ref()),
             message,
@@ -178,6 +178,6 @@ mod tests {
         };
         assert_eq!((delivery.message_id.as_str(), delivery.receives), ("first", 2));
         assert_eq!(delivery.message, message);
-        assert_eq!(delivery.trace, Trace::read(TRACE));
+        assert_eq!(delivery.trace, Trace::parse(TRACE));
     }
 }

@@ -1,4 +1,4 @@
-//! What Lambda hands over of the table's stream.
+//! The event that Lambda makes of the task table's stream.
 
 use jiff::Timestamp;
 use mesh_stats::{Record, Sequence, Snapshot};
@@ -6,7 +6,7 @@ use mesh_telemetry::{EmfRecord, Metric, redact};
 use serde::Deserialize;
 use serde_dynamo::Item;
 
-/// A batch: records of one stream shard, in order.
+/// Records of one stream shard, in order.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Batch {
@@ -23,7 +23,7 @@ pub(crate) struct Event {
 #[serde(rename_all = "PascalCase")]
 struct Write {
     sequence_number: String,
-    /// In seconds since the epoch.
+    /// Seconds since the epoch.
     approximate_creation_date_time: f64,
     old_image: Option<Item>,
     new_image: Option<Item>,
@@ -37,13 +37,13 @@ impl Batch {
 }
 
 impl Event {
-    /// The task before and after; none of what is no task.
+    /// The task before and after the write; `None` if the item is not a task, or can't be parsed.
     fn record(&self) -> Option<Record> {
         let write = &self.dynamodb;
         let sequence = match Sequence::try_from(write.sequence_number.clone()) {
             Ok(sequence) => sequence,
             Err(error) => {
-                tracing::error!(sequence = write.sequence_number, %error, "a record does not count");
+                tracing::error!(event = "record_skipped", sequence = write.sequence_number, %error, "a record of the stream can't be parsed; it is not counted");
                 EmfRecord::default().with(Metric::RecordsSkipped, 1).write();
                 return None;
             }
@@ -55,7 +55,7 @@ impl Event {
         if old.is_none() && new.is_none() {
             return None;
         }
-        // To the second: no part of it is lost.
+        // The stream's times have a precision of one second.
         let written_at = Timestamp::from_second(write.approximate_creation_date_time as i64);
         Some(Record {
             sequence,
@@ -66,17 +66,18 @@ impl Event {
     }
 
     fn task(&self, image: Option<&Item>) -> Option<Snapshot> {
-        // The records of idempotency keys lie in the same table, and have no status.
+        // The same table contains the records of idempotency keys, which have no status.
         let image = image.filter(|image| image.contains_key("status"))?;
         match serde_dynamo::from_item(image.clone()) {
             Ok(task) => Some(task),
-            // It would fail again and again, and hold up all that follow.
+            // An error would make Lambda repeat the batch, and delay all later records.
             Err(error) => {
                 let error = redact(&error);
                 tracing::error!(
+                    event = "record_skipped",
                     sequence = self.dynamodb.sequence_number,
                     error,
-                    "an item is no task of ours; it does not count"
+                    "an item of the stream can't be parsed as a task; it is not counted"
                 );
                 EmfRecord::default().with(Metric::RecordsSkipped, 1).write();
                 None
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_read_before_and_after() {
+    fn a_record_contains_the_task_before_and_after() {
         let batch = batch(&[json!({
             "ApproximateCreationDateTime": 1.8E9, "SequenceNumber": "000100", "OldImage": image("pending"),
             "NewImage": image("processing"), "StreamViewType": "NEW_AND_OLD_IMAGES",
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_task_does_not_count_and_holds_nothing_up() {
+    fn an_item_that_is_not_a_task_is_skipped() {
         let key = json!({ "tenant_shard": { "S": "default#key#1" }, "id": { "S": "ff" } });
         let mut odd = image("pending");
         odd["type"] = json!({ "S": "telepathy" });

@@ -1,8 +1,8 @@
-"""The functions' folders as `sam build` leaves them: complete, small enough, free of test faults, and they start.
+"""The functions' folders from `sam build` are complete, small enough and free of test faults, and the functions start.
 
     AI_MESH_ARTIFACTS=.aws-sam/build AI_MESH_FAULT_ARTIFACTS=... python -m pytest localstack/tests/built
 
-The second folder holds the functions as the fault tests build them.
+The second folder has the functions as the fault tests build them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LIBRARY = "lib/libonnxruntime.so"
 
 
 def dashboard() -> list[str]:
-    """Its files as `cargo xtask web` made them: their names hold hashes."""
+    """The dashboard's files from `cargo xtask web`: their names contain hashes."""
     folder = (Path(__file__).parents[3] / ".local/web").resolve()
     return sorted(f"web/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*") if path.is_file())
 
@@ -62,13 +62,13 @@ CONTENTS = {
     ],
 }
 
-# Well under Lambda's 250 MB, since a larger package is a slower cold start.
+# In bytes. Well below Lambda's 250 MB, since a larger package makes a cold start slower.
 UNZIPPED_LIMIT = 200_000_000
 
-# Of Lambda's provided.al2023.
+# The version in Lambda's provided.al2023.
 GLIBC = (2, 34)
 
-# Lambda gives init as long; past that it starts anew.
+# Lambda's limit for the init phase, after which it restarts the function.
 INIT_SECONDS = 10
 
 FAULT_SWITCH = b"AI_MESH_FAULTS"
@@ -77,7 +77,7 @@ FAULT_SWITCH = b"AI_MESH_FAULTS"
 def folder_of(variable: str) -> Path:
     value = os.environ.get(variable)
     if not value:
-        pytest.fail(f"set {variable} to the folder that holds the built functions (see this module's first lines)")
+        pytest.fail(f"set {variable} to the folder of the built functions (see this module's first lines)")
     return Path(value).resolve()
 
 
@@ -87,7 +87,7 @@ def built() -> Path:
 
 
 @pytest.mark.parametrize("function", CONTENTS)
-def test_the_folder_holds_what_the_function_needs_and_no_more(built, function):
+def test_the_folder_has_the_files_of_the_function_and_no_others(built, function):
     found = [path.relative_to(built / function).as_posix() for path in package.files(built / function)]
     assert found == CONTENTS[function]
     package.check(built / function)
@@ -102,11 +102,11 @@ def test_the_folder_is_small(built, function, record_property):
 
 
 @pytest.mark.parametrize("function", CONTENTS)
-def test_it_asks_for_no_newer_glibc_than_lambdas(built, function):
+def test_it_needs_no_newer_glibc_than_lambdas(built, function):
     programs = [path for path in package.files(built / function) if path.name == "bootstrap" or path.suffix == ".so"]
     for program in programs:
-        wanted = {tuple(map(int, found)) for found in re.findall(rb"GLIBC_(\d+)\.(\d+)", program.read_bytes())}
-        assert max(wanted) <= GLIBC, f"{program} wants glibc {max(wanted)}"
+        needed = {tuple(map(int, found)) for found in re.findall(rb"GLIBC_(\d+)\.(\d+)", program.read_bytes())}
+        assert max(needed) <= GLIBC, f"{program} needs glibc {max(needed)}"
 
 
 @pytest.mark.parametrize("function", CONTENTS)
@@ -116,14 +116,14 @@ def test_faults_are_in_the_test_build_and_not_in_the_release(built, function):
 
 
 class RuntimeApi(http.server.ThreadingHTTPServer):
-    """Lambda's side of a cold start: it has no event to give, and notes what the function says."""
+    """Lambda's side of a cold start: it sends no event, and records the function's calls."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _RuntimeApiHandler)
-        self.heard = threading.Event()
+        self.called = threading.Event()
         self.paths: list[str] = []
         self.errors: list[str] = []
-        self.over = threading.Event()
+        self.finished = threading.Event()
 
 
 class _RuntimeApiHandler(http.server.BaseHTTPRequestHandler):
@@ -131,28 +131,28 @@ class _RuntimeApiHandler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.paths.append(self.path)
-        self.server.heard.set()
-        self.server.over.wait(INIT_SECONDS)
+        self.server.called.set()
+        self.server.finished.wait(INIT_SECONDS)
 
     def do_POST(self) -> None:
         self.server.errors.append(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
-        self.server.heard.set()
+        self.server.called.set()
         self.send_response(202)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """The test says what matters."""
+        """The test reports what matters."""
 
 
-def full_disks() -> None:
-    """Whoever writes to a file from here on is ended by a signal."""
+def forbid_writes() -> None:
+    """From here on a signal ends the process when it writes to a file."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 @pytest.mark.parametrize("function", CONTENTS)
-@pytest.mark.parametrize("before", [None, full_disks])
+@pytest.mark.parametrize("before", [None, forbid_writes])
 def test_it_starts_from_its_own_folder_and_writes_no_file(built, function, before, running, tmp_path):
-    # Away from the repository, so that nothing of it can be found by chance.
+    # Outside the repository, so that the function cannot find its files by chance.
     folder = Path(shutil.copytree(built / function, tmp_path / "task"))
     api = RuntimeApi()
     threading.Thread(target=api.serve_forever, daemon=True).start()
@@ -180,14 +180,14 @@ def test_it_starts_from_its_own_folder_and_writes_no_file(built, function, befor
         preexec_fn=before,
     )
     try:
-        api.heard.wait(INIT_SECONDS)
+        api.called.wait(INIT_SECONDS)
         ended = process.poll()
     finally:
         process.kill()
-        said, _ = process.communicate()
-        api.over.set()
+        output, _ = process.communicate()
+        api.finished.set()
         api.shutdown()
         api.server_close()
-    assert ended is None, f"it ended with {ended}:\n{said}"
-    assert api.errors == [], said
-    assert api.paths[:1] == ["/2018-06-01/runtime/invocation/next"], f"it never asked for an event:\n{said}"
+    assert ended is None, f"it ended with {ended}:\n{output}"
+    assert api.errors == [], output
+    assert api.paths[:1] == ["/2018-06-01/runtime/invocation/next"], f"it never asked for an event:\n{output}"

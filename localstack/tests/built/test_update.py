@@ -1,8 +1,8 @@
-"""A stack that is updated while tasks are in flight loses none of them, even when the update takes their queues away.
+"""An update of a stack loses no task in flight, even when it deletes the queues of the tasks.
 
     AI_MESH_ARTIFACTS=.aws-sam/build python -m pytest localstack/tests/built/test_update.py
 
-The cloud is the test's own, with policies enforced, and is deployed to as `cargo xtask up` does it.
+The test starts its own cloud with enforced policies, and deploys to it as `cargo xtask up` does.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from pathlib import Path
 
 import pytest
 
-from localstack import arguments, cloud, deployed, fixups, template
+from localstack import arguments, cloud, deployed, post_deploy, template
 from localstack.cloud import client
 from localstack.tests.conftest import ROOT, local_cloud
 
 TOKEN = "the token of this test"
 
-# Far beyond what any step takes on an idle machine; nothing waits for it unless something is lost.
+# Much longer than any step takes on an idle machine. A test waits this long only if a task is lost.
 SECONDS = 90
 
-# Times so short that what a deleted queue held is rung for again while the test waits, as in tests/stack.toml.
+# So short that the sweeper requeues the tasks of a deleted queue while the test waits, as in tests/stack.toml.
 PARAMETERS = {
     "TokenSha256": hashlib.sha256(TOKEN.encode()).hexdigest(),
     "WorkerTimeoutSeconds": "6",
@@ -49,12 +49,12 @@ PARAMETERS = {
 LANES = ("TextLarge", "TextHigh", "TextLow")
 
 SMALL = "What a splendid little machine this is."
-# Over 200 words, so it travels in the lane of large tasks.
+# More than 200 words, so it goes to the large lane.
 LARGE = " ".join([SMALL] * 40)
 
 
 class Stack:
-    """A deployed stack, and what it was asked for."""
+    """A deployed stack, and the ids of the tasks that it accepted."""
 
     def __init__(self, artifacts: Path) -> None:
         self._artifacts = artifacts
@@ -62,7 +62,7 @@ class Stack:
         self.accepted: list[str] = []
 
     def deploy(self, **changed: str) -> None:
-        """Deploys, and fails if what runs then is not what the template says."""
+        """Deploys, and fails if the stack then differs from the template."""
         command = [sys.executable, "-m", "localstack.deploy", "--artifacts", str(self._artifacts)]
         for name, value in {**PARAMETERS, **changed}.items():
             command += ["--parameter", f"{name}={value}"]
@@ -72,8 +72,8 @@ class Stack:
         self.deployed = deployed.Deployed(template.load(arguments.TEMPLATE), "ai-mesh")
 
     def submit(self, small: int, high: int, low: int, large: int) -> None:
-        """Submits so many, and again under the same key until each is accepted: while a function changes, a call of it
-        may fail."""
+        """Submits this many tasks. Repeats the request with the same key until each is accepted, since calls of a
+        function may fail during its update."""
         texts = [(SMALL, "normal")] * small + [(SMALL, "high")] * high + [(SMALL, "low")] * low
         texts += [(LARGE, "normal")] * large
         tasks = [{"type": "sentiment", "input": {"text": text}, "priority": lane} for text, lane in texts]
@@ -83,20 +83,20 @@ class Stack:
             headers={"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": str(uuid.uuid4())},
         )
         deadline = time.monotonic() + SECONDS
-        answer: object = None
+        response: object = None
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
-                answer = self._answer(request)
-                if isinstance(answer, list) and all(entry["status"] == 202 for entry in answer):
-                    self.accepted += [entry["task"]["id"] for entry in answer]
+                response = self._send(request)
+                if isinstance(response, list) and all(entry["status"] == 202 for entry in response):
+                    self.accepted += [entry["task"]["id"] for entry in response]
                     return
-        pytest.fail(f"{len(tasks)} tasks were not accepted within {SECONDS} s: {answer}")
+        pytest.fail(f"{len(tasks)} tasks were not accepted within {SECONDS} s: {response}")
 
     @staticmethod
-    def _answer(request: urllib.request.Request) -> object:
+    def _send(request: urllib.request.Request) -> object:
         try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-                return json.load(answer)["results"]
+            with urllib.request.urlopen(request, timeout=SECONDS) as response:
+                return json.load(response)["results"]
         except urllib.error.HTTPError as error:
             assert error.code >= 500 or error.code == 409, error.read()
             return error.code
@@ -104,26 +104,26 @@ class Stack:
     @contextlib.contextmanager
     def submitting(self) -> Iterator[None]:
         """Submits without a pause until the block ends."""
-        over, failures = threading.Event(), []
+        finished, failures = threading.Event(), []
 
-        def go_on() -> None:
+        def submit_repeatedly() -> None:
             try:
-                while not over.is_set():
+                while not finished.is_set():
                     self.submit(small=2, high=1, low=1, large=1)
             except BaseException as failure:
                 failures.append(failure)
 
-        thread = threading.Thread(target=go_on)
+        thread = threading.Thread(target=submit_repeatedly)
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            finished.set()
             thread.join()
         assert failures == []
 
-    def hold_back(self, lane: str) -> None:
-        """The lane's messages stay in its queue."""
+    def pause(self, lane: str) -> None:
+        """Leaves the lane's messages in its queue."""
         client("lambda").update_event_source_mapping(UUID=self.deployed.ids[f"{lane}Messages"], Enabled=False)
 
     def waiting(self, lane: str) -> int:
@@ -131,22 +131,23 @@ class Stack:
         return int(client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"][names[0]])
 
     def statuses(self) -> Counter[str]:
-        """How many of the accepted tasks stand how, by the table."""
+        """The number of accepted tasks by their status in the table."""
         pages = client("dynamodb").get_paginator("scan").paginate(
             TableName=self.deployed.ids["TasksTable"], ConsistentRead=True
         )
-        stand = {item["id"]["S"]: item["status"]["S"] for page in pages for item in page["Items"] if "status" in item}
-        return Counter(stand.get(task, "lost") for task in self.accepted)
+        items = [item for page in pages for item in page["Items"] if "status" in item]
+        statuses = {item["id"]["S"]: item["status"]["S"] for item in items}
+        return Counter(statuses.get(task, "lost") for task in self.accepted)
 
     def all_complete(self) -> None:
-        """The janitor's schedule is a minute: here it is called as long as something is left."""
+        """Invokes the sweeper until every task is completed, since its schedule is a minute."""
         deadline = time.monotonic() + SECONDS
-        while (stand := self.statuses()) != {"completed": len(self.accepted)}:
-            assert time.monotonic() < deadline, f"not all is done after {SECONDS} s: {stand}"
-            answer = client("lambda").invoke(
+        while (statuses := self.statuses()) != {"completed": len(self.accepted)}:
+            assert time.monotonic() < deadline, f"not all tasks are completed after {SECONDS} s: {statuses}"
+            response = client("lambda").invoke(
                 FunctionName=self.deployed.ids["JanitorFunction"], Payload=b'{"detail-type": "Scheduled Event"}'
             )
-            assert "FunctionError" not in answer, answer["Payload"].read()
+            assert "FunctionError" not in response, response["Payload"].read()
 
 
 @pytest.fixture
@@ -154,35 +155,35 @@ def stack(tmp_path) -> Iterator[Stack]:
     artifacts = os.environ.get("AI_MESH_ARTIFACTS")
     if not artifacts:
         pytest.fail("set AI_MESH_ARTIFACTS to the folder of the built functions (see this module's first lines)")
-    memories = (cloud.client, fixups.tls_only_is_lifted, deployed._caller)
+    caches = (cloud.client, post_deploy.enforces_policies, deployed._caller)
     with local_cloud(tmp_path / "cloud", "--auth") as (port, _), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        for memory in memories:
-            memory.cache_clear()
+        for cache in caches:
+            cache.cache_clear()
         yield Stack(Path(artifacts).resolve())
-    for memory in memories:
-        memory.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
 
 
 def test_an_update_that_takes_queues_away_loses_no_task(stack):
     stack.deploy()
     for lane in LANES:
-        stack.hold_back(lane)
+        stack.pause(lane)
     stack.submit(small=100, high=40, low=40, large=20)
     held = {lane: stack.waiting(lane) for lane in LANES}
     assert held == {"TextLarge": 20, "TextHigh": 40, "TextLow": 40}
-    gone = [stack.deployed.ids[f"{lane}Queue"] for lane in LANES]
+    deleted = [stack.deployed.ids[f"{lane}Queue"] for lane in LANES]
 
     changed = {"TextConcurrency": "4", "RetentionDays": "7", "LogLevel": "warn", "MaxAttempts": "4"}
     with stack.submitting():
         stack.deploy(PriorityLanes="off", LargeLanes="off", **changed)
-    left = client("sqs").list_queues().get("QueueUrls", [])
-    assert not set(gone) & set(left), left
+    remaining = client("sqs").list_queues().get("QueueUrls", [])
+    assert not set(deleted) & set(remaining), remaining
     stack.all_complete()
 
-    # The other way: tasks find the lanes that come, and those under way in the one that stays are not lost either.
+    # The other direction: tasks use the new lanes, and those in the remaining lane are not lost either.
     stack.submit(small=50, high=20, low=20, large=10)
     with stack.submitting():
         stack.deploy()

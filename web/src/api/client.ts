@@ -1,8 +1,23 @@
-// Asks the API, which lies beside this page whatever stage or path stands before both.
+// The client of the API. Its addresses are relative to this page, whatever stage or path prefixes both.
 
-import type { Changes, DeadLetters, Redriven, Stats, Submission, Task, TaskPage, Upload, Worker } from "./types";
+import type {
+  AcceptedTask,
+  Changes,
+  DeadLetters,
+  NewUpload,
+  ProblemBody,
+  Redrive,
+  Redriven,
+  Stats,
+  Submission,
+  Task,
+  TaskPage,
+  Upload,
+  Worker,
+  Workers,
+} from "./types";
 
-/** A refusal in the API's own words, or that nobody answered (status 0). */
+/** An error response of the API. Status 0 means that there was no response, or that the page itself found the error. */
 export class Problem extends Error {
   constructor(
     readonly status: number,
@@ -13,15 +28,15 @@ export class Problem extends Error {
     super(detail);
   }
 
-  static of(error: unknown): Problem {
+  static from(error: unknown): Problem {
     if (error instanceof Problem) return error;
-    const told = error instanceof Error ? error.message : String(error);
-    return new Problem(0, "The API does not answer", `Check the network, then try again. (${told})`);
+    const message = error instanceof Error ? error.message : String(error);
+    return new Problem(0, "The API is not responding", `Check the network, then try again. (${message})`);
   }
 }
 
-/** The API holds an answer for 20 s, and gives none after 30. */
-const LONGEST_ANSWER_MS = 35_000;
+/** The API holds a response for at most 20 s, and ends a request after 30 s. */
+const REQUEST_TIMEOUT_MS = 35_000;
 
 export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
@@ -30,60 +45,67 @@ export function isAbort(error: unknown): boolean {
 export class Client {
   constructor(
     readonly token: string,
-    /** Told when the token is not taken any more. */
-    private readonly refused: () => void = () => {},
+    /** Called when the API no longer accepts the token. */
+    private readonly onUnauthorized: () => void = () => {},
   ) {}
 
   task(id: string, signal?: AbortSignal): Promise<Task> {
-    return this.ask("GET", `v1/tasks/${encodeURIComponent(id)}`, { signal });
+    return this.request("GET", `v1/tasks/${encodeURIComponent(id)}`, { signal });
   }
 
   tasks(query: URLSearchParams, signal?: AbortSignal): Promise<TaskPage> {
-    return this.ask("GET", `v1/tasks?${query}`, { signal });
+    return this.request("GET", `v1/tasks?${query}`, { signal });
   }
 
-  /** A key goes along, so that a repeat after a lost answer makes no second task. */
-  submit(submission: Submission, key: string): Promise<{ id: string }> {
-    return this.ask("POST", "v1/tasks", { body: submission, headers: { "Idempotency-Key": key }, isLarge: true });
+  /** The key makes the request idempotent: a repeat after a lost response creates no second task. */
+  submit(submission: Submission, key: string): Promise<AcceptedTask> {
+    return this.request("POST", "v1/tasks", {
+      body: submission,
+      headers: { "Idempotency-Key": key },
+      isLarge: true,
+    });
   }
 
   cancel(id: string): Promise<Task> {
-    return this.ask("POST", `v1/tasks/${encodeURIComponent(id)}/cancel`);
+    return this.request("POST", `v1/tasks/${encodeURIComponent(id)}/cancel`);
   }
 
   retry(id: string): Promise<Task> {
-    return this.ask("POST", `v1/tasks/${encodeURIComponent(id)}/retry`);
+    return this.request("POST", `v1/tasks/${encodeURIComponent(id)}/retry`);
   }
 
   stats(signal?: AbortSignal): Promise<Stats> {
-    return this.ask("GET", "v1/stats", { signal });
+    return this.request("GET", "v1/stats", { signal });
   }
 
   async workers(signal?: AbortSignal): Promise<Worker[]> {
-    const answer: { workers: Worker[] } = await this.ask("GET", "v1/workers", { signal });
-    return answer.workers;
+    const { workers } = await this.request<Workers>("GET", "v1/workers", { signal });
+    return workers;
   }
 
-  /** What happened after a cursor, held for so many seconds until something does; without one, where the present is. */
+  /**
+   * The changes after a cursor. The API holds the response for up to `wait` seconds until there is a change. Without a
+   * cursor the response has no changes, but the cursor of the present.
+   */
   changes(after: string | undefined, wait = 0, signal?: AbortSignal): Promise<Changes> {
     const query = after === undefined ? "" : `?after=${encodeURIComponent(after)}&wait=${wait}`;
-    return this.ask("GET", `v1/changes${query}`, { signal });
+    return this.request("GET", `v1/changes${query}`, { signal });
   }
 
   deadLetters(cursor?: string, signal?: AbortSignal): Promise<DeadLetters> {
     const query = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    return this.ask("GET", `v1/dead-letters?limit=50${query}`, { signal });
+    return this.request("GET", `v1/dead-letters?limit=50${query}`, { signal });
   }
 
-  redrive(which: { ids: string[] } | { all: true; cursor?: string }): Promise<Redriven> {
-    return this.ask("POST", "v1/dead-letters/redrive", { body: which });
+  redrive(which: Redrive): Promise<Redriven> {
+    return this.request("POST", "v1/dead-letters/redrive", { body: which });
   }
 
-  announce(content_type: string, length: number, sha256: string): Promise<Upload> {
-    return this.ask("POST", "v1/uploads", { body: { content_type, length, sha256 } });
+  createUpload(upload: NewUpload): Promise<Upload> {
+    return this.request("POST", "v1/uploads", { body: upload });
   }
 
-  private async ask<T>(
+  private async request<T>(
     method: string,
     path: string,
     {
@@ -95,32 +117,33 @@ export class Client {
       body?: unknown;
       headers?: Record<string, string>;
       signal?: AbortSignal | undefined;
-      /** What is sent may take its time on a slow network. */
+      /** A large body has no time limit: a slow network may need minutes for it. */
       isLarge?: boolean;
     } = {},
   ): Promise<T> {
-    const sent: RequestInit = { method, headers: { "X-Service-Token": this.token, ...headers } };
-    const ends = [signal, isLarge ? undefined : AbortSignal.timeout(LONGEST_ANSWER_MS)].filter((end) => !!end);
-    if (ends.length > 0) sent.signal = AbortSignal.any(ends);
+    const init: RequestInit = { method, headers: { "X-Service-Token": this.token, ...headers } };
+    const signals = [signal, isLarge ? undefined : AbortSignal.timeout(REQUEST_TIMEOUT_MS)].filter((one) => !!one);
+    if (signals.length > 0) init.signal = AbortSignal.any(signals);
     if (body !== undefined) {
-      sent.body = JSON.stringify(body);
-      sent.headers = { ...sent.headers, "Content-Type": "application/json" };
+      init.body = JSON.stringify(body);
+      init.headers = { ...init.headers, "Content-Type": "application/json" };
     }
     let response: Response;
     try {
-      response = await fetch(new URL(path, document.baseURI), sent);
+      response = await fetch(new URL(path, document.baseURI), init);
     } catch (error) {
-      throw isAbort(error) ? error : Problem.of(error);
+      throw isAbort(error) ? error : Problem.from(error);
     }
     if (response.ok) return (await response.json()) as T;
-    if (response.status === 401) this.refused();
+    if (response.status === 401) this.onUnauthorized();
     throw await problem(response);
   }
 }
 
 async function problem(response: Response): Promise<Problem> {
-  const told = (await response.json().catch(() => ({}))) as { title?: string; detail?: string; request_id?: string };
-  const title = told.title ?? `The API answered ${response.status}`;
-  const id = told.request_id ?? response.headers.get("x-request-id") ?? undefined;
-  return new Problem(response.status, title, told.detail ?? "Try again in a few seconds.", id);
+  // A proxy's error response may be HTML.
+  const body = (await response.json().catch(() => ({}))) as Partial<ProblemBody>;
+  const title = body.title ?? `The API answered ${response.status}`;
+  const id = body.request_id ?? response.headers.get("x-request-id") ?? undefined;
+  return new Problem(response.status, title, body.detail ?? "Try again in a few seconds.", id);
 }

@@ -1,33 +1,42 @@
-// Makes a task of what stands in the form: its content within the request where that is small, else uploaded first.
+// Builds the request for a task from the form. A small file becomes part of the request; a large one is uploaded first.
 
-import { type Draft } from "../examples";
-import { bytes } from "../words";
+import { bytes } from "../format";
 import { type Client, Problem } from "./client";
 import type { Priority, Submission, TaskType } from "./types";
 
-/** A request takes 6 MB, of which base64 leaves 4.5: well below, so that metadata finds room too. */
-const MOST_INLINE_BYTES = 3_000_000;
-const MOST_TEXT_BYTES = 1_000_000;
-const MOST_FILE_BYTES = 50_000_000;
+/** A request may have 6 MB, which base64 reduces to 4.5 MB of content. The rest is for metadata. */
+const MAX_INLINE_BYTES = 3_000_000;
+const MAX_TEXT_BYTES = 1_000_000;
+const MAX_FILE_BYTES = 50_000_000;
 
-export interface Limits {
+/** The content of the form. */
+export interface Draft {
+  text: string;
+  file: File | null;
+  /** What the user typed, by the API's name of the parameter. */
+  parameters: Record<string, string>;
+}
+
+export interface Options {
   priority: Priority;
   metadata: Record<string, string>;
 }
 
-/** What a type takes besides its content. */
+/** A parameter that a task type takes beside its content. */
 export interface Parameter {
   name: string;
   title: string;
   hint: string;
   isLong?: boolean;
   isRequired?: boolean;
-  read: (typed: string) => unknown;
+  parse: (typed: string) => unknown;
 }
 
-const TEXT = (typed: string) => typed;
-const WHOLE = (typed: string) => {
-  if (!/^\d+$/.test(typed)) throw new Problem(0, "This is no whole number", `“${typed}”: write a number such as 3.`);
+const asText = (typed: string) => typed;
+const asInteger = (typed: string) => {
+  if (!/^\d+$/.test(typed)) {
+    throw new Problem(0, "This is not a whole number", `“${typed}”: enter a number such as 3.`);
+  }
   return Number(typed);
 };
 
@@ -36,22 +45,24 @@ export const PARAMETERS: Partial<Record<TaskType, Parameter[]>> = {
     {
       name: "labels",
       title: "Labels",
-      hint: "Divided by commas; without them a default set is used",
-      read: (typed) =>
+      hint: "Separated by commas; a default set if left empty",
+      parse: (typed) =>
         typed
           .split(",")
           .map((label) => label.trim())
           .filter(Boolean),
     },
   ],
-  summarize: [{ name: "max_sentences", title: "Sentences at most", hint: "1 to 100; 3 if left empty", read: WHOLE }],
+  summarize: [
+    { name: "max_sentences", title: "Maximum sentences", hint: "1 to 100; 3 if left empty", parse: asInteger },
+  ],
   translate: [
     {
       name: "target_language",
-      title: "Into",
+      title: "Target language",
       hint: "A code or an English name: de, or German",
       isRequired: true,
-      read: TEXT,
+      parse: asText,
     },
   ],
   data_extraction: [
@@ -61,7 +72,7 @@ export const PARAMETERS: Partial<Record<TaskType, Parameter[]>> = {
       hint: "A JSON Schema, or an object that gives each field’s type",
       isLong: true,
       isRequired: true,
-      read: (typed) => {
+      parse: (typed) => {
         try {
           return JSON.parse(typed) as unknown;
         } catch (error) {
@@ -72,32 +83,33 @@ export const PARAMETERS: Partial<Record<TaskType, Parameter[]>> = {
   ],
 };
 
-/** What kind of file a type takes, if any: `image` or `audio`, by which the API calls it too. */
+/** The kind of file that a type takes, which is also the API's name of the field; null for a type that takes text. */
 export function fileKind(type: TaskType): "image" | "audio" | null {
   if (type === "face_detection" || type === "ocr") return "image";
   return type === "transcribe" ? "audio" : null;
 }
 
-/** What is wrong with the files that were dropped or chosen, before any is read. */
-export function misfit(files: readonly File[], kind: "image" | "audio" | null): Problem | null {
+/** Checks the files that were dropped or chosen before any is read. Null means that there is one, and it fits. */
+export function checkFiles(files: readonly File[], kind: "image" | "audio" | null): Problem | null {
   const [file] = files;
-  if (!file) return new Problem(0, "This is no file", "Drop a file from this computer, and no folder.");
+  if (!file) return new Problem(0, "This is not a file", "Drop a file from this computer, not a folder.");
   if (files.length > 1) return new Problem(0, "These are several files", "A task takes one: send them one by one.");
-  const most = kind === null ? MOST_TEXT_BYTES : MOST_FILE_BYTES;
-  if (file.size > most) {
-    const told = `${file.name} has ${bytes(file.size)}. A ${WORDS[kind ?? "text"]} may have ${bytes(most)}.`;
-    return new Problem(0, "The file is too large", told);
+  const noun = NOUNS[kind ?? "text"];
+  const limit = kind === null ? MAX_TEXT_BYTES : MAX_FILE_BYTES;
+  if (file.size > limit) {
+    const detail = `${file.name} has ${bytes(file.size)}. A ${noun} may have ${bytes(limit)}.`;
+    return new Problem(0, "The file is too large", detail);
   }
-  if (file.size === 0) return new Problem(0, "The file is empty", `There is nothing in ${file.name}.`);
-  // A browser may not know a type, and the API looks for itself; what it does know to be another kind is none of ours.
+  if (file.size === 0) return new Problem(0, "The file is empty", `${file.name} has no content. Choose another file.`);
+  // The API checks the content. Only a file that the browser knows to be of another kind is refused here.
   const fits = file.type === "" || (kind === null ? isText(file.type) : mediaType(file, kind) !== null);
-  if (!fits) return new Problem(0, `This is no ${WORDS[kind ?? "text"]}`, `${file.name} is of the type ${file.type}.`);
+  if (!fits) return new Problem(0, `This is not a ${noun}`, `${file.name} is of the type ${file.type}.`);
   return null;
 }
 
-const WORDS = { image: "picture", audio: "recording", text: "text" };
+const NOUNS = { image: "picture", audio: "recording", text: "text" };
 
-/** Some formats of text go by the name of an application; one that has no name of its own may be a text. */
+/** Some text formats have an `application` type. A file of an unknown `application` type may be text, too. */
 function isText(type: string): boolean {
   const [family, format = ""] = type.split("/");
   if (family !== "application") return !["image", "audio", "video", "font"].includes(family ?? "");
@@ -107,11 +119,11 @@ function isText(type: string): boolean {
 /** A file's type as the API takes it, or null if the browser knows it to be of another kind. */
 function mediaType(file: File, kind: "image" | "audio"): string | null {
   if (file.type.startsWith(`${kind}/`)) return file.type;
-  // Firefox takes every Ogg file for a film.
+  // Firefox reports every Ogg file as video.
   return kind === "audio" && file.type.endsWith("/ogg") ? "audio/ogg" : null;
 }
 
-/** What is written in a file that is dropped on a text. */
+/** Reads a file that was dropped on the text field. */
 export async function textOf(file: File): Promise<string> {
   const text = await file.text().catch(() => {
     throw new Problem(0, "The file can't be read", "Choose it again.");
@@ -119,44 +131,45 @@ export async function textOf(file: File): Promise<string> {
   if (!text.includes("\0")) return text;
   throw new Problem(
     0,
-    "This is no text",
-    `${file.name} holds bytes that stand for no letters. Save it as UTF-8 first.`,
+    "This is not a text",
+    `${file.name} contains bytes that are not characters. Save it as UTF-8 first.`,
   );
 }
 
-export async function submission(client: Client, type: TaskType, draft: Draft, limits: Limits): Promise<Submission> {
+export async function submission(client: Client, type: TaskType, draft: Draft, options: Options): Promise<Submission> {
   const input: Record<string, unknown> = await content(client, type, draft);
   for (const parameter of PARAMETERS[type] ?? []) {
     const typed = draft.parameters[parameter.name]?.trim() ?? "";
-    if (typed) input[parameter.name] = parameter.read(typed);
+    if (typed) input[parameter.name] = parameter.parse(typed);
     else if (parameter.isRequired) throw new Problem(0, `${parameter.title} is missing`, parameter.hint);
   }
-  const made: Submission = { type, input };
-  if (limits.priority !== "normal") made.priority = limits.priority;
-  if (Object.keys(limits.metadata).length > 0) made.metadata = limits.metadata;
-  return made;
+  const result: Submission = { type, input };
+  if (options.priority !== "normal") result.priority = options.priority;
+  if (Object.keys(options.metadata).length > 0) result.metadata = options.metadata;
+  return result;
 }
 
 async function content(client: Client, type: TaskType, draft: Draft): Promise<Record<string, unknown>> {
   const kind = fileKind(type);
   if (kind === null) {
-    if (!draft.text.trim()) throw new Problem(0, "There is no text", "Write or drop the text first.");
-    if (new Blob([draft.text]).size > MOST_TEXT_BYTES)
-      throw new Problem(0, "The text is too long", "It may have 1 MB.");
+    if (!draft.text.trim()) throw new Problem(0, "The text is missing", "Write or drop the text first.");
+    if (new Blob([draft.text]).size > MAX_TEXT_BYTES) {
+      throw new Problem(0, "The text is too long", "It may have 1 MB. Shorten it.");
+    }
     return { text: draft.text };
   }
-  if (!draft.file) throw new Problem(0, "There is no file", "Choose or drop the file first.");
-  if (draft.file.size <= MOST_INLINE_BYTES) return { [kind]: await dataUrl(draft.file) };
+  if (!draft.file) throw new Problem(0, "The file is missing", "Choose or drop the file first.");
+  if (draft.file.size <= MAX_INLINE_BYTES) return { [kind]: await dataUrl(draft.file) };
   return { upload: await upload(client, draft.file, kind) };
 }
 
-/** What was uploaded stays: submitting it again sends no file twice. */
+/** The upload id of each file, so that submitting a file again does not upload it again. */
 const uploads = new WeakMap<File, string>();
 
 async function upload(client: Client, file: File, kind: "image" | "audio"): Promise<string> {
   const known = uploads.get(file);
   if (known !== undefined) return known;
-  // Browsers compute digests on pages that came safely, by HTTPS or from this machine.
+  // Browsers compute digests in secure contexts only: pages loaded by HTTPS or from this machine.
   if (!window.isSecureContext) {
     throw new Problem(
       0,
@@ -168,22 +181,22 @@ async function upload(client: Client, file: File, kind: "image" | "audio"): Prom
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
   const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   const type = mediaType(file, kind) ?? (kind === "image" ? "image/jpeg" : "audio/wav");
-  const announced = await client.announce(type, file.size, sha256);
-  // The browser sets the length by itself, and lets no page do so.
-  const headers = Object.entries(announced.headers).filter(
+  const created = await client.createUpload({ content_type: type, length: file.size, sha256 });
+  // The browser sets these headers itself and forbids pages to set them.
+  const headers = Object.entries(created.headers).filter(
     ([name]) => !["content-length", "host"].includes(name.toLowerCase()),
   );
-  const answer = await fetch(announced.url, { method: announced.method, headers, body });
-  if (!answer.ok) throw new Problem(answer.status, "The file could not be uploaded", "Try again in a few seconds.");
-  uploads.set(file, announced.id);
-  return announced.id;
+  const response = await fetch(created.url, { method: created.method, headers, body });
+  if (!response.ok) throw new Problem(response.status, "The file could not be uploaded", "Try again in a few seconds.");
+  uploads.set(file, created.id);
+  return created.id;
 }
 
 function dataUrl(file: File): Promise<string> {
-  return new Promise((done, failed) => {
+  return new Promise((resolve, reject) => {
     const reader = new FileReader();
-    reader.onload = () => done(String(reader.result));
-    reader.onerror = () => failed(new Problem(0, "The file can't be read", "Choose it again."));
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () => reject(new Problem(0, "The file can't be read", "Choose it again."));
     reader.readAsDataURL(file);
   });
 }

@@ -1,16 +1,9 @@
-// Something to submit of each type, for whoever looks at the system for the first time.
+// An example of each task type, which the form offers.
 
+import type { Draft } from "../api/submit";
 import type { TaskType } from "../api/types";
 import recording from "../../../crates/models/src/speech/testdata/tried.mp3";
 import portrait from "./portrait.jpg";
-
-/** What stands in the form. */
-export interface Draft {
-  text: string;
-  file: File | null;
-  /** By the names of the API, as they are typed. */
-  parameters: Record<string, string>;
-}
 
 const REVIEW =
   "I loved every minute of it: warm, funny and beautifully acted. The ending alone is worth the evening, and the music stays with you for days.";
@@ -41,23 +34,23 @@ export async function example(type: TaskType): Promise<Draft> {
     case "transcribe":
       return { ...draft(""), file: await fetched(recording, "recording.mp3", "audio/mpeg") };
     case "ocr":
-      return { ...draft(""), file: await drawn() };
+      return { ...draft(""), file: await printedPage() };
   }
 }
 
 async function fetched(address: string, name: string, type: string): Promise<File> {
   const response = await fetch(address);
-  if (!response.ok) throw new Error(`the example can't be read: ${response.status}`);
+  if (!response.ok) throw new Error(`can't load the example (HTTP status ${response.status}): try again`);
   return new File([await response.blob()], name, { type });
 }
 
-/** A page with some lines of print. */
-function drawn(): Promise<File> {
+/** A picture of a page with some printed lines. */
+function printedPage(): Promise<File> {
   const canvas = document.createElement("canvas");
   canvas.width = 900;
   canvas.height = 420;
   const pen = canvas.getContext("2d");
-  if (!pen) throw new Error("this browser can't draw the example");
+  if (!pen) throw new Error("this browser can't draw the example: choose a file instead");
   pen.fillStyle = "white";
   pen.fillRect(0, 0, canvas.width, canvas.height);
   pen.fillStyle = "#222";
@@ -69,10 +62,10 @@ function drawn(): Promise<File> {
     "Bags are left in the lockers by the door.",
     "Pencils only, please.",
   ].forEach((line, at) => pen.fillText(line, 60, 180 + 60 * at));
-  return new Promise((done, failed) => {
-    canvas.toBlob(
-      (blob) => (blob ? done(new File([blob], "page.png", { type: "image/png" })) : failed(new Error("no picture"))),
-      "image/png",
-    );
+  return new Promise((resolve, reject) => {
+    canvas.toBlob((blob) => {
+      if (blob) resolve(new File([blob], "page.png", { type: "image/png" }));
+      else reject(new Error("this browser can't encode the example as PNG: choose a file instead"));
+    }, "image/png");
   });
 }

@@ -1,19 +1,19 @@
-// Server-sent events, out of a stream that is read by fetch: EventSource sends no header, and the token belongs into no
-// address. As the HTML standard says, section 9.2.6.
+// Parses server-sent events as the HTML standard specifies (section 9.2.6). EventSource is not used, because it can't
+// send the token in a header, and addresses must not contain it.
 
 export interface ServerEvent {
   type: string;
   data: string;
-  /** The last id that the stream has named, by this event or one before. */
+  /** The id of this event, or of the last one before it that had an id. */
   id: string;
 }
 
-/** Cuts a stream of text into events. What it is given may end anywhere, in the middle of a line too. */
+/** Splits a stream of text into events. A chunk may end anywhere, also in the middle of a line. */
 export class EventParser {
-  /** After how many milliseconds the stream asks to be opened again, if it says so. */
+  /** The delay in milliseconds before the stream is opened again, if the stream has set one. */
   retry: number | undefined;
-  private rest = "";
-  private begun = false;
+  private buffer = "";
+  private hasBegun = false;
   private type = "";
   private data: string[] = [];
   private id: string;
@@ -23,18 +23,18 @@ export class EventParser {
   }
 
   push(text: string): ServerEvent[] {
-    this.rest += text;
-    if (!this.begun && this.rest.length > 0) {
-      this.begun = true;
-      if (this.rest.startsWith("\uFEFF")) this.rest = this.rest.slice(1);
+    this.buffer += text;
+    if (!this.hasBegun && this.buffer.length > 0) {
+      this.hasBegun = true;
+      if (this.buffer.startsWith("\uFEFF")) this.buffer = this.buffer.slice(1);
     }
     const events: ServerEvent[] = [];
     for (;;) {
-      const end = this.rest.search(/[\r\n]/);
-      // A carriage return at the very end may be half of a line's end.
-      if (end < 0 || (this.rest[end] === "\r" && end === this.rest.length - 1)) return events;
-      const line = this.rest.slice(0, end);
-      this.rest = this.rest.slice(end + (this.rest.startsWith("\r\n", end) ? 2 : 1));
+      const end = this.buffer.search(/[\r\n]/);
+      // A carriage return at the end of the chunk may be the first half of a line break.
+      if (end < 0 || (this.buffer[end] === "\r" && end === this.buffer.length - 1)) return events;
+      const line = this.buffer.slice(0, end);
+      this.buffer = this.buffer.slice(end + (this.buffer.startsWith("\r\n", end) ? 2 : 1));
       const event = this.line(line);
       if (event) events.push(event);
     }
@@ -49,7 +49,7 @@ export class EventParser {
     else if (field === "data") this.data.push(value);
     else if (field === "id" && !value.includes("\0")) this.id = value;
     else if (field === "retry" && /^[0-9]+$/.test(value)) this.retry = Number(value);
-    // A line that begins with a colon has the empty field: a comment, which says that somebody is there.
+    // A line that begins with a colon has an empty field name: it is a comment, which the stream sends as a heartbeat.
     return undefined;
   }
 

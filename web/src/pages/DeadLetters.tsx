@@ -2,49 +2,51 @@ import { useCallback, useEffect, useRef, useState } from "react";
 
 import { Problem, isAbort } from "../api/client";
 import type { Task } from "../api/types";
-import { useFeed, useNow, useSession, useThrottled, useTitle } from "../context";
-import { Action, Confirmed } from "../parts/Action";
-import { Empty, Loading, Refusal } from "../parts/Notice";
-import { Ago } from "../parts/Status";
+import { Action, ConfirmedAction } from "../components/Action";
+import { Empty, ErrorNotice, Loading } from "../components/Notice";
+import { Ago } from "../components/Status";
+import { useFeed, useSession } from "../context";
+import { useNow, useThrottled, useTitle } from "../hooks";
+import { TYPE_NAMES } from "../labels";
 import { taskAddress } from "../route";
-import { TYPE_NAMES } from "../words";
 
 export function DeadLetters() {
   const { client } = useSession();
   const [letters, setLetters] = useState<Task[] | null>(null);
   const [cursor, setCursor] = useState<string | undefined>(undefined);
   const [error, setError] = useState<unknown>(null);
-  const [refusal, setRefusal] = useState<Problem | null>(null);
-  const [told, setTold] = useState("");
+  const [redriveError, setRedriveError] = useState<Problem | null>(null);
+  const [message, setMessage] = useState("");
   const [isBusy, setBusy] = useState(false);
   const scope = useRef<AbortController | null>(null);
   const isReading = useRef(false);
-  const isDue = useRef(false);
-  const again = useRef(() => {});
+  /** Whether a read was requested during another: it follows when that one ends. */
+  const isRefreshDue = useRef(false);
+  const refreshAgain = useRef(() => {});
   const list = useRef<HTMLUListElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
-  /** Where in the list the focus goes on, if the button that has it goes. */
-  const held = useRef<number | null>(null);
-  /** So many letters were asked for, though they may not be read yet. */
-  const wanted = useRef(1);
+  /** The position in the list that takes the focus if the focused button disappears. */
+  const nextFocus = useRef<number | null>(null);
+  /** The number of letters that the user requested to see, which may not be loaded yet. */
+  const requestedCount = useRef(1);
   const now = useNow(10_000);
   useTitle("Dead letters");
 
-  /** Reads the letters after a cursor, at least so many if there are. */
+  /** Reads the letters after a cursor: at least `minimum`, if there are as many. */
   const read = useCallback(
-    async (from: string | undefined, least: number) => {
+    async (from: string | undefined, minimum: number) => {
       if (isReading.current) {
-        isDue.current = true;
+        isRefreshDue.current = true;
         return;
       }
       isReading.current = true;
-      isDue.current = false;
+      isRefreshDue.current = false;
       const own = scope.current;
       try {
         let page = await client.deadLetters(from, own?.signal);
         const found = [...page.dead_letters];
-        // A page may be empty with more to follow.
-        while (found.length < least && page.next_cursor !== undefined) {
+        // A page may be empty although more pages follow.
+        while (found.length < minimum && page.next_cursor !== undefined) {
           page = await client.deadLetters(page.next_cursor, own?.signal);
           found.push(...page.dead_letters);
         }
@@ -55,18 +57,18 @@ export function DeadLetters() {
         if (!isAbort(error)) setError(error);
       } finally {
         if (own === scope.current) isReading.current = false;
-        // What was asked meanwhile may have come too late for this answer.
-        if (isDue.current) again.current();
+        // This response may be older than the change for which the next read was requested.
+        if (isRefreshDue.current) refreshAgain.current();
       }
     },
     [client],
   );
-  // As many as are shown: nobody is thrown back to the first of them.
-  const reread = () => void read(undefined, Math.max(wanted.current, letters?.length ?? 0));
+  // Reads as many letters as are shown, so that the list does not shrink under the reader.
+  const reload = () => void read(undefined, Math.max(requestedCount.current, letters?.length ?? 0));
   const showMore = (shown: number) => {
-    held.current = shown;
-    // If they are being read anew, this is read after that, and from the first letter on.
-    wanted.current = shown + 1;
+    nextFocus.current = shown;
+    // If a refresh is in progress, this read follows it and begins at the first letter.
+    requestedCount.current = shown + 1;
     void read(cursor, 1);
   };
   useEffect(() => {
@@ -75,9 +77,9 @@ export function DeadLetters() {
     void read(undefined, 1);
     return () => scope.current?.abort();
   }, [read]);
-  const refresh = useThrottled(reread, 1_500);
+  const refresh = useThrottled(reload, 1_500);
   useEffect(() => {
-    again.current = refresh;
+    refreshAgain.current = refresh;
   });
   useFeed({
     changed: (changes) => {
@@ -86,40 +88,40 @@ export function DeadLetters() {
     missed: refresh,
   });
   useEffect(() => {
-    if (held.current === null || isBusy) return;
+    if (nextFocus.current === null || isBusy) return;
     if (document.activeElement === document.body) {
       const buttons = list.current?.querySelectorAll("button") ?? [];
-      (buttons[Math.min(held.current, buttons.length - 1)] ?? heading.current)?.focus();
-      held.current = null;
-    } else if (!isReading.current && !isDue.current) {
-      // The button has stayed.
-      held.current = null;
+      (buttons[Math.min(nextFocus.current, buttons.length - 1)] ?? heading.current)?.focus();
+      nextFocus.current = null;
+    } else if (!isReading.current && !isRefreshDue.current) {
+      // The focused button is still there.
+      nextFocus.current = null;
     }
   }, [letters, isBusy]);
 
   const redrive = async (ids: string[] | null) => {
     setBusy(true);
-    setTold("");
-    setRefusal(null);
-    held.current = ids ? (letters?.findIndex((letter) => letter.id === ids[0]) ?? null) : 0;
-    let given = 0;
+    setMessage("");
+    setRedriveError(null);
+    nextFocus.current = ids ? (letters?.findIndex((letter) => letter.id === ids[0]) ?? null) : 0;
+    let redriven = 0;
     let skipped = 0;
     try {
       let next: string | undefined;
       do {
         const which = ids ? { ids } : { all: true as const, ...(next === undefined ? {} : { cursor: next }) };
         const answer = await client.redrive(which);
-        const gone = new Set([...answer.redriven, ...answer.skipped]);
-        setLetters((before) => before?.filter((letter) => !gone.has(letter.id)) ?? null);
-        given += answer.redriven.length;
+        const handled = new Set([...answer.redriven, ...answer.skipped]);
+        setLetters((before) => before?.filter((letter) => !handled.has(letter.id)) ?? null);
+        redriven += answer.redriven.length;
         skipped += answer.skipped.length;
         next = answer.next_cursor;
-        setTold(outcome(given, skipped));
+        setMessage(summary(redriven, skipped));
       } while (next !== undefined);
     } catch (error) {
-      // The button has stayed.
-      held.current = null;
-      setRefusal(Problem.of(error));
+      // The focused button is still there.
+      nextFocus.current = null;
+      setRedriveError(Problem.from(error));
     } finally {
       setBusy(false);
       refresh();
@@ -134,33 +136,31 @@ export function DeadLetters() {
             Dead letters
           </h1>
           <p className="muted">
-            Tasks whose attempts were all in vain. Redrive gives them new ones, once the cause is mended.
+            Tasks whose attempts all failed. Fix the cause, then redrive them: each gets new attempts.
           </p>
         </div>
         {letters !== null && letters.length > 0 && (
           <div className="actions">
-            <Confirmed
+            <ConfirmedAction
               question={`Redrive all ${letters.length}${cursor === undefined ? "" : " shown and older"}?`}
               isBusy={isBusy}
               act={() => void redrive(null)}
             >
               Redrive all
-            </Confirmed>
+            </ConfirmedAction>
           </div>
         )}
       </header>
-      <p className="told" role="status">
-        {told}
+      <p className="message" role="status">
+        {message}
       </p>
-      {refusal && <Refusal error={refusal} />}
-      {error !== null && <Refusal error={error} retry={reread} />}
+      {redriveError && <ErrorNotice error={redriveError} />}
+      {error !== null && <ErrorNotice error={error} retry={reload} />}
       {letters === null ? (
         error === null && <Loading what="dead letters" />
       ) : letters.length === 0 ? (
         <section className="card">
-          <Empty title="No dead letters">
-            Every task that failed did so for a reason that another attempt would not change.
-          </Empty>
+          <Empty title="No dead letters">Every failed task failed permanently: another attempt would not help.</Empty>
         </section>
       ) : (
         <ul ref={list} className="letters card" aria-label="Dead letters, newest first">
@@ -199,8 +199,8 @@ export function DeadLetters() {
   );
 }
 
-function outcome(given: number, skipped: number): string {
-  const told = given === 1 ? "1 task has new attempts." : `${given} tasks have new attempts.`;
-  if (skipped === 0) return told;
-  return `${told} ${skipped === 1 ? "1 was no dead letter" : `${skipped} were no dead letters`} any more.`;
+function summary(redriven: number, skipped: number): string {
+  const message = redriven === 1 ? "1 task has new attempts." : `${redriven} tasks have new attempts.`;
+  if (skipped === 0) return message;
+  return `${message} ${skipped === 1 ? "1 was not a dead letter" : `${skipped} were not dead letters`} any more.`;
 }

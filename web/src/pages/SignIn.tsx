@@ -1,8 +1,8 @@
 import { type FormEvent, useState } from "react";
 
 import { Client, Problem } from "../api/client";
-import { useTitle } from "../context";
-import { Logo, ThemeButton } from "../parts/Brand";
+import { Logo, ThemeButton } from "../components/Brand";
+import { useTitle } from "../hooks";
 import type { Theme } from "../session";
 
 export function SignIn({
@@ -17,29 +17,30 @@ export function SignIn({
   toggleTheme: () => void;
 }) {
   const [token, setToken] = useState("");
-  const [isAsking, setAsking] = useState(false);
-  const [told, setTold] = useState(isExpired ? "The token is no longer accepted. Sign in with the one that is." : "");
+  const [isChecking, setChecking] = useState(false);
+  const [message, setMessage] = useState(isExpired ? "The token is no longer valid. Sign in with a valid one." : "");
 
   useTitle("Sign in");
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    if (isAsking) return;
-    const given = token.trim();
-    // What no header can carry is no token, and the browser would refuse to send it.
-    if (!/^[\x21-\x7e]+$/.test(given)) {
-      setTold(given ? "A token is made of visible ASCII characters, without spaces." : "Enter the token first.");
+    if (isChecking) return;
+    const entered = token.trim();
+    // The token is sent in a header, and browsers refuse other characters there.
+    if (!/^[\x21-\x7e]+$/.test(entered)) {
+      setMessage(entered ? "A token has visible ASCII characters only, without spaces." : "Enter the token first.");
       return;
     }
-    setTold("");
-    setAsking(true);
+    setMessage("");
+    setChecking(true);
     try {
-      await new Client(given).changes(undefined);
-      signIn(given);
+      await new Client(entered).changes(undefined);
+      signIn(entered);
     } catch (error) {
-      const { status, message } = Problem.of(error);
-      setTold(status === 401 ? "This token is not accepted here. Check that it belongs to this address." : message);
-      setAsking(false);
+      const problem = Problem.from(error);
+      const wrongToken = "This stack does not accept the token. Check that it belongs to this address.";
+      setMessage(problem.status === 401 ? wrongToken : problem.message);
+      setChecking(false);
     }
   };
 
@@ -51,7 +52,9 @@ export function SignIn({
       <form className="card" onSubmit={(event) => void submit(event)}>
         <Logo />
         <h1>Sign in to AI Mesh</h1>
-        <p className="muted">The dashboard acts with your service token, which this tab forgets when it is closed.</p>
+        <p className="muted">
+          The dashboard sends your service token with each request. This tab stores it until it is closed.
+        </p>
         <label htmlFor="token">Service token</label>
         <input
           id="token"
@@ -60,18 +63,18 @@ export function SignIn({
           spellCheck={false}
           autoFocus
           value={token}
-          aria-invalid={told !== ""}
-          aria-describedby="told"
+          aria-invalid={message !== ""}
+          aria-describedby="message"
           onChange={(event) => setToken(event.target.value)}
         />
-        <p id="told" className="error-text" role="alert">
-          {told}
+        <p id="message" className="error-text" role="alert">
+          {message}
         </p>
-        <button type="submit" className="primary" aria-disabled={isAsking}>
-          {isAsking ? "Signing in…" : "Sign in"}
+        <button type="submit" className="primary" aria-disabled={isChecking}>
+          {isChecking ? "Signing in…" : "Sign in"}
         </button>
         <p className="muted small">
-          The API itself is told at <a href="docs">docs</a>.
+          The API is documented at <a href="docs">docs</a>.
         </p>
       </form>
     </main>

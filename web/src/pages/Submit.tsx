@@ -1,41 +1,42 @@
 import { type FormEvent, useEffect, useRef, useState } from "react";
 
 import { Problem } from "../api/client";
-import { PARAMETERS, fileKind, misfit, submission, textOf } from "../api/submit";
-import { PRIORITIES, type Priority, TASK_TYPES, type TaskType } from "../api/types";
-import { useSession, useTitle } from "../context";
-import { type Draft, example } from "../examples";
-import { FileDrop } from "../parts/FileDrop";
-import { Refusal } from "../parts/Notice";
+import { type Draft, PARAMETERS, checkFiles, fileKind, submission, textOf } from "../api/submit";
+import type { Priority, TaskType } from "../api/types";
+import { FileDrop } from "../components/FileDrop";
+import { ErrorNotice } from "../components/Notice";
+import { useSession } from "../context";
+import { example } from "../examples";
+import { useTitle } from "../hooks";
+import { PRIORITIES, PRIORITY_NAMES, TASK_TYPES, TYPE_NAMES } from "../labels";
 import { go, taskAddress } from "../route";
-import { TYPE_NAMES } from "../words";
 
-const NOTHING: Draft = { text: "", file: null, parameters: {} };
+const EMPTY: Draft = { text: "", file: null, parameters: {} };
 
-const ABOUT: Record<TaskType, string> = {
-  sentiment: "Whether a text speaks well or ill of its subject.",
-  classify: "Which of your labels fits a text.",
-  embed: "A vector of 384 numbers that says what a text means.",
-  summarize: "The sentences that say most of a text.",
-  translate: "A text in another language. Needs a language model.",
-  data_extraction: "The fields of a schema, out of a text. Needs a language model.",
-  face_detection: "Faces in a photograph, with their eyes, nose and mouth.",
-  ocr: "The lines of print on a picture of a page.",
-  transcribe: "What is said in a recording, and when.",
+const DESCRIPTIONS: Record<TaskType, string> = {
+  sentiment: "Whether a text is positive or negative about its subject.",
+  classify: "The label that fits a text best.",
+  embed: "A vector of 384 numbers that represents the meaning of a text.",
+  summarize: "The most important sentences of a text.",
+  translate: "A translation of a text. Needs a language model.",
+  data_extraction: "The fields of a schema, extracted from a text. Needs a language model.",
+  face_detection: "The faces in a photograph, with eyes, nose and mouth.",
+  ocr: "The printed lines in a picture of a page.",
+  transcribe: "The speech in a recording, with times.",
 };
 
 export function Submit({ query }: { query: URLSearchParams }) {
   const { client } = useSession();
-  const asked = query.get("type");
-  const type = TASK_TYPES.find((one) => one === asked) ?? "sentiment";
-  const [draft, setDraft] = useState<Draft>(NOTHING);
+  const requested = query.get("type");
+  const type = TASK_TYPES.find((one) => one === requested) ?? "sentiment";
+  const [draft, setDraft] = useState<Draft>(EMPTY);
   const [priority, setPriority] = useState<Priority>("normal");
   const [metadata, setMetadata] = useState("");
   const [error, setError] = useState<unknown>(null);
   const [isSending, setSending] = useState(false);
   const kind = fileKind(type);
   useTitle("Submit a task");
-  /** What was sent last, and its key: the same again is the same task, if the answer alone was lost. */
+  /** The last request and its idempotency key. A repeat after a lost response sends the same key. */
   const sent = useRef({ body: "", key: "" });
   const latest = useRef({ type, isShown: true });
   useEffect(() => {
@@ -44,7 +45,7 @@ export function Submit({ query }: { query: URLSearchParams }) {
       latest.current.isShown = false;
     };
   }, [type]);
-  // A text may be asked for something else; a photograph is no recording.
+  // The text stays when the type changes. A file does not: a photograph is not a recording.
   useEffect(() => {
     setError(null);
     setDraft((before) => ({ ...before, file: null, parameters: {} }));
@@ -54,7 +55,7 @@ export function Submit({ query }: { query: URLSearchParams }) {
     setError(null);
     try {
       const filled = await example(type);
-      // Another type may have been chosen meanwhile.
+      // The user may have chosen another type meanwhile.
       if (latest.current.type === type) setDraft(filled);
     } catch (error) {
       setError(error);
@@ -66,11 +67,11 @@ export function Submit({ query }: { query: URLSearchParams }) {
     setSending(true);
     setError(null);
     try {
-      const made = await submission(client, type, draft, { priority, metadata: pairs(metadata) });
-      const body = JSON.stringify(made);
+      const request = await submission(client, type, draft, { priority, metadata: pairs(metadata) });
+      const body = JSON.stringify(request);
       if (sent.current.body !== body) sent.current = { body, key: key() };
-      const { id } = await client.submit(made, sent.current.key);
-      // Whoever has gone to another page meanwhile stays there.
+      const { id } = await client.submit(request, sent.current.key);
+      // A user who has opened another page meanwhile stays there.
       if (latest.current.isShown) go(taskAddress(id));
     } catch (error) {
       setError(error);
@@ -79,7 +80,7 @@ export function Submit({ query }: { query: URLSearchParams }) {
   };
   const takeFiles = async (files: File[]) => {
     const [file] = files;
-    const problem = misfit(files, kind);
+    const problem = checkFiles(files, kind);
     setError(problem);
     if (problem || !file) return;
     if (kind !== null) {
@@ -99,7 +100,7 @@ export function Submit({ query }: { query: URLSearchParams }) {
       <h1>Submit a task</h1>
       <form className="card submit" onSubmit={(event) => void send(event)}>
         <fieldset>
-          <legend>What is asked</legend>
+          <legend>Task type</legend>
           <div className="types">
             {TASK_TYPES.map((one) => (
               <label key={one} className="type">
@@ -114,7 +115,7 @@ export function Submit({ query }: { query: URLSearchParams }) {
               </label>
             ))}
           </div>
-          <p className="muted">{ABOUT[type]}</p>
+          <p className="muted">{DESCRIPTIONS[type]}</p>
         </fieldset>
 
         <div className="field">
@@ -172,7 +173,7 @@ export function Submit({ query }: { query: URLSearchParams }) {
             <select id="priority" value={priority} onChange={(event) => setPriority(event.target.value as Priority)}>
               {PRIORITIES.map((one) => (
                 <option key={one} value={one}>
-                  {one}
+                  {PRIORITY_NAMES[one]}
                 </option>
               ))}
             </select>
@@ -190,7 +191,7 @@ export function Submit({ query }: { query: URLSearchParams }) {
           </div>
         </div>
 
-        {error !== null && <Refusal error={error} />}
+        {error !== null && <ErrorNotice error={error} />}
         <div className="actions">
           <button type="submit" className="primary" aria-disabled={isSending}>
             {isSending ? "Sending…" : "Submit"}
@@ -209,14 +210,19 @@ function pairs(text: string): Record<string, string> {
   return Object.fromEntries(
     parts.map((part) => {
       const at = part.indexOf("=");
-      if (at < 1)
-        throw new Problem(0, "The metadata can't be read", `“${part}” is no pair: write key=value, divided by commas.`);
+      if (at < 1) {
+        throw new Problem(
+          0,
+          "The metadata is not valid",
+          `“${part}” is not a pair: write key=value, separated by commas.`,
+        );
+      }
       return [part.slice(0, at).trim(), part.slice(at + 1).trim()];
     }),
   );
 }
 
-/** Random enough that no two are alike; it also works where the browser has no randomUUID. */
+/** A random idempotency key. Browsers have randomUUID in secure contexts only. */
 function key(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

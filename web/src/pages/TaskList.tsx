@@ -1,14 +1,15 @@
 import { useLayoutEffect, useState } from "react";
 
 import type { TaskSummary } from "../api/types";
-import { useNow, useSession, useTitle } from "../context";
-import { Filters } from "../parts/Filters";
-import { Empty, Loading, Refusal } from "../parts/Notice";
-import { StatsBar } from "../parts/StatsBar";
-import { Ago, StatusBadge } from "../parts/Status";
-import { VirtualList } from "../parts/VirtualList";
+import { Filters } from "../components/Filters";
+import { Empty, ErrorNotice, Loading } from "../components/Notice";
+import { StatsBar } from "../components/StatsBar";
+import { Ago, StatusBadge } from "../components/Status";
+import { VirtualList } from "../components/VirtualList";
+import { useSession } from "../context";
+import { useNow, useTitle } from "../hooks";
+import { PRIORITY_NAMES, TYPE_NAMES } from "../labels";
 import { hasReturned, parse, taskAddress } from "../route";
-import { TYPE_NAMES } from "../words";
 import { useTasks } from "./useTasks";
 
 export function TaskList({ query }: { query: URLSearchParams }) {
@@ -27,23 +28,23 @@ export function TaskList({ query }: { query: URLSearchParams }) {
 const idOf = (task: TaskSummary) => task.id;
 
 function List({ filters }: { filters: string }) {
-  const { kept } = useSession();
-  const [left] = useState(() => (hasReturned() ? kept.under(filters) : undefined));
-  const { tasks, isBegun, isEnd, isLoading, error, more, retry, latest } = useTasks(filters, left?.listed);
+  const { listCache } = useSession();
+  const [saved] = useState(() => (hasReturned() ? listCache.restore(filters) : undefined));
+  const { tasks, isLoaded, isComplete, isLoading, error, loadMore, retry, latest } = useTasks(filters, saved?.rows);
   const now = useNow(10_000);
   useLayoutEffect(() => {
-    if (left) window.scrollTo({ top: left.scroll, behavior: "instant" });
+    if (saved) window.scrollTo({ top: saved.scroll, behavior: "instant" });
     return () => {
       const [, task] = parse(window.location.hash).path;
-      kept.leave({ filters, listed: latest.current, scroll: window.scrollY, task });
+      listCache.save({ filters, rows: latest.current, scroll: window.scrollY, task });
     };
-  }, [kept, left, filters, latest]);
+  }, [listCache, saved, filters, latest]);
   return (
     <section className="card list" aria-label="Tasks, newest first">
       <div className="row head" aria-hidden="true">
         <span>Task</span>
         <span>Status</span>
-        <span className="cell-notes">Metadata</span>
+        <span className="cell-metadata">Metadata</span>
         <span className="cell-attempt">Attempt</span>
         <span className="cell-time">Created</span>
       </div>
@@ -52,19 +53,19 @@ function List({ filters }: { filters: string }) {
           label="Tasks"
           items={tasks}
           id={idOf}
-          first={left?.task}
-          nearEnd={() => !isEnd && !error && void more()}
+          initialFocus={saved?.task}
+          onNearEnd={() => !isComplete && !error && void loadMore()}
         >
           {(task) => <Row task={task} now={now} />}
         </VirtualList>
       )}
       {error !== null ? (
-        <Refusal error={error} retry={retry} />
-      ) : !isBegun || ((isLoading || !isEnd) && tasks.length === 0) ? (
+        <ErrorNotice error={error} retry={retry} />
+      ) : !isLoaded || ((isLoading || !isComplete) && tasks.length === 0) ? (
         <Loading what="tasks" />
       ) : tasks.length === 0 ? (
         filters ? (
-          <Empty title="No task fits these filters">
+          <Empty title="No task matches these filters">
             <a href="#/tasks">Show all tasks</a>
           </Empty>
         ) : (
@@ -74,7 +75,7 @@ function List({ filters }: { filters: string }) {
         )
       ) : (
         <p className="list-end muted small">
-          {isEnd ? `${tasks.length} ${tasks.length === 1 ? "task" : "tasks"}` : "Loading more…"}
+          {isComplete ? `${tasks.length} ${tasks.length === 1 ? "task" : "tasks"}` : "Loading more…"}
         </p>
       )}
     </section>
@@ -82,25 +83,27 @@ function List({ filters }: { filters: string }) {
 }
 
 function Row({ task, now }: { task: TaskSummary; now: number }) {
-  const notes = Object.entries(task.metadata);
+  const metadata = Object.entries(task.metadata);
   return (
     <a className="row" href={taskAddress(task.id)}>
       <span className="cell-name">
         <strong>{TYPE_NAMES[task.type]}</strong>
-        {task.priority !== "normal" && <span className={`tag priority-${task.priority}`}>{task.priority}</span>}
+        {task.priority !== "normal" && (
+          <span className={`tag priority-${task.priority}`}>{PRIORITY_NAMES[task.priority]}</span>
+        )}
         <code className="muted">{shortId(task.id)}</code>
       </span>
       <span className="cell-status">
         <StatusBadge status={task.status} />
         {task.status === "failed" && task.error && <code className="muted small">{task.error.code}</code>}
       </span>
-      <span className="cell-notes">
-        {notes.slice(0, 2).map(([key, value]) => (
+      <span className="cell-metadata">
+        {metadata.slice(0, 2).map(([key, value]) => (
           <span key={key} className="tag" title={`${key}: ${value}`}>
             <bdi>{key}</bdi>: <bdi>{value}</bdi>
           </span>
         ))}
-        {notes.length > 2 && <span className="muted small">+{notes.length - 2}</span>}
+        {metadata.length > 2 && <span className="muted small">+{metadata.length - 2}</span>}
       </span>
       <span className="cell-attempt muted">
         <span className="sr-only">attempt </span>
@@ -114,7 +117,7 @@ function Row({ task, now }: { task: TaskSummary; now: number }) {
   );
 }
 
-/** The end of an id is what differs: it begins with the time. */
+/** The end of the id: its beginning is the time, which is alike for tasks of the same moment. */
 function shortId(id: string): string {
   return `…${id.slice(-8)}`;
 }

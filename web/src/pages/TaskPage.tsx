@@ -3,25 +3,27 @@ import { type ReactNode, useCallback, useEffect, useRef, useState } from "react"
 import { advice } from "../advice";
 import { Problem, isAbort } from "../api/client";
 import type { Task } from "../api/types";
-import { useFeed, useNow, useSession, useThrottled, useTitle } from "../context";
-import { Action } from "../parts/Action";
-import { Copy } from "../parts/Copy";
-import { Input } from "../parts/Input";
-import { Loading, Refusal } from "../parts/Notice";
-import { Ago, StatusBadge } from "../parts/Status";
-import { Timeline } from "../parts/Timeline";
+import { Action } from "../components/Action";
+import { Copy } from "../components/Copy";
+import { Input } from "../components/Input";
+import { ErrorNotice, Loading } from "../components/Notice";
+import { Ago, StatusBadge } from "../components/Status";
+import { Timeline } from "../components/Timeline";
+import { useFeed, useSession } from "../context";
+import { bytes, duration, moment } from "../format";
+import { useNow, useThrottled, useTitle } from "../hooks";
+import { PRIORITY_NAMES, STATUS_NAMES, TYPE_NAMES, isFinal } from "../labels";
 import { ResultView } from "../results/ResultView";
 import { cameFromList, listAddress } from "../route";
-import { STATUS_NAMES, TYPE_NAMES, bytes, duration, isFinal, moment } from "../words";
 
 export function TaskPage({ id }: { id: string }) {
   const { client } = useSession();
   const [task, setTask] = useState<Task | null>(null);
   const [error, setError] = useState<unknown>(null);
-  const [refusal, setRefusal] = useState<Problem | null>(null);
+  const [actionError, setActionError] = useState<Problem | null>(null);
   const [isBusy, setBusy] = useState(false);
   const scope = useRef<AbortController | null>(null);
-  /** Reads the task; its links are signed anew. */
+  /** Reads the task. The response has newly signed links. */
   const read = useCallback(async () => {
     const answer = await client.task(id, scope.current?.signal);
     setTask(newest(answer));
@@ -40,22 +42,22 @@ export function TaskPage({ id }: { id: string }) {
     void load();
     return () => scope.current?.abort();
   }, [load]);
-  const soon = useThrottled(() => void load(), 300);
+  const reload = useThrottled(() => void load(), 300);
   useFeed({
     changed: (changes) => {
-      if (changes.some((change) => change.id === id)) soon();
+      if (changes.some((change) => change.id === id)) reload();
     },
-    missed: soon,
+    missed: reload,
   });
   const heading = useRef<HTMLHeadingElement>(null);
-  const act = async (deed: () => Promise<Task>) => {
+  const act = async (action: () => Promise<Task>) => {
     setBusy(true);
-    setRefusal(null);
+    setActionError(null);
     hasActed.current = true;
     try {
-      setTask(newest(await deed()));
+      setTask(newest(await action()));
     } catch (error) {
-      setRefusal(Problem.of(error));
+      setActionError(Problem.from(error));
       void load();
     } finally {
       setBusy(false);
@@ -66,7 +68,7 @@ export function TaskPage({ id }: { id: string }) {
   const hasActed = useRef(false);
   const status = task?.status;
   useEffect(() => {
-    // The button that was pressed has done its part and is gone.
+    // The new status has other buttons: the focused one is gone.
     if (hasActed.current && document.activeElement === document.body) heading.current?.focus({ preventScroll: true });
     hasActed.current = false;
   }, [status]);
@@ -78,7 +80,7 @@ export function TaskPage({ id }: { id: string }) {
       <div className="wide page">
         <Back />
         <h1 className="sr-only">Task</h1>
-        {error === null ? <Loading what="the task" /> : <Refusal error={error} retry={() => void load()} />}
+        {error === null ? <Loading what="the task" /> : <ErrorNotice error={error} retry={() => void load()} />}
       </div>
     );
   }
@@ -111,8 +113,8 @@ export function TaskPage({ id }: { id: string }) {
           )}
         </div>
       </header>
-      {refusal && <Refusal error={refusal} />}
-      {error !== null && <Refusal error={error} retry={() => void load()} />}
+      {actionError && <ErrorNotice error={actionError} />}
+      {error !== null && <ErrorNotice error={error} retry={() => void load()} />}
       {task.error && (
         <section className={`failure ${task.status === "failed" ? "" : "passing"}`} aria-label="Error">
           <h2>
@@ -150,7 +152,7 @@ export function TaskPage({ id }: { id: string }) {
   );
 }
 
-/** An answer, unless a newer one overtook it. Times are not compared as text: they leave zeros out at their end. */
+/** Keeps the newer of two responses. Times are not compared as text: the API omits zeros at the end of a fraction. */
 function newest(answer: Task) {
   const isOlder = (before: Task) => Date.parse(before.updated_at) <= Date.parse(answer.updated_at);
   return (before: Task | null): Task => (before && !isOlder(before) ? before : answer);
@@ -164,7 +166,7 @@ function Back() {
       onClick={(event) => {
         const isPlain = !event.metaKey && !event.ctrlKey && !event.shiftKey;
         if (!isPlain || !cameFromList()) return;
-        // To the list as it was left, with what one read in sight.
+        // Back restores the list with its scroll position.
         event.preventDefault();
         window.history.back();
       }}
@@ -183,7 +185,7 @@ function Details({ task, now }: { task: Task; now: number }) {
         <span className="muted small">{moment(task.created_at)}</span>
       </Detail>
       <Detail name="Priority">
-        {task.priority}, {task.size}
+        {PRIORITY_NAMES[task.priority]}, {task.size}
       </Detail>
       {model && (
         <Detail name="Model">

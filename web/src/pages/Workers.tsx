@@ -1,9 +1,11 @@
-import { useNow, useTelemetry, useTitle } from "../context";
-import { Chart } from "../parts/Chart";
-import { Loading } from "../parts/Notice";
-import { Ago } from "../parts/Status";
-import { number } from "../words";
+import { Chart } from "../components/Chart";
+import { Loading } from "../components/Notice";
+import { Ago } from "../components/Status";
+import { useTelemetry } from "../context";
+import { number } from "../format";
+import { useNow, useTitle } from "../hooks";
 
+/** The prefixes of the queue names, one for each kind of worker. */
 const KINDS = ["text", "image", "audio", "language"];
 
 export function Workers() {
@@ -15,7 +17,11 @@ export function Workers() {
     return (
       <div className="wide page">
         <h1>Workers</h1>
-        {isStale ? <p className="muted">The API does not answer; it is asked again.</p> : <Loading what="workers" />}
+        {isStale ? (
+          <p className="muted">The API is not responding. The page will try again.</p>
+        ) : (
+          <Loading what="workers" />
+        )}
       </div>
     );
   }
@@ -30,19 +36,19 @@ export function Workers() {
     <div className="wide page">
       <header>
         <h1>Workers</h1>
-        <p className="muted">Over the time that this page has been open.</p>
-        {isStale && <p className="error-text">The API does not answer: these are the last figures that were known.</p>}
+        <p className="muted">The charts begin when this page was opened.</p>
+        {isStale && <p className="error-text">The API is not responding. The figures are the last known ones.</p>}
       </header>
       <div className="charts">
         <Chart
           title="Queue depth"
-          unit="messages that wait"
+          unit="messages waiting"
           times={times}
           lines={KINDS.map((name) => ({ name, values: depth(name, "visible") }))}
         />
         <Chart
           title="In flight"
-          unit="messages being worked on"
+          unit="messages in processing"
           times={times}
           lines={KINDS.map((name) => ({ name, values: depth(name, "in_flight") }))}
         />
@@ -57,7 +63,7 @@ export function Workers() {
         />
         <Chart
           title="Throughput"
-          unit="tasks a minute"
+          unit="tasks per minute"
           times={times}
           lines={[
             { name: "submitted", values: samples.map(({ stats }) => stats.per_minute.submitted.last_1) },
@@ -97,9 +103,9 @@ export function Workers() {
                   <td>{number(worker.processed)}</td>
                   <td>{number(worker.failed)}</td>
                   <td>{number(worker.retried)}</td>
-                  <td>{worker.mean_batch === null ? "–" : number(worker.mean_batch)}</td>
+                  <td>{worker.mean_batch == null ? "–" : number(worker.mean_batch)}</td>
                   <td>{number(worker.cold_starts)}</td>
-                  <td>{worker.last_seen === null ? "–" : <Ago time={worker.last_seen} now={now} />}</td>
+                  <td>{worker.last_seen == null ? "–" : <Ago time={worker.last_seen} now={now} />}</td>
                 </tr>
               ))}
             </tbody>

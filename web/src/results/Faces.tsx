@@ -1,25 +1,25 @@
 import { useState } from "react";
 
-import type { Box, Link } from "../api/types";
-import { percent } from "../words";
-import { Found } from "./Found";
+import type { FaceDetection, Link } from "../api/types";
+import { percent } from "../format";
+import { ExtractedFields } from "./ExtractedFields";
 import { Outline, Overlay } from "./Overlay";
 
-export interface FaceDetection {
-  count: number;
-  faces: { box: Box; score: number; landmarks: { x: number; y: number }[] }[];
-}
-
 export function Faces({ result, link, renew }: { result: FaceDetection; link: Link | undefined; renew: () => void }) {
-  const [chosen, setChosen] = useState<number | null>(null);
-  const told = result.count === 0 ? "No face was found" : `${result.count} ${result.count === 1 ? "face" : "faces"}`;
+  const [selected, setSelected] = useState<number | null>(null);
+  const summary = result.count === 0 ? "No face found" : `${result.count} ${result.count === 1 ? "face" : "faces"}`;
   return (
     <div className="beside">
-      <Overlay link={link} alt={`The photograph. ${told}.`} renew={renew}>
+      <Overlay link={link} alt={`The photograph. ${summary}.`} renew={renew}>
         {(thickness) =>
           result.faces.map(({ box, landmarks }, at) => (
-            <g key={at} className="face" onPointerEnter={() => setChosen(at)} onPointerLeave={() => setChosen(null)}>
-              <Outline box={box} thickness={thickness} isChosen={chosen === at} />
+            <g
+              key={at}
+              className="face"
+              onPointerEnter={() => setSelected(at)}
+              onPointerLeave={() => setSelected(null)}
+            >
+              <Outline box={box} thickness={thickness} isSelected={selected === at} />
               {landmarks.map((point, index) => (
                 <circle key={index} className="landmark" cx={point.x} cy={point.y} r={thickness} />
               ))}
@@ -28,10 +28,10 @@ export function Faces({ result, link, renew }: { result: FaceDetection; link: Li
         }
       </Overlay>
       <div>
-        <p className="verdict">
-          <strong>{told}</strong>
+        <p className="headline">
+          <strong>{summary}</strong>
         </p>
-        <Found items={result.faces} className="found" choice={{ chosen, choose: setChosen }}>
+        <ExtractedFields items={result.faces} className="extracted" selection={{ selected, select: setSelected }}>
           {({ box, score }, at) => (
             <>
               <span>Face {at + 1}</span>
@@ -41,7 +41,7 @@ export function Faces({ result, link, renew }: { result: FaceDetection; link: Li
               <span>{percent(score)}</span>
             </>
           )}
-        </Found>
+        </ExtractedFields>
       </div>
     </div>
   );

@@ -1,7 +1,8 @@
-import { percent } from "../words";
+import type { LabelScore } from "../api/types";
+import { percent } from "../format";
 
 /** Labels with their scores as bars, best first. */
-export function Labels({ scores }: { scores: { label: string; score: number }[] }) {
+export function Labels({ scores }: { scores: LabelScore[] }) {
   return (
     <ul className="bars">
       {scores.map(({ label, score }, at) => (

@@ -1,9 +1,9 @@
-// Boxes over a picture, in its own pixels. The browser turns a photograph upright as its EXIF says, as the boxes are.
+// Boxes over a picture, in pixels of the picture. The browser applies the EXIF orientation, and so did the worker.
 
 import { type ReactNode, useState } from "react";
 
 import type { Box, Link } from "../api/types";
-import { useSteady } from "./useSteady";
+import { useStableLink } from "../components/useStableLink";
 
 export function Overlay({
   link,
@@ -14,21 +14,21 @@ export function Overlay({
   link: Link | undefined;
   alt: string;
   renew: () => void;
-  /** What is drawn, given how thick a line must be to look the same on any picture. */
+  /** Draws the boxes. The thickness of a line makes it look the same on a picture of any size. */
   children: (thickness: number) => ReactNode;
 }) {
-  const steady = useSteady(link);
+  const stable = useStableLink(link);
   const [size, setSize] = useState<{ width: number; height: number } | null>(null);
-  /** The address that could not be shown: another one may be. */
-  const [broken, setBroken] = useState<string | null>(null);
-  if (!steady || steady.url === broken) {
+  /** The address that failed to load. A renewed one may load. */
+  const [failedUrl, setFailedUrl] = useState<string | null>(null);
+  if (!stable || stable.url === failedUrl) {
     return (
       <p className="muted">
         The picture can't be shown.{" "}
         <button
           type="button"
           onClick={() => {
-            setBroken(null);
+            setFailedUrl(null);
             renew();
           }}
         >
@@ -40,10 +40,10 @@ export function Overlay({
   return (
     <div className="overlay">
       <img
-        src={steady.url}
+        src={stable.url}
         alt={alt}
         onLoad={({ currentTarget: { naturalWidth: width, naturalHeight: height } }) => setSize({ width, height })}
-        onError={() => setBroken(steady.url)}
+        onError={() => setFailedUrl(stable.url)}
       />
       {size && (
         <svg viewBox={`0 0 ${size.width} ${size.height}`} aria-hidden="true">
@@ -54,16 +54,16 @@ export function Overlay({
   );
 }
 
-export function Outline({ box, thickness, isChosen }: { box: Box; thickness: number; isChosen: boolean }) {
+export function Outline({ box, thickness, isSelected }: { box: Box; thickness: number; isSelected: boolean }) {
   return (
     <rect
-      className={isChosen ? "box chosen" : "box"}
+      className={isSelected ? "box selected" : "box"}
       x={box.x}
       y={box.y}
       width={box.width}
       height={box.height}
       rx={thickness}
-      strokeWidth={isChosen ? 1.6 * thickness : thickness}
+      strokeWidth={isSelected ? 1.6 * thickness : thickness}
     />
   );
 }

@@ -1,40 +1,35 @@
 import { useState } from "react";
 
-import type { Box, Link } from "../api/types";
-import { Copy } from "../parts/Copy";
-import { percent } from "../words";
-import { Found } from "./Found";
+import type { Link, PageResult } from "../api/types";
+import { Copy } from "../components/Copy";
+import { percent } from "../format";
+import { ExtractedFields } from "./ExtractedFields";
 import { Outline, Overlay } from "./Overlay";
 
-export interface PageResult {
-  text: string;
-  lines: { text: string; score: number; box: Box }[];
-}
-
 export function Page({ result, link, renew }: { result: PageResult; link: Link | undefined; renew: () => void }) {
-  const [chosen, setChosen] = useState<number | null>(null);
+  const [selected, setSelected] = useState<number | null>(null);
   return (
     <div className="stacked">
-      <Overlay link={link} alt="The page that was read. Its lines follow." renew={renew}>
+      <Overlay link={link} alt="The submitted page. Its lines follow." renew={renew}>
         {(thickness) =>
           result.lines.map(({ box }, at) => (
-            <g key={at} onPointerEnter={() => setChosen(at)} onPointerLeave={() => setChosen(null)}>
-              <Outline box={box} thickness={thickness / 1.6} isChosen={chosen === at} />
+            <g key={at} onPointerEnter={() => setSelected(at)} onPointerLeave={() => setSelected(null)}>
+              <Outline box={box} thickness={thickness / 1.6} isSelected={selected === at} />
             </g>
           ))
         }
       </Overlay>
       {result.lines.length === 0 ? (
-        <p className="muted">No line was found.</p>
+        <p className="muted">No line found.</p>
       ) : (
-        <Found items={result.lines} className="found lines" choice={{ chosen, choose: setChosen }}>
+        <ExtractedFields items={result.lines} className="extracted lines" selection={{ selected, select: setSelected }}>
           {({ text, score }) => (
             <>
               <span dir="auto">{text}</span>
               <span className="muted small">{percent(score)}</span>
             </>
           )}
-        </Found>
+        </ExtractedFields>
       )}
       {result.text && <Copy text={result.text} what="the text" />}
     </div>

@@ -1,58 +1,58 @@
-// A result, shown as what it is. One that is not as its type says is shown as JSON: a stack may be newer than the page.
+// Shows a result in the form of its type. An unknown form is shown as JSON: the stack may be newer than the page.
 
 import { useEffect, useState } from "react";
 
 import { Problem } from "../api/client";
-import type { Task } from "../api/types";
-import { Boundary } from "../parts/Boundary";
-import { Copy } from "../parts/Copy";
-import { Json } from "../parts/Json";
-import { Loading, Refusal } from "../parts/Notice";
-import { Faces, type FaceDetection } from "./Faces";
+import type { Classification, FaceDetection, PageResult, SentimentResult, Task, TranscriptResult } from "../api/types";
+import { Boundary } from "../components/Boundary";
+import { Copy } from "../components/Copy";
+import { Json } from "../components/Json";
+import { ErrorNotice, Loading } from "../components/Notice";
+import { useStableLink } from "../components/useStableLink";
+import { Faces } from "./Faces";
 import { Labels } from "./Labels";
-import { Page, type PageResult } from "./Page";
-import { type SentimentResult, Sentiment } from "./Sentiment";
-import { Transcript, type TranscriptResult } from "./Transcript";
-import { useSteady } from "./useSteady";
+import { Page } from "./Page";
+import { Sentiment } from "./Sentiment";
+import { Transcript } from "./Transcript";
 
 export function ResultView({ task, renew }: { task: Task; renew: () => void }) {
-  const link = useSteady(task.result_link);
+  const link = useStableLink(task.result_link);
   const [fetched, setFetched] = useState<unknown>(undefined);
   const [error, setError] = useState<unknown>(null);
-  const [turn, setTurn] = useState(0);
-  const again = () => {
+  const [attempt, setAttempt] = useState(0);
+  const retry = () => {
     setError(null);
-    setTurn(turn + 1);
+    setAttempt(attempt + 1);
     renew();
   };
   useEffect(() => {
     if (!link) return;
-    const end = new AbortController();
-    fetch(link.url, { signal: end.signal })
+    const controller = new AbortController();
+    fetch(link.url, { signal: controller.signal })
       .then(async (response) => {
         if (!response.ok) throw new Problem(response.status, "The result can't be read", "Try again in a few seconds.");
         setFetched(await response.json());
         setError(null);
       })
       .catch((error: unknown) => {
-        if (!end.signal.aborted) setError(error);
+        if (!controller.signal.aborted) setError(error);
       });
-    return () => end.abort();
-  }, [link, turn]);
+    return () => controller.abort();
+  }, [link, attempt]);
   const result = task.result ?? fetched;
-  if (error !== null) return <Refusal error={error} retry={again} />;
+  if (error !== null) return <ErrorNotice error={error} retry={retry} />;
   if (result === undefined) return <Loading what="the result" />;
   return (
     <>
-      <Boundary instead={() => <Json value={result} />}>
-        <Shown task={task} result={result} renew={renew} />
+      <Boundary fallback={() => <Json value={result} />}>
+        <TypedResult task={task} result={result} renew={renew} />
       </Boundary>
       <Raw value={result} />
     </>
   );
 }
 
-/** Drawn only when it is opened: the vectors of many texts are thousands of numbers. */
+/** Rendered only when it is open: the vectors of many texts are thousands of numbers. */
 function Raw({ value }: { value: unknown }) {
   const [isOpen, setOpen] = useState(false);
   return (
@@ -66,11 +66,11 @@ function Raw({ value }: { value: unknown }) {
   );
 }
 
-function Shown({ task, result, renew }: { task: Task; result: unknown; renew: () => void }) {
+function TypedResult({ task, result, renew }: { task: Task; result: unknown; renew: () => void }) {
   if (result === null || typeof result !== "object") return <Json value={result} />;
   if (task.type === "sentiment" && "label" in result) return <Sentiment result={result as SentimentResult} />;
   if (task.type === "classify" && "scores" in result) {
-    return <Labels scores={(result as { scores: { label: string; score: number }[] }).scores} />;
+    return <Labels scores={(result as Classification).scores} />;
   }
   if (task.type === "face_detection" && "faces" in result) {
     return <Faces result={result as FaceDetection} link={task.input_link} renew={renew} />;
@@ -98,7 +98,7 @@ function Prose({ text }: { text: string }) {
   );
 }
 
-/** So many vectors are drawn at first. */
+/** The number of vectors that are rendered at first. */
 const FIRST_VECTORS = 8;
 
 function Vectors({ vectors }: { vectors: number[][] }) {
@@ -122,14 +122,14 @@ function Vectors({ vectors }: { vectors: number[][] }) {
       </ul>
       {vectors.length > shown && (
         <button type="button" onClick={() => setShown(shown + 4 * FIRST_VECTORS)}>
-          Show more, of {vectors.length}
+          Show more of {vectors.length}
         </button>
       )}
     </>
   );
 }
 
-/** A number as a bar from the middle. Of a vector of length 1 in so many dimensions few numbers are beyond 0.2. */
+/** A bar from the middle for one number. In a vector of length 1 with 384 dimensions few numbers are beyond 0.2. */
 function bar(value: number, at: number): string {
   const height = Math.max(-1, Math.min(1, value / 0.2)) * -20;
   return `M${at} 20h.8v${height.toFixed(1)}h-.8z`;

@@ -1,11 +1,6 @@
-import { percent } from "../words";
+import type { SentimentResult } from "../api/types";
+import { percent } from "../format";
 import { Labels } from "./Labels";
-
-export interface SentimentResult {
-  label: "POSITIVE" | "NEGATIVE" | "NEUTRAL";
-  score: number;
-  positive: number;
-}
 
 export function Sentiment({ result }: { result: SentimentResult }) {
   const sides = [
@@ -15,9 +10,9 @@ export function Sentiment({ result }: { result: SentimentResult }) {
   sides.sort((one, other) => other.score - one.score);
   return (
     <>
-      <p className={`verdict ${result.label.toLowerCase()}`}>
+      <p className={`headline ${result.label.toLowerCase()}`}>
         <strong>{result.label}</strong>
-        <span className="muted"> sure by {percent(result.score)}</span>
+        <span className="muted"> with a score of {percent(result.score)}</span>
       </p>
       <Labels scores={sides} />
     </>

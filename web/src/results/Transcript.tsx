@@ -1,16 +1,10 @@
 import { useRef, useState } from "react";
 
-import type { Link } from "../api/types";
-import { Copy } from "../parts/Copy";
-import { Recording } from "../parts/Recording";
-import { clock, language } from "../words";
-import { useSteady } from "./useSteady";
-
-export interface TranscriptResult {
-  text: string;
-  language: string | null;
-  segments: { start: number; end: number; text: string }[];
-}
+import type { Link, TranscriptResult } from "../api/types";
+import { Copy } from "../components/Copy";
+import { Recording } from "../components/Recording";
+import { useStableLink } from "../components/useStableLink";
+import { clock, language } from "../format";
 
 export function Transcript({
   result,
@@ -21,27 +15,27 @@ export function Transcript({
   link: Link | undefined;
   renew: () => void;
 }) {
-  const steady = useSteady(link);
+  const stable = useStableLink(link);
   const audio = useRef<HTMLAudioElement>(null);
   const [at, setAt] = useState(-1);
   const play = (from: number) => {
     const player = audio.current;
     if (!player) return;
     player.currentTime = from;
-    // A browser may refuse to play: then the place is set all the same.
+    // A browser may refuse to play. The position is set nevertheless.
     player.play().catch(() => {});
   };
   return (
     <div className="stacked">
-      {steady && <Recording link={steady} renew={renew} player={audio} moved={setAt} />}
-      {result.language && <p className="muted small">Spoken in {language(result.language)}</p>}
+      {stable && <Recording link={stable} renew={renew} player={audio} onTime={setAt} />}
+      {result.language && <p className="muted small">Language: {language(result.language)}</p>}
       {result.segments.length === 0 ? (
-        <p className="muted">Nobody speaks.</p>
+        <p className="muted">No speech found.</p>
       ) : (
-        <ol className="found transcript">
+        <ol className="extracted transcript">
           {result.segments.map(({ start, end, text }, index) => (
             <li key={index}>
-              <button type="button" className={at >= start && at < end ? "chosen" : ""} onClick={() => play(start)}>
+              <button type="button" className={at >= start && at < end ? "selected" : ""} onClick={() => play(start)}>
                 <span className="sr-only">Play from </span>
                 <span className="muted time">
                   {clock(start)} – {clock(end)}

@@ -1,8 +1,13 @@
+use std::fs;
+
+use mesh_task::MAX_TEXT_BYTES;
+use serde_json::{Value, json};
+
 use super::*;
 
 fn submissions(name: &str, content: &str, default: Option<TaskType>) -> Result<Vec<(usize, Value)>> {
     let path = Path::new(name);
-    let mut rows = read(path, Form::of(path)?, content.as_bytes(), default)?;
+    let mut rows = read(path, FileFormat::from_path(path)?, content.as_bytes(), default)?;
     check_files(path, &mut rows, false, |_| false)?;
     Ok(rows
         .iter()
@@ -11,7 +16,7 @@ fn submissions(name: &str, content: &str, default: Option<TaskType>) -> Result<V
 }
 
 #[test]
-fn a_csv_s_columns_are_the_fields_of_the_api() {
+fn the_columns_of_a_csv_are_the_api_s_fields() {
     let csv = "type,text,labels,multi_label,max_sentences,priority,metadata.order\n\
                classify,\"a, b\nand c\",\"x, y\",yes,,high,7\n\
                ,fine,,,,,\n\
@@ -39,7 +44,7 @@ fn a_csv_s_columns_are_the_fields_of_the_api() {
 }
 
 #[test]
-fn json_lines_are_what_the_api_takes_and_blank_ones_are_passed_over() {
+fn json_lines_are_tasks_as_the_api_takes_them_and_blank_lines_are_skipped() {
     let lines = [
         r#"{"type":"sentiment","input":{"text":"a"},"max_attempts":2}"#,
         "",
@@ -63,7 +68,7 @@ fn json_lines_are_what_the_api_takes_and_blank_ones_are_passed_over() {
 }
 
 #[test]
-fn files_of_other_systems_are_read_with_their_marks_and_line_ends() {
+fn byte_order_marks_and_all_line_ends_are_accepted() {
     let expected = json!({ "type": "sentiment", "priority": "normal", "input": { "text": "a" } });
     for (name, line, content) in [
         (
@@ -85,16 +90,16 @@ fn files_of_other_systems_are_read_with_their_marks_and_line_ends() {
     let path = Path::new("a.csv");
     let latin = read(
         path,
-        Form::Csv,
+        FileFormat::Csv,
         b"type,text\nsentiment,a\nsentiment,gr\xfcn\n",
         None,
     );
-    let told = latin.unwrap_err().to_string();
-    assert!(told.contains("line 3: it is no UTF-8"), "{told}");
+    let message = latin.unwrap_err().to_string();
+    assert!(message.contains("line 3: the text is not UTF-8"), "{message}");
 }
 
 #[test]
-fn each_task_has_the_line_that_an_editor_shows_it_on() {
+fn each_task_has_the_line_number_that_an_editor_shows() {
     for (content, lines) in [
         (
             "type,text\r\nsentiment,a\r\n\r\nsentiment,\"b\r\nc\"\r\nsentiment,d\r\n",
@@ -114,30 +119,30 @@ fn each_task_has_the_line_that_an_editor_shows_it_on() {
 }
 
 #[test]
-fn what_no_request_can_take_is_named_before_anything_is_sent() {
+fn a_line_that_is_too_large_for_a_request_is_refused_before_anything_is_sent() {
     let long = "x".repeat(MAX_TEXT_BYTES + 1);
     let text = format!("type,text\nsentiment,a\nsentiment,{long}\n");
-    let told = submissions("a.csv", &text, None).unwrap_err().to_string();
+    let message = submissions("a.csv", &text, None).unwrap_err().to_string();
     assert!(
-        told.contains("line 3: a text of 1000001 bytes is too long: send at most 1000000"),
-        "{told}"
+        message.contains("line 3: a text of 1000001 bytes is too long: send at most 1000000"),
+        "{message}"
     );
     let image = json!({ "type": "ocr", "input": { "image": long.repeat(6) } });
-    let told = submissions("a.jsonl", &image.to_string(), None)
+    let message = submissions("a.jsonl", &image.to_string(), None)
         .unwrap_err()
         .to_string();
     assert!(
-        told.contains("line 1: it takes 6000") && told.contains("name that by `file`"),
-        "{told}"
+        message.contains("line 1: the task takes 6000") && message.contains("name it in `file`"),
+        "{message}"
     );
     let text = "x".repeat(MAX_TEXT_BYTES);
     assert!(submissions("a.csv", &format!("type,text\nsentiment,{text}\n"), None).is_ok());
 }
 
 #[test]
-fn a_line_that_is_none_is_named_with_what_is_wrong() {
+fn the_error_for_an_invalid_line_has_its_number_and_says_what_is_wrong() {
     for (name, content, why) in [
-        ("a.jsonl", "{}\n", "line 1: it names no type"),
+        ("a.jsonl", "{}\n", "line 1: the type is missing"),
         ("a.jsonl", "\n[]", "line 2: "),
         (
             "a.jsonl",
@@ -147,12 +152,12 @@ fn a_line_that_is_none_is_named_with_what_is_wrong() {
         (
             "a.jsonl",
             "{\"type\":\"ocr\",\"input\":{\"file\":\"no-such.png\"}}",
-            "line 1: no-such.png can't be read",
+            "line 1: cannot read no-such.png",
         ),
         (
             "a.csv",
             "type,colour\nocr,red\n",
-            "line 2: there is no field \"colour\"",
+            "line 2: unknown column \"colour\"",
         ),
         (
             "a.csv",
@@ -162,17 +167,17 @@ fn a_line_that_is_none_is_named_with_what_is_wrong() {
         (
             "a.csv",
             "type,text\r\nsentiment,a\r\ntelepathy,a\r\n",
-            "line 3: telepathy: no task type is named so",
+            "line 3: unknown task type `telepathy`",
         ),
         (
             "a.csv",
             "type,text\ntelepathy,a\n",
-            "line 2: telepathy: no task type is named so",
+            "line 2: unknown task type `telepathy`",
         ),
         (
             "a.jsonl",
             "\n{\"type\":\"ocr\",\"input\":{\"file\":\".\"}}\n",
-            "line 2: . can't be read: it is a folder",
+            "line 2: cannot read .: it is a folder",
         ),
         (
             "a.jsonl",
@@ -182,44 +187,40 @@ fn a_line_that_is_none_is_named_with_what_is_wrong() {
         (
             "a.csv",
             "type,text,text\nocr,a,b\n",
-            "line 1: the column \"text\" is there twice",
+            "line 1: the column \"text\" is a duplicate",
         ),
         (
             "a.csv",
             "type,text\nocr,a,b\n",
-            "line 2: it has 3 cells, and the head 2",
+            "line 2: the line has 3 cells, and the header 2",
         ),
         (
             "a.csv",
             "type,text\nocr,a\nocr,\"b\nocr,c\n",
-            "line 3: a quote is opened and never closed",
+            "line 3: a quote is not closed",
         ),
-        (
-            "a.csv",
-            "type,\"text\nocr,a\n",
-            "line 1: a quote is opened and never closed",
-        ),
-        ("a.csv", "type,text\n", "holds no tasks"),
-        ("a.csv", "", "holds no tasks"),
+        ("a.csv", "type,\"text\nocr,a\n", "line 1: a quote is not closed"),
+        ("a.csv", "type,text\n", "contains no tasks"),
+        ("a.csv", "", "contains no tasks"),
         ("a.txt", "x", "must end with .jsonl or .csv"),
     ] {
-        let told = submissions(name, content, None).unwrap_err().to_string();
-        assert!(told.contains(why), "{told}");
+        let message = submissions(name, content, None).unwrap_err().to_string();
+        assert!(message.contains(why), "{message}");
     }
 }
 
 #[test]
-fn what_was_sent_takes_as_much_of_a_request_as_before() {
+fn a_row_that_was_sent_takes_as_much_of_a_request_as_before() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.csv");
     fs::write(folder.path().join("a.txt"), "x".repeat(1_000)).unwrap();
     let bytes = |is_sent: bool| {
-        let mut rows = read(&path, Form::Csv, b"type,file\nsentiment,a.txt\n", None).unwrap();
+        let mut rows = read(&path, FileFormat::Csv, b"type,file\nsentiment,a.txt\n", None).unwrap();
         check_files(&path, &mut rows, true, |_| is_sent).unwrap();
         rows[0].bytes
     };
     assert!(bytes(false) > 1_000);
     assert_eq!(bytes(true), bytes(false));
     fs::write(folder.path().join("a.txt"), [0xff]).unwrap();
-    assert!(bytes(true) < 1_000, "what is wrong with it now is of no matter");
+    assert!(bytes(true) < 1_000, "a later error in its file does not matter");
 }

@@ -1,8 +1,9 @@
-//! A task as its owner sees it.
+//! A task as its owner reads it.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mesh_http::Problem;
 use mesh_task::{
     Attempt, Failure, Metadata, ModelName, ObjectRef, Outcome, Payload, Priority, Size, Status, Task, TaskId,
     TaskResult, TaskType, Timings, Usage,
@@ -11,13 +12,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::app::Api;
-use crate::problem::Problem;
+use crate::state::ApiState;
 
-/// How long a link to an input or a result is good for.
-const LINK_EXPIRES_IN: Duration = Duration::from_mins(15);
+/// How long a link to an input or a result is valid.
+pub(crate) const LINK_EXPIRES_IN: Duration = Duration::from_mins(15);
 
-/// A task.
+/// A task, with its input, its result and its last attempts.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Task)]
 pub(crate) struct TaskView {
@@ -27,11 +27,11 @@ pub(crate) struct TaskView {
     size: Size,
     priority: Priority,
     status: Status,
-    /// As it was submitted. Where its content is kept apart, its parameters, and `object` with `key`, `bytes`, `content_type` and
-    /// `sha256`.
+    /// The input as it was submitted. If its content is stored in the bucket: its parameters, and `object` with `key`,
+    /// `bytes`, `content_type` and `sha256`.
     #[schema(value_type = Object)]
     input: InputView,
-    /// Where the input's content can be read, if it is kept apart.
+    /// Present if the input's content is stored in the bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     input_link: Option<LinkView>,
@@ -46,7 +46,7 @@ pub(crate) struct TaskView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     error: Option<Failure>,
-    /// Who gave the result.
+    /// The model that gave the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     model: Option<ModelName>,
@@ -71,10 +71,10 @@ pub(crate) struct TaskView {
     next_attempt_at: Option<Timestamp>,
 }
 
-/// The input itself, or where it lies.
+/// The input itself, or its parameters with a reference to its content.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum InputView {
+pub(crate) enum InputView {
     Inline(Value),
     Object {
         #[serde(flatten)]
@@ -83,16 +83,16 @@ enum InputView {
     },
 }
 
-/// Where an input's content is kept.
+/// The object in the bucket that is an input's content.
 #[derive(Serialize)]
-struct ObjectView {
+pub(crate) struct ObjectView {
     key: String,
     bytes: u64,
     content_type: String,
     sha256: String,
 }
 
-/// Where an input or a result lies that is too large to be shown here. Its address needs no token.
+/// A signed address of an input or a result that is too large for the task's item. It needs no token.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Link)]
 struct LinkView {
@@ -121,14 +121,14 @@ struct AttemptView {
 }
 
 impl TaskView {
-    /// Signs a link where the input is an object, and where the result is.
-    pub(crate) async fn of(task: Task, api: &Api) -> Result<Self, Problem> {
+    /// Signs a link if the input is an object, and another if the result is.
+    pub(crate) async fn new(task: Task, api: &ApiState) -> Result<Self, Problem> {
         let input_link = match &task.payload {
-            Payload::Object { object, .. } => Some(LinkView::of(object.clone(), api).await?),
+            Payload::Object { object, .. } => Some(LinkView::new(object.clone(), api).await?),
             Payload::Inline(_) => None,
         };
         let result_link = match task.result_object.clone() {
-            Some(object) => Some(LinkView::of(object, api).await?),
+            Some(object) => Some(LinkView::new(object, api).await?),
             None => None,
         };
         let attempts = task
@@ -186,11 +186,11 @@ impl From<Payload> for InputView {
 }
 
 impl LinkView {
-    async fn of(object: ObjectRef, api: &Api) -> Result<Self, Problem> {
+    pub(crate) async fn new(object: ObjectRef, api: &ApiState) -> Result<Self, Problem> {
         let expires_at = Timestamp::now() + LINK_EXPIRES_IN;
-        let url = api.payloads.link(&object, LINK_EXPIRES_IN).await;
+        let url = api.payloads.link(&object, LINK_EXPIRES_IN).await?;
         Ok(Self {
-            url: url.map_err(|error| Problem::unavailable(&error))?,
+            url,
             expires_at,
             bytes: object.bytes,
             content_type: object.content_type,

@@ -15,22 +15,23 @@ use super::{Item, TaskTable, key, new_item, parse_or_skip};
 use crate::AwsError;
 use crate::backoff::Backoff;
 
-/// The most items that one BatchWriteItem takes.
+/// The maximum of items in one BatchWriteItem.
 const WRITES: usize = 25;
-/// The most items that one BatchGetItem takes.
+/// The maximum of items in one BatchGetItem.
 const READS: usize = 100;
-/// How many calls of one kind are under way at once.
+/// How many calls of one kind run at the same time.
 const AT_ONCE: usize = 4;
-/// How long what a BatchGetItem left out under load is asked for again.
+/// How long items that a BatchGetItem left out under load are requested again.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
 impl TaskTable {
-    /// Writes new tasks, and answers with those that may not have been written by then.
+    /// Writes new tasks, and returns the ids of those that may not have been written by then.
     ///
-    /// A batch write has no conditions: only where nobody else can know the ids yet does it overwrite nothing but itself.
+    /// A batch write has no conditions. It is safe only for ids that nobody else can know yet: then it can overwrite no other
+    /// task.
     ///
     /// # Errors
-    /// When a task can't be written as an item; then none was.
+    /// When a task can't be converted to an item; then no task was written.
     pub async fn create_all(
         &self,
         tasks: &[Task],
@@ -57,7 +58,7 @@ impl TaskTable {
         Ok(left.iter().flatten().filter_map(written_id).collect())
     }
 
-    /// Answers with what may not have been written.
+    /// Returns the requests that may not have been written.
     async fn write_chunk(&self, mut chunk: Vec<WriteRequest>, until: Instant) -> Vec<WriteRequest> {
         let mut backoff = Backoff::until(until);
         loop {
@@ -76,9 +77,9 @@ impl TaskTable {
                     }
                 }
                 Ok(Err(error)) => {
-                    let error = AwsError::of("BatchWriteItem")(error);
+                    let error = AwsError::from_sdk("BatchWriteItem")(error);
                     if error.is_invalid() && chunk.len() > 1 {
-                        // A single item that the table can't take has the whole call refused: each is for itself now.
+                        // One invalid item makes DynamoDB refuse the whole call: send each item by itself.
                         let alone = chunk
                             .into_iter()
                             .map(|write| Box::pin(self.write_chunk(vec![write], until)));
@@ -89,20 +90,20 @@ impl TaskTable {
                 }
                 Err(_) => return chunk,
             }
-            if !backoff.another().await {
+            if !backoff.wait_for_retry().await {
                 tracing::error!(
                     tasks = chunk.len(),
-                    "tasks were left out of a batch again and again"
+                    "a batch of tasks was left unprocessed after all retries"
                 );
                 return chunk;
             }
         }
     }
 
-    /// Reads many tasks, in no order; those that are gone, or can't be read, are missing.
+    /// Reads many tasks, in no particular order, without those that are gone or can't be parsed.
     ///
     /// # Errors
-    /// When the table did not answer, or left some out again and again.
+    /// When the table did not answer, or left some unprocessed after all retries.
     pub async fn get_many(
         &self,
         keys: impl IntoIterator<Item = (&Tenant, TaskId)>,
@@ -110,10 +111,10 @@ impl TaskTable {
         self.get_all(keys, &[]).await
     }
 
-    /// Reads what a list tells of a tenant's tasks, in no order; those that are gone, or can't be read, are missing.
+    /// Reads the summaries of a tenant's tasks, in no particular order, without those that are gone or can't be parsed.
     ///
     /// # Errors
-    /// When the table did not answer, or left some out again and again.
+    /// When the table did not answer, or left some unprocessed after all retries.
     pub async fn summaries(
         &self,
         tenant: &Tenant,
@@ -123,7 +124,7 @@ impl TaskTable {
         self.get_all(keys, &TaskSummary::ATTRIBUTES).await
     }
 
-    /// Reads these attributes of many items, or all where none is named.
+    /// Reads these attributes of many items, or all attributes if none is named.
     async fn get_all<T: DeserializeOwned>(
         &self,
         keys: impl IntoIterator<Item = (&Tenant, TaskId)>,
@@ -160,7 +161,7 @@ impl TaskTable {
                 .build()
                 .map_err(|error| AwsError::setup("BatchGetItem", error))?;
             let get = self.client.batch_get_item().request_items(&self.name, wanted);
-            let got = get.send().await.map_err(AwsError::of("BatchGetItem"))?;
+            let got = get.send().await.map_err(AwsError::from_sdk("BatchGetItem"))?;
             let found = got.responses.and_then(|mut tables| tables.remove(&self.name));
             items.append(&mut found.unwrap_or_default());
             let left_out = got.unprocessed_keys.and_then(|mut left| left.remove(&self.name));
@@ -168,21 +169,21 @@ impl TaskTable {
                 Some(left_out) if !left_out.keys.is_empty() => keys = left_out.keys,
                 _ => return Ok(items),
             }
-            if !backoff.another().await {
+            if !backoff.wait_for_retry().await {
                 return Err(AwsError::throttled("BatchGetItem"));
             }
         }
     }
 }
 
-/// An expression that names these attributes, and the names it refers to: DynamoDB reserves some words (`status`).
+/// A projection expression of these attributes and its placeholder names: DynamoDB reserves some words (`status`).
 pub(super) fn projection(attributes: &[&str]) -> Option<(String, HashMap<String, String>)> {
     if attributes.is_empty() {
         return None;
     }
     let names: Vec<_> = attributes.iter().map(|name| format!("#{name}")).collect();
-    let meant = attributes.iter().map(|name| (*name).to_owned());
-    Some((names.join(", "), names.iter().cloned().zip(meant).collect()))
+    let originals = attributes.iter().map(|name| (*name).to_owned());
+    Some((names.join(", "), names.iter().cloned().zip(originals).collect()))
 }
 
 fn written_id(request: &WriteRequest) -> Option<TaskId> {
@@ -206,7 +207,7 @@ mod tests {
         Instant::now() + Duration::from_mins(1)
     }
 
-    /// An answer that leaves a task out.
+    /// A response that leaves a task unprocessed.
     fn left_out(task: &Task) -> Value {
         let item = json!({ "id": { "S": task.id.to_string() } });
         json!({ "UnprocessedItems": { "tasks": [{ "PutRequest": { "Item": item } }] } })
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_left_out_is_written_again_and_nothing_else() {
+    async fn only_unprocessed_items_are_written_again() {
         let server = MockServer::start().await;
         let tasks: Vec<_> = (0..30).map(|_| task()).collect();
         answer(&server, "BatchWriteItem", left_out(&tasks[3])).await;
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_left_out_until_the_time_is_up_is_named() {
+    async fn items_unprocessed_until_the_deadline_are_returned() {
         let server = MockServer::start().await;
         let tasks = [task(), task()];
         for _ in 0..20 {
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_item_that_the_table_can_t_take_holds_up_no_other() {
+    async fn an_invalid_item_does_not_stop_the_other_items() {
         let server = MockServer::start().await;
         let tasks: Vec<_> = (0..30).map(|_| task()).collect();
         let invalid = json!({ "__type": "com.amazon.coral.validate#ValidationException", "message": "no" });
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_read_left_out_is_read_again() {
+    async fn unprocessed_keys_are_read_again() {
         let server = MockServer::start().await;
         let tasks = [task(), task()];
         let found = |task: &Task| json!({ "tasks": [stored(task)] });
@@ -289,11 +290,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_item_that_can_t_be_read_holds_up_no_other() {
+    async fn an_item_that_can_t_be_parsed_does_not_stop_the_others() {
         let server = MockServer::start().await;
         let tasks = [task(), task()];
         let mut newer = stored(&tasks[0]);
-        newer["type"] = json!({ "S": "of a newer release" });
+        newer["type"] = json!({ "S": "of_a_newer_release" });
         let found = json!({ "Responses": { "tasks": [newer, stored(&tasks[1])] } });
         answer(&server, "BatchGetItem", found).await;
         let table = TaskTable::new(&config(&server), "tasks".to_owned());
@@ -308,17 +309,17 @@ mod tests {
         Value::Object(attributes.collect())
     }
 
-    /// The attribute as DynamoDB's JSON says it.
+    /// The attribute in DynamoDB's JSON.
     fn as_json(value: &aws_sdk_dynamodb::types::AttributeValue) -> Value {
-        use aws_sdk_dynamodb::types::AttributeValue as Is;
+        use aws_sdk_dynamodb::types::AttributeValue as Attribute;
         match value {
-            Is::S(text) => json!({ "S": text }),
-            Is::N(number) => json!({ "N": number }),
-            Is::M(map) => {
+            Attribute::S(text) => json!({ "S": text }),
+            Attribute::N(number) => json!({ "N": number }),
+            Attribute::M(map) => {
                 let fields = map.iter().map(|(name, value)| (name.clone(), as_json(value)));
                 json!({ "M": fields.collect::<serde_json::Map<_, _>>() })
             }
-            Is::L(list) => json!({ "L": list.iter().map(as_json).collect::<Vec<_>>() }),
+            Attribute::L(list) => json!({ "L": list.iter().map(as_json).collect::<Vec<_>>() }),
             other => panic!("a task has no {other:?}"),
         }
     }

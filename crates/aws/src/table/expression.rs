@@ -1,4 +1,4 @@
-//! Says a conditional write in DynamoDB's words.
+//! Renders a conditional write as DynamoDB expressions.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -7,53 +7,54 @@ use mesh_task::{Change, Condition, Field, Write};
 use super::number;
 use crate::AwsError;
 
-/// Adds the write's condition and changes, and a place for the write token: `#write_token = :write_token`.
+/// Adds the write's condition and changes to an UpdateItem, and the placeholders of the write token
+/// (`#write_token = :write_token`), whose values the caller sets.
 pub(super) fn render(
     write: &Write,
     update: UpdateItemFluentBuilder,
 ) -> Result<UpdateItemFluentBuilder, AwsError> {
-    let mut words = ExpressionBuilder {
+    let mut builder = ExpressionBuilder {
         update,
         values: 0,
         error: None,
     };
     #[cfg(feature = "faults")]
-    let write = &crate::faults::without_guard(write);
-    let condition = words.condition(&write.condition);
+    let write = &crate::faults::broken(write);
+    let condition = builder.condition(&write.condition);
     let (mut set, mut remove) = (vec!["#write_token = :write_token".to_owned()], Vec::new());
     for change in &write.changes {
         match change {
             Change::Set(field, value) => {
-                let (name, value) = (words.name(*field), words.json(value));
+                let (name, value) = (builder.name(*field), builder.json(value));
                 set.push(format!("{name} = {value}"));
             }
             Change::Add(field, by) => {
-                let (name, by) = (words.name(*field), words.value(number(by)));
+                let (name, by) = (builder.name(*field), builder.value(number(by)));
                 set.push(format!("{name} = {name} + {by}"));
             }
             Change::Append(field, element) => {
                 let list = serde_json::Value::Array(vec![element.clone()]);
-                let (name, list) = (words.name(*field), words.json(&list));
+                let (name, list) = (builder.name(*field), builder.json(&list));
                 set.push(format!("{name} = list_append({name}, {list})"));
             }
-            Change::Remove(field) => remove.push(words.name(*field)),
+            Change::Remove(field) => remove.push(builder.name(*field)),
         }
     }
     let mut changes = format!("SET {}", set.join(", "));
     if !remove.is_empty() {
         changes.push_str(&format!(" REMOVE {}", remove.join(", ")));
     }
-    match words.error {
+    match builder.error {
         Some(error) => Err(AwsError::setup("UpdateItem", error)),
-        None => Ok(words
+        None => Ok(builder
             .update
             .condition_expression(condition)
             .update_expression(changes)),
     }
 }
 
-/// The names and values that an expression refers to: names since DynamoDB reserves some words (`status`), values since
-/// it takes no literals.
+/// Collects an expression's placeholders: for names, since DynamoDB reserves some words (`status`), and for values, since
+/// an expression can't contain literals.
 struct ExpressionBuilder {
     update: UpdateItemFluentBuilder,
     values: usize,

@@ -1,4 +1,4 @@
-//! What an idempotency key stands for.
+//! The records of idempotency keys, in the task table.
 
 use std::time::Duration;
 
@@ -11,24 +11,23 @@ use sha2::{Digest, Sha256};
 use super::{Item, TaskTable, number, refused_put, string};
 use crate::AwsError;
 
-/// How long a key is remembered.
+/// How long a key's record is valid.
 const KEPT: Duration = Duration::from_hours(24);
-/// DynamoDB removes what has expired when it comes to it, so a record's own time counts, and TTL only tidies up.
+/// The record's own time decides: DynamoDB's TTL deletes expired items late, and only cleans up.
 const TIDIED_AFTER: Duration = Duration::from_hours(25);
 
-/// What the first request of an idempotency key asked for, and the id that its task has.
+/// The first request with an idempotency key, and the id of its task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRecord {
     /// SHA-256 of the request, in hex.
     pub request_sha256: String,
-    /// The id that follows from the key: whoever repeats the request makes no other task. A batch's other ids follow from
-    /// this one.
+    /// The task's id, or the first id of a batch, whose other ids follow from it. A repeated request gets the same ids, and
+    /// so creates no second task.
     pub task_id: TaskId,
 }
 
 impl TaskTable {
-    /// Remembers what a key stands for, unless it is remembered already: then that is the answer. The first of any
-    /// number of requests at once decides.
+    /// Writes a key's record, unless a valid one exists: then that one is returned. Of concurrent requests the first decides.
     ///
     /// # Errors
     /// When the table did not answer.
@@ -43,7 +42,7 @@ impl TaskTable {
         let mut item: Item =
             serde_dynamo::to_item(&record).map_err(|error| AwsError::setup("PutItem", error))?;
         item.extend([
-            // No tenant's name has a `#`, so no partition of tasks is called so.
+            // A tenant's name can't contain `#`, so this partition can't be one of tasks.
             (
                 "tenant_shard".to_owned(),
                 string(format!("{tenant}#key#{}", &hash[..1])),

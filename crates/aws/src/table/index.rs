@@ -1,4 +1,4 @@
-//! What is read in order: a tenant's tasks, and the two sparse indexes.
+//! Ordered queries: a tenant's tasks by id, and the two sparse indexes.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -12,35 +12,34 @@ use crate::AwsError;
 /// The key of a task that is due.
 #[derive(Debug, Clone)]
 pub struct Due {
-    /// Its owner.
     pub tenant: Tenant,
-    /// The task.
     pub id: TaskId,
 }
 
-/// Part of what an index holds, and where to go on; none at the end.
+/// One page of a query, and the key to continue from.
 #[derive(Debug)]
 pub struct Page<T> {
-    /// In the index's order.
+    /// In the order of the table or index.
     pub entries: Vec<T>,
     pub(super) next: Option<Item>,
 }
 
 impl<T> Page<T> {
-    fn of(entries: Vec<T>, next: Option<Item>) -> Self {
+    fn new(entries: Vec<T>, next: Option<Item>) -> Self {
         Self {
             entries,
             next: next.filter(|key| !key.is_empty()),
         }
     }
 
-    /// Whether more follows.
+    /// Whether there may be another page.
     #[must_use]
     pub fn has_next(&self) -> bool {
         self.next.is_some()
     }
 
-    /// The id of the last item that was read, if more follows. Where that item can't be read, it is no entry.
+    /// The id of the last item that was read, if there may be another page. It is missing among the entries if that item
+    /// could not be parsed.
     #[must_use]
     pub fn last_read(&self) -> Option<TaskId> {
         text(self.next.as_ref()?, "id")?.parse().ok()
@@ -48,7 +47,7 @@ impl<T> Page<T> {
 }
 
 impl TaskTable {
-    /// The tasks of a shard that are in flight and due by then, the longest due first, after those of `last`.
+    /// The tasks of a shard that are in flight and due at `by`, in order of their due time, after those of the page `last`.
     ///
     /// # Errors
     /// When the table did not answer.
@@ -67,7 +66,7 @@ impl TaskTable {
             .expression_attribute_values(":shard", string(shard.to_string()))
             .expression_attribute_values(":by", number(by.as_millisecond()))
             .set_exclusive_start_key(last.and_then(|page| page.next));
-        let found = query.send().await.map_err(AwsError::of("Query"))?;
+        let found = query.send().await.map_err(AwsError::from_sdk("Query"))?;
         let entries = found.items.unwrap_or_default().into_iter().filter_map(|item| {
             let tenant = text(&item, "tenant_shard")?.rsplit_once('#')?.0.to_owned();
             Some(Due {
@@ -75,10 +74,10 @@ impl TaskTable {
                 id: text(&item, "id")?.parse().ok()?,
             })
         });
-        Ok(Page::of(entries.collect(), found.last_evaluated_key))
+        Ok(Page::new(entries.collect(), found.last_evaluated_key))
     }
 
-    /// What a list tells of a tenant's tasks in one shard, newest first. It may be a moment behind.
+    /// The summaries of a tenant's tasks in one shard, newest first. The read is eventually consistent.
     ///
     /// # Errors
     /// When the table did not answer.
@@ -94,14 +93,14 @@ impl TaskTable {
         let mut query = within(query, PARTITION, tenant, shard, range);
         if let Some((projection, names)) = projection(&TaskSummary::ATTRIBUTES) {
             query = query.projection_expression(projection);
-            for (name, meant) in names {
-                query = query.expression_attribute_names(name, meant);
+            for (placeholder, name) in names {
+                query = query.expression_attribute_names(placeholder, name);
             }
         }
-        let found = query.send().await.map_err(AwsError::of("Query"))?;
+        let found = query.send().await.map_err(AwsError::from_sdk("Query"))?;
         let items = found.items.unwrap_or_default().into_iter();
         let entries = items.filter_map(|item| parse_or_skip(item, "Query")).collect();
-        Ok(Page::of(entries, found.last_evaluated_key))
+        Ok(Page::new(entries, found.last_evaluated_key))
     }
 
     /// The ids of a tenant's failed tasks in one shard, newest first.
@@ -117,10 +116,10 @@ impl TaskTable {
     ) -> Result<Page<TaskId>, AwsError> {
         let query = self.query("failures", limit);
         let query = within(query, Field::FailedTenantShard.name(), tenant, shard, range);
-        let found = query.send().await.map_err(AwsError::of("Query"))?;
+        let found = query.send().await.map_err(AwsError::from_sdk("Query"))?;
         let ids = found.items.unwrap_or_default().into_iter();
         let ids = ids.filter_map(|item| text(&item, "id")?.parse().ok());
-        Ok(Page::of(ids.collect(), found.last_evaluated_key))
+        Ok(Page::new(ids.collect(), found.last_evaluated_key))
     }
 
     fn query(&self, index: &str, limit: i32) -> QueryFluentBuilder {
@@ -129,7 +128,7 @@ impl TaskTable {
     }
 }
 
-/// Asks for a range of a tenant's ids in one shard of the table or of an index, newest first.
+/// Limits a query to a range of a tenant's ids in one shard of the table or of an index, newest first.
 fn within(
     query: QueryFluentBuilder,
     partition: &str,

@@ -1,8 +1,8 @@
-//! The task table: the truth about every task.
+//! The task table, which is authoritative for every task's state.
 //!
-//! A task that runs once costs three writes (create, claim, finish) and no read. Every write after the first is one of
-//! the moves of `mesh_task`, and its condition is what keeps the promises: two workers can't hold one task, a stale one
-//! can't finish it, and a message for a finished one does nothing.
+//! A task that runs once costs three writes (create, claim, settle) and no read. Every write after the first is one of the
+//! transitions of `mesh_task`. Its condition keeps the promises: two workers can't hold one task, a stale worker can't settle
+//! it, and a message for a final task does nothing.
 
 mod batch;
 mod expression;
@@ -29,8 +29,9 @@ pub use idempotency::KeyRecord;
 pub use index::{Due, Page};
 pub use list::{Continuation, TaskList, TaskPage};
 
-/// What every write leaves on an item: a number of its own. A call whose answer was lost is sent again by the client, and
-/// then meets the condition that it broke itself; by its write_token it knows that it has landed.
+/// The attribute for the write token, a random number that each write leaves on its item. When a response is lost, the SDK
+/// sends the write again, and the condition then fails because the first call already applied it. The token on the item
+/// shows that the write was this one.
 const WRITE_TOKEN: &str = "stamp";
 
 /// The DynamoDB table of tasks.
@@ -40,17 +41,16 @@ pub struct TaskTable {
     name: String,
 }
 
-/// What became of a conditional write.
+/// The outcome of a conditional write.
 #[derive(Debug)]
 pub enum WriteOutcome {
-    /// It landed; the task as it is since.
+    /// The write was applied; the task as it is now.
     Applied(Box<Task>),
-    /// The task, if there is one, did not meet the condition.
+    /// The condition failed: the task as it is, or `None` if there is no such task.
     ConditionFailed(Option<Box<Task>>),
 }
 
 impl TaskTable {
-    /// The table of that name.
     #[must_use]
     pub fn new(config: &SdkConfig, name: String) -> Self {
         Self {
@@ -59,8 +59,7 @@ impl TaskTable {
         }
     }
 
-    /// Writes a new task, once; it expires after `retention`. Answers with the task that already has this id, if there
-    /// is one.
+    /// Writes a new task, which expires after `retention`. If a task with this id exists, it is left as it is and returned.
     ///
     /// # Errors
     /// When the task may not have been written.
@@ -74,16 +73,16 @@ impl TaskTable {
         match put.send().await {
             Ok(_) => Ok(None),
             Err(error) => match refused_put(error)? {
-                standing if standing.get(WRITE_TOKEN) == write_token.as_ref() => Ok(None),
-                standing => Ok(Some(Box::new(read(standing, "PutItem")?))),
+                existing if existing.get(WRITE_TOKEN) == write_token.as_ref() => Ok(None),
+                existing => Ok(Some(Box::new(read(existing, "PutItem")?))),
             },
         }
     }
 
-    /// Reads a task; none if that tenant has none of that id.
+    /// Reads a task (strongly consistent); `None` if the tenant has no task with that id.
     ///
     /// # Errors
-    /// When the table did not answer, or holds what is no task.
+    /// When the table did not answer, or the item can't be parsed as a task.
     pub async fn get(&self, tenant: &Tenant, id: TaskId) -> Result<Option<Task>, AwsError> {
         let get = self
             .client
@@ -91,14 +90,14 @@ impl TaskTable {
             .table_name(&self.name)
             .set_key(Some(key(tenant, id)))
             .consistent_read(true);
-        let item = get.send().await.map_err(AwsError::of("GetItem"))?.item;
+        let item = get.send().await.map_err(AwsError::from_sdk("GetItem"))?.item;
         item.map(|item| read(item, "GetItem")).transpose()
     }
 
-    /// Sends one of a task's moves.
+    /// Applies one of a task's transitions, if its condition holds.
     ///
     /// # Errors
-    /// When the table did not answer; the write may have landed.
+    /// When the table did not answer; the write may have been applied.
     pub async fn write(&self, tenant: &Tenant, id: TaskId, write: &Write) -> Result<WriteOutcome, AwsError> {
         let write_token = new_write_token();
         let update = self
@@ -124,19 +123,19 @@ impl TaskTable {
                 )?)))),
                 None => Ok(WriteOutcome::ConditionFailed(None)),
             },
-            _ => Err(AwsError::of("UpdateItem")(error)),
+            _ => Err(AwsError::from_sdk("UpdateItem")(error)),
         }
     }
 
-    /// Makes the connection, so that the first real call does not wait for it. A table that refuses is left to the
-    /// first real call to report.
+    /// Opens the connection, so that the first real call does not wait for it. An error is only logged: the first real call
+    /// reports it.
     pub async fn warm(&self) {
         if let Err(error) = self.check().await {
-            tracing::warn!(%error, "the task table is not warm");
+            tracing::warn!(%error, "the connection to the task table could not be opened in advance");
         }
     }
 
-    /// Looks for a task that is not there.
+    /// Reads a task that does not exist, to show that the table answers.
     ///
     /// # Errors
     /// When the table did not answer.
@@ -150,7 +149,7 @@ fn applied(item: Item) -> Result<WriteOutcome, AwsError> {
     Ok(WriteOutcome::Applied(Box::new(read(item, "UpdateItem")?)))
 }
 
-/// The item of a task that was just accepted.
+/// The item of a new task.
 fn new_item(task: &Task, retention: Duration) -> Result<Item, AwsError> {
     let mut item: Item = serde_dynamo::to_item(task).map_err(|error| AwsError::setup("PutItem", error))?;
     item.extend(key(&task.tenant, task.id));
@@ -166,13 +165,13 @@ fn new_item(task: &Task, retention: Duration) -> Result<Item, AwsError> {
     Ok(item)
 }
 
-/// The item that stood in a put's way.
+/// The existing item that made a conditional put fail.
 fn refused_put(error: SdkError<PutItemError>) -> Result<Item, AwsError> {
     match error.as_service_error() {
         Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
             Ok(refusal.item.clone().unwrap_or_default())
         }
-        _ => Err(AwsError::of("PutItem")(error)),
+        _ => Err(AwsError::from_sdk("PutItem")(error)),
     }
 }
 
@@ -187,11 +186,11 @@ fn key(tenant: &Tenant, id: TaskId) -> Item {
     ])
 }
 
-/// One of many items. Where it can't be read it is logged and left out: a newer release may have written it, and it would
-/// hold up all the others.
+/// Parses one of many items. An item that can't be parsed is logged and skipped: a newer release may have written it, and the
+/// other items must not wait for it.
 fn parse_or_skip<T: DeserializeOwned>(item: Item, call: &'static str) -> Option<T> {
     let id = index::text(&item, "id").map(ToOwned::to_owned);
     let read = read(item, call);
-    read.inspect_err(|error| tracing::error!(task_id = id, %error, "an item can't be read; it is left out"))
+    read.inspect_err(|error| tracing::error!(event = "item_skipped", task_id = id, %error, "an item can't be parsed; it is skipped"))
         .ok()
 }

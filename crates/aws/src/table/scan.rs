@@ -1,11 +1,11 @@
-//! Reading the whole table, for those that count it.
+//! Scans of the whole table, for counting.
 
 use mesh_stats::Snapshot;
 
 use super::{Page, TaskTable};
 use crate::AwsError;
 
-/// What a [`Snapshot`] needs of an item.
+/// The attributes of a [`Snapshot`].
 const FIELDS: [&str; 11] = [
     "id",
     "tenant",
@@ -21,10 +21,10 @@ const FIELDS: [&str; 11] = [
 ];
 
 impl TaskTable {
-    /// The tasks of all tenants in one of the `segments` that the table is read in, after those of `last`.
+    /// One page of a parallel scan: the tasks of all tenants in `segment` of `segments`, after those of the page `last`.
     ///
     /// # Errors
-    /// When the table did not answer, or holds what is no task.
+    /// When the table did not answer, or an item can't be parsed as a task.
     pub async fn snapshots(
         &self,
         segment: i32,
@@ -39,14 +39,14 @@ impl TaskTable {
             .segment(segment)
             .total_segments(segments)
             .consistent_read(true)
-            // The records of idempotency keys have none.
+            // Records of idempotency keys have no status.
             .filter_expression("attribute_exists(#status)")
             .projection_expression(FIELDS.map(|field| format!("#{field}")).join(", "))
             .set_expression_attribute_names(Some(names.into()))
             .set_exclusive_start_key(last.and_then(|page| page.next));
-        let found = scan.send().await.map_err(AwsError::of("Scan"))?;
+        let found = scan.send().await.map_err(AwsError::from_sdk("Scan"))?;
         let entries = found.items.unwrap_or_default().into_iter();
-        // One that can't be read fails it: whoever counts would count wrongly without it.
+        // An item that can't be parsed fails the scan: a count without it would be wrong.
         let entries =
             entries.map(|item| serde_dynamo::from_item(item).map_err(|error| AwsError::setup("Scan", error)));
         Ok(Page {

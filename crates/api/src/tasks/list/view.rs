@@ -1,4 +1,4 @@
-//! A task as a list shows it.
+//! A task as a list has it.
 
 use jiff::Timestamp;
 use mesh_task::{Failure, Metadata, Priority, Size, Status, TaskId, TaskSummary, TaskType};

@@ -1,14 +1,14 @@
-//! One ordered list out of many: a tenant's tasks lie in sixteen shards, each newest first.
+//! Merges a tenant's shards, each ordered newest first, into one list.
 //!
-//! The merge reads each shard only as far as the page needs. Whoever goes on below the last id that it gave, in another
-//! request, misses nothing and meets nothing twice, whatever has been added meanwhile: what is new is above.
+//! The merge reads each shard only as far as the page needs. A later request that continues below the last returned id misses
+//! no task and gets none twice, whatever was added meanwhile: new tasks have higher ids.
 
 use std::collections::VecDeque;
 
 use futures_util::future::try_join_all;
 use mesh_task::{IdRange, Shard, TaskId, TaskSummary};
 
-/// What has a place in the list.
+/// An entry of the list, ordered by its task's id.
 pub(super) trait Listed {
     fn id(&self) -> TaskId;
 }
@@ -25,12 +25,12 @@ impl Listed for TaskSummary {
     }
 }
 
-/// What can be read shard by shard.
+/// A list that can be read shard by shard.
 pub(super) trait ShardSource: Sync {
     type Entry: Listed + Send;
     type Error: Send;
 
-    /// The newest of a shard in this range, up to so many.
+    /// The newest entries of a shard in this range, up to `limit`.
     fn read(
         &self,
         shard: Shard,
@@ -42,21 +42,21 @@ pub(super) trait ShardSource: Sync {
 /// Part of a shard, newest first.
 pub(super) struct Chunk<T> {
     pub(super) entries: Vec<T>,
-    /// The last that was read, if the shard holds more below. It is no entry where it can't be read.
+    /// The last id that was read, if the shard may contain more below it. Its entry is missing if it could not be parsed.
     pub(super) last: Option<TaskId>,
 }
 
-/// What follows.
+/// The next step of the merge.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<T> {
     Entry(T),
-    /// No shard holds more.
+    /// No shard contains more.
     End,
-    /// There may be more, and no more may be read. All above this id was given, if one is known.
+    /// There may be more, but the read limit is reached. All entries above this id were returned, if one is known.
     LimitReached(Option<TaskId>),
 }
 
-/// The merge, as far as it has come.
+/// A merge under way.
 #[derive(Debug)]
 pub(super) struct Merge<S: ShardSource> {
     source: S,
@@ -67,27 +67,27 @@ pub(super) struct Merge<S: ShardSource> {
 
 #[derive(Debug)]
 struct ShardReader<T> {
-    /// What was read and not yet given.
+    /// Entries that were read and not yet returned.
     read: VecDeque<T>,
-    /// What of it is still to be read; none at its end.
+    /// The range that is still to be read; `None` at the shard's end.
     rest: Option<IdRange>,
-    /// The last that was read, given or not.
+    /// The last id that was read, returned or not.
     last: Option<TaskId>,
-    /// How much to read next. It doubles: where a filter lets little through, few large reads do.
+    /// How many entries to read next. It doubles, so that a selective filter needs few large reads.
     chunk: usize,
 }
 
-/// The most that is read of a shard at once.
+/// The maximum of entries in one read of a shard.
 const MAX_CHUNK: usize = 64;
 
 impl<S: ShardSource> Merge<S> {
-    /// The ids of this range, of which about `wanted` will be asked for and `budget` may be read.
+    /// A merge over this range, of which about `wanted` entries will be taken and `budget` may be read.
     pub(super) fn new(source: S, range: IdRange, wanted: usize, budget: usize) -> Self {
         let shard = || ShardReader {
             read: VecDeque::new(),
             rest: Some(range).filter(|range| !range.is_empty()),
             last: None,
-            // Ids fall on the shards by chance: a little above the average saves most second reads.
+            // Ids are spread over the shards at random: reading a few more than the average saves most second reads.
             chunk: wanted / Shard::COUNT + 3,
         };
         Self {
@@ -97,20 +97,20 @@ impl<S: ShardSource> Merge<S> {
         }
     }
 
-    /// Whether it is known that nothing follows.
+    /// Whether it is known that no entry follows.
     pub(super) fn is_over(&self) -> bool {
         let over = |shard: &ShardReader<S::Entry>| shard.read.is_empty() && shard.rest.is_none();
         self.shards.iter().all(over)
     }
 
-    /// The newest that was not yet given.
+    /// The newest entry that was not yet returned.
     pub(super) async fn next(&mut self) -> Result<Next<S::Entry>, S::Error> {
         loop {
-            let hungry = self.shards.iter().filter(|shard| shard.is_hungry()).count();
-            if hungry == 0 {
+            let empty = self.shards.iter().filter(|shard| shard.needs_read()).count();
+            if empty == 0 {
                 break;
             }
-            let share = self.budget / hungry;
+            let share = self.budget / empty;
             if share == 0 {
                 return Ok(self.limit_reached());
             }
@@ -138,10 +138,11 @@ impl<S: ShardSource> Merge<S> {
 }
 
 impl<S: ShardSource> Merge<S> {
-    /// When no more may be read: the newest of what was, as long as nothing unread can be newer, and then how far that goes.
+    /// The next step once the read limit is reached: the newest entry that was read, as long as no unread entry can be newer;
+    /// after that, how far the list is complete.
     fn limit_reached(&mut self) -> Next<S::Entry> {
-        let hungry = self.shards.iter().filter(|shard| shard.is_hungry());
-        let reached: Option<Vec<_>> = hungry.map(|shard| shard.last).collect();
+        let empty = self.shards.iter().filter(|shard| shard.needs_read());
+        let reached: Option<Vec<_>> = empty.map(|shard| shard.last).collect();
         let reached = reached.and_then(|lasts| lasts.into_iter().max());
         let above = |shard: &ShardReader<S::Entry>| {
             shard
@@ -160,8 +161,8 @@ impl<S: ShardSource> Merge<S> {
 }
 
 impl<T: Listed> ShardReader<T> {
-    /// Whether its newest is not known.
-    fn is_hungry(&self) -> bool {
+    /// Whether its newest entry is unknown, and must be read.
+    fn needs_read(&self) -> bool {
         self.read.is_empty() && self.rest.is_some()
     }
 
@@ -182,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    /// Tasks in their shards, and how often they were asked and what they gave.
+    /// Tasks in their shards, with counts of the reads and of the entries that these returned.
     #[derive(Default)]
     struct Table {
         ids: Mutex<BTreeSet<TaskId>>,
@@ -237,7 +238,7 @@ mod tests {
             )
         }
 
-        /// A page and whether it ended as asked.
+        /// A page, and whether it ended because it is full or at the end.
         async fn page(&self, range: IdRange, limit: usize, budget: usize) -> (Vec<TaskId>, bool) {
             let mut merge = Merge::new(self, range, limit, budget);
             let mut page = Vec::new();
@@ -308,7 +309,7 @@ mod tests {
         };
         table.unparsable = newer.into_iter().collect();
         assert_eq!(table.page(IdRange::ALL, 100, 1_000).await, (older.clone(), true));
-        // Where all that may be read is of that kind, whoever goes on from there gets on.
+        // Even if all entries that may be read are unparsable, a request that continues from there makes progress.
         let (mut found, mut range) = (Vec::new(), IdRange::ALL);
         for _ in 0..100 {
             let mut merge = Merge::new(&table, range, 100, 100);

@@ -1,0 +1,94 @@
+//! Every answer that is not a success: problem details (RFC 9457).
+//!
+//! `type` is a contract: a client may branch on it. `detail` is a sentence for people that says what is wrong, then what to
+//! do. The cause of a failure goes to the log, under the request id that the caller gets, and never into an answer.
+
+mod details;
+mod document;
+mod kind;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use mesh_task::{InvalidSubmission, SubmissionRefusal};
+
+use crate::Denied;
+pub use document::ProblemDocument;
+pub use kind::ProblemKind;
+
+/// A detail that quotes the request must not grow with it.
+const MAX_DETAIL_BYTES: usize = 1_024;
+
+/// A refusal, or a failure of the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    kind: ProblemKind,
+    detail: String,
+}
+
+impl Problem {
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        let mut detail = detail.into();
+        if detail.len() > MAX_DETAIL_BYTES {
+            detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
+            detail.push('…');
+        }
+        Self { kind, detail }
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// The document that the caller gets.
+    #[must_use]
+    pub fn document(&self, request_id: &str) -> ProblemDocument {
+        ProblemDocument::new(self, request_id)
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        Self::new(ProblemKind::Unauthorized, denied.to_string())
+    }
+}
+
+impl From<InvalidSubmission> for Problem {
+    fn from(invalid: InvalidSubmission) -> Self {
+        let kind = match invalid.refusal {
+            SubmissionRefusal::Shape => ProblemKind::InvalidTask,
+            SubmissionRefusal::TaskType => ProblemKind::UnknownTaskType,
+            SubmissionRefusal::Input => ProblemKind::InvalidInput,
+            SubmissionRefusal::Limits => ProblemKind::InvalidLimits,
+            SubmissionRefusal::Priority => ProblemKind::InvalidPriority,
+            SubmissionRefusal::Metadata => ProblemKind::InvalidMetadata,
+        };
+        Self::new(kind, invalid.message)
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Leaves the problem with the response, for the renderer, which knows the request.
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_does_not_grow_with_the_request() {
+        let error = serde_json::from_str::<u8>(&format!("\"{}\"", "é".repeat(100_000))).unwrap_err();
+        let problem = Problem::invalid_json(&error);
+        assert!(problem.detail.len() <= MAX_DETAIL_BYTES + '…'.len_utf8());
+    }
+}

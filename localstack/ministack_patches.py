@@ -1,0 +1,221 @@
+"""Patches MiniStack where it is slower than necessary, or behaves differently from AWS.
+
+Each patch checks that the internals it changes are the ones it was written for, and raises InternalsChanged otherwise.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import re
+import threading
+import time
+
+from localstack import metrics
+
+# How long an invocation waits for a first log line. MiniStack waits 0.05 s, without need: a bootstrap writes its lines
+# before it posts its response.
+FIRST_LINE_WAIT_SECONDS = 0.002
+
+# The pause between two reads of the tables' streams.
+STREAM_POLL_SECONDS = 0.2
+
+# An API's address on the local cloud without the final slash.
+BARE_ADDRESS = re.compile(r"/_aws/execute-api/[0-9A-Za-z]+")
+
+
+class InternalsChanged(Exception):
+    """The installed MiniStack is not the version that the patches were written for."""
+
+
+def apply() -> None:
+    from ministack import app
+    from ministack.core import iam_actions, lambda_runtime
+    from ministack.services import apigateway, cloudwatch, lambda_svc
+
+    shorten_log_wait(lambda_runtime)
+    disable_nagle(lambda_runtime)
+    check_permissions_of_aws(iam_actions)
+    forward_options(apigateway)
+    redirect_bare_address(app)
+    reset_stream_positions(lambda_svc)
+    poll_streams_in_thread(lambda_svc)
+    publish_embedded_metrics(lambda_svc, cloudwatch)
+    make_function_urls_resolvable(lambda_svc)
+
+
+def shorten_log_wait(lambda_runtime) -> None:
+    """Saves 50 ms for each invocation that logs nothing."""
+    drain = getattr(lambda_runtime.Worker, "_drain_stderr_bounded", None)
+    if drain is None:
+        raise InternalsChanged("Worker._drain_stderr_bounded is missing")
+    parameters = inspect.signature(drain).parameters
+    defaults = [name for name, parameter in parameters.items() if parameter.default is not inspect.Parameter.empty]
+    if defaults[:1] != ["first_line_wait"] or len(defaults) != len(drain.__defaults__ or ()):
+        raise InternalsChanged("Worker._drain_stderr_bounded has other parameters")
+    drain.__defaults__ = (FIRST_LINE_WAIT_SECONDS, *drain.__defaults__[1:])
+
+
+def disable_nagle(lambda_runtime) -> None:
+    """Saves 40 ms for each invocation.
+
+    MiniStack sends headers and body in two writes, and Nagle's algorithm delays the second until the other side
+    acknowledges the first."""
+    build = getattr(lambda_runtime.ProvidedWorker, "_build_handler_class", None)
+    if build is None:
+        raise InternalsChanged("ProvidedWorker._build_handler_class is missing")
+
+    def build_without_delay(self, *arguments, **keywords):
+        handler = build(self, *arguments, **keywords)
+        if not hasattr(handler, "disable_nagle_algorithm"):
+            raise InternalsChanged("the Runtime API's handler is no longer a socketserver.StreamRequestHandler")
+        handler.disable_nagle_algorithm = True
+        return handler
+
+    lambda_runtime.ProvidedWorker._build_handler_class = build_without_delay
+
+
+def check_permissions_of_aws(iam_actions) -> None:
+    """Maps calls to the permissions that AWS checks: sqs:SendMessage for SendMessageBatch, bedrock:InvokeModel for
+    Converse.
+
+    MiniStack checks permissions for both that AWS does not have."""
+    extract = getattr(iam_actions, "extract_iam_action", None)
+    if extract is None:
+        raise InternalsChanged("iam_actions.extract_iam_action is missing")
+
+    def extract_known(service, *arguments, **keywords):
+        action = extract(service, *arguments, **keywords)
+        if action == "bedrock:Converse":
+            return "bedrock:InvokeModel"
+        return action.removesuffix("Batch") if service == "sqs" and action else action
+
+    iam_actions.extract_iam_action = extract_known
+
+
+class ForwardedMethod(str):
+    """A request's method that never equals OPTIONS, but is written unchanged."""
+
+    def __eq__(self, other: object) -> bool:
+        return other != "OPTIONS" and str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def forward_options(apigateway) -> None:
+    """Forwards OPTIONS to an API's routes, as AWS does for an API without a CORS configuration.
+
+    MiniStack answers 403."""
+    handle = getattr(apigateway, "_handle_execute_in_scope", None)
+    if handle is None or list(inspect.signature(handle).parameters)[:4] != ["api_id", "stage", "path", "method"]:
+        raise InternalsChanged("apigateway._handle_execute_in_scope has other parameters")
+    apis = apigateway._apis
+
+    async def handle_as_aws_does(api_id, stage, path, method, *arguments, **keywords):
+        if not (apis.get(api_id) or {}).get("corsConfiguration"):
+            method = ForwardedMethod(method)
+        return await handle(api_id, stage, path, method, *arguments, **keywords)
+
+    apigateway._handle_execute_in_scope = handle_as_aws_does
+
+
+def redirect_bare_address(app) -> None:
+    """Redirects a browser from an API's bare address to its root, which MiniStack serves with a final slash only.
+
+    On AWS an API has a host of its own, and browsers add the slash."""
+    handle = getattr(app, "_handle_execute_api_request", None)
+    if handle is None or list(inspect.signature(handle).parameters)[:3] != ["host", "path", "method"]:
+        raise InternalsChanged("app._handle_execute_api_request has other parameters")
+
+    async def handle_bare_address(host, path, method, *arguments, **keywords):
+        if method in ("GET", "HEAD") and BARE_ADDRESS.fullmatch(path):
+            return 308, {"Location": f"{path}/"}, b""
+        return await handle(host, path, method, *arguments, **keywords)
+
+    app._handle_execute_api_request = handle_bare_address
+
+
+def reset_stream_positions(lambda_svc) -> None:
+    """Drops the saved stream positions at a restart.
+
+    MiniStack saves the positions but not the streams: a function would miss the new stream's records until the stream
+    is as long as the old one."""
+    restore = getattr(lambda_svc, "_restore_state", None)
+    if restore is None or not hasattr(lambda_svc, "_dynamodb_stream_positions"):
+        raise InternalsChanged("lambda_svc._restore_state or its stream positions are missing")
+
+    def restore_without_positions(data):
+        restore({**data, "dynamodb_stream_positions": {}} if data else data)
+
+    lambda_svc._restore_state = restore_without_positions
+
+
+def publish_embedded_metrics(lambda_svc, cloudwatch) -> None:
+    """Publishes the metrics that functions write to their logs in the embedded metric format.
+
+    MiniStack ignores them."""
+    emit, record = getattr(lambda_svc, "_emit_lambda_logs", None), getattr(cloudwatch, "record_metric", None)
+    if emit is None or record is None:
+        raise InternalsChanged("lambda_svc._emit_lambda_logs or cloudwatch.record_metric is missing")
+
+    def emit_and_publish(func, request_id, log_text, *arguments, **keywords):
+        for line in (log_text or "").splitlines():
+            for datum in metrics.embedded(line):
+                record(*datum)
+        return emit(func, request_id, log_text, *arguments, **keywords)
+
+    lambda_svc._emit_lambda_logs = emit_and_publish
+
+
+def poll_streams_in_thread(lambda_svc) -> None:
+    """Polls the tables' streams in a separate thread.
+
+    MiniStack polls queues and streams in one thread, and starts no worker while a function processes a batch of a
+    stream. The pause between polls collects records into batches, since MiniStack has no batching window."""
+    poll = getattr(lambda_svc, "_poll_dynamodb_streams", None)
+    if poll is None or not hasattr(lambda_svc, "_dynamodb_stream_positions_lock"):
+        raise InternalsChanged("lambda_svc._poll_dynamodb_streams or the lock of its positions is missing")
+
+    def poll_repeatedly() -> None:
+        while True:
+            try:
+                poll()
+            except Exception:
+                # MiniStack's own loop logs and continues too: the next poll may succeed.
+                logging.getLogger("lambda").exception("polling the streams failed")
+            time.sleep(STREAM_POLL_SECONDS)
+
+    started = threading.Event()
+
+    def start_thread_once() -> bool:
+        if not started.is_set():
+            started.set()
+            threading.Thread(target=poll_repeatedly, daemon=True, name="streams").start()
+        return False
+
+    lambda_svc._poll_dynamodb_streams = start_thread_once
+
+
+def make_function_urls_resolvable(lambda_svc) -> None:
+    """Gives function URLs under a path of the local cloud.
+
+    MiniStack reports a host of AWS, which does not resolve here. It serves the path too."""
+    create, find = (getattr(lambda_svc, name, None) for name in ("_create_function_url_config", "_function_url_id"))
+    if create is None or find is None or not hasattr(lambda_svc, "_function_urls"):
+        raise InternalsChanged("lambda_svc stores function URLs elsewhere")
+    path = "/_aws/lambda-url/"
+
+    def create_with_path(function, data, qualifier):
+        status, headers, body = create(function, data, qualifier)
+        if status >= 400:
+            return status, headers, body
+        config = lambda_svc._function_urls[lambda_svc._url_config_key(function, qualifier)]
+        config["FunctionUrl"] = f"{os.environ['AWS_ENDPOINT_URL']}{path}{find(config['FunctionUrl'])}/"
+        return lambda_svc.json_response(config, status=status)
+
+    def find_by_path(address):
+        return address.split(path, 1)[1].split("/", 1)[0] if path in address else find(address)
+
+    lambda_svc._create_function_url_config = create_with_path
+    lambda_svc._function_url_id = find_by_path
