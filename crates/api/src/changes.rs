@@ -6,13 +6,12 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use mesh_api_types::{ChangeLinks, ChangeList, ChangeView};
+use mesh_http::{Deadline, Problem};
 use mesh_task::Tenant;
 use serde::Deserialize;
 
-use crate::request::Deadline;
 use crate::state::ApiState;
 use crate::wait::Wait;
-use mesh_http::Problem;
 
 /// An answer has about this many changes at most. The next request continues.
 const MAX_CHANGES: usize = 500;

@@ -13,10 +13,10 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
 };
 use http::{HeaderName, StatusCode};
+use mesh_http::Problem;
 use sha2::{Digest, Sha256};
 
 use crate::state::ApiState;
-use mesh_http::Problem;
 
 /// The folder beside the function's bootstrap.
 const FOLDER: &str = "web";

@@ -8,16 +8,15 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use mesh_api_types::{DeadLetterList, RedriveRequest, RedriveResponse};
+use mesh_http::{Deadline, JsonBody, Problem, ProblemKind};
 use mesh_task::{IdRange, Task, TaskId, TaskType, Tenant};
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::query::{parse_limit, parse_type};
 use crate::redrive::redrive_all;
-use crate::request::{Deadline, JsonBody};
 use crate::state::ApiState;
 use crate::tasks::task_view;
-use mesh_http::{Problem, ProblemKind};
 
 /// How many failed tasks a list reads by default.
 const DEFAULT_LIMIT: usize = 50;

@@ -11,12 +11,11 @@ use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use mesh_api_types::{Health, HealthCheck};
 use mesh_aws::AwsError;
+use mesh_http::Problem;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::auth;
 use crate::state::ApiState;
-use mesh_http::Problem;
 
 /// A service that does not answer within this time counts as failing.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,7 +54,7 @@ pub(crate) async fn health(
             };
             return Ok(Json(health).into_response());
         }
-        Some("1") => auth::tenant_of(&api, &headers)?,
+        Some("1") => api.token.tenant_of(&headers)?,
         Some(other) => {
             let detail = format!("deep={other} is invalid: send 1 to check all that the API needs, or 0");
             return Err(Problem::invalid_query(detail));

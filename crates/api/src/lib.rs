@@ -8,7 +8,6 @@
 //! - `tasks`, `uploads`, `dead_letters`, `changes`, `stats`, `models`, `workers`, `health`: the handlers.
 //! - `openapi`: completes the document that the router's declarations make.
 
-mod auth;
 mod changes;
 mod compat;
 mod dashboard;
@@ -23,8 +22,6 @@ mod observe;
 mod openapi;
 mod query;
 mod redrive;
-mod render;
-mod request;
 mod router;
 mod state;
 mod stats;

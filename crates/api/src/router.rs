@@ -10,18 +10,16 @@ use std::sync::Arc;
 
 use axum::routing::get;
 use axum::{Router, middleware};
+use mesh_http::{Problem, auth};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth;
 use crate::openapi::ApiDoc;
 use crate::state::ApiState;
 use crate::{
-    changes, compat, dashboard, dead_letters, docs, health, models, observe, openapi, stats, tasks, uploads,
-    workers,
+    changes, compat, dashboard, dead_letters, docs, health, models, openapi, stats, tasks, uploads, workers,
 };
-use mesh_http::Problem;
 
 /// The routes below `/v1`. Each of them requires the token, because [`router`] nests them behind it.
 fn v1() -> OpenApiRouter<Arc<ApiState>> {
@@ -48,7 +46,7 @@ pub fn router(api: ApiState) -> Router {
         .fallback(async || Problem::route_not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(middleware::from_fn_with_state(
-            Arc::clone(&api),
+            api.token.clone(),
             auth::require_token,
         ));
     let (router, document) = OpenApiRouter::with_openapi(ApiDoc::openapi())
@@ -65,11 +63,6 @@ pub fn router(api: ApiState) -> Router {
         .route("/docs/page.css", get(docs::style))
         .nest("/v1", v1)
         .fallback(async || Problem::route_not_found())
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(middleware::from_fn(crate::middleware::limit))
-        .layer(middleware::from_fn(crate::render::render));
-    #[cfg(feature = "faults")]
-    let router = router.layer(middleware::from_fn(crate::faults::inject));
-    let router = router.layer(middleware::from_fn(observe::observe));
+        .method_not_allowed_fallback(async || Problem::method_not_allowed());
     crate::middleware::layers(router, api.origin.as_ref()).with_state(api)
 }

@@ -9,11 +9,11 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use mesh_api_types::{PerMinute, Percentiles, QueueDepth, Rates, StatsResponse, StatusCounts};
 use mesh_aws::AwsError;
+use mesh_http::Problem;
 use mesh_stats::{Flow, Histogram, TenantCounters};
 use mesh_task::{Status, TaskType, Tenant};
 
 use crate::state::ApiState;
-use mesh_http::Problem;
 
 /// The period of the percentiles.
 const PERCENTILE_MINUTES: u32 = 15;

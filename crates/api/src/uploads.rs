@@ -9,11 +9,10 @@ use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
 use mesh_api_types::UploadTicket;
+use mesh_http::{JsonBody, Problem, ProblemKind};
 use mesh_task::{NewUpload, Tenant, UploadId};
 
-use crate::request::JsonBody;
 use crate::state::ApiState;
-use mesh_http::{Problem, ProblemKind};
 
 /// An upload must begin within this time.
 const UPLOAD_EXPIRES_IN: Duration = Duration::from_mins(15);

@@ -6,11 +6,11 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use mesh_api_types::{WorkerList, WorkerView};
 use mesh_aws::Activity;
+use mesh_http::Problem;
 use mesh_stats::TenantCounters;
 use mesh_task::{Status, TaskType, Tenant, WorkerKind};
 
 use crate::state::{ApiState, Function, Workers};
-use mesh_http::Problem;
 
 /// Lists the worker functions.
 #[utoipa::path(

@@ -36,4 +36,4 @@ pub use queue::{Depth, MAX_DELAY, Queue, Queues, WorkerQueues};
 #[cfg(feature = "secrets")]
 pub use secret::{Secret, secret};
 pub use stats::StatsTable;
-pub use table::{Claim, Continuation, Due, KeyRecord, Page, TaskList, TaskPage, TaskTable, WriteOutcome};
+pub use table::{Continuation, Due, KeyRecord, Page, TaskList, TaskPage, TaskTable, WriteOutcome};

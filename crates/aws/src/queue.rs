@@ -43,7 +43,10 @@ impl Queues {
     pub fn from_settings(config: &SdkConfig) -> Result<Self, SettingError> {
         let client = Client::new(config);
         let queue = |lane: Lane| {
-            let url = setting(&lane_setting(&lane.modality.as_str().to_uppercase(), lane.kind))?;
+            let url = setting(&lane_setting(
+                &lane.worker_kind.as_str().to_uppercase(),
+                lane.kind,
+            ))?;
             Ok((lane, Queue::new(client.clone(), url)))
         };
         let lanes: HashMap<_, _> = Lane::all().map(queue).collect::<Result<_, _>>()?;

@@ -4,8 +4,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
-use mesh_task::{Payload, Priority, Size, Task, TaskDraft, TaskId, TaskType, Tenant, WorkerKind};
-use serde_json::{Value, json};
+use mesh_task::{Task, TaskType, testing};
+use serde_json::Value;
 use wiremock::matchers::header_regex;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -44,22 +44,9 @@ pub async fn requests(server: &MockServer) -> Vec<Value> {
         .collect()
 }
 
-/// A pending task.
+/// A pending task that was accepted now.
 #[must_use]
 pub fn task() -> Task {
-    let draft = TaskDraft {
-        id: TaskId::generate(),
-        tenant: Tenant::first(),
-        task_type: TaskType::Sentiment,
-        modality: WorkerKind::Text,
-        size: Size::Small,
-        priority: Priority::Normal,
-        payload: Payload::Inline(json!({ "text": "fine" })),
-        metadata: [].into(),
-        max_attempts: 3,
-        timeout_seconds: None,
-        correlation_id: String::new(),
-    };
     let now = Timestamp::now();
-    Task::new(draft, now, now)
+    Task::new(testing::draft(TaskType::Sentiment), now, now)
 }

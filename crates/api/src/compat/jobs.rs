@@ -6,17 +6,16 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use jiff::Timestamp;
+use mesh_http::{JsonBody, Problem};
 use mesh_task::{Payload, Status, TaskId, TaskSummary, Tenant, UploadId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{Accepted, NamedTask, SharedStatus, accepted, failure, main_part, output_url, parse};
-use crate::request::JsonBody;
 use crate::state::ApiState;
 use crate::submission::Submitter;
 use crate::{stats, tasks};
-use mesh_http::Problem;
 
 #[derive(Deserialize, ToSchema)]
 struct Submission {

@@ -3,14 +3,13 @@
 use axum::Json;
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
+use mesh_http::{JsonBody, Problem};
 use mesh_task::{Payload, Status, TaskId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Accepted, NamedTask, SimpleKind, SimpleResult, SimpleSubmission, accepted, failure};
-use crate::request::JsonBody;
 use crate::submission::Submitter;
-use mesh_http::Problem;
 
 /// The text that this system processed for a request without a body.
 const SAMPLE: &str = "Sample background task";

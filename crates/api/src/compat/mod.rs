@@ -14,6 +14,9 @@ use axum::extract::{DefaultBodyLimit, FromRequestParts, Path};
 use axum::{Json, middleware};
 use http::StatusCode;
 use http::request::Parts;
+use mesh_http::Problem;
+use mesh_http::auth::{self, CompatAccess};
+use mesh_http::limits::MAX_BODY_BYTES;
 use mesh_task::{Status, Task, TaskId, TaskResult, TaskType, Tenant};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -22,16 +25,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth;
-use crate::request::MAX_EVENT_BYTES;
 use crate::state::ApiState;
 use crate::tasks::LINK_EXPIRES_IN;
-use mesh_http::Problem;
 
 type Accepted<T> = Result<(StatusCode, Json<T>), Problem>;
 
 /// All of them. A system that had no tokens needs none here either, if the stack has a tenant for its clients.
-pub(crate) fn routes(api: &Arc<ApiState>) -> OpenApiRouter<Arc<ApiState>> {
+pub(crate) fn routes(api: &ApiState) -> OpenApiRouter<Arc<ApiState>> {
     let open = OpenApiRouter::default()
         .routes(routes!(python::submit))
         .routes(routes!(python::submit_task))
@@ -44,13 +44,19 @@ pub(crate) fn routes(api: &Arc<ApiState>) -> OpenApiRouter<Arc<ApiState>> {
         .routes(routes!(jobs::list, jobs::submit))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::show_stats))
-        .layer(DefaultBodyLimit::max(MAX_EVENT_BYTES))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::lend_tenant));
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .route_layer(middleware::from_fn_with_state(
+            CompatAccess {
+                token: api.token.clone(),
+                anonymous: api.compat_tenant.clone(),
+            },
+            auth::allow_anonymous_compat,
+        ));
     let closed = OpenApiRouter::default()
         .routes(routes!(taskflow::submit))
         .routes(routes!(taskflow::show))
         .route_layer(middleware::from_fn_with_state(
-            Arc::clone(api),
+            api.token.clone(),
             auth::require_token,
         ));
     open.merge(closed)

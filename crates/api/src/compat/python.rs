@@ -8,17 +8,17 @@ use axum::{Extension, Json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use mesh_http::limits::MAX_BODY_BYTES;
+use mesh_http::{JsonBody, Problem};
 use mesh_task::{Status, Task, TaskId, TaskType, Tenant};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{Accepted, NamedTask, SimpleResult, SimpleSubmission, accepted, failure};
-use crate::request::{JsonBody, MAX_EVENT_BYTES};
 use crate::state::ApiState;
 use crate::submission::Submitter;
 use crate::workers;
-use mesh_http::Problem;
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Submitted {
@@ -86,7 +86,7 @@ impl Form {
     /// Reads a form. Its clients gave the two fields several names.
     async fn read(mut form: Multipart) -> Result<Self, Problem> {
         let refused = |error: MultipartError| match error.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(MAX_EVENT_BYTES + 1, MAX_EVENT_BYTES),
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(MAX_BODY_BYTES + 1, MAX_BODY_BYTES),
             _ => Problem::invalid_task(error.body_text()),
         };
         let (mut task_type, mut file) = (None, None);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
+use mesh_http::{JsonBody, Problem};
 use mesh_task::{TaskId, TaskType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,11 +13,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use super::{Accepted, NamedTask, SharedStatus, accepted, failure, main_part, output_url, parse};
-use crate::request::JsonBody;
 use crate::state::ApiState;
 use crate::submission::Submitter;
 use crate::tasks::input_value;
-use mesh_http::Problem;
 
 #[derive(Deserialize, ToSchema)]
 #[schema(examples(json!({
@@ -27,7 +26,7 @@ struct Submission {
     #[schema(inline)]
     task_type: PlatformType,
     #[serde(default)]
-    #[schema(schema_with = input_schema)]
+    #[schema(schema_with = input_schema, required)]
     input: Value,
 }
 

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use futures_util::StreamExt;
 use futures_util::stream::iter;
+use mesh_http::{Problem, ProblemKind};
 use mesh_task::{NewTask, Status, Task, TaskId, TaskSummary};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::{RequestTaskId, Submitter, check, fingerprint};
-use mesh_http::{Problem, ProblemKind};
 
 /// The maximum number of tasks in a batch.
 pub(crate) const MAX_BATCH: usize = 1_000;

@@ -19,7 +19,8 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::Timestamp;
 use mesh_aws::KeyRecord;
-use mesh_language::Schema;
+use mesh_extraction_schema::Schema;
+use mesh_http::{CorrelationId, Denied, IdempotencyKey, Problem};
 use mesh_task::{
     Input, InvalidInput, InvalidSubmission, NewTask, Parameters, Payload, Size, Status, StoredInput,
     Submitted, Task, TaskDraft, TaskId, Tenant,
@@ -28,10 +29,8 @@ use mesh_telemetry::tenant_hash;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::request::{CorrelationId, IdempotencyKey};
 use crate::state::ApiState;
 pub(crate) use batch::{EntryOutcome, MAX_BATCH};
-use mesh_http::{Denied, Problem};
 
 /// Creates the tasks of one request, for its tenant.
 pub(crate) struct Submitter {
@@ -127,7 +126,7 @@ impl Submitter {
 
     /// Stores the input and makes the task, which is yet to be written.
     async fn prepare(&self, id: TaskId, new: NewTask) -> Result<Task, Problem> {
-        let modality = new.input.parameters().modality();
+        let worker_kind = new.input.parameters().worker_kind();
         let (payload, size) = match new.input {
             Submitted::Whole(input) => self.store_input(id, input).await?,
             Submitted::Uploaded(uploaded) => self.take_upload(&uploaded).await?,
@@ -137,7 +136,7 @@ impl Submitter {
             id,
             tenant: self.tenant.clone(),
             task_type: new.task_type,
-            modality,
+            worker_kind,
             size,
             priority: new.priority,
             payload,

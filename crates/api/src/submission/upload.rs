@@ -1,11 +1,11 @@
 //! Tasks whose input was uploaded before.
 
 use mesh_aws::{Pinned, ReadError};
+use mesh_http::Problem;
 use mesh_task::{InvalidInput, InvalidSubmission, Payload, Size, Submitted, TaskType, UploadId, Uploaded};
 use serde_json::json;
 
 use super::Submitter;
-use mesh_http::Problem;
 
 impl Submitter {
     /// The task type that suits an upload if the caller names none: an image is read, a recording is transcribed, a text

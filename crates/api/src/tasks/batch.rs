@@ -6,12 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use mesh_api_types::{BatchResponse, BatchResult};
+use mesh_http::{Deadline, JsonBody, Problem, RequestId};
 
 use super::submit::submit_response;
-use crate::request::{Deadline, JsonBody, RequestId};
 use crate::state::ApiState;
 use crate::submission::{EntryOutcome, Submitter};
-use mesh_http::Problem;
 
 fn batch_result(outcome: EntryOutcome, api: &ApiState, request_id: &str) -> BatchResult {
     match outcome {

@@ -9,12 +9,12 @@ use http::StatusCode;
 use jiff::Timestamp;
 use mesh_api_types::TaskView;
 use mesh_aws::WriteOutcome;
+use mesh_http::Problem;
 use mesh_task::{Status, TaskId, Tenant};
 
 use crate::redrive::redrive;
 use crate::state::ApiState;
 use crate::tasks::{parse_id, task_view};
-use mesh_http::Problem;
 
 /// Cancels a task that is not final. A running attempt's result is discarded.
 #[utoipa::path(

@@ -9,9 +9,8 @@ mod view;
 
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use mesh_task::TaskId;
-
 use mesh_http::Problem;
+use mesh_task::TaskId;
 
 pub(crate) use view::{LINK_EXPIRES_IN, input_value, task_view};
 

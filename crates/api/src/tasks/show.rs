@@ -6,14 +6,13 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use mesh_api_types::TaskView;
+use mesh_http::{Deadline, Problem};
 use mesh_task::{TaskId, Tenant};
 use serde::Deserialize;
 
-use crate::request::Deadline;
 use crate::state::ApiState;
 use crate::tasks::{parse_id, task_view};
 use crate::wait::Wait;
-use mesh_http::Problem;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

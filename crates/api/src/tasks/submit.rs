@@ -6,12 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use mesh_api_types::{SubmitLinks, SubmitResponse};
+use mesh_http::{JsonBody, Problem};
 use mesh_task::{Status, TaskId, TaskType};
 
-use crate::request::JsonBody;
 use crate::state::ApiState;
 use crate::submission::Submitter;
-use mesh_http::Problem;
 
 pub(super) fn submit_response(
     api: &ApiState,

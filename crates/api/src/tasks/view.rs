@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mesh_api_types::{AttemptView, Link, TaskView};
+use mesh_http::Problem;
 use mesh_task::{ObjectRef, Payload, Task};
 use serde_json::{Value, json};
 
 use crate::state::ApiState;
-use mesh_http::Problem;
 
 /// How long a link to an input or a result is valid.
 pub(crate) const LINK_EXPIRES_IN: Duration = Duration::from_mins(15);

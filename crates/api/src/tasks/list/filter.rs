@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mesh_http::Problem;
 use mesh_task::{IdRange, Metadata, Priority, Status, TaskSummary, TaskType};
 use serde::Serialize;
 
 use crate::query::{parse_limit, parse_type};
-use mesh_http::Problem;
 
 /// The maximum number of tasks on a page, unless the request says otherwise.
 const DEFAULT_LIMIT: usize = 50;
@@ -150,7 +150,7 @@ mod tests {
             id: TaskId::generate(),
             tenant: Tenant::first(),
             task_type: TaskType::Ocr,
-            modality: WorkerKind::Image,
+            worker_kind: WorkerKind::Image,
             size: Size::Small,
             priority: Priority::Normal,
             status: Status::Completed,

@@ -15,11 +15,11 @@ use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use mesh_api_types::{TaskList, TaskSummaryView};
 use mesh_aws::Continuation;
+use mesh_http::Problem;
 use mesh_task::{Priority, Status, TaskSummary, TaskType, Tenant};
 
 use crate::state::ApiState;
 use filter::ListQuery;
-use mesh_http::Problem;
 
 /// Lists tasks, newest first. The last page has no `next_cursor`.
 #[utoipa::path(
