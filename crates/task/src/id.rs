@@ -169,13 +169,11 @@ impl IdRange {
         }
     }
 
-    /// Whether the range contains no id.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.lowest > self.highest
     }
 
-    /// Whether the range contains this id.
     #[must_use]
     pub fn contains(self, id: TaskId) -> bool {
         (self.lowest..=self.highest).contains(&id.0)

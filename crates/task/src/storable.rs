@@ -33,7 +33,7 @@ fn fault_within(value: &Value, depth: usize) -> Option<String> {
             let fits = size == 0.0 || (MIN..BOUND).contains(&size);
             (!fits).then(|| {
                 format!(
-                    "contains {number}, which is out of range: send 0 or a magnitude from {MIN:e} to below {BOUND:e}"
+                    "contains {number}, which is out of range: send 0 or a number with a magnitude from {MIN:e} to below {BOUND:e}"
                 )
             })
         }

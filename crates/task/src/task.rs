@@ -127,7 +127,7 @@ pub struct Task {
     /// attempt's end.
     pub fence: u64,
     /// How many attempts in a row, the current one included, did not report their own end: their process died, or they
-    /// exceeded their deadline. Above 1 in a running task, its input may be the cause. The attribute is named `suspicion`.
+    /// exceeded their deadline. Above 1 in a running task, its input may be the cause.
     #[serde(default, rename = "suspicion")]
     pub consecutive_crashes: u32,
     /// How many attempts of this generation were throttled. They are not spent.

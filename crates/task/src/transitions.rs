@@ -13,7 +13,7 @@
 //! first worker wakes up, it would write the end of an attempt that is no longer its own.
 //!
 //! Therefore each claim, reclaim, cancel and redrive increments the task's `fence`, and each write of a running task requires
-//! the fence that its claim returned ([`Task::held`]). So only the newest claim can renew the lease or end the attempt, and a
+//! the fence that its claim returned (the condition `Task::held`). So only the newest claim can renew the lease or end the attempt, and a
 //! task reaches one final status per generation.
 //!
 //! Two more numbers restrict the claim itself. A message of an older `generation` claims nothing, and neither does a message for

@@ -150,7 +150,7 @@ fn decode(characters: &[String], steps: ArrayView2<'_, f32>) -> Reading {
     let mut text = String::new();
     let (mut sum, mut count, mut previous_class, mut last, mut max_space) = (0.0, 0, 0, None, 0.0_f32);
     for step in steps.outer_iter() {
-        let (class, probability) = most_probable(step.iter());
+        let (class, probability) = argmax(step.iter());
         max_space = max_space.max(step[space]);
         if class != 0 && class != space {
             let character = characters[class - 1].as_str();
@@ -195,7 +195,7 @@ fn min_space(left: &str, right: &str) -> f32 {
     }
 }
 
-fn most_probable<'a>(probabilities: impl Iterator<Item = &'a f32>) -> (usize, f32) {
+fn argmax<'a>(probabilities: impl Iterator<Item = &'a f32>) -> (usize, f32) {
     let mut best = (0, f32::NEG_INFINITY);
     for (class, &probability) in probabilities.enumerate() {
         if probability > best.1 {

@@ -73,7 +73,7 @@ impl Decoder<'_> {
             return Ok(None);
         }
         let logits = self.step(&[self.vocabulary.start], window, &mut self.network.empty_cache()?)?;
-        Ok(Some(most_probable(&logits[first..first + count])))
+        Ok(Some(argmax(&logits[first..first + count])))
     }
 
     /// Decodes a window, in the language with this index.
@@ -118,7 +118,7 @@ impl Decoder<'_> {
         loop {
             suppress_invalid(&mut logits, &tokens, vocabulary);
             let token = if temperature == 0.0 {
-                most_probable(&logits)
+                argmax(&logits)
             } else {
                 sample(&logits, temperature, &mut rng)
             };
@@ -210,7 +210,7 @@ fn suppress_invalid(logits: &mut [f32], tokens: &[usize], vocabulary: &Vocabular
     }
 }
 
-fn most_probable(logits: &[f32]) -> usize {
+fn argmax(logits: &[f32]) -> usize {
     let mut best = 0;
     for (token, logit) in logits.iter().enumerate() {
         if *logit > logits[best] {

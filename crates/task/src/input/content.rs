@@ -246,7 +246,7 @@ impl Content {
         }
     }
 
-    /// How much work it is.
+    /// How much work the content is. It decides the lane of the task.
     #[must_use]
     pub fn size(&self) -> Size {
         match self {

@@ -65,7 +65,7 @@ fn the_refusal_of_a_parameter_says_what_to_send() {
         (
             TaskType::Summarize,
             json!({ "ratio": 1e-200 }),
-            "input.ratio contains 1e-200, which is out of range: send 0 or a magnitude",
+            "input.ratio contains 1e-200, which is out of range: send 0 or a number",
         ),
         (
             TaskType::DataExtraction,
