@@ -27,18 +27,18 @@ pub struct ChangeLinks {
     pub events: String,
 }
 
-/// A change of a task.
+/// One change of a task, from the tenant's change log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Change))]
 pub struct ChangeView {
-    /// The change's number in the tenant's log. Send it as `after` to get the changes that follow.
+    /// The number of the change. Send it as `after` to get the changes that follow.
     pub cursor: String,
-    /// The task's id.
+    /// The id of the task.
     pub id: TaskId,
     #[serde(rename = "type")]
     pub task_type: TaskType,
     pub status: ChangeStatus,
-    /// Null if the task is new.
+    /// The status before the change. Null if the task is new.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub previous_status: Option<Status>,
     /// Starts at 1. Each retry or redrive adds 1.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
+use mesh_http::{JsonBody, Problem};
 use mesh_task::{TaskId, TaskType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,7 +16,6 @@ use super::{Accepted, NamedTask, SharedStatus, accepted, failure, main_part, out
 use crate::state::ApiState;
 use crate::submission::Submitter;
 use crate::tasks::input_value;
-use mesh_http::{JsonBody, Problem};
 
 #[derive(Deserialize, ToSchema)]
 #[schema(examples(json!({

@@ -12,10 +12,9 @@ use std::sync::{Arc, LazyLock};
 
 use axum::routing::{MethodRouter, get};
 use http::header::CONTENT_TYPE;
+use mesh_api_types::ProblemDocument;
 use serde_json::Value;
 use utoipa::OpenApi;
-
-use mesh_api_types::ProblemDocument;
 
 /// The document without its operations. Tags are in the order of the documentation.
 #[derive(OpenApi)]
