@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::coerce::coerce;
 
 /// The maximum nesting depth of schemas within schemas, counted after references are inlined.
-pub const MAX_SCHEMA_DEPTH: usize = 16;
+const MAX_SCHEMA_DEPTH: usize = 16;
 /// The maximum number of subschemas, counted after references are inlined.
 const MAX_SUBSCHEMAS: usize = 1_000;
 /// The maximum size of a compiled pattern, in bytes.
