@@ -65,7 +65,7 @@ fn serve(number: u32, mut connection: &TcpStream, artifacts: PathBuf, timeout: D
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let printed: Value = headers.iter().cloned().collect();
-    print_line(&json!({ "asked": number, "method": method, "path": path, "headers": printed }));
+    print_line(&json!({ "received": number, "method": method, "path": path, "headers": printed }));
 
     let request = StreamRequest {
         method,
