@@ -1,6 +1,6 @@
-"""What one would use instead: Python's onnxruntime and tokenizers on the same model file, on one thread.
+"""The Python peer of the benchmarks: onnxruntime and tokenizers with the same model file, on one thread.
 
-    python bench/peer.py cold ASSETS TEXT              prints the first answer, then this process's peak memory in KiB
+    python bench/peer.py cold ASSETS TEXT              prints the first result, then the peak memory in KiB
     python bench/peer.py throughput ASSETS TEXTS SECONDS  prints {"batch": texts per second, ...} as JSON
 """
 
@@ -20,7 +20,7 @@ BATCHES = (1, 8, 32)
 class Sentiment:
     def __init__(self, assets: Path) -> None:
         self.tokenizer = Tokenizer.from_file(str(assets / "models/minilm/tokenizer.json"))
-        # The file's own padding would fill every text up to a fixed length.
+        # The padding in the file would extend every text to a fixed length.
         self.tokenizer.enable_padding()
         self.tokenizer.enable_truncation(256)
         options = onnxruntime.SessionOptions()

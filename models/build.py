@@ -2,9 +2,9 @@
 
     python models/build.py --packages <folder of downloaded packages> --out <folder>
 
-Reads models/manifest.toml: checks the sha256 of every package that it needs, makes each asset, and checks the asset's
-sha256 in turn. The output is the same to the byte on every run, for every Python from 3.10 on; it is made with the
-x86_64 Linux library that the functions run, so it is made on x86_64 Linux.
+Reads models/manifest.toml. Checks the sha256 of every package that it needs, builds each asset, and checks the asset's
+sha256. The output has the same bytes on every run, for every Python from 3.10 on. The build runs the functions' own
+library, so it needs x86_64 Linux.
 """
 
 import argparse
@@ -34,30 +34,30 @@ WHISPER = {
     for variant in ("base", "tiny.en")
 }
 TEST_IMAGES = ("astronaut.png", "chelsea.png", "page.png")
-TEST_SOUNDS = ("beckett.wav", "two_cities.wav")
+TEST_RECORDINGS = ("beckett.wav", "two_cities.wav")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--print-sha256", action="store_true", help="print what was made instead of checking it")
+    parser.add_argument("--print-sha256", action="store_true", help="print the sha256 of each asset, check none")
     options = parser.parse_args()
     contents = manifest.read(HERE / "manifest.toml")
-    packages = {package.name: checked(options.packages, package) for package in contents.packages}
+    packages = {package.name: verified(options.packages, package) for package in contents.packages}
     build(packages, options.out)
     if options.print_sha256:
         for path in sorted(path for path in options.out.rglob("*") if path.is_file()):
             print(sha256(path), path.relative_to(options.out))
         return 0
-    wrong = [describe(options.out, asset) for asset in contents.assets if not matches(options.out, asset)]
-    for line in wrong:
-        print(line, file=sys.stderr)
-    return 1 if wrong else 0
+    mismatches = [mismatch(options.out, asset) for asset in contents.assets if not matches(options.out, asset)]
+    for message in mismatches:
+        print(message, file=sys.stderr)
+    return 1 if mismatches else 0
 
 
 def build(packages: dict[str, Path], out: Path) -> None:
-    for name in made():
+    for name in asset_paths():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
     (out / LIBRARY).write_bytes(member(packages["onnxruntime"], "onnxruntime/capi/libonnxruntime.so.1.31.1"))
     (out / LIBRARY).chmod(0o755)
@@ -72,16 +72,17 @@ def build(packages: dict[str, Path], out: Path) -> None:
         build_whisper(runtime, whisper.Source.read(packages, variant), [out / asset for asset in assets])
     for image in TEST_IMAGES:
         (out / "testdata" / image).write_bytes(member(packages["scikit-image"], f"skimage/data/{image}"))
-    for sound in TEST_SOUNDS:
-        (out / "testdata" / sound).write_bytes(member(packages["moonshine-voice"], f"moonshine_voice/assets/{sound}"))
+    for recording in TEST_RECORDINGS:
+        source = f"moonshine_voice/assets/{recording}"
+        (out / "testdata" / recording).write_bytes(member(packages["moonshine-voice"], source))
 
 
-def made() -> list[str]:
+def asset_paths() -> list[str]:
     """The path of every asset."""
     speech = [path for paths in WHISPER.values() for path in paths]
     ocr_networks = [f"models/ocr/{name}" for name in ocr.NETWORKS]
-    tests = [f"testdata/{name}" for name in (*TEST_IMAGES, *TEST_SOUNDS)]
-    return [LIBRARY, TOKENIZER, SENTIMENT, EMBEDDER, CENTERFACE, *ocr_networks, OCR_CHARACTERS, *speech, *tests]
+    test_data = [f"testdata/{name}" for name in (*TEST_IMAGES, *TEST_RECORDINGS)]
+    return [LIBRARY, TOKENIZER, SENTIMENT, EMBEDDER, CENTERFACE, *ocr_networks, OCR_CHARACTERS, *speech, *test_data]
 
 
 def build_ocr(package: Path, characters: Path) -> None:
@@ -103,16 +104,16 @@ def serialized(model) -> bytes:
 
 
 def write_ort(runtime: ort_format.Runtime, model: bytes, path: Path) -> None:
-    """Optimizes an ONNX model and writes it in ORT format, the same bytes every time."""
-    source, unordered = path.with_suffix(".onnx"), path.with_suffix(".unordered")
+    """Optimizes an ONNX model and writes it in ORT format, with the same bytes every time."""
+    source, noncanonical = path.with_suffix(".onnx"), path.with_suffix(".noncanonical")
     source.write_bytes(model)
-    runtime.write_ort_format(source, unordered)
-    path.write_bytes(ort_canonical.canonical(unordered.read_bytes()))
+    runtime.write_ort_format(source, noncanonical)
+    path.write_bytes(ort_canonical.canonical(noncanonical.read_bytes()))
     source.unlink()
-    unordered.unlink()
+    noncanonical.unlink()
 
 
-def checked(folder: Path, package: manifest.Package) -> Path:
+def verified(folder: Path, package: manifest.Package) -> Path:
     path = folder / package.file
     if not path.is_file():
         raise SystemExit(f"{path} is missing: download {package.name} {package.version}")
@@ -134,10 +135,10 @@ def matches(out: Path, asset: manifest.Asset) -> bool:
     return (out / asset.path).is_file() and sha256(out / asset.path) == asset.sha256
 
 
-def describe(out: Path, asset: manifest.Asset) -> str:
+def mismatch(out: Path, asset: manifest.Asset) -> str:
     path = out / asset.path
-    found = sha256(path) if path.is_file() else "no file"
-    return f"{asset.path}: expected sha256 {asset.sha256}, made {found}"
+    actual = sha256(path) if path.is_file() else "no file"
+    return f"{asset.path}: expected sha256 {asset.sha256}, built {actual}"
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""The CenterFace detector, made ready for images of any size.
+"""Adapts the CenterFace detector to images of any size.
 
-The package carries the network as its exporter left it: for ten images of 32 x 32, with every weight listed as an input
-(so that ONNX Runtime may not fold it), normalizations left beside the convolutions they could be part of, and outputs
-named by number. The patched model computes the same numbers:
+The package has the network as it was exported: for ten images of 32 x 32, with every weight as an input (which prevents
+constant folding), with normalizations that are not fused with their convolutions, and with numbers as names of outputs.
+The patched model computes the same values:
 
     image      float32 [batch, 3, height, width]          RGB, 0 to 255, sides multiples of 32
     heatmap    float32 [batch, 1, height / 4, width / 4]   probability of a face centered in the cell
     scale      float32 [batch, 2, height / 4, width / 4]   natural logarithm of height and of width, in cells
     offset     float32 [batch, 2, height / 4, width / 4]   of the center from the cell's middle, y then x, in cells
-    landmarks  float32 [batch, 10, height / 4, width / 4]  five (y, x) pairs, in parts of the box from its upper left
+    landmarks  float32 [batch, 10, height / 4, width / 4]  five (y, x) pairs from the box's upper left, in box sides
 """
 
 import numpy as np
@@ -28,20 +28,20 @@ def patch(packaged: bytes) -> bytes:
         sides = ("height", "width") if value.name == "image" else ("rows", "columns")
         for index, name in ((0, "batch"), (2, sides[0]), (3, sides[1])):
             value.type.tensor_type.shape.dim[index].dim_param = name
-    # Shapes inside were inferred for 32 x 32.
+    # The inferred shapes are those for 32 x 32.
     del graph.value_info[:]
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
 
 
 def fold_normalizations(graph: onnx.GraphProto) -> None:
-    """Makes each batch normalization part of the transposed convolution before it, and gives that a bias."""
+    """Fuses each batch normalization with the transposed convolution before it, which thereby gets a bias."""
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    makers = {node.output[0]: node for node in graph.node}
+    producers = {node.output[0]: node for node in graph.node}
     for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
-        deconvolution = makers[norm.input[0]]
+        deconvolution = producers[norm.input[0]]
         epsilon = next(a.f for a in norm.attribute if a.name == "epsilon")
-        # In float64, rounded once: the result does not depend on the processor.
+        # In float64 and rounded once, so that the result does not depend on the processor.
         names = [deconvolution.input[1], *norm.input[1:]]
         kernel, gamma, beta, mean, variance = (numpy_helper.to_array(weights[n]).astype(np.float64) for n in names)
         factor = gamma / np.sqrt(variance + epsilon)
@@ -57,9 +57,9 @@ def fold_normalizations(graph: onnx.GraphProto) -> None:
 
 def drop_weight_inputs(graph: onnx.GraphProto) -> None:
     used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    remaining = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
-    graph.initializer.extend(kept)
+    graph.initializer.extend(remaining)
     images = [value for value in graph.input if value.name in NAMES]
     del graph.input[:]
     graph.input.extend(images)

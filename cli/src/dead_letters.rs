@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use mesh_client::{Client, RedriveTarget, Task};
+use mesh_client::{Client, RedriveTarget, TaskView};
 use mesh_task::TaskType;
 
 use crate::args::DeadLettersCommand;
@@ -96,7 +96,7 @@ impl Counts {
 }
 
 async fn list(client: &Client, task_type: Option<TaskType>, max: usize, screen: &Screen) -> Result<()> {
-    let mut letters: Vec<Task> = Vec::new();
+    let mut letters: Vec<TaskView> = Vec::new();
     let mut cursor = None;
     while letters.len() < max {
         let page = client.dead_letters(task_type, cursor).await?;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mesh_client::{Error, Problem};
+use mesh_client::{Error, ProblemDocument};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
@@ -75,7 +75,7 @@ pub(crate) fn from_client_error(error: &Error) -> Exit {
 pub(crate) fn message(error: &Error) -> String {
     match error {
         Error::Problem(problem) => {
-            let Problem {
+            let ProblemDocument {
                 detail, request_id, ..
             } = problem;
             format!("{detail} ({}, request {request_id})", problem.slug())

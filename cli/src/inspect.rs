@@ -4,7 +4,7 @@ use std::iter::once;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use mesh_client::{Attempt, Client, Task};
+use mesh_client::{AttemptView, Client, TaskView};
 use mesh_task::{Outcome, TaskId};
 
 use crate::exit::Exit;
@@ -38,7 +38,7 @@ pub(crate) async fn run(client: &Client, id: TaskId, screen: &Screen) -> Result<
 }
 
 /// One row per event, with the time since the event before it.
-fn history(task: &Task) -> Table<4> {
+fn history(task: &TaskView) -> Table<4> {
     let mut table = Table::new(["TIME (UTC)", "AFTER", "EVENT", "WHAT"]);
     let mut last = task.created_at;
     let mut add = |at: Timestamp, event: Cell, what: String| {
@@ -96,7 +96,7 @@ fn history(task: &Task) -> Table<4> {
     table
 }
 
-fn attempt_detail(task: &Task, attempt: &Attempt) -> String {
+fn attempt_detail(task: &TaskView, attempt: &AttemptView) -> String {
     if let Some(error) = &attempt.error {
         return error.clone();
     }

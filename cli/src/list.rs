@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use mesh_client::{Client, Filter, TaskSummary};
+use mesh_client::{Client, Filter, TaskSummaryView};
 use mesh_task::Priority;
 
 use crate::args::ListArgs;
@@ -45,7 +45,7 @@ pub(crate) async fn run(client: &Client, args: &ListArgs, screen: &Screen) -> Re
     Ok(Exit::Done)
 }
 
-fn table(tasks: &[TaskSummary], screen: &Screen) -> Result<()> {
+fn table(tasks: &[TaskSummaryView], screen: &Screen) -> Result<()> {
     if tasks.is_empty() {
         screen.note("no tasks");
         return Ok(());

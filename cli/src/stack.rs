@@ -3,6 +3,7 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use mesh_client::{Client, Percentiles, QueueDepth, Rates};
+use mesh_task::Status;
 
 use crate::exit::Exit;
 use crate::format;
@@ -30,20 +31,19 @@ pub(crate) async fn stats(client: &Client, screen: &Screen) -> Result<Exit> {
         .iter()
         .map(|(name, by_status)| (name.as_str(), by_status));
     for (name, by_status) in types.chain([("all", &stats.by_status)]) {
-        let number_of = |status: &str| by_status.get(status).copied().unwrap_or(0);
-        let cell = |number: u64, style| match number {
+        let cell = |status, style| match by_status.get(status) {
             0 => Cell::styled(Style::Faint, "0"),
             number => Cell::styled(style, number.to_string()),
         };
         tasks.row([
             name.into(),
-            by_status.values().sum::<u64>().to_string().into(),
-            cell(number_of("blocked"), Style::Plain),
-            cell(number_of("pending"), Style::Plain),
-            cell(number_of("processing"), Style::Busy),
-            cell(number_of("completed"), Style::Good),
-            cell(number_of("failed"), Style::Bad),
-            cell(number_of("cancelled"), Style::Bad),
+            by_status.total().to_string().into(),
+            cell(Status::Blocked, Style::Plain),
+            cell(Status::Pending, Style::Plain),
+            cell(Status::Processing, Style::Busy),
+            cell(Status::Completed, Style::Good),
+            cell(Status::Failed, Style::Bad),
+            cell(Status::Cancelled, Style::Bad),
         ]);
     }
     tasks.print(screen)?;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use mesh_client::{Client, Error};
+use mesh_task::{Status, TaskId, TaskType};
+use serde::Serialize;
 
 use crate::annotate::Annotation;
 use crate::args::SubmitArgs;
@@ -11,6 +13,15 @@ use crate::exit::Exit;
 use crate::screen::Screen;
 use crate::shutdown_signals::ShutdownSignals;
 use crate::{input, tasks};
+
+/// What `--json` prints without `--wait`: the response without its links, which `mesh` follows itself.
+#[derive(Serialize)]
+struct AcceptedTask {
+    id: TaskId,
+    #[serde(rename = "type")]
+    task_type: TaskType,
+    status: Status,
+}
 
 pub(crate) async fn run(client: &Client, args: SubmitArgs, screen: &Screen) -> Result<Exit> {
     // This comes first: if the image cannot be drawn on, there is no need to submit it.
@@ -32,7 +43,11 @@ pub(crate) async fn run(client: &Client, args: SubmitArgs, screen: &Screen) -> R
     })?;
     if !args.wait && annotation.is_none() {
         if screen.json {
-            screen.value(&accepted)?;
+            screen.value(&AcceptedTask {
+                id: accepted.id,
+                task_type: accepted.task_type,
+                status: accepted.status,
+            })?;
         } else {
             screen.line(accepted.id)?;
         }

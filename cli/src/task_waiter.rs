@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use mesh_client::{Changes, Client, Error, MAX_WAIT, Task};
+use mesh_client::{ChangeList, Client, Error, MAX_WAIT, TaskView};
 use mesh_task::{Status, TaskId};
 use tokio::time::sleep;
 
@@ -52,14 +52,14 @@ pub(crate) struct TaskWaiter<'a> {
 
 enum LogResponse {
     /// The current end of the log, from which it is followed. It reports no earlier changes.
-    Start(Result<Changes, Error>),
-    Next(Result<Changes, Error>),
+    Start(Result<ChangeList, Error>),
+    Next(Result<ChangeList, Error>),
 }
 
 struct TaskResponse {
     id: TaskId,
     was_long_poll: bool,
-    task: Result<Task, Error>,
+    task: Result<TaskView, Error>,
 }
 
 impl<'a> TaskWaiter<'a> {
@@ -115,7 +115,7 @@ impl<'a> TaskWaiter<'a> {
 
     /// The next task that is final, or the error for it; `None` if no tasks are left. The future may be dropped at any
     /// time without losing a task.
-    pub(crate) async fn next(&mut self) -> Option<(TaskId, Result<Task, Error>)> {
+    pub(crate) async fn next(&mut self) -> Option<(TaskId, Result<TaskView, Error>)> {
         loop {
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
                 && let Some(id) = self.open.pop_first()
@@ -195,7 +195,7 @@ impl<'a> TaskWaiter<'a> {
         }
     }
 
-    fn follow_log(&mut self, last: &Changes) {
+    fn follow_log(&mut self, last: &ChangeList) {
         let (client, after) = (self.client, last.next.clone());
         let pause = if last.changes.len() < watch::FULL_PAGE {
             CHANGES_PAUSE
@@ -223,7 +223,7 @@ impl<'a> TaskWaiter<'a> {
         match response {
             LogResponse::Next(Ok(changes)) => {
                 for change in &changes.changes {
-                    let is_final = Status::named(&change.status).is_none_or(Status::is_final);
+                    let is_final = change.status.status().is_none_or(Status::is_final);
                     if is_final && self.open.remove(&change.id) {
                         self.ready.push_back(change.id);
                     } else if is_final && (self.accepts_more || self.requested.contains(&change.id)) {

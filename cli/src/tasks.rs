@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Result;
-use mesh_client::{Client, Error, Task};
+use mesh_client::{Client, Error, TaskView};
 use mesh_task::{Status, TaskId, TaskResult};
 use serde_json::json;
 
@@ -30,7 +30,7 @@ pub(crate) const fn exit_for(status: Status) -> Exit {
 }
 
 /// Prints a task's most important fields.
-pub(crate) fn show(task: &Task, screen: &Screen) -> Result<()> {
+pub(crate) fn show(task: &TaskView, screen: &Screen) -> Result<()> {
     if screen.json {
         return screen.value(task);
     }
@@ -91,7 +91,7 @@ pub(crate) fn show(task: &Task, screen: &Screen) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn size(task: &Task) -> &'static str {
+pub(crate) fn size(task: &TaskView) -> &'static str {
     match task.size {
         mesh_task::Size::Small => "small",
         mesh_task::Size::Large => "large",
@@ -99,7 +99,7 @@ pub(crate) fn size(task: &Task) -> &'static str {
 }
 
 /// The result. Downloads a large one from the payload bucket.
-pub(crate) async fn load_result(client: &Client, task: &Task) -> Result<Option<TaskResult>> {
+pub(crate) async fn load_result(client: &Client, task: &TaskView) -> Result<Option<TaskResult>> {
     if let (None, Some(link)) = (&task.result, &task.result_link) {
         let body = client.fetch(link).await?;
         return Ok(Some(serde_json::from_slice(&body).map_err(Error::Unreadable)?));
@@ -156,7 +156,7 @@ pub(crate) async fn retry(client: &Client, ids: &[TaskId], screen: &Screen) -> R
 }
 
 /// Prints one line about one of several tasks. An error does not stop the others.
-fn report(screen: &Screen, id: TaskId, task: Result<Task, Error>, success: Exit) -> Result<Exit> {
+fn report(screen: &Screen, id: TaskId, task: Result<TaskView, Error>, success: Exit) -> Result<Exit> {
     match task {
         Ok(task) if screen.json => screen.value(&task).map(|()| success),
         Ok(task) => {

@@ -1,4 +1,4 @@
-//! A file that somebody says is an image: refused in words, or decoded within the limits.
+//! `Picture::decode` refuses any file with a message, or decodes it within the limits.
 
 #![no_main]
 

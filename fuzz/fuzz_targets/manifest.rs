@@ -1,4 +1,4 @@
-//! models/manifest.toml: read, or refused in words.
+//! `Manifest::parse` accepts any text as a models/manifest.toml, or refuses it with a message.
 
 #![no_main]
 

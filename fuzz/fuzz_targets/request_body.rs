@@ -1,5 +1,4 @@
-//! The body of `POST /v1/tasks`: whatever it is, it is refused in words or becomes a task that can be stored and read
-//! back.
+//! The body of `POST /v1/tasks` is refused with a message, or becomes a task that can be stored and read back.
 
 #![no_main]
 

@@ -1,9 +1,9 @@
-"""Measures the face detector on composed scenes (face_scenes.py), beside OpenCV's Haar cascade on the same ones.
+"""Measures the face detector and OpenCV's Haar cascade on composed scenes (face_scenes.py).
 
     python models/evaluate/faces.py --assets .local/assets --work <folder>
 
-A face is found when a box shares 0.4 of their union with its own. Precision is the share of boxes that are faces,
-recall the share of faces that have a box.
+A face is found if a box has an intersection over union of 0.4 with its own. Precision is the share of boxes that match
+a face, recall the share of faces that match a box.
 """
 
 import argparse
@@ -17,9 +17,9 @@ import pipeline
 import scoring
 from scoring import Box
 
-# As OpenCV's own tutorial on cascades and the code that follows it calls it.
+# The parameters are those of OpenCV's own tutorial on cascades.
 CASCADE = "haarcascade_frontalface_default.xml"
-SCALE_FACTOR, MIN_NEIGHBOURS = 1.1, 5
+SCALE_FACTOR, MIN_NEIGHBORS = 1.1, 5
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Count:
         return self.boxes - self.found
 
 
-def ours(files: list[Path], assets: Path) -> list[list[Box]]:
+def centerface(files: list[Path], assets: Path) -> list[list[Box]]:
     answers = pipeline.answers([{"kind": "faces", "path": str(file.resolve())} for file in files], assets)
     return [[Box(**face["box"]) for face in answer["faces"]] for answer in answers]
 
@@ -57,11 +57,11 @@ def haar(files: list[Path]) -> list[list[Box]]:
     cv2.setNumThreads(1)
     cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}{CASCADE}")
     if cascade.empty():
-        raise SystemExit(f"opencv-python-headless brings no {CASCADE}: install models/evaluate/requirements.txt")
+        raise SystemExit(f"opencv-python-headless does not include {CASCADE}: install models/evaluate/requirements.txt")
     found = []
     for file in files:
         gray = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
-        boxes = cascade.detectMultiScale(gray, scaleFactor=SCALE_FACTOR, minNeighbors=MIN_NEIGHBOURS)
+        boxes = cascade.detectMultiScale(gray, scaleFactor=SCALE_FACTOR, minNeighbors=MIN_NEIGHBORS)
         found.append([Box(*map(float, box)) for box in boxes])
     return found
 
@@ -73,10 +73,10 @@ def section(assets: Path, work: Path) -> tuple[str, dict[str, float]]:
     files = []
     for number, scene in enumerate(scenes):
         files.append(work / f"{number:03}.png")
-        # Without the photographs' colour profiles, which OpenCV complains of, and packed lightly: noise packs slowly.
+        # Without the photographs' color profiles, which OpenCV warns about. Level 1 is fast, even for noise.
         scene.picture.save(files[-1], icc_profile=None, compress_level=1)
     counts: dict[str, dict[str, Count]] = {}
-    for name, found in (("centerface", ours(files, assets)), ("haar", haar(files))):
+    for name, found in (("centerface", centerface(files, assets)), ("haar", haar(files))):
         for scene, boxes in zip(scenes, found, strict=True):
             for key in (scene.condition, "all") if scene.condition not in face_scenes.APART else (scene.condition,):
                 counts.setdefault(key, {}).setdefault(name, Count()).add(boxes, scene.faces)
@@ -106,17 +106,21 @@ def markdown(counts: dict[str, dict[str, Count]], scenes: int) -> str:
     rows += [row(name, counts[name], f"{name} (not in all)") for name in face_scenes.APART]
     return f"""## Faces
 
-CenterFace through the pipeline, beside OpenCV {cv2.__version__}'s Haar cascade (`{CASCADE}`, scaleFactor
-{SCALE_FACTOR}, minNeighbors {MIN_NEIGHBOURS}, gray picture), on the same {scenes} scenes, composed by
-`models/evaluate/face_scenes.py`: the head of testdata/astronaut.png on a cat, a page of text, clouds of colour, round
-things with dots, ovals in skin's colours, and stripes. Height is that of the face from hairline to chin; where no size
-is given it is {face_scenes.BETWEEN[0]} to {face_scenes.BETWEEN[1]} pixels. A face is found when a box has an
-intersection over union of {scoring.LEAST_OVERLAP} with its own; two boxes on one face are one right and one false.
+CenterFace is measured through the pipeline, and compared with OpenCV {cv2.__version__}'s Haar cascade \
+(`{CASCADE}`, scaleFactor {SCALE_FACTOR}, minNeighbors {MIN_NEIGHBORS}, gray picture).
+Both run on the same {scenes} scenes, which `models/evaluate/face_scenes.py` composes.
+A scene is the head of testdata/astronaut.png on a cat, a page of text, clouds of color, round objects with dots, \
+ovals in skin colors, or stripes.
+The height of a face is measured from hairline to chin; where no size is stated it is {face_scenes.DEFAULT_SIZES[0]} \
+to {face_scenes.DEFAULT_SIZES[1]} pixels.
+A face is found if a box has an intersection over union of {scoring.MIN_OVERLAP} with its own; \
+of two boxes on one face, one is false.
 
-It is one face, of one woman, from the front, and above 109 pixels it is enlarged: these figures say how size, tilt and
-disturbances matter, and nothing about other faces, poses, or who is found less often.
+All scenes show one woman's face from the front, enlarged above 109 pixels.
+The figures show the effect of size, tilt and disturbances, but not of other faces or poses, \
+nor who is found less often.
 
-| scenes | count | faces | ours: recall | precision | false boxes | Haar: recall | precision | false boxes |
+| scenes | count | faces | CenterFace: recall | precision | false boxes | Haar: recall | precision | false boxes |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 {chr(10).join(rows)}
 """
@@ -129,7 +133,7 @@ def percent(share: float | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--assets", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="the scenes are left here")
+    parser.add_argument("--work", type=Path, required=True, help="the folder for the scenes")
     options = parser.parse_args()
     print(section(options.assets, options.work)[0], end="")
 

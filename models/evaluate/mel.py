@@ -1,8 +1,8 @@
-"""The log-mel spectrum as Whisper's `audio.py` defines it, in plain numpy: what crates/models is held against.
+"""Computes the log-mel spectrum of Whisper's `audio.py` in plain numpy, as a reference for crates/models.
 
     python models/evaluate/mel.py > crates/models/src/speech/testdata/mel.json
 
-Prints [band, frame, level] of twelve places in two windows of a made-up sound.
+Prints [band, frame, level] for twelve positions in two windows of a synthetic sound.
 """
 
 import json
@@ -13,7 +13,7 @@ RATE, WIDTH, HOP, BANDS = 16_000, 400, 160, 80
 
 
 def sound() -> np.ndarray:
-    """Two rising tones and a constant, one second."""
+    """One second of two rising tones and a constant."""
     t = np.arange(RATE) / RATE
 
     def tone(start, rise):
@@ -23,7 +23,7 @@ def sound() -> np.ndarray:
 
 
 def filters() -> np.ndarray:
-    """Slaney's triangles [80, 201], each of the same area."""
+    """Slaney's triangular filters [80, 201], which all have the same area."""
 
     def mel(hertz):
         return np.where(hertz < 1000, hertz * 3 / 200, 15 + np.log(np.maximum(hertz, 1) / 1000) * 27 / np.log(6.4))
@@ -39,7 +39,7 @@ def filters() -> np.ndarray:
 
 
 def spectrum(samples: np.ndarray, first: int, frames: int) -> np.ndarray:
-    """[80, frames] from frame `first` on."""
+    """The spectrum [80, frames] from frame `first` on."""
     padded = np.concatenate([samples[WIDTH // 2 : 0 : -1], samples, np.zeros(HOP * (first + frames) + WIDTH)])
     hann = np.hanning(WIDTH + 1)[:-1]
     starts = (first + np.arange(frames)) * HOP
@@ -52,8 +52,8 @@ def main() -> None:
     made = {}
     for first, frames in ((0, 120), (40, 60)):
         levels = spectrum(sound(), first, frames)
-        places = [(7 * i % BANDS, (frames // 12) * i + i % 3) for i in range(12)]
-        made[f"{first}+{frames}"] = [[band, frame, round(levels[band, frame], 6)] for band, frame in places]
+        positions = [(7 * i % BANDS, (frames // 12) * i + i % 3) for i in range(12)]
+        made[f"{first}+{frames}"] = [[band, frame, round(levels[band, frame], 6)] for band, frame in positions]
     print(json.dumps(made))
 
 

@@ -1,12 +1,12 @@
-"""Measures how well OCR reads: draws pages of known text, has them read by the Rust pipeline, and counts the errors.
+"""Measures OCR: draws pages of known text, reads them through the Rust pipeline, and counts the errors.
 
     pip install -r models/evaluate/requirements.txt
     cargo build --release -p mesh-models --example ocr
     python models/evaluate/ocr.py --reader target/release/examples/ocr --assets .local/assets --work <folder>
 
-The pages are the same on every run: fonts of pinned packages, and random numbers of a fixed seed. CER is the number of
-characters to insert, delete or replace over the number there should be, WER the same in words; line breaks count as
-spaces, so that they also charge for a wrong order of reading.
+The pages are the same on every run, with fonts of pinned packages and a fixed random seed. CER is the number of
+characters to insert, delete or replace, over the number of expected characters; WER is the same for words. Line breaks
+count as spaces, so that a wrong reading order counts as errors.
 """
 
 import argparse
@@ -34,11 +34,11 @@ FONTS = {
     "Caladea": ("font_caladea", "files/Caladea-Regular.ttf"),
     "Source Sans": ("font_source_sans_pro", "files/SourceSansPro-Regular.ttf"),
 }
-# Of the pages reported. Thresholds of the pipeline were chosen on some of those of 2025.
+# The seed of the reported pages. Thresholds of the pipeline were chosen on some of the pages of 2025.
 SEED = 2026
 PLAIN = ("DejaVu Sans", "DejaVu Serif", "STIX", "Roboto", "Caladea", "Source Sans")
 
-# Written for this: prose, figures, names, code and marks as letters, invoices and manuals have them.
+# Written for this purpose: prose, numbers, names, code and punctuation like in letters, invoices and manuals.
 SENTENCES = """
 The harbour was quiet when the first boats came in, and nobody asked where they had been.
 Please return the signed form by 14 March 2025 to the office on the second floor.
@@ -121,7 +121,7 @@ def column(draw, lines, face, size, x, y, ink) -> int:
 
 
 def sheet(rng: random.Random, name: str, size: int, ink=20, paper=250, lines=12, width=None) -> tuple[Image.Image, str]:
-    """A page of one column."""
+    """A page with one column of text."""
     face = font(name, size)
     width = width or min(1400, max(360, size * 34))
     found = wrap(prose(rng, lines * 60), face, width)[:lines]
@@ -188,7 +188,7 @@ def pages(seed: int = SEED) -> list[Page]:
 
 
 def samples(folder: Path) -> None:
-    """The two small pages that the tests of crates/models read, in 16 shades of gray."""
+    """Draws the two small pages for the tests of crates/models, in 16 shades of gray."""
     face, title = font("DejaVu Sans", 20), font("DejaVu Serif", 32)
     lines = Image.new("L", (560, 240), 255)
     column(ImageDraw.Draw(lines), wrap(" ".join(SENTENCES[1:5]), face, 500)[:6], face, 20, 30, 30, 0)
@@ -256,7 +256,7 @@ def measure(reader: Path, assets: Path, work: Path, only: str = "") -> tuple[dic
 
 
 def section(reader: Path, assets: Path, work: Path) -> tuple[str, dict[str, float]]:
-    """The part of QUALITY.md on OCR, measured, and its figures by name, shares of 1."""
+    """The section as Markdown, and its figures by name, as shares of 1."""
     scores, log, _ = measure(reader, assets, work)
     figures: dict[str, float] = {"ocr.pages": scores["all"].pages}
     for name, score in scores.items():
@@ -271,11 +271,13 @@ def section(reader: Path, assets: Path, work: Path) -> tuple[str, dict[str, floa
     text = "\n".join([
         "## OCR",
         "",
-        "PP-OCRv4 on pages drawn by `models/evaluate/ocr.py`, and on a photo of a page. CER is in percent of the",
-        "characters, WER of the words; seconds are those of one page on one thread of the machine that measured. The",
-        "pipeline's thresholds were chosen on other pages of the same fonts and sentences, and on the photo itself.",
+        "PP-OCRv4 is measured on pages that `models/evaluate/ocr.py` draws, and on a photo of a page.",
+        "CER is the percentage of wrong characters, WER that of wrong words.",
+        "The times are for one page on one thread of the measuring machine.",
+        "The pipeline's thresholds were chosen on other pages of the same fonts and sentences, and on the photo "
+        "itself.",
         "",
-        "| pages | count | CER % | without spaces | WER % | s a page |",
+        "| pages | count | CER % | without spaces | WER % | s per page |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
         *rows,
         "",
@@ -300,7 +302,7 @@ def main() -> int:
         samples(options.samples)
         return 0
     if not (options.reader and options.assets and options.work):
-        parser.error("--reader, --assets and --work are needed to measure")
+        parser.error("--reader, --assets and --work are required unless --samples is given")
     print(section(options.reader, options.assets, options.work)[0])
     return 0
 

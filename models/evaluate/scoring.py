@@ -1,12 +1,12 @@
-"""Scores: boxes found beside the true ones, and edits between two sequences. Plain Python and numpy."""
+"""Scores: matches between detected and true boxes, and the edit distance of two sequences. Plain Python and numpy."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-# A box is found when it shares this much of its union with a true one. Half is usual where all follow one rule of what
-# belongs to a face; a detector that frames brow to chin and one that frames the whole head follow two.
-LEAST_OVERLAP = 0.4
+# The minimum intersection over union of a match. The usual value is a half, for boxes that follow one definition of a
+# face. Here one detector frames brow to chin, and the other the whole head.
+MIN_OVERLAP = 0.4
 
 
 class Box(NamedTuple):
@@ -27,20 +27,20 @@ def overlap(a: Box, b: Box) -> float:
     return shared / union if union > 0 else 0.0
 
 
-def matches(found: list[Box], true: list[Box], least: float = LEAST_OVERLAP) -> int:
-    """How many boxes are found. Each pairs with one at most, those that overlap most first: a second box on the same
-    face is a false one."""
+def matches(found: list[Box], true: list[Box], min_overlap: float = MIN_OVERLAP) -> int:
+    """The number of true boxes with a match. Pairs with the largest overlap match first, and each box matches once: a
+    second box on the same face is false."""
     pairs = sorted(((overlap(f, t), i, j) for i, f in enumerate(found) for j, t in enumerate(true)), reverse=True)
     used_found, used_true = set(), set()
     for shared, i, j in pairs:
-        if shared >= least and i not in used_found and j not in used_true:
+        if shared >= min_overlap and i not in used_found and j not in used_true:
             used_found.add(i)
             used_true.add(j)
     return len(used_true)
 
 
 def distance(found, expected) -> int:
-    """Levenshtein's, a row at a time: items left out, put in or exchanged, at the least."""
+    """The Levenshtein distance, computed row by row: the minimum number of deletions, insertions and substitutions."""
     codes = {item: i for i, item in enumerate({*found, *expected})}
     row = np.arange(len(expected) + 1)
     expected = np.array([codes[item] for item in expected], dtype=np.int64)

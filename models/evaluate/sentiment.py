@@ -1,8 +1,8 @@
-"""Measures sentiment: accuracy on rated sentences that no training saw, for each kind of text, through the pipeline.
+"""Measures sentiment: the accuracy on rated sentences that were not trained on, by kind of text, through the pipeline.
 
     python models/evaluate/sentiment.py --assets .local/assets --work <folder>
 
-The fp32 weights are not part of the repo: their figures are quoted from the card, and only if it is of these weights.
+The fp32 weights are not in the repository. Their figures are quoted from the model card, if it is of these weights.
 """
 
 import argparse
@@ -23,7 +23,7 @@ ALL = "all"
 
 
 def section(assets: Path, work: Path) -> tuple[str, dict[str, float]]:
-    """The section as Markdown, and its figures by name, shares of 1."""
+    """The section as Markdown, and its figures by name, as shares of 1."""
     parts = data.split(data.sentences(data.fetch("vaderSentiment", work)))
     quoted = card(CARD.read_text(encoding="utf-8"), CARD.with_name("model.onnx").read_bytes())
     figures: dict[str, float] = {}
@@ -35,7 +35,7 @@ def section(assets: Path, work: Path) -> tuple[str, dict[str, float]]:
 
 
 def accuracies(part: str, sentences: list[data.Sentence], answers: list[dict]) -> dict[str, float]:
-    """By the label, among the clear ratings. NEUTRAL is none of the two, and so always wrong here."""
+    """The accuracy of the label, over the clear ratings. NEUTRAL is always wrong, since none of these is neutral."""
     figures: dict[str, float] = {}
     for corpus in (ALL, *data.CORPORA):
         of = [(s, a["label"]) for s, a in zip(sentences, answers, strict=True) if corpus in (ALL, s.corpus)]
@@ -51,9 +51,9 @@ def accuracies(part: str, sentences: list[data.Sentence], answers: list[dict]) -
 
 
 def card(text: str, model: bytes) -> dict[tuple[str, str], float]:
-    """The accuracies of fp32 by part and corpus, shares of 1."""
+    """The accuracies of fp32 in the model card, by part and corpus, as shares of 1."""
     if hashlib.sha256(model).hexdigest() not in text:
-        raise SystemExit(f"{CARD} is of other weights than model.onnx: write its new figures and sha256 first")
+        raise SystemExit(f"{CARD} is of other weights than model.onnx: write the new figures and sha256 into it first")
     rows = [[cell.strip(" *") for cell in line.strip("| ").split("|")] for line in text.splitlines() if "|" in line]
     header = next((row for row in rows if row[:2] == ["part", "corpus"]), None)
     if header is None or "fp32" not in header:
@@ -79,13 +79,16 @@ def markdown(figures: dict[str, float]) -> str:
     ]
     return f"""## Sentiment
 
-int8, through the pipeline, by `models/evaluate/sentiment.py`, over the sentences that people rated clearly (the mean of
-their ratings is over 0.5 from the middle, on a scale of -4 to 4). The label is right when its sign is that of the
-raters; NEUTRAL never is, so that "right" charges for it and "right when decided" leaves it out. fp32 is quoted from
-[the card](sentiment/README.md), by sign alone, which int8 comes near to between the two. Nothing of held-out was
-trained on or chosen by; dev chose the run.
+`models/evaluate/sentiment.py` measures the int8 model through the pipeline.
+It uses the sentences with clear ratings: the mean of people's ratings is over 0.5 from the middle, \
+on a scale of -4 to 4.
+A label is correct if its sign is that of the raters.
+NEUTRAL is never correct: "correct" counts it as an error, and "correct when decided" leaves it out.
+The accuracy of fp32 is quoted from [the model card](sentiment/README.md), by sign only.
+By sign, int8 is close to fp32, and between its two columns here.
+Held-out sentences were used neither for training nor for choosing; dev was used to choose the run.
 
-| part | texts | sentences | right | right when decided | NEUTRAL | fp32 by sign (card) |
+| part | texts | sentences | correct | correct when decided | NEUTRAL | fp32 by sign (card) |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |
 {chr(10).join(rows)}
 """
@@ -94,7 +97,7 @@ trained on or chosen by; dev chose the run.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--assets", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="the rated sentences' package is kept here")
+    parser.add_argument("--work", type=Path, required=True, help="the folder for the package of the rated sentences")
     options = parser.parse_args()
     print(section(options.assets, options.work)[0], end="")
 

@@ -1,10 +1,10 @@
-"""Measures how well speech is transcribed: word error rate and time, by the code that the functions run.
+"""Measures speech recognition: word error rate and time, with the code that the functions run.
 
-    python models/evaluate/speech.py [--assets <folder>] [--keep <folder for the sounds>]
+    python models/evaluate/speech.py [--assets <folder>] [--keep <folder for the recordings>]
 
-Needs the Debian packages espeak-ng, sox and libsox-fmt-mp3, and cargo. A synthetic voice is no person: its figures
-compare versions and variants with each other, and show that formats, rates and noise do little harm. What people may
-expect stands in the paper. The recordings of people are the assets' test data.
+The script needs cargo and the Debian packages espeak-ng, sox and libsox-fmt-mp3. The figures for synthetic voices
+compare versions and variants, and show that formats, rates and noise have little effect. They do not predict the
+accuracy for people, for which see the paper. The recordings of people are the assets' test data.
 """
 
 import argparse
@@ -68,7 +68,7 @@ Keep this medicine in a dry place away from the sun.
 
 VOICES = ("en-us", "en-gb", "en-us+f3", "en-gb+m3", "en-gb-x-rp+f2", "en-gb-scotland+m1")
 SPEEDS = (130, 150, 170, 190)
-# Extension, sample rate, channels and sox's options for the output.
+# The extension, sample rate, channels and sox's options of each output format.
 FORMATS = (
     ("wav", 16_000, 1, []),
     ("flac", 44_100, 2, []),
@@ -80,10 +80,10 @@ FORMATS = (
     ("ogg", 32_000, 2, ["-C", "0"]),
     ("flac", 22_050, 1, []),
 )
-# By how many dB the speech is louder than white noise added to it; None: no noise.
+# The loudness of speech above the added white noise, in dB; None adds no noise.
 NOISES = (None, None, 20, 10)
 
-HUMANS = {
+RECORDINGS = {
     "beckett.wav": "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better.",
     "two_cities.wav": """
         It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, it
@@ -99,7 +99,7 @@ seventeen eighteen nineteen".split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 
-class Sound(NamedTuple):
+class Recording(NamedTuple):
     path: Path
     text: str
     noise: int | None
@@ -108,7 +108,7 @@ class Sound(NamedTuple):
 
 
 def words(text: str) -> list[str]:
-    """In lower case, without punctuation, small numbers spelled out."""
+    """The words in lower case, without punctuation, with small numbers spelled out."""
     text = text.lower().replace("’", "'").replace("—", " ").replace("-", " ")
     found = re.findall(r"[a-z']+|\d+", re.sub(r"(\d):(\d)", r"\1 \2", text))
     return [part for word in found for part in spelled(word.strip("'")).split()]
@@ -124,7 +124,7 @@ def spelled(word: str) -> str:
 
 
 def errors(reference: list[str], found: list[str]) -> int:
-    """Words left out, put in or exchanged, at the least."""
+    """The minimum number of deletions, insertions and substitutions of words."""
     row = list(range(len(found) + 1))
     for i, word in enumerate(reference, 1):
         above, row = row, [i]
@@ -133,8 +133,8 @@ def errors(reference: list[str], found: list[str]) -> int:
     return row[-1]
 
 
-def speak(folder: Path, assets: Path) -> list[Sound]:
-    sounds = []
+def speak(folder: Path, assets: Path) -> list[Recording]:
+    recordings = []
     for index, text in enumerate(SENTENCES):
         voice, speed = VOICES[index % len(VOICES)], SPEEDS[index // 2 % len(SPEEDS)]
         extension, rate, channels, options = FORMATS[index % len(FORMATS)]
@@ -144,11 +144,11 @@ def speak(folder: Path, assets: Path) -> list[Sound]:
         if noise is not None:
             add_noise(spoken, folder, noise)
         run("sox", "-G", "-R", str(spoken), *options, "-r", str(rate), "-c", str(channels), str(path))
-        sounds.append(Sound(path, text, noise, f"{extension} {rate // 1000} kHz", False))
+        recordings.append(Recording(path, text, noise, f"{extension} {rate // 1000} kHz", False))
         spoken.unlink()
-    for name, text in HUMANS.items():
-        sounds.append(Sound(assets / "testdata" / name, text, None, "wav", True))
-    return sounds
+    for name, text in RECORDINGS.items():
+        recordings.append(Recording(assets / "testdata" / name, text, None, "wav", True))
+    return recordings
 
 
 def add_noise(spoken: Path, folder: Path, decibels: int) -> None:
@@ -169,34 +169,33 @@ def run(*command: str) -> str:
     return done.stdout + done.stderr
 
 
-def transcribe(sounds: list[Sound], assets: Path, variant: str) -> list[dict]:
+def transcribe(recordings: list[Recording], assets: Path, variant: str) -> list[dict]:
     command = ["cargo", "run", "--quiet", "-p", "mesh-models", "--example", "transcribe", "--", str(assets), variant]
-    done = subprocess.run(
-        [*command, *(str(sound.path) for sound in sounds)], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
-    )
+    files = [str(recording.path) for recording in recordings]
+    done = subprocess.run([*command, *files], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def rate(pairs: list[tuple[Sound, dict]]) -> float:
-    """The word error rate, a share of 1."""
-    wrong = sum(errors(words(sound.text), words(said(line))) for sound, line in pairs)
-    return wrong / sum(len(words(sound.text)) for sound, _ in pairs)
+def rate(pairs: list[tuple[Recording, dict]]) -> float:
+    """The word error rate, as a share of 1."""
+    wrong = sum(errors(words(recording.text), words(transcript(line))) for recording, line in pairs)
+    return wrong / sum(len(words(recording.text)) for recording, _ in pairs)
 
 
-def said(line: dict) -> str:
+def transcript(line: dict) -> str:
     if "error" in line:
         raise SystemExit(f"{line['path']}: {line['error']}")
     return line["transcript"]["text"]
 
 
-def figures(sounds: list[Sound], lines: list[dict]) -> dict[str, float]:
-    pairs = list(zip(sounds, lines, strict=True))
+def figures(recordings: list[Recording], lines: list[dict]) -> dict[str, float]:
+    pairs = list(zip(recordings, lines, strict=True))
     groups = {
-        "synthetic": lambda sound: not sound.human,
-        "clean": lambda sound: not sound.human and sound.noise is None,
-        "noise 20 dB": lambda sound: sound.noise == 20,
-        "noise 10 dB": lambda sound: sound.noise == 10,
-        "people": lambda sound: sound.human,
+        "synthetic": lambda recording: not recording.human,
+        "clean": lambda recording: not recording.human and recording.noise is None,
+        "noise 20 dB": lambda recording: recording.noise == 20,
+        "noise 10 dB": lambda recording: recording.noise == 10,
+        "people": lambda recording: recording.human,
     }
     made = {name: rate([pair for pair in pairs if group(pair[0])]) for name, group in groups.items()}
     spent = sum(line["cpu_seconds"] for line in lines)
@@ -204,17 +203,17 @@ def figures(sounds: list[Sound], lines: list[dict]) -> dict[str, float]:
 
 
 def section(assets: Path, folder: Path) -> tuple[str, dict[str, float]]:
-    """The section as Markdown, and its figures by name, shares of 1."""
-    sounds = speak(folder, assets)
+    """The section as Markdown, and its figures by name, as shares of 1."""
+    recordings = speak(folder, assets)
     made = {}
     for variant in VARIANTS:
-        lines = transcribe(sounds, assets, variant)
-        for sound, line in zip(sounds, lines, strict=True):
-            if wrong := errors(words(sound.text), words(said(line))):
-                where = f"{variant}, {sound.kind}, noise {sound.noise}"
-                print(f"{where}: {wrong} in {said(line)!r}, not {sound.text!r}", file=sys.stderr)
-        made[variant] = figures(sounds, lines)
-    spoken = sum(not sound.human for sound in sounds)
+        lines = transcribe(recordings, assets, variant)
+        for recording, line in zip(recordings, lines, strict=True):
+            if wrong := errors(words(recording.text), words(transcript(line))):
+                where = f"{variant}, {recording.kind}, noise {recording.noise}"
+                print(f"{where}: {wrong} in {transcript(line)!r}, expected {recording.text!r}", file=sys.stderr)
+        made[variant] = figures(recordings, lines)
+    spoken = sum(not recording.human for recording in recordings)
     rows = [[name, *(made[variant][name] for variant in VARIANTS)] for name in made[VARIANTS[0]]]
     table = "\n".join(
         f"| {name} | " + " | ".join(f"{value:.2f}" if "factor" in name else f"{value:.1%}" for value in values) + " |"
@@ -222,11 +221,14 @@ def section(assets: Path, folder: Path) -> tuple[str, dict[str, float]]:
     )
     text = f"""## Speech: Whisper {" and ".join(VARIANTS)}, int8
 
-Word error rate, and seconds of processor time per second of sound on one thread, by `models/evaluate/speech.py` through
-the pipeline of `crates/models`: {spoken} sentences spoken by espeak-ng ({len(VOICES)} voices, {len(SPEEDS)} speeds) as
-WAV, FLAC, MP3 and Ogg at 8 to 48 kHz, a quarter each under white noise 20 and 10 dB below the voice, and two recordings
-of people reading ({", ".join(HUMANS)}). A synthetic voice is harder to understand than a person who speaks clearly. A
-sound of some seconds takes as long to hear as one of 30.
+`models/evaluate/speech.py` measures the word error rate through the pipeline of `crates/models`.
+The real-time factor is processor time on one thread per second of audio.
+The synthetic recordings are {spoken} sentences spoken by espeak-ng ({len(VOICES)} voices, {len(SPEEDS)} speeds) \
+as WAV, FLAC, MP3 and Ogg at 8 to 48 kHz.
+A quarter of them each is under white noise 20 and 10 dB below the voice.
+The row "people" is two recordings of people reading ({", ".join(RECORDINGS)}).
+A synthetic voice is harder to understand than a person who speaks clearly.
+A recording of a few seconds takes as long to encode as one of 30 seconds.
 
 | | {" | ".join(VARIANTS)} |
 | --- |{" --- |" * len(VARIANTS)}
@@ -239,7 +241,7 @@ sound of some seconds takes as long to hear as one of 30.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--assets", type=Path, default=ROOT / ".local/assets")
-    parser.add_argument("--keep", type=Path, help="leave the sounds here")
+    parser.add_argument("--keep", type=Path, help="the folder for the recordings, which are then not deleted")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = options.keep or Path(folder)

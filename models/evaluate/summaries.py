@@ -1,6 +1,7 @@
-"""Documents with planted sentences: nine on one subject, three from other subjects in between, where a seed puts them.
+"""Generates documents with planted sentences: nine on one subject, and three from other subjects at random places.
 
-TUNING chooses the weight of relevance in crates/models/src/text/summarize.rs; TEST shares no subject with it.
+TUNING was used to choose the weight of relevance in crates/models/src/text/summarize.rs. TEST shares no subject with
+it.
 """
 
 import random
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from summary_documents import SUBJECTS
 
 SEED = "ai-mesh-summaries-1"
-KEPT, PLANTED = 9, 3
+ON_TOPIC, PLANTED = 9, 3
 DOCUMENTS_EACH = 8
 TUNING = ("bread", "chess", "library", "tram")
 TEST = tuple(subject for subject in SUBJECTS if subject not in TUNING)
@@ -26,12 +27,12 @@ def documents(subjects: tuple[str, ...]) -> list[Document]:
 
 def document(subject: str, number: int, subjects: tuple[str, ...]) -> Document:
     random_ = random.Random(f"{SEED}:{subject}:{number}")
-    # One of the ten is left out, so that the documents on a subject differ in what they say too.
+    # One of the ten sentences is left out, so that the documents on a subject differ.
     left_out = random_.randrange(len(SUBJECTS[subject]))
-    sentences = [sentence for i, sentence in enumerate(SUBJECTS[subject]) if i != left_out][:KEPT]
+    sentences = [sentence for i, sentence in enumerate(SUBJECTS[subject]) if i != left_out][:ON_TOPIC]
     others = random_.sample([other for other in subjects if other != subject], PLANTED)
     planted = [random_.choice(SUBJECTS[other]) for other in others]
     for sentence in planted:
-        # Anywhere, the first place included.
+        # At any place, including the first.
         sentences.insert(random_.randrange(len(sentences) + 1), sentence)
     return Document(" ".join(sentences), set(planted))

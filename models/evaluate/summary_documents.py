@@ -1,4 +1,4 @@
-"""Subjects with ten sentences each, of which summaries.py makes documents. Written by us, for this."""
+"""Subjects with ten sentences each, from which summaries.py generates documents. Written for this purpose."""
 
 SUBJECTS = {
     "tram": [

@@ -2,7 +2,7 @@
 
     python models/evaluate/text.py --assets .local/assets
 
-Prints the section of models/QUALITY.md. The data is ours and made the same on every run: zero_shot.py, summaries.py.
+Prints the section of models/QUALITY.md. zero_shot.py and summaries.py generate the data, the same on every run.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def single_label(assets: Path) -> dict[str, float]:
 
 
 def multi_label(assets: Path) -> dict[str, float]:
-    """Texts with one label and with two, mixed; a label is given when its score is over a half."""
+    """Measures texts with one label and with two together. A label is predicted when its score is over a half."""
     items = zero_shot.single(zero_shot.TEST) + zero_shot.double(zero_shot.TEST)
     found = classify(items, True, assets)
     pairs = [
@@ -44,37 +44,37 @@ def multi_label(assets: Path) -> dict[str, float]:
     ]
     return {
         "multi_label.items": len(items),
-        "multi_label.recall": share([given for fits, given in pairs if fits]),
-        "multi_label.specificity": share([not given for fits, given in pairs if not fits]),
+        "multi_label.recall": share([predicted for fits, predicted in pairs if fits]),
+        "multi_label.specificity": share([not predicted for fits, predicted in pairs if not fits]),
     }
 
 
-def classify(items: list[zero_shot.Item], several: bool, assets: Path) -> list[dict[str, float]]:
+def classify(items: list[zero_shot.Item], multi_label: bool, assets: Path) -> list[dict[str, float]]:
     requests = [
-        {"kind": "classify", "text": item.text, "labels": list(zero_shot.TEST[item.set]), "multi_label": several}
+        {"kind": "classify", "text": item.text, "labels": list(zero_shot.TEST[item.set]), "multi_label": multi_label}
         for item in items
     ]
     return [dict(zip(a["labels"], a["scores"], strict=True)) for a in pipeline.answers(requests, assets)]
 
 
 def planted(assets: Path) -> dict[str, float]:
-    """How much of what is foreign to a document stays out of its summary."""
+    """The share of planted sentences that a summary excludes."""
     documents = summaries.documents(summaries.TEST)
     figures: dict[str, float] = {"summary.documents": len(documents)}
     for count in SENTENCES:
         requests = [{"kind": "summarize", "text": of.text, "max_sentences": count} for of in documents]
         found = pipeline.answers(requests, assets)
         pairs = list(zip(documents, found, strict=True))
-        # A sentence that the splitter broke would be found in no summary, and count as kept out.
+        # A sentence that the splitter breaks is in no summary, and would count as excluded.
         if any(len(answer["sentences"]) != count for answer in found):
-            raise SystemExit(f"a summary has not {count} sentences")
-        out = [sentence not in answer["sentences"] for document, answer in pairs for sentence in document.planted]
+            raise SystemExit(f"a summary does not have {count} sentences: check if the splitter breaks one")
+        excluded = [sentence not in answer["sentences"] for document, answer in pairs for sentence in document.planted]
         clean = [document.planted.isdisjoint(answer["sentences"]) for document, answer in pairs]
-        figures[f"summary.{count}.kept_out"] = share(out)
+        figures[f"summary.{count}.excluded"] = share(excluded)
         figures[f"summary.{count}.clean"] = share(clean)
         leading = zip(documents, pipeline.answers([sentence_list(of) for of in documents], assets), strict=True)
         lead = [sentence not in answer["sentences"][:count] for of, answer in leading for sentence in of.planted]
-        figures[f"summary.{count}.lead_kept_out"] = share(lead)
+        figures[f"summary.{count}.lead_excluded"] = share(lead)
     return figures
 
 
@@ -94,13 +94,14 @@ def markdown(figures: dict[str, float]) -> str:
     lines = [
         "## Texts",
         "",
-        "Sentiment, int8 beside fp32 for each kind of text: [its card](sentiment/README.md). Embeddings, int8 beside "
-        "fp32: `manifest.toml`.",
+        "The [model card](sentiment/README.md) compares sentiment in int8 and fp32 for each kind of text; "
+        "`manifest.toml` compares embeddings.",
         "",
-        f"**Zero-shot labels** ({figures['zero_shot.items']} texts of five label sets, `evaluate/zero_shot.py`; none "
-        "holds its label, each is framed by something off its subject). Single label, the first label right:",
+        f"**Zero-shot labels**: {figures['zero_shot.items']} texts of five label sets (`evaluate/zero_shot.py`).",
+        "A text does not contain its label, and is framed by a statement on another subject.",
+        "With a single label, the share of texts whose first label is correct:",
         "",
-        "| set | labels | texts | right | by chance |",
+        "| set | labels | texts | correct | by chance |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for name, labels in zero_shot.TEST.items():
@@ -112,20 +113,20 @@ def markdown(figures: dict[str, float]) -> str:
     lines += [
         f"| all | | {figures['zero_shot.items']} | **{percent('zero_shot.accuracy')}** | |",
         "",
-        f"Several labels ({figures['multi_label.items']} texts, a third of them with two subjects): of the labels "
-        f"that fit, {percent('multi_label.recall')} score over a half; of those that don't, "
-        f"{percent('multi_label.specificity')} under it.",
+        f"With several labels ({figures['multi_label.items']} texts, a third of them with two subjects), "
+        f"{percent('multi_label.recall')} of the labels that fit score over a half, and "
+        f"{percent('multi_label.specificity')} of the others under it.",
         "",
-        f"**Summaries** ({figures['summary.documents']} documents of nine sentences on one subject and three planted "
-        "ones from others, `evaluate/summaries.py`):",
+        f"**Summaries**: {figures['summary.documents']} documents of nine sentences on one subject and three planted "
+        "sentences from others (`evaluate/summaries.py`):",
         "",
-        "| sentences in the summary | planted ones kept out | summaries with none | if it were the first sentences |",
+        "| sentences in the summary | planted ones excluded | summaries without any | baseline: the first sentences |",
         "| ---: | ---: | ---: | ---: |",
     ]
     for count in SENTENCES:
         of = f"summary.{count}"
         lines.append(
-            f"| {count} | {percent(f'{of}.kept_out')} | {percent(f'{of}.clean')} | {percent(f'{of}.lead_kept_out')} |"
+            f"| {count} | {percent(f'{of}.excluded')} | {percent(f'{of}.clean')} | {percent(f'{of}.lead_excluded')} |"
         )
     return "\n".join(lines) + "\n"
 

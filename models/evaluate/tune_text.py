@@ -1,8 +1,8 @@
-"""Chooses the constants of crates/models/src/text/classify.rs: the sentence that stands for a label, and the logistic.
+"""Finds the constants of crates/models/src/text/classify.rs: the texts that represent a label, and the logistic curve.
 
     python models/evaluate/tune_text.py --assets .local/assets
 
-Looks at zero_shot.TUNING only, never at what text.py measures with. Needs numpy.
+Uses zero_shot.TUNING only, never the data that text.py measures with. Needs numpy.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import numpy as np
 import pipeline
 import zero_shot
 
-# What may stand for a label: one text, or the mean of several.
+# Candidates that represent a label: one text, or the mean of several.
 HYPOTHESES = (
     ("{}",),
     ("This text is about {}.",),
@@ -37,13 +37,13 @@ class Embedder:
         self.embeddings = {text: answer["embeddings"][0] for text, answer in zip(unique, found, strict=True)}
 
     def cosines(self, items: list[zero_shot.Item], hypotheses: tuple[str, ...]) -> list[dict[str, float]]:
-        """Of each item's text and every label of its set."""
+        """The cosines of each item's text and every label of its set."""
 
-        def stands_for(label: str) -> np.ndarray:
+        def embed(label: str) -> np.ndarray:
             mean = np.mean([self.embeddings[hypothesis.format(label)] for hypothesis in hypotheses], axis=0)
             return mean / np.linalg.norm(mean)
 
-        sets = {name: {label: stands_for(label) for label in labels} for name, labels in zero_shot.TUNING.items()}
+        sets = {name: {label: embed(label) for label in labels} for name, labels in zero_shot.TUNING.items()}
         return [
             {label: float(np.dot(self.embeddings[item.text], at)) for label, at in sets[item.set].items()}
             for item in items
@@ -65,16 +65,16 @@ def main() -> None:
         right = [max(of, key=of.get) == item.labels[0] for of, item in zip(found, single, strict=True)]
         losses = {sharpness: loss(found, single, sharpness) for sharpness in SHARPNESS}
         best = min(losses, key=losses.get)
-        slope, middle, balanced = logistic(*pairs(found + embedder.cosines(double, hypotheses), single + double))
+        slope, midpoint, balanced = logistic(*pairs(found + embedder.cosines(double, hypotheses), single + double))
         print(
             f"{' + '.join(hypotheses)}: right {100 * np.mean(right):5.1f} %, loss {losses[20]:.3f} at 20, "
-            f"{losses[best]:.3f} at {best}; logistic {slope:.1f} x (cosine - {middle:.3f}), "
+            f"{losses[best]:.3f} at {best}; logistic {slope:.1f} x (cosine - {midpoint:.3f}), "
             f"balanced {100 * balanced:.1f} %"
         )
 
 
 def loss(found: list[dict[str, float]], items: list[zero_shot.Item], sharpness: float) -> float:
-    """Mean of -log of the right label's share."""
+    """The mean of -log of the correct label's softmax."""
     values = []
     for cosines, item in zip(found, items, strict=True):
         logits = sharpness * np.array(list(cosines.values()))
@@ -89,7 +89,7 @@ def pairs(found: list[dict[str, float]], items: list[zero_shot.Item]) -> tuple[n
 
 
 def logistic(cosines: np.ndarray, fits: np.ndarray) -> tuple[float, float, float]:
-    """Slope, middle and balanced accuracy at 0.5; labels that fit and those that don't weigh the same in all."""
+    """Slope, midpoint and balanced accuracy at 0.5. Labels that fit and those that do not have equal total weight."""
     weights = np.where(fits, 0.5 / fits.mean(), 0.5 / (1 - fits.mean()))
     slope, offset = 10.0, -2.0
     for _ in range(50):  # Newton's method
@@ -98,8 +98,8 @@ def logistic(cosines: np.ndarray, fits: np.ndarray) -> tuple[float, float, float
         w = weights * p * (1 - p)
         hessian = np.array([[(w * cosines**2).sum(), (w * cosines).sum()], [(w * cosines).sum(), w.sum()]])
         slope, offset = np.array([slope, offset]) - np.linalg.solve(hessian, gradient)
-    said = slope * cosines + offset > 0
-    balanced = (said[fits].mean() + (~said)[~fits].mean()) / 2
+    predicted = slope * cosines + offset > 0
+    balanced = (predicted[fits].mean() + (~predicted)[~fits].mean()) / 2
     return float(slope), float(-offset / slope), float(balanced)
 
 

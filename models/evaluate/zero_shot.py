@@ -1,8 +1,8 @@
-"""Statements with labels, to measure zero-shot classification with: written by us, put together deterministically.
+"""Generates labeled texts for zero-shot classification, deterministically, from statements written for this purpose.
 
-A statement never holds a word of its set's labels. Each comes in two frames, which speak of something else (breakfast,
-a train, a phone) and so draw towards other labels. TUNING chooses the constants in crates/models/src/text/classify.rs
-and shares no label with TEST, which only shows what they are worth.
+A statement never contains a word of its set's labels. Each is in two frames on another subject (breakfast, a train, a
+phone), which suggest other labels. TUNING was used to choose the constants in crates/models/src/text/classify.rs. TEST
+shares no label with it, and is used for measuring only.
 """
 
 import random
@@ -30,29 +30,29 @@ Statements = dict[str, dict[str, list[str]]]
 class Item(NamedTuple):
     set: str
     text: str
-    # One for single-label, two for multi-label.
+    # One label in single-label texts, two in multi-label texts.
     labels: tuple[str, ...]
 
 
 def single(statements: Statements) -> list[Item]:
-    """Each statement in FRAMES_EACH different frames."""
+    """The texts of each statement in FRAMES_EACH different frames."""
     random_ = random.Random(SEED)
     return [
         Item(name, framed(frame, statement), (label,))
         for name, labels in statements.items()
-        for label, all_of_it in labels.items()
-        for statement in all_of_it
+        for label, of_label in labels.items()
+        for statement in of_label
         for frame in random_.sample(FRAMES, FRAMES_EACH)
     ]
 
 
 def double(statements: Statements) -> list[Item]:
-    """Each statement followed by one of another label, drawn at random."""
+    """The texts of each statement followed by one of another label, chosen at random."""
     random_ = random.Random(SEED)
     items = []
     for name, labels in statements.items():
-        for label, all_of_it in labels.items():
-            for statement in all_of_it:
+        for label, of_label in labels.items():
+            for statement in of_label:
                 other = random_.choice([found for found in labels if found != label])
                 second = random_.choice(labels[other])
                 items.append(Item(name, f"{framed('{}.', statement)} {framed('{}.', second)}", (label, other)))
@@ -65,13 +65,13 @@ def framed(frame: str, statement: str) -> str:
 
 
 def check(statements: Statements) -> None:
-    """No statement gives a label of its set away, by a word of the label or one with up to three letters more."""
+    """Checks that no statement contains a word of a label of its set, or such a word with up to three more letters."""
     for name, labels in statements.items():
         stems = [word.removesuffix("s") for label in labels for word in label.split()]
-        given_away = re.compile(rf"\b({'|'.join(map(re.escape, stems))})\w{{0,3}}\b", re.IGNORECASE)
+        label_words = re.compile(rf"\b({'|'.join(map(re.escape, stems))})\w{{0,3}}\b", re.IGNORECASE)
         for statement in sum(labels.values(), []):
-            if found := given_away.search(statement):
-                raise SystemExit(f"{name}: {statement!r} gives a label away with {found[0]!r}")
+            if found := label_words.search(statement):
+                raise SystemExit(f"{name}: {statement!r} contains a label by {found[0]!r}: rephrase the statement")
 
 
 check(TEST)

@@ -1,4 +1,4 @@
-"""The statements of zero_shot.py by set and label. They begin in lower case: frames are put around them."""
+"""The statements of zero_shot.py by set and label. They begin in lower case, since frames surround them."""
 
 TEST = {
     "topics": {

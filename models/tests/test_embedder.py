@@ -1,4 +1,4 @@
-"""The committed ranges fit the embedder's graph, which has the interface that the code runs."""
+"""The embedder builds with the committed ranges, and has the interface that the code expects."""
 
 import sys
 import unittest
@@ -16,7 +16,7 @@ WIDE = 4 * minilm.HIDDEN
 
 
 def random_state() -> dict[str, np.ndarray]:
-    """Weights of the right shapes, for a vocabulary of ten words."""
+    """Random weights of the right shapes, for a vocabulary of ten words."""
     random = np.random.default_rng(1)
     shapes = {
         "embeddings.word_embeddings.weight": (10, minilm.HIDDEN),
@@ -43,7 +43,7 @@ class EmbedderTest(unittest.TestCase):
     def setUpClass(cls):
         cls.graph = embedder.build(random_state(), embedder.ranges()).graph
 
-    def test_it_gives_one_embedding_for_each_text(self):
+    def test_output_is_one_embedding_per_text(self):
         (output,) = self.graph.output
         dims = [dim.dim_param or dim.dim_value for dim in output.type.tensor_type.shape.dim]
         self.assertEqual((output.name, dims), ("embedding", ["batch", 384]))
@@ -56,7 +56,7 @@ class EmbedderTest(unittest.TestCase):
             with self.subTest(node.name):
                 self.assertLessEqual(abs(onnx.numpy_helper.to_array(weights[node.input[1]])).max(), 63)
 
-    def test_factors_are_usable(self):
+    def test_factors_are_finite_and_positive(self):
         for name, (factor, scale, _) in embedder.ranges().items():
             with self.subTest(name):
                 self.assertTrue(np.isfinite(factor).all() and (factor > 0).all() and scale > 0)

@@ -1,4 +1,4 @@
-"""The made data sets of models/evaluate are what their figures say they are."""
+"""The data sets of models/evaluate have the properties that the report states."""
 
 import sys
 import unittest
@@ -11,7 +11,7 @@ import zero_shot  # noqa: E402
 
 
 class EvaluateTest(unittest.TestCase):
-    def test_zero_shot_is_large_varied_and_the_same_each_time(self):
+    def test_zero_shot_data_is_large_varied_and_deterministic(self):
         items = zero_shot.single(zero_shot.TEST)
         self.assertGreaterEqual(len(items), 200)
         self.assertGreaterEqual(len({item.set for item in items}), 5)
@@ -25,12 +25,12 @@ class EvaluateTest(unittest.TestCase):
 
         self.assertEqual(flat(zero_shot.TUNING) & flat(zero_shot.TEST), set())
 
-    def test_a_statement_that_gives_its_label_away_is_refused(self):
+    def test_statement_that_contains_its_label_is_refused(self):
         with self.assertRaises(SystemExit):
             zero_shot.check({"pets": {"cats": ["the cat sleeps"], "dogs": ["it barks"]}})
         zero_shot.check({"pets": {"cats": ["the caterpillar sleeps"], "dogs": ["it barks"]}})
 
-    def test_documents_hold_what_was_planted(self):
+    def test_documents_contain_the_planted_sentences(self):
         documents = summaries.documents(summaries.TEST)
         self.assertGreaterEqual(len(documents), 50)
         for document in documents:

@@ -1,4 +1,4 @@
-"""The manifest, the committed files and the code agree."""
+"""The manifest is consistent with the committed files and the code."""
 
 import re
 import sys
@@ -24,23 +24,23 @@ class ManifestTest(unittest.TestCase):
                 self.assertRegex(entry.sha256, HEX)
                 self.assertTrue(entry.licence)
 
-    def test_packages_are_used_and_named_by_their_version(self):
+    def test_packages_have_a_use_and_their_version_in_the_file_name(self):
         for package in self.contents.packages:
             with self.subTest(package.name):
                 self.assertIn(package.use, ("assets", "tests"))
                 self.assertIn(f"-{package.version}-", package.file)
 
-    def test_every_asset_comes_from_a_known_place(self):
+    def test_every_asset_has_a_known_source(self):
         packages = {package.name for package in self.contents.packages}
         for asset in self.contents.assets:
             with self.subTest(asset.path):
                 self.assertTrue(asset.source in packages or (MODELS.parent / asset.source).is_file(), asset.source)
                 self.assertTrue(asset.quality)
 
-    def test_assets_are_what_build_makes(self):
-        self.assertEqual(sorted(asset.path for asset in self.contents.assets), sorted(build.made()))
+    def test_assets_are_those_that_build_makes(self):
+        self.assertEqual(sorted(asset.path for asset in self.contents.assets), sorted(build.asset_paths()))
 
-    def test_functions_get_no_test_data(self):
+    def test_functions_have_no_test_data(self):
         for asset in self.contents.assets:
             with self.subTest(asset.path):
                 self.assertEqual(asset.path.startswith("testdata/"), asset.functions == [])

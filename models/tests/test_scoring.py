@@ -1,4 +1,4 @@
-"""The scores behind models/QUALITY.md count what they say."""
+"""The scores of models/QUALITY.md are computed correctly."""
 
 import sys
 import unittest
@@ -18,11 +18,11 @@ class BoxesTest(unittest.TestCase):
         self.assertEqual(scoring.overlap(box, box), 1)
         self.assertAlmostEqual(scoring.overlap(box, Box(20, 10, 20, 10)), 1 / 3)
         self.assertAlmostEqual(scoring.overlap(box, Box(0, 0, 100, 100)), 200 / 10_000)
-        # Apart in both directions: the product of two negative sides must not count as an area.
+        # The boxes are apart in both directions: the product of two negative overlaps must not count as an area.
         self.assertEqual(scoring.overlap(box, Box(100, 100, 5, 5)), 0)
         self.assertEqual(scoring.overlap(Box(0, 0, 0, 0), Box(0, 0, 0, 0)), 0)
 
-    def test_a_second_box_on_a_face_and_one_too_far_off_are_false(self):
+    def test_second_box_on_a_face_and_distant_box_are_false(self):
         face, other = Box(0, 0, 100, 100), Box(300, 0, 100, 100)
         self.assertEqual(scoring.matches([face, Box(5, 0, 100, 100)], [face]), 1)
         self.assertEqual(scoring.matches([Box(50, 0, 100, 100)], [face]), 0)
@@ -30,14 +30,14 @@ class BoxesTest(unittest.TestCase):
         self.assertEqual(scoring.matches([], [face]), 0)
         self.assertEqual(scoring.matches([face], []), 0)
 
-    def test_a_box_goes_to_the_face_that_it_covers_best(self):
+    def test_box_is_matched_to_the_face_with_the_largest_overlap(self):
         left, right = Box(0, 0, 100, 100), Box(40, 0, 100, 100)
-        # The first box fits both faces; were it given to the left one, the second would find nothing.
+        # The first box overlaps both faces. If it were matched to the left one, the second box would match none.
         self.assertEqual(scoring.matches([Box(38, 0, 100, 100), Box(0, 0, 90, 100)], [left, right]), 2)
 
 
 class EditsTest(unittest.TestCase):
-    def test_distance_counts_what_is_left_out_put_in_and_exchanged(self):
+    def test_distance_counts_deletions_insertions_and_substitutions(self):
         for found, expected, edits in [
             ("", "", 0),
             ("", "abc", 3),
@@ -50,7 +50,7 @@ class EditsTest(unittest.TestCase):
             self.assertEqual(scoring.distance(found, expected), edits, (found, expected))
             self.assertEqual(speech.errors(list(expected), list(found)), edits, (found, expected))
 
-    def test_words_don_t_differ_by_case_marks_and_the_spelling_of_numbers(self):
+    def test_words_ignore_case_punctuation_and_spelling_of_numbers(self):
         self.assertEqual(speech.words("It's 7:30, Twenty-one!"), speech.words("it's seven thirty twenty one"))
         self.assertNotEqual(speech.words("platform 9"), speech.words("platform 8"))
 
@@ -72,11 +72,11 @@ class CardTest(unittest.TestCase):
             ("dev", "nyt"): 0.8834,
         })
 
-    def test_a_card_of_other_weights_is_refused(self):
+    def test_model_card_of_other_weights_is_refused(self):
         with self.assertRaises(SystemExit):
             sentiment.card(self.CARD, b"bar")
 
-    def test_a_neutral_answer_is_not_right(self):
+    def test_neutral_answer_is_not_correct(self):
         data = sentiment.data
         sentences = [data.Sentence(corpus, "1", 2.0, "good") for corpus in data.CORPORA for _ in range(2)]
         answers = [{"label": label} for _ in data.CORPORA for label in ("POSITIVE", "NEUTRAL")]

@@ -1,4 +1,4 @@
-"""The committed sentiment model has the interface and the file that its card promises."""
+"""The committed sentiment model has the interface and the sha256 in its model card."""
 
 import hashlib
 import sys
@@ -25,12 +25,12 @@ class SentimentTest(unittest.TestCase):
         cls.graph = onnx.load_model_from_string(cls.bytes).graph
         cls.card = (SENTIMENT / "README.md").read_text(encoding="utf-8")
 
-    def test_batch_and_sequence_are_free(self):
+    def test_batch_and_sequence_are_dynamic(self):
         inputs = {value.name: shape(value) for value in self.graph.input}
         self.assertEqual(inputs, {name: ["batch", "sequence"] for name in ("input_ids", "attention_mask")})
         self.assertEqual({value.name: shape(value) for value in self.graph.output}, {"logit": ["batch"]})
 
-    def test_weights_keep_to_seven_bits(self):
+    def test_weights_have_seven_bits(self):
         weights = {tensor.name: tensor for tensor in self.graph.initializer}
         products = [node for node in self.graph.node if node.op_type == "MatMulIntegerToFloat"]
         self.assertEqual(len(products), 24)

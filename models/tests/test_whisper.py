@@ -1,4 +1,4 @@
-"""What Whisper is made from is read as it stands, and rounded as it should be."""
+"""Whisper's packaged weights are read correctly and quantized within bounds."""
 
 import struct
 import sys
@@ -42,16 +42,16 @@ class WeightsTest(unittest.TestCase):
         np.testing.assert_array_equal(found["decoder/projection"], HALF)
         self.assertEqual(int(found["decoder/heads"]), 8)
 
-    def test_what_is_cut_short_or_of_another_kind_is_refused(self):
+    def test_truncated_weights_and_other_specifications_are_refused(self):
         for weights in (WEIGHTS[:-30], WEIGHTS + b"\0"):
             with self.assertRaises(ValueError):
                 ct2.read(weights, "WhisperSpec")
-        with self.assertRaisesRegex(ValueError, "WhisperSpec in version 6, not BertSpec"):
+        with self.assertRaisesRegex(ValueError, "WhisperSpec in version 6, expected BertSpec"):
             ct2.read(WEIGHTS, "BertSpec")
 
 
 class QuantizationTest(unittest.TestCase):
-    def test_each_row_keeps_its_own_range(self):
+    def test_each_row_has_its_own_scale(self):
         matrix = np.array([[1.0, -2.0, 0.5], [100.0, 0.0, -50.0], [0.0, 0.0, 0.0]])
         rounded, scales = whisper.quantized(matrix, 63)
         self.assertEqual(np.abs(rounded).max(), 63)
@@ -63,14 +63,14 @@ class VocabularyTest(unittest.TestCase):
         specials = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|de|>", "<|transcribe|>", "<|nocaptions|>"]
         tokens = [*map(str, range(whisper.MULTILINGUAL_END)), *specials, "<|notimestamps|>", "<|0.00|>"]
         first = whisper.MULTILINGUAL_END + 2
-        for order, right in (([first, first + 1], True), ([first + 1, first], False)):
+        for order, valid in (([first, first + 1], True), ([first + 1, first], False)):
             config = f'{{"lang_ids": {order}, "suppress_ids": [], "suppress_ids_begin": []}}'.encode()
-            made = "\n".join(tokens).encode()
-            if right:
-                self.assertIn(b'"languages":["en","de"]', whisper.vocabulary(config, made))
+            packaged = "\n".join(tokens).encode()
+            if valid:
+                self.assertIn(b'"languages":["en","de"]', whisper.vocabulary(config, packaged))
             else:
                 with self.assertRaises(ValueError):
-                    whisper.vocabulary(config, made)
+                    whisper.vocabulary(config, packaged)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Finds the range of every activation that int8 needs, by running the fp32 model over training sentences.
+"""Finds the ranges of the activations for int8, by running the fp32 model over training sentences.
 
-Ranges are fixed here, once, and not measured in each run: so a text's answer does not depend on the texts beside it in
-a batch, and a run need not look for extremes. A few of MiniLM's channels reach much further than the others; each
-channel is therefore scaled by a power of its own range first (and the weights by the inverse), after SmoothQuant (Xiao
-et al., 2023, arXiv:2211.10438), so that these few do not take the resolution from all.
+The ranges are fixed, not computed in each run. So the other texts of a batch do not change a text's output, and a run
+need not search for extremes. A few of MiniLM's channels have much larger ranges than the others. Therefore each channel
+is scaled by a power of its own range (and the weights by the inverse), as in SmoothQuant (Xiao et al., 2023,
+arXiv:2211.10438), so that these few do not reduce the resolution of all.
 """
 
 import sys
@@ -21,14 +21,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from minilm import Range  # noqa: E402
 
-# SmoothQuant's alpha: 1 evens out activations alone, 0 weights alone. Tried on dev: 0.5, 0.75 and 1.
+# SmoothQuant's alpha: 1 equalizes activations only, 0 weights only. Tried on dev: 0.5, 0.75 and 1.
 SMOOTHING = 0.75
-# Every tenth training sentence, and as many words again in long texts of ten sentences each.
+# Every tenth training sentence is used, alone and in texts of ten sentences each.
 EVERY = 10
 
 
 def calibrate(model: onnx.ModelProto, inputs: list[str], tokenizer: Tokenizer) -> dict[str, Range]:
-    """The ranges of a model that minilm.build() made in fp32, by the name of the activation."""
+    """The ranges of a model that minilm.build() built in fp32, by the name of the activation."""
     products = [node for node in model.graph.node if node.op_type == "MatMul" and node.name.startswith("layer")]
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     columns: dict[str, np.ndarray] = {}
@@ -45,7 +45,7 @@ def texts(sentences: list[data.Sentence]) -> list[str]:
 
 
 def extremes(model: onnx.ModelProto, names: list[str], inputs: list[str], tokenizer: Tokenizer) -> tuple[dict, dict]:
-    """The least and the greatest value of each channel of the named activations."""
+    """The minimum and the maximum of each channel of the named activations."""
     for name in names:
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

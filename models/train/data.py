@@ -1,8 +1,8 @@
-"""The rated sentences: fetched, read and split.
+"""Downloads, parses and splits the rated sentences.
 
-The corpus is `hutto_ICWSM_2014` out of the vaderSentiment source package: 23.7k sentences from four places, each with
-the mean of about 20 people's ratings from -4 (most negative) to 4 (most positive). Every function here is
-deterministic, so that the same sentence is always on the same side of the split.
+The corpus is `hutto_ICWSM_2014` from the vaderSentiment source package: 23.7k sentences from four sources, each with
+the mean of about 20 people's ratings from -4 (most negative) to 4 (most positive). Every function is deterministic, so
+that a sentence is always in the same part of the split.
 """
 
 import hashlib
@@ -33,10 +33,10 @@ CORPORA = {
     "nyt": "nytEditorialSnippets_GroundTruth.txt",
 }
 LEXICON = "vader_sentiment_lexicon.txt"
-# Shares of the documents. Dev picks the run and the neutral band; held-out is looked at for the card only.
+# Shares of the documents. Dev is used to choose the run and the neutral band, held-out for the model card only.
 HELD_OUT, DEV = 0.12, 0.08
 SPLIT_SEED = "ai-mesh-sentiment-1"
-# Below this the raters themselves are near neutral, and the sign of their mean says little.
+# Below this, the raters are nearly neutral, and the sign of their mean has little meaning.
 CLEAR_RATING = 0.5
 
 
@@ -52,7 +52,7 @@ class Sentence(NamedTuple):
 
 
 def fetch(name: str, folder: Path) -> Path:
-    """Downloads one source package with pip, unless it is there already, and checks its sha256."""
+    """Downloads a package with pip unless it exists, and checks its sha256."""
     version, file, sha256 = SOURCES[name]
     path = folder / file
     if not path.exists():
@@ -72,14 +72,14 @@ def sentences(sdist: Path) -> list[Sentence]:
         for corpus, file in CORPORA.items():
             for line in lines(archive, file):
                 identity, rating, text = line.split("\t", 2)
-                # The corpus keeps the web's entities (&amp;); people who post text to a queue send characters.
+                # The corpus has HTML entities (&amp;), which texts of tasks do not have.
                 text = " ".join(html.unescape(text).split())
                 found.append(Sentence(corpus, document(corpus, identity), float(rating), text))
     return found
 
 
 def words(sdist: Path) -> list[Sentence]:
-    """The rated words, emoticons and abbreviations: for training only, no sentence is among them."""
+    """The rated words, emoticons and abbreviations, for training only. They include no sentence."""
     with corpus_archive(sdist) as archive:
         entries = [line.split("\t") for line in lines(archive, LEXICON)]
     return [Sentence("lexicon", entry[0], float(entry[1]), entry[0]) for entry in entries]
@@ -97,7 +97,7 @@ def lines(archive: tarfile.TarFile, file: str) -> list[str]:
 
 
 def document(corpus: str, identity: str) -> str:
-    """The unit that is never cut by the split: a review or an article; in movies and tweets each line stands alone."""
+    """The unit of the split: a review or an article. In movies and tweets each line is a document of its own."""
     if corpus in ("amazon", "nyt"):
         return identity.split("_")[0]
     return identity
@@ -107,7 +107,7 @@ def split(everything: list[Sentence]) -> dict[str, list[Sentence]]:
     parts: dict[str, list[Sentence]] = {"held-out": [], "dev": [], "train": []}
     for sentence in everything:
         parts[part(sentence)].append(sentence)
-    # A sentence that occurs in several documents must not be learned and then asked for.
+    # A sentence that occurs in several documents must not be in two parts.
     seen: set[str] = set()
     for name, members in parts.items():
         parts[name] = [s for s in members if s.text.lower() not in seen]
@@ -117,7 +117,7 @@ def split(everything: list[Sentence]) -> dict[str, list[Sentence]]:
 
 def part(sentence: Sentence) -> str:
     digest = hashlib.sha256(f"{SPLIT_SEED}:{sentence.corpus}:{sentence.document}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    if place < HELD_OUT:
+    position = int.from_bytes(digest[:8], "big") / 2**64
+    if position < HELD_OUT:
         return "held-out"
-    return "dev" if place < HELD_OUT + DEV else "train"
+    return "dev" if position < HELD_OUT + DEV else "train"

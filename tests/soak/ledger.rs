@@ -1,4 +1,4 @@
-//! The ledger: every write to a task, read from the table's stream while it happens.
+//! The ledger: every write to a task, read from the table's stream as it happens.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -13,32 +13,34 @@ use serde_json::Value;
 
 use crate::rules::{self, State};
 
-/// What is known of the tasks so far.
+/// The writes so far, shared between the threads.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<Books>);
+pub(crate) struct Ledger(Mutex<Entries>);
 
 #[derive(Debug, Default)]
-pub(crate) struct Books {
-    /// By the plan's number.
-    pub(crate) tasks: HashMap<u32, Account>,
-    /// How often each move was made.
-    pub(crate) moves: BTreeMap<&'static str, u64>,
-    /// Writes that should not have landed: the task's number, and why.
+pub(crate) struct Entries {
+    /// By the task's number in the plan.
+    pub(crate) tasks: HashMap<u32, History>,
+    /// The number of writes of each transition.
+    pub(crate) transitions: BTreeMap<&'static str, u64>,
+    /// Writes that break a rule: the task's number, and the rule.
     pub(crate) violations: Vec<(u32, String)>,
+    /// The ids of the stream's records that were read.
     seen: HashSet<String>,
     writes: u64,
+    /// The number of tasks that are not final.
     open: usize,
 }
 
 /// One task's writes.
 #[derive(Debug)]
-pub(crate) struct Account {
+pub(crate) struct History {
     pub(crate) last: State,
-    /// In order, each with what it did.
+    /// In order, one line a write, with its transition.
     pub(crate) lines: Vec<String>,
 }
 
-/// How far things are.
+/// The progress of the load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counts {
     pub(crate) tasks: usize,
@@ -57,104 +59,101 @@ impl fmt::Display for Counts {
 }
 
 impl Ledger {
-    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+    pub(crate) fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        let books = self.books();
+        let entries = self.entries();
         Counts {
-            tasks: books.tasks.len(),
-            open: books.open,
-            writes: books.writes,
+            tasks: entries.tasks.len(),
+            open: entries.open,
+            writes: entries.writes,
         }
     }
 
-    /// Reads the stream until all is over. A restart of the local cloud begins its stream anew.
-    pub(crate) fn follow(&self, over: &AtomicBool) {
+    /// Reads the stream until the soak is over. A restart of the local cloud starts a new stream.
+    pub(crate) fn follow(&self, is_over: &AtomicBool) {
         let cloud = Cloud::new();
-        while !over.load(Ordering::Relaxed) {
-            // An error ends the stream: the cloud is down for a moment.
+        while !is_over.load(Ordering::Relaxed) {
+            // An error ends the stream: the local cloud is being restarted.
             let _ended = cloud.follow_stream(|records| {
                 if records.is_empty() {
                     thread::sleep(Duration::from_millis(50));
                 }
-                self.note_all(records);
-                !over.load(Ordering::Relaxed)
+                self.add_all(records);
+                !is_over.load(Ordering::Relaxed)
             });
             thread::sleep(Duration::from_millis(100));
         }
     }
 
-    fn note_all(&self, records: Vec<Record>) {
-        let mut books = self.books();
+    fn add_all(&self, records: Vec<Record>) {
+        let mut entries = self.entries();
         for record in records {
-            // A stream that is read again from its beginning shows again what it has shown.
-            if !books.seen.insert(record.event_id.unwrap_or_default()) {
+            // A stream that is read again from its beginning repeats its records.
+            if !entries.seen.insert(record.event_id.unwrap_or_default()) {
                 continue;
             }
             let Some(change) = record.dynamodb else { continue };
             let [old, new] = [change.old_image, change.new_image].map(|image| {
                 let item: Value = serde_dynamo::from_item(image?).ok()?;
-                State::of(&item)
+                State::from_item(&item)
             });
             if let Some(new) = new {
-                books.note(old.as_ref(), new);
+                entries.add(old.as_ref(), new);
             }
         }
     }
 
-    /// Takes over from the table what the stream, lost in a restart, did not tell any more.
+    /// Reads from the table what is missing because a restart lost a part of the stream.
     pub(crate) fn catch_up(&self, cloud: &Cloud) {
         let items = eventually("the table answers", || cloud.items().ok());
-        let mut books = self.books();
-        for state in items.iter().filter_map(State::of) {
-            let known = books.tasks.get(&state.number).map(|account| &account.last);
-            // The stream goes on meanwhile, and may be ahead of what was scanned.
+        let mut entries = self.entries();
+        for state in items.iter().filter_map(State::from_item) {
+            let known = entries.tasks.get(&state.number).map(|task| &task.last);
+            // The stream continues meanwhile, and may be ahead of the scan.
             if known.is_none_or(|known| state.age() > known.age()) {
-                books.keep(state, "found after a restart");
+                entries.store(state, "found after a restart");
             }
         }
     }
 }
 
-impl Books {
-    fn note(&mut self, old: Option<&State>, new: State) {
+impl Entries {
+    fn add(&mut self, old: Option<&State>, new: State) {
         self.writes += 1;
-        let what = match rules::judge(old, &new) {
-            Ok(what) => {
-                *self.moves.entry(what).or_default() += 1;
-                what.to_owned()
+        let description = match rules::transition(old, &new) {
+            Ok(transition) => {
+                *self.transitions.entry(transition).or_default() += 1;
+                transition.to_owned()
             }
-            Err(why) => {
-                self.violations.push((new.number, why.clone()));
-                format!("AGAINST THE RULES: {why}")
+            Err(violation) => {
+                self.violations.push((new.number, violation.clone()));
+                format!("VIOLATION: {violation}")
             }
         };
-        self.keep(new, &what);
+        self.store(new, &description);
     }
 
-    fn keep(&mut self, new: State, what: &str) {
-        let line = format!("{what}: {}", new.shown());
+    fn store(&mut self, new: State, description: &str) {
+        let line = format!("{description}: {}", new.summary());
         let number = new.number;
         match self.tasks.get_mut(&number) {
-            Some(account) if account.last.id != new.id => {
-                let why = format!(
-                    "two tasks were made of one request: {} and {}",
-                    account.last.id, new.id
-                );
-                self.violations.push((number, why));
+            Some(task) if task.last.id != new.id => {
+                let violation = format!("one request created two tasks: {} and {}", task.last.id, new.id);
+                self.violations.push((number, violation));
             }
-            Some(account) => {
-                self.open = self.open + usize::from(account.last.is_final()) - usize::from(new.is_final());
-                account.last = new;
-                account.lines.push(line);
+            Some(task) => {
+                self.open = self.open + usize::from(task.last.is_final()) - usize::from(new.is_final());
+                task.last = new;
+                task.lines.push(line);
             }
             None => {
                 self.open += usize::from(!new.is_final());
                 self.tasks.insert(
                     number,
-                    Account {
+                    History {
                         last: new,
                         lines: vec![line],
                     },

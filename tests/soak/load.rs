@@ -1,5 +1,5 @@
-//! Submits what is planned, rings more than once, cancels and revives: as clients do, who try again until they are
-//! answered.
+//! The load: submits the planned tasks, sends duplicate messages, cancels and retries. Its clients repeat each request
+//! until they get a response.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,21 +12,23 @@ use mesh_tests::{Api, Cloud, Reply, setting};
 use crate::ledger::Ledger;
 use crate::plan::{Plan, Planned};
 
+/// The number of concurrent clients.
 const CLIENTS: usize = 6;
-/// So many tasks may be open before the clients hold back: else nothing is ever cancelled while it runs.
+/// Above this number of open tasks the clients pause, so that some tasks run when their cancellation is due.
 const MAX_OPEN: usize = 600;
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a client repeats a request.
+const TIMEOUT: Duration = Duration::from_secs(180);
 
-/// What a client was told.
+/// What the API confirmed to a client about one task.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Answer {
+pub(crate) struct Confirmed {
     pub(crate) id: String,
-    /// Whether its cancel was confirmed.
+    /// Whether the cancellation was confirmed.
     pub(crate) is_cancelled: bool,
-    /// Whether the answer to a cancel got lost, and the next one said that the task was final already.
+    /// Whether the response to a cancellation was lost, and a repeat found the task final.
     pub(crate) may_be_cancelled: bool,
-    /// Whether it was given new attempts after that.
-    pub(crate) is_revived: bool,
+    /// Whether the cancelled task was then retried.
+    pub(crate) is_retried: bool,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,7 @@ pub(crate) struct Load<'a> {
     plan: &'a Plan,
     ledger: &'a Ledger,
     next: AtomicUsize,
-    answers: Mutex<HashMap<u32, Answer>>,
+    confirmed: Mutex<HashMap<u32, Confirmed>>,
 }
 
 impl<'a> Load<'a> {
@@ -43,19 +45,19 @@ impl<'a> Load<'a> {
             plan,
             ledger,
             next: AtomicUsize::new(0),
-            answers: Mutex::default(),
+            confirmed: Mutex::default(),
         }
     }
 
-    /// What became of the submissions.
-    pub(crate) fn answers(&self) -> HashMap<u32, Answer> {
-        self.answers
+    /// What was confirmed about each task, by its number in the plan.
+    pub(crate) fn confirmed(&self) -> HashMap<u32, Confirmed> {
+        self.confirmed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Submits everything.
+    /// Submits all planned tasks.
     pub(crate) fn run(&self) {
         thread::scope(|scope| {
             for _ in 0..CLIENTS {
@@ -66,7 +68,7 @@ impl<'a> Load<'a> {
 
     fn submit_all(&self) {
         let (api, cloud) = (Api::new(), Cloud::new());
-        // Those to be cancelled, each at its time.
+        // The tasks to cancel, each with its time.
         let mut waiting: Vec<(Instant, &Planned, String)> = Vec::new();
         while let Some(task) = self.plan.tasks.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             while self.ledger.counts().open > MAX_OPEN {
@@ -77,10 +79,10 @@ impl<'a> Load<'a> {
                 continue;
             };
             for _ in 0..task.duplicates {
-                // One that gets lost is one duplicate less.
-                let _lost = cloud.try_send(&setting(task.queue()), &mesh_tests::message(&id, 1));
+                // A duplicate that is lost is not sent again.
+                let _lost = cloud.try_send_body(&setting(task.queue()), &mesh_tests::message_body(&id, 1));
             }
-            self.note(task, |answer| answer.id.clone_from(&id));
+            self.confirm(task, |confirmed| confirmed.id.clone_from(&id));
             if let Some(after) = task.cancelled_after {
                 waiting.push((Instant::now() + after, task, id));
             }
@@ -92,9 +94,9 @@ impl<'a> Load<'a> {
         }
     }
 
-    fn note(&self, task: &Planned, change: impl FnOnce(&mut Answer)) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        change(answers.entry(task.number).or_default());
+    fn confirm(&self, task: &Planned, change: impl FnOnce(&mut Confirmed)) {
+        let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        change(confirmed.entry(task.number).or_default());
     }
 
     fn submit(&self, api: &Api, task: &Planned) -> Option<String> {
@@ -105,7 +107,7 @@ impl<'a> Load<'a> {
             ("idempotency-key", &key),
         ];
         let send = || api.try_send("POST", "/v1/tasks", &headers, Some(body.as_bytes()));
-        let (reply, _) = until_answered(send)?;
+        let (reply, _) = repeat_until_answered(send)?;
         if reply.status == 202 {
             return Some(reply.text("id").to_owned());
         }
@@ -117,33 +119,33 @@ impl<'a> Load<'a> {
         let now = Instant::now();
         for (_, task, id) in waiting.extract_if(.., |(time, ..)| *time <= now) {
             let headers = [("x-service-token", api.token())];
-            let act = |what: &str| {
-                let path = format!("/v1/tasks/{id}/{what}");
-                until_answered(|| api.try_send("POST", &path, &headers, None))
+            let post = |action: &str| {
+                let path = format!("/v1/tasks/{id}/{action}");
+                repeat_until_answered(|| api.try_send("POST", &path, &headers, None))
             };
-            match act("cancel") {
+            match post("cancel") {
                 Some((reply, _)) if reply.status == 200 => {
-                    self.note(task, |answer| answer.is_cancelled = true);
-                    let revived = task.is_revived
-                        && act("retry").is_some_and(|(reply, tries)| reply.status == 202 || tries > 1);
-                    self.note(task, |answer| answer.is_revived = revived);
+                    self.confirm(task, |confirmed| confirmed.is_cancelled = true);
+                    let is_retried = task.is_retried
+                        && post("retry").is_some_and(|(reply, tries)| reply.status == 202 || tries > 1);
+                    self.confirm(task, |confirmed| confirmed.is_retried = is_retried);
                 }
-                Some((_, tries)) => self.note(task, |answer| answer.may_be_cancelled = tries > 1),
+                Some((_, tries)) => self.confirm(task, |confirmed| confirmed.may_be_cancelled = tries > 1),
                 None => {}
             }
         }
     }
 }
 
-/// Tries until there is an answer that is not about the server's own trouble, and says how many tries that took.
-fn until_answered(send: impl Fn() -> Result<Reply, ureq::Error>) -> Option<(Reply, u32)> {
+/// Repeats a request until its response is neither a server error nor 429. Returns the response and the number of tries.
+fn repeat_until_answered(send: impl Fn() -> Result<Reply, ureq::Error>) -> Option<(Reply, u32)> {
     let started = Instant::now();
     for tries in 1.. {
         match send() {
             Ok(reply) if reply.status < 500 && reply.status != 429 => return Some((reply, tries)),
-            Ok(_) | Err(_) if started.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(200)),
+            Ok(_) | Err(_) if started.elapsed() < TIMEOUT => thread::sleep(Duration::from_millis(200)),
             failed => {
-                println!("soak: a request was tried in vain for {PATIENCE:?}: {failed:?}");
+                println!("soak: a request failed for {TIMEOUT:?}: {failed:?}");
                 return None;
             }
         }

@@ -1,16 +1,17 @@
-//! Runs a load of tasks under faults and passes judgement on what became of them. `cargo xtask soak` starts it beside a
-//! stack of its own.
+//! Runs a load of tasks under faults, and asserts that each task ends as planned. `cargo xtask soak` starts this program
+//! with a stack of its own.
 //!
-//! What a task asks for, and which deed comes when, follows from the seed ([`plan`]). While the load runs ([`load`]), deeds
-//! befall the stack ([`deeds`]), and every write to the table is read from its stream and held against the rules of a
-//! task's life ([`ledger`], [`rules`]). At the end each task must be where its plan says ([`verdict`]).
+//! The seed decides what each task requests and in which order faults come ([`plan`]). While the load runs ([`load`]),
+//! faults are injected into the stack ([`chaos`]). Every write to the table is read from its stream and compared with the
+//! rules of a task's life cycle ([`ledger`], [`rules`]). At the end each task must be in its planned state
+//! ([`assertions`]).
 
-mod deeds;
+mod assertions;
+mod chaos;
 mod ledger;
 mod load;
 mod plan;
 mod rules;
-mod verdict;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,12 +25,15 @@ use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::plan::Plan;
 
-/// With faults all around something always happens: this long without any change of any task is a failure.
-const STALLED: Duration = Duration::from_secs(180);
+/// If no task changes for this long, the soak fails.
+const STALL_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// How long the dead letters' messages are hidden that a janitor was killed with: not the template's five minutes, which
-/// the soak would spend on waiting at its end.
-const DEAD_LETTERS_HIDDEN: Duration = Duration::from_secs(36);
+/// The visibility timeout of the dead-letter queue. With the template's five minutes, the soak would wait that long at its
+/// end for messages that a killed sweeper had received.
+const DEAD_LETTER_VISIBILITY: Duration = Duration::from_secs(36);
+
+/// The time between two lines of progress.
+const REPORT_INTERVAL: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -48,33 +52,33 @@ fn main() -> ExitCode {
         args.seed,
         plan.summary()
     );
-    Cloud::new().hide_for(&setting("DEAD_LETTER_QUEUE_URL"), DEAD_LETTERS_HIDDEN);
+    Cloud::new().set_visibility_timeout(&setting("DEAD_LETTER_QUEUE_URL"), DEAD_LETTER_VISIBILITY);
     let ledger = Ledger::default();
     let load = Load::new(&plan, &ledger);
-    let over = AtomicBool::new(false);
+    let is_over = AtomicBool::new(false);
     let started = Instant::now();
     thread::scope(|scope| {
-        scope.spawn(|| ledger.follow(&over));
-        scope.spawn(|| deeds::run_janitor(&over));
-        scope.spawn(|| deeds::befall(&plan, &ledger, &over));
+        scope.spawn(|| ledger.follow(&is_over));
+        scope.spawn(|| chaos::run_sweeper(&is_over));
+        scope.spawn(|| chaos::inject(&plan, &ledger, &is_over));
         let loading = scope.spawn(|| load.run());
         wait(&plan, &ledger, &|| loading.is_finished());
-        over.store(true, Ordering::Relaxed);
+        is_over.store(true, Ordering::Relaxed);
     });
-    println!("soak: all of it took {:.0?}", started.elapsed());
-    let faults = verdict::of(&plan, &load.answers(), &ledger, &Cloud::new());
-    if faults == 0 {
+    println!("soak: the load took {:.0?}", started.elapsed());
+    let findings = assertions::check(&plan, &load.confirmed(), &ledger, &Cloud::new());
+    if findings == 0 {
         println!("soak: passed (seed {})", args.seed);
         return ExitCode::SUCCESS;
     }
-    println!("soak: FAILED with {faults} findings; the seed is {}", args.seed);
+    println!("soak: FAILED with {findings} findings; the seed is {}", args.seed);
     ExitCode::FAILURE
 }
 
-/// Waits until every task is final, or nothing changes any more.
+/// Waits until every task is final, or no task changes any more.
 fn wait(plan: &Plan, ledger: &Ledger, is_loaded: &dyn Fn() -> bool) {
     let (mut last, mut since) = (0, Instant::now());
-    let mut told = Instant::now();
+    let mut reported = Instant::now();
     loop {
         let counts = ledger.counts();
         if is_loaded() && counts.open == 0 && counts.tasks >= plan.tasks.len() {
@@ -83,12 +87,12 @@ fn wait(plan: &Plan, ledger: &Ledger, is_loaded: &dyn Fn() -> bool) {
         if counts.writes != last {
             (last, since) = (counts.writes, Instant::now());
         }
-        if since.elapsed() > STALLED {
-            println!("soak: nothing has changed for {STALLED:?}");
+        if since.elapsed() > STALL_TIMEOUT {
+            println!("soak: no task has changed for {STALL_TIMEOUT:?}");
             return;
         }
-        if told.elapsed() > Duration::from_secs(15) {
-            told = Instant::now();
+        if reported.elapsed() > REPORT_INTERVAL {
+            reported = Instant::now();
             println!("soak: {counts}");
         }
         thread::sleep(Duration::from_millis(100));

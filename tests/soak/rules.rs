@@ -1,14 +1,15 @@
-//! The rules of a task's life, as anyone can hold them against two states of its item: written down a second time on
-//! purpose, and in other words than the code that must keep them.
+//! The rules of a task's life cycle, as a comparison of two states of its item. They repeat the conditions of
+//! `crates/task/src/transitions.rs` on purpose, in an independent form.
 
 use serde_json::Value;
 
-/// Two clocks of the same machine agree, but a claim a second before its time is not worth a receive.
-const EARLY: i64 = 1_000;
-/// An item keeps its newest attempts when one of them ends.
-const KEPT: usize = 10;
+/// How many milliseconds before its next attempt a task may be claimed: workers claim it up to a second early rather than
+/// spend a receive.
+const MAX_EARLY: i64 = 1_000;
+/// The number of attempts that an item stores.
+const MAX_ATTEMPTS_STORED: usize = 10;
 
-/// What the rules look at of an item.
+/// The parts of an item that the rules compare. Times are in milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) number: u32,
@@ -31,8 +32,8 @@ struct Attempt {
 }
 
 impl State {
-    /// Of a task's item; nothing of another.
-    pub(crate) fn of(item: &Value) -> Option<Self> {
+    /// Reads a task's item; `None` for the table's other items.
+    pub(crate) fn from_item(item: &Value) -> Option<Self> {
         let text = |name: &str| item[name].as_str().map(str::to_owned);
         let number = |name: &str| item[name].as_i64();
         let attempts = item["history"].as_array();
@@ -46,7 +47,11 @@ impl State {
             updated_at: number("updated_at")?,
             lease_until: number("lease_until"),
             next_attempt_at: number("next_attempt_at"),
-            attempts: attempts.into_iter().flatten().filter_map(Attempt::of).collect(),
+            attempts: attempts
+                .into_iter()
+                .flatten()
+                .filter_map(Attempt::from_item)
+                .collect(),
             error: item
                 .get("error")
                 .map(|error| format!("{} {}", error["kind"], error["code"])),
@@ -57,13 +62,13 @@ impl State {
         matches!(self.status.as_str(), "completed" | "failed" | "cancelled")
     }
 
-    /// Greater for the later one of two states of a task.
+    /// Orders the states of one task by time.
     pub(crate) fn age(&self) -> (i64, i64, i64, bool) {
         (self.generation, self.fence, self.updated_at, self.is_final())
     }
 
-    /// In a line of a task's history.
-    pub(crate) fn shown(&self) -> String {
+    /// The state in one line.
+    pub(crate) fn summary(&self) -> String {
         let outcomes: Vec<_> = self
             .attempts
             .iter()
@@ -90,7 +95,7 @@ impl State {
 }
 
 impl Attempt {
-    fn of(attempt: &Value) -> Option<Self> {
+    fn from_item(attempt: &Value) -> Option<Self> {
         Some(Self {
             started_at: attempt["started_at"].as_i64()?,
             outcome: attempt["outcome"].as_str().map(str::to_owned),
@@ -98,18 +103,18 @@ impl Attempt {
     }
 }
 
-/// What one write did, or why it should not have landed.
-pub(crate) fn judge(old: Option<&State>, new: &State) -> Result<&'static str, String> {
+/// The transition that one write made, or the rule that it breaks.
+pub(crate) fn transition(old: Option<&State>, new: &State) -> Result<&'static str, String> {
     let Some(old) = old else {
         let is_fresh = (new.status.as_str(), new.generation, new.attempt, new.fence) == ("pending", 1, 0, 0);
         return if is_fresh {
             Ok("accepted")
         } else {
-            Err("a task began in the middle".to_owned())
+            Err("a new task is not in the initial state".to_owned())
         };
     };
     if (new.generation, new.fence, &new.status) == (old.generation, old.fence, &old.status) {
-        return same_hands(old, new);
+        return same_claim(old, new);
     }
     if new.generation != old.generation {
         return redriven(old, new);
@@ -122,33 +127,33 @@ pub(crate) fn judge(old: Option<&State>, new: &State) -> Result<&'static str, St
         ("processing", "completed" | "failed" | "pending", 0) => ended(old, new),
         ("processing", "pending" | "failed", 1) => reclaimed(old, new),
         (_, "cancelled", 1) if new.attempts == old.attempts => Ok("cancelled"),
-        _ => Err("no move does that".to_owned()),
+        _ => Err("no transition makes this change".to_owned()),
     }
 }
 
-/// A lease that is renewed, a look that is put off.
-fn same_hands(old: &State, new: &State) -> Result<&'static str, String> {
+/// A renewed lease, or a deferred check.
+fn same_claim(old: &State, new: &State) -> Result<&'static str, String> {
     if (new.attempt, &new.attempts) != (old.attempt, &old.attempts) {
-        return Err("an attempt changed and nobody claimed or ended it".to_owned());
+        return Err("the attempts changed without a claim or an end".to_owned());
     }
     match (old.lease_until, new.lease_until) {
-        (before, after) if before == after => Ok("put off"),
+        (before, after) if before == after => Ok("check deferred"),
         (Some(before), Some(after)) if after > before => Ok("renewed"),
-        _ => Err("a lease went backwards".to_owned()),
+        _ => Err("a lease was shortened".to_owned()),
     }
 }
 
 fn claimed(old: &State, new: &State) -> Result<&'static str, String> {
     let now = new.updated_at;
     if old.lease_until.is_some_and(|until| until >= now) {
-        return Err("claimed while another held it".to_owned());
+        return Err("claimed during another worker's lease".to_owned());
     }
-    if old.next_attempt_at.is_some_and(|until| until > now + EARLY) {
-        return Err("claimed during its rest".to_owned());
+    if old.next_attempt_at.is_some_and(|until| until > now + MAX_EARLY) {
+        return Err("claimed during its back-off".to_owned());
     }
     let (begun, before) = new.attempts.split_last().ok_or("claimed without an attempt")?;
     if new.attempt != old.attempt + 1 || before != old.attempts || begun.outcome.is_some() {
-        return Err("a claim is one more attempt, and no more than that".to_owned());
+        return Err("a claim did not add exactly one attempt".to_owned());
     }
     Ok("claimed")
 }
@@ -157,21 +162,21 @@ fn ended(old: &State, new: &State) -> Result<&'static str, String> {
     let running = old.attempts.last().ok_or("ended without an attempt")?;
     let ended = new.attempts.last().ok_or("ended without an attempt")?;
     if ended.started_at != running.started_at {
-        return Err("a stale write landed: it ended another attempt than the one that ran".to_owned());
+        return Err("a stale write was applied: it ended another attempt than the running one".to_owned());
     }
-    let kept = &old.attempts[old.attempts.len().saturating_sub(KEPT)..];
-    if new.attempts.len() != kept.len() || new.attempts[..kept.len() - 1] != kept[..kept.len() - 1] {
-        return Err("an end rewrote earlier attempts".to_owned());
+    let stored = &old.attempts[old.attempts.len().saturating_sub(MAX_ATTEMPTS_STORED)..];
+    if new.attempts.len() != stored.len() || new.attempts[..stored.len() - 1] != stored[..stored.len() - 1] {
+        return Err("the end of an attempt changed earlier attempts".to_owned());
     }
     let outcome = ended.outcome.as_deref().unwrap_or("none");
-    let unspent = i64::from(outcome == "throttled");
-    if new.attempt != old.attempt - unspent {
+    let refunded = i64::from(outcome == "throttled");
+    if new.attempt != old.attempt - refunded {
         return Err(format!("an attempt that ended as {outcome} was counted wrongly"));
     }
     match (new.status.as_str(), outcome) {
         ("completed", "completed") => Ok("completed"),
         ("failed", "permanent" | "transient" | "timeout") => Ok("failed"),
-        ("pending", "transient" | "timeout") => Ok("rests"),
+        ("pending", "transient" | "timeout") => Ok("retry scheduled"),
         ("pending", "throttled") => Ok("throttled"),
         (status, outcome) => Err(format!(
             "an attempt ended as {outcome} and left its task {status}"
@@ -181,15 +186,15 @@ fn ended(old: &State, new: &State) -> Result<&'static str, String> {
 
 fn reclaimed(old: &State, new: &State) -> Result<&'static str, String> {
     if old.lease_until.is_none_or(|until| until >= new.updated_at) {
-        return Err("taken from a worker whose lease was good".to_owned());
+        return Err("reclaimed from a worker whose lease had not expired".to_owned());
     }
     if new.attempt != old.attempt {
-        return Err("a lost attempt is spent".to_owned());
+        return Err("a reclaim changed the number of attempts".to_owned());
     }
     Ok(if new.status == "failed" {
         "exhausted"
     } else {
-        "taken back"
+        "reclaimed"
     })
 }
 
@@ -200,6 +205,6 @@ fn redriven(old: &State, new: &State) -> Result<&'static str, String> {
     if was_dead && is_fresh && next {
         Ok("redriven")
     } else {
-        Err("a new generation that nobody may ask for".to_owned())
+        Err("a new generation of a task that can't be redriven".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! A client of the HTTP API that shows a test everything about an answer.
+//! A client of the HTTP API that gives a test the whole response.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::{HeaderMap, Request};
 
-use crate::{PATIENCE, setting};
+use crate::{TIMEOUT, setting};
 
-/// Above the API's own limit, so that it is the API that answers.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// Longer than the API's own limit, so that a slow request ends with the API's response.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The stack's API.
 #[derive(Debug, Clone)]
@@ -20,19 +20,19 @@ pub struct Api {
     token: String,
 }
 
-/// An answer of the API.
+/// A response of the API.
 #[derive(Debug)]
 pub struct Reply {
-    /// The HTTP status.
+    /// The HTTP status code.
     pub status: u16,
-    /// The HTTP headers.
+    /// All headers, also those that the API's gateway adds.
     pub headers: HeaderMap,
-    /// The body; null if it is no JSON.
+    /// The body; null if it is not JSON.
     pub body: Value,
 }
 
 impl Api {
-    /// The API of the stack under test, as the owner of its token.
+    /// The API of the stack under test, with the stack's token.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it reads the environment")]
     pub fn new() -> Self {
@@ -40,7 +40,8 @@ impl Api {
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
-            .timeout_global(Some(TIMEOUT));
+            .timeout_global(Some(REQUEST_TIMEOUT));
+        crate::log::start();
         Self {
             agent: config.build().into(),
             url: setting("AI_MESH_URL"),
@@ -48,7 +49,7 @@ impl Api {
         }
     }
 
-    /// The same with another address of the stack.
+    /// The same client for another URL of the stack.
     #[must_use]
     pub fn at(&self, url: &str) -> Self {
         Self {
@@ -57,22 +58,23 @@ impl Api {
         }
     }
 
-    /// The token that the stack admits.
+    /// The stack's service token.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// Sends a request with these headers alone.
+    /// Sends a request with these headers only.
+    #[track_caller]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Reply {
         self.try_send(method, path, headers, body)
-            .unwrap_or_else(|error| panic!("{method} {path} got no answer: {error}"))
+            .unwrap_or_else(|error| panic!("{method} {path} got no response: {error}"))
     }
 
-    /// The same, where it may well be that nobody answers.
+    /// Sends a request to a stack that may be down.
     ///
     /// # Errors
-    /// When no whole answer came.
+    /// When no complete response came.
     pub fn try_send(
         &self,
         method: &str,
@@ -86,24 +88,24 @@ impl Api {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut answer = match body {
+        let mut response = match body {
             Some(body) => self.agent.run(request.body(body)?)?,
             None => self.agent.run(request.body(())?)?,
         };
-        let body = answer.body_mut().read_to_vec()?;
+        let body = response.body_mut().read_to_vec()?;
         Ok(Reply {
-            status: answer.status().as_u16(),
-            headers: answer.headers().clone(),
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
             body: serde_json::from_slice(&body).unwrap_or_default(),
         })
     }
 
-    /// GET with the token.
+    /// Sends a GET request with the token.
     pub fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[("x-service-token", &self.token)], None)
     }
 
-    /// POSTs bytes to `/v1/tasks` with the token, whatever they are.
+    /// Sends any bytes to `POST /v1/tasks` with the token.
     pub fn post_raw(&self, body: &[u8]) -> Reply {
         let headers = [
             ("x-service-token", self.token.as_str()),
@@ -112,12 +114,13 @@ impl Api {
         self.send("POST", "/v1/tasks", &headers, Some(body))
     }
 
-    /// POSTs JSON to `/v1/tasks` with the token.
+    /// Sends JSON to `POST /v1/tasks` with the token.
     pub fn post(&self, body: &Value) -> Reply {
         self.post_raw(body.to_string().as_bytes())
     }
 
-    /// The same under an idempotency key, with calls to AWS failing as `faults` say while it is served.
+    /// Sends JSON to `POST /v1/tasks` under an idempotency key. `faults` are injected into the API's calls to AWS while it
+    /// serves the request; the grammar is that of `mesh_aws::faults`.
     pub fn post_keyed(&self, key: &str, body: &Value, faults: &str) -> Reply {
         let headers = [
             ("x-service-token", self.token.as_str()),
@@ -128,7 +131,7 @@ impl Api {
         self.send("POST", "/v1/tasks", &headers, Some(body.to_string().as_bytes()))
     }
 
-    /// POSTs JSON, or nothing, to another path with the token.
+    /// Sends a POST request with the token to any path, with JSON or without a body.
     pub fn post_to(&self, path: &str, body: Option<&Value>) -> Reply {
         let headers = [
             ("x-service-token", self.token.as_str()),
@@ -138,22 +141,25 @@ impl Api {
         self.send("POST", path, &headers, body.as_deref().map(str::as_bytes))
     }
 
-    /// Cancels a task, or tries to.
+    /// Requests a task's cancellation.
     pub fn cancel(&self, id: &str) -> Reply {
         self.post_to(&format!("/v1/tasks/{id}/cancel"), None)
     }
 
-    /// Gives a task new attempts, or tries to.
+    /// Requests a retry of a task, in a new generation.
     pub fn retry(&self, id: &str) -> Reply {
         self.post_to(&format!("/v1/tasks/{id}/retry"), None)
     }
 
-    /// Submits a task that must be accepted, and returns its id. The test's name goes along, for whoever reads a log.
+    /// Submits a task that must be accepted, and returns its id. The task's metadata contains the test's name, for a reader
+    /// of the table.
+    #[track_caller]
     pub fn submit(&self, task_type: &str, input: Value, metadata: &[(&str, &str)]) -> String {
         self.submit_with(json!({ "type": task_type, "input": input }), metadata)
     }
 
-    /// Submits a text under limits of its own: `{"max_attempts": 5}`, say.
+    /// Submits a text with limits of its own, for example `{"max_attempts": 5}`.
+    #[track_caller]
     pub fn submit_limited(&self, limits: Value, metadata: &[(&str, &str)]) -> String {
         let mut body = limits;
         body["type"] = json!("sentiment");
@@ -161,6 +167,7 @@ impl Api {
         self.submit_with(body, metadata)
     }
 
+    #[track_caller]
     fn submit_with(&self, mut body: Value, metadata: &[(&str, &str)]) -> String {
         body["metadata"] = json!({ "test": std::thread::current().name().unwrap_or_default() });
         for (key, value) in metadata {
@@ -171,27 +178,31 @@ impl Api {
         reply.text("id").to_owned()
     }
 
-    /// Submits a text.
+    /// Submits a text for sentiment analysis.
+    #[track_caller]
     pub fn submit_text(&self, text: &str, metadata: &[(&str, &str)]) -> String {
         self.submit("sentiment", json!({ "text": text }), metadata)
     }
 
-    /// Submits an image file's bytes.
+    /// Submits an image file for face detection.
+    #[track_caller]
     pub fn submit_image(&self, file: &[u8], metadata: &[(&str, &str)]) -> String {
         let image = crate::pictures::base64(file);
         self.submit("face_detection", json!({ "image": image }), metadata)
     }
 
-    /// The task as it stands.
+    /// The task's current state.
+    #[track_caller]
     pub fn show(&self, id: &str) -> Value {
         let reply = self.get(&format!("/v1/tasks/{id}"));
         assert_eq!(reply.status, 200, "{reply:?}");
         reply.body
     }
 
-    /// The task once it is final.
+    /// Waits until the task is final, and returns it.
+    #[track_caller]
     pub fn finished(&self, id: &str) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let reply = self.get(&format!("/v1/tasks/{id}?wait=20"));
             assert_eq!(reply.status, 200, "{reply:?}");
@@ -200,20 +211,30 @@ impl Api {
             }
             assert!(
                 Instant::now() < deadline,
-                "not final within {PATIENCE:?}: {}",
+                "not final within {TIMEOUT:?}: {}",
                 reply.body
             );
         }
     }
 
-    /// The task's result; it must complete.
+    /// Waits until the task is final, and returns its result. The task must complete.
+    #[track_caller]
     pub fn result(&self, id: &str) -> Value {
         let task = self.finished(id);
         assert_eq!(task["status"], "completed", "{task}");
         task["result"].clone()
     }
 
-    /// The task, which must fail with this kind of error and this code.
+    /// Waits until the task is final, and returns it. The task must complete in its attempt of this number.
+    #[track_caller]
+    pub fn completed(&self, id: &str, attempt: u32) -> Value {
+        let task = self.finished(id);
+        assert_completed(&task, attempt);
+        task
+    }
+
+    /// Waits until the task is final, and returns it. The task must fail with this kind of error and this code.
+    #[track_caller]
     pub fn failed(&self, id: &str, kind: &str, code: &str) -> Value {
         let task = self.finished(id);
         assert_eq!(task["status"], "failed", "{task}");
@@ -228,8 +249,9 @@ impl Api {
 }
 
 impl Reply {
-    /// A text member of the body.
+    /// A member of the body that must be text.
     #[must_use]
+    #[track_caller]
     pub fn text(&self, member: &str) -> &str {
         self.body[member]
             .as_str()
@@ -245,7 +267,8 @@ impl Reply {
             .unwrap_or_default()
     }
 
-    /// Checks that this is a whole problem document of that status and type, and returns its detail.
+    /// Asserts that this is a complete problem document of that status and type, and returns its detail.
+    #[track_caller]
     pub fn problem(&self, status: u16, slug: &str) -> String {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(
@@ -282,7 +305,17 @@ impl Reply {
     }
 }
 
-/// The body of a submission of a text.
+/// Asserts that the task is completed, and by its attempt of this number.
+#[track_caller]
+pub fn assert_completed(task: &Value, attempt: u32) {
+    assert_eq!(
+        (&task["status"], &task["attempt"]),
+        (&json!("completed"), &json!(attempt)),
+        "{task}"
+    );
+}
+
+/// The body of a submission of a text for sentiment analysis.
 #[must_use]
 pub fn sentiment(text: &str) -> Value {
     json!({ "type": "sentiment", "input": { "text": text } })

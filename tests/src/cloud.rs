@@ -1,7 +1,6 @@
-//! The stack's queues, table and bucket, as its operator sees them.
+//! AWS clients for the stack's functions, tables and bucket, with the access of its operator.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
@@ -9,21 +8,17 @@ use aws_sdk_dynamodbstreams::types::{Record, ShardIteratorType};
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use mesh_task::TaskId;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{PATIENCE, eventually, setting};
+use crate::{TIMEOUT, setting};
 
-/// For how many seconds a look at a queue hides what it sees.
-const GLANCE: i32 = 1;
+/// The error of a call.
+pub type BoxError = Box<dyn std::error::Error>;
 
-/// Why a call failed.
-pub type Trouble = Box<dyn std::error::Error>;
-
-/// The AWS clients, for tests that wait for each call.
+/// Blocking AWS clients.
 #[derive(Debug)]
 pub struct Cloud {
     runtime: Runtime,
@@ -35,88 +30,19 @@ impl Cloud {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it reads the environment")]
     pub fn new() -> Self {
-        // The SDK would fall back on the account of whoever runs the tests.
+        // Without it the SDK would use the AWS account of whoever runs the tests.
         let _ = setting("AWS_ENDPOINT_URL");
         let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("a runtime needs nothing but a file descriptor");
+        let runtime = runtime.expect("a runtime can be built");
         let config = runtime.block_on(mesh_aws::sdk_config());
-        let config = config.unwrap_or_else(|error| panic!("the AWS clients can't be made: {error}"));
+        let config = config.unwrap_or_else(|error| panic!("the AWS clients can't be created: {error}"));
+        crate::log::start();
         Self { runtime, config }
     }
 
-    /// Rings for a task once more.
-    pub fn ring(&self, queue_url: &str, id: &str, generation: u32) {
-        self.send(queue_url, &message(id, generation));
-    }
-
-    /// Sends a message, whatever it says.
-    pub fn send(&self, queue_url: &str, body: &str) {
-        self.try_send(queue_url, body).expect("the queue takes a message");
-    }
-
-    /// The same, where it may well be that nobody answers.
-    ///
-    /// # Errors
-    /// When the queue did not take it, or did not say so.
-    pub fn try_send(&self, queue_url: &str, body: &str) -> Result<(), Trouble> {
-        let client = aws_sdk_sqs::Client::new(&self.config);
-        let send = client.send_message().queue_url(queue_url).message_body(body);
-        self.wait(send.send())?;
-        Ok(())
-    }
-
-    /// Loses a task's message, which nobody else may be reading now.
-    pub fn lose_message(&self, queue_url: &str, id: &str) {
-        let client = aws_sdk_sqs::Client::new(&self.config);
-        let receive = || {
-            client
-                .receive_message()
-                .queue_url(queue_url)
-                .max_number_of_messages(10)
-        };
-        eventually("the message is found", || {
-            let received = self.wait(receive().visibility_timeout(GLANCE).send());
-            let messages = received.expect("the queue can be read").messages?;
-            let is_it = |message: &Message| message.body().is_some_and(|body| body.contains(id));
-            let found = messages.into_iter().find(is_it)?;
-            let delete = client.delete_message().queue_url(queue_url);
-            let delete = delete.set_receipt_handle(found.receipt_handle).send();
-            self.wait(delete).expect("the message can be deleted");
-            Some(())
-        });
-    }
-
-    /// Has the queue hide what is received from now on for so long, instead of as long as the template says.
-    pub fn hide_for(&self, queue_url: &str, time: Duration) {
-        let client = aws_sdk_sqs::Client::new(&self.config);
-        let set = client
-            .set_queue_attributes()
-            .queue_url(queue_url)
-            .attributes(QueueAttributeName::VisibilityTimeout, time.as_secs().to_string());
-        self.wait(set.send()).expect("the queue takes its attributes");
-    }
-
-    /// How many messages a queue holds: to be seen, in flight, and delayed.
-    pub fn messages(&self, queue_url: &str) -> u32 {
-        let counts = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
-        ];
-        let client = aws_sdk_sqs::Client::new(&self.config);
-        let get = client
-            .get_queue_attributes()
-            .queue_url(queue_url)
-            .set_attribute_names(Some(counts.to_vec()));
-        let got = self.wait(get.send()).expect("the queue tells its attributes");
-        let attributes = got.attributes.unwrap_or_default();
-        let count = |name| attributes.get(name).and_then(|value| value.parse::<u32>().ok());
-        counts.iter().filter_map(count).sum()
-    }
-
-    /// Runs the janitor once, as its schedule would, and returns what it says it did.
-    pub fn run_janitor(&self) -> Value {
-        let answer = self.try_run_janitor().expect("the janitor can be invoked");
+    /// Runs the sweeper once, as its schedule does, and returns its report.
+    pub fn run_sweeper(&self) -> Value {
+        let answer = self.try_run_sweeper().expect("the sweeper can be invoked");
         let payload = answer.payload.unwrap_or_else(|| Blob::new([]));
         assert_eq!(
             answer.function_error,
@@ -124,20 +50,20 @@ impl Cloud {
             "{}",
             String::from_utf8_lossy(payload.as_ref())
         );
-        serde_json::from_slice(payload.as_ref()).expect("the janitor answers JSON")
+        serde_json::from_slice(payload.as_ref()).expect("the sweeper's report is JSON")
     }
 
-    /// The same, where it may well be that it can't.
+    /// Runs the sweeper once, where the stack may be down.
     ///
     /// # Errors
     /// When the function could not be invoked.
-    pub fn try_run_janitor(&self) -> Result<InvokeOutput, Trouble> {
+    pub fn try_run_sweeper(&self) -> Result<InvokeOutput, BoxError> {
         let invoke = self.lambda().invoke().function_name(setting("JANITOR_FUNCTION"));
         let invoke = invoke.payload(Blob::new(json!({ "detail-type": "Scheduled Event" }).to_string()));
-        Ok(self.wait(invoke.send())?)
+        Ok(self.block_on(invoke.send())?)
     }
 
-    /// A task's item in the table, as it stands.
+    /// A task's item in the table.
     pub fn item(&self, id: &str) -> HashMap<String, AttributeValue> {
         let client = aws_sdk_dynamodb::Client::new(&self.config);
         let get = client
@@ -145,11 +71,11 @@ impl Cloud {
             .table_name(setting("TASKS_TABLE"))
             .set_key(Some(key(id)))
             .consistent_read(true);
-        let got = self.wait(get.send()).expect("the table can be read");
-        got.item.unwrap_or_else(|| panic!("the table holds task {id}"))
+        let got = self.block_on(get.send()).expect("the table can be read");
+        got.item.unwrap_or_else(|| panic!("the table contains task {id}"))
     }
 
-    /// Puts a copy of a task under a new id among those of another tenant, and returns that.
+    /// Adds a copy of a task to another tenant's tasks, and returns its new id.
     pub fn copy_to(&self, tenant: &str, id: &str) -> String {
         let copy = TaskId::generate().to_string();
         let mut item = self.item(id);
@@ -161,8 +87,22 @@ impl Cloud {
         copy
     }
 
-    /// Changes a task's item behind everyone's back: `SET status = :pending`, say.
+    /// Changes a task's item directly in the table, for example by `SET due_at = :now`.
     pub fn edit(&self, id: &str, update: &str, values: &[(&str, AttributeValue)]) {
+        assert!(
+            self.edit_if(id, "attribute_exists(id)", update, values),
+            "the table contains task {id}"
+        );
+    }
+
+    /// Changes a task's item directly in the table if a condition holds, and returns whether it did.
+    pub fn edit_if(
+        &self,
+        id: &str,
+        condition: &str,
+        update: &str,
+        values: &[(&str, AttributeValue)],
+    ) -> bool {
         let client = aws_sdk_dynamodb::Client::new(&self.config);
         let values = values
             .iter()
@@ -171,13 +111,23 @@ impl Cloud {
             .update_item()
             .table_name(setting("TASKS_TABLE"))
             .set_key(Some(key(id)))
-            .condition_expression("attribute_exists(id)")
+            .condition_expression(condition)
             .update_expression(update)
             .set_expression_attribute_values(Some(values.collect()));
-        self.wait(update.send()).expect("the item can be changed");
+        match self.block_on(update.send()) {
+            Ok(_) => true,
+            Err(error) => {
+                let error = error.into_service_error();
+                assert!(
+                    error.is_conditional_check_failed_exception(),
+                    "the item can be changed: {error:?}"
+                );
+                false
+            }
+        }
     }
 
-    /// Lets time pass for what an idempotency key stands for.
+    /// Moves an idempotency key's expiry into the past.
     pub fn age_key(&self, idempotency_key: &str, by: jiff::SignedDuration) {
         let client = aws_sdk_dynamodb::Client::new(&self.config);
         let update = client
@@ -187,10 +137,10 @@ impl Cloud {
             .condition_expression("attribute_exists(id)")
             .update_expression("SET kept_until = kept_until - :by")
             .expression_attribute_values(":by", AttributeValue::N(by.as_millis().to_string()));
-        self.wait(update.send()).expect("the key is remembered");
+        self.block_on(update.send()).expect("the key is stored");
     }
 
-    /// The id of the task that an idempotency key stands for.
+    /// The id of the task that was submitted under an idempotency key.
     #[must_use]
     pub fn task_of_key(&self, idempotency_key: &str) -> String {
         let client = aws_sdk_dynamodb::Client::new(&self.config);
@@ -199,12 +149,12 @@ impl Cloud {
             .table_name(setting("TASKS_TABLE"))
             .set_key(Some(record_key(idempotency_key)))
             .consistent_read(true);
-        let record = self.wait(get.send()).expect("the table answers").item;
-        let record = record.expect("the key is remembered");
+        let record = self.block_on(get.send()).expect("the table answers").item;
+        let record = record.expect("the key is stored");
         record["task_id"].as_s().expect("an id is text").clone()
     }
 
-    /// Copies of a task under new ids, as it stands, without messages.
+    /// Adds copies of a task's item under new ids, without messages, and returns the ids.
     pub fn copy(&self, id: &str, copies: usize) -> Vec<String> {
         let item = self.item(id);
         let ids: Vec<_> = std::iter::successors(Some(TaskId::generate()), |id| Some(id.plus(1)))
@@ -225,8 +175,8 @@ impl Cloud {
         ids.iter().map(ToString::to_string).collect()
     }
 
-    /// Removes tasks from the table, so that nobody need run them.
-    pub fn forget(&self, ids: &[String]) {
+    /// Deletes tasks from the table, so that they need not run.
+    pub fn delete_tasks(&self, ids: &[String]) {
         let deletes = ids.iter().map(|id| {
             let delete = DeleteRequest::builder().set_key(Some(key(id))).build();
             WriteRequest::builder()
@@ -242,13 +192,13 @@ impl Cloud {
             let write = client
                 .batch_write_item()
                 .request_items(setting("TASKS_TABLE"), page.to_vec());
-            let written = self.wait(write.send()).expect("the table takes writes");
+            let written = self.block_on(write.send()).expect("the table accepts writes");
             assert!(written.unprocessed_items.is_none_or(|left| left.is_empty()));
         }
     }
 
-    /// Every item of the table that a test's tasks carry this note in.
-    pub fn noted(&self, key: &str, value: &str) -> Vec<HashMap<String, AttributeValue>> {
+    /// Every item of the table whose metadata has this value under this key.
+    pub fn items_with_metadata(&self, key: &str, value: &str) -> Vec<HashMap<String, AttributeValue>> {
         let client = aws_sdk_dynamodb::Client::new(&self.config);
         let scan = client
             .scan()
@@ -258,33 +208,33 @@ impl Cloud {
             .expression_attribute_names("#key", key)
             .expression_attribute_values(":value", AttributeValue::S(value.to_owned()));
         let items = scan.into_paginator().items().send().try_collect();
-        self.wait(items).expect("the table can be scanned")
+        self.block_on(items).expect("the table can be scanned")
     }
 
     /// Every item of the table.
     ///
     /// # Errors
     /// When the table did not answer.
-    pub fn items(&self) -> Result<Vec<Value>, Trouble> {
+    pub fn items(&self) -> Result<Vec<Value>, BoxError> {
         let client = aws_sdk_dynamodb::Client::new(&self.config);
         let scan = client
             .scan()
             .table_name(setting("TASKS_TABLE"))
             .consistent_read(true);
-        let items: Vec<_> = self.wait(scan.into_paginator().items().send().try_collect())?;
+        let items: Vec<_> = self.block_on(scan.into_paginator().items().send().try_collect())?;
         let read = |item| serde_dynamo::from_item(item).expect("an item is JSON");
         Ok(items.into_iter().map(read).collect())
     }
 
-    /// Hands the records of the table's stream to `read`, from the oldest on, until it answers false.
+    /// Passes the records of the table's stream to `read`, from the oldest on, until that returns false.
     ///
     /// # Errors
     /// When the stream ended before that.
-    pub fn follow_stream(&self, read: impl FnMut(Vec<Record>) -> bool) -> Result<(), Trouble> {
-        self.wait(self.read_stream(read))
+    pub fn follow_stream(&self, read: impl FnMut(Vec<Record>) -> bool) -> Result<(), BoxError> {
+        self.block_on(self.read_stream(read))
     }
 
-    async fn read_stream(&self, mut read: impl FnMut(Vec<Record>) -> bool) -> Result<(), Trouble> {
+    async fn read_stream(&self, mut read: impl FnMut(Vec<Record>) -> bool) -> Result<(), BoxError> {
         let client = aws_sdk_dynamodbstreams::Client::new(&self.config);
         let streams = client
             .list_streams()
@@ -308,8 +258,8 @@ impl Cloud {
             .send()
             .await?;
         let mut iterator = first.shard_iterator;
-        while let Some(place) = iterator {
-            let page = client.get_records().shard_iterator(place).send().await?;
+        while let Some(position) = iterator {
+            let page = client.get_records().shard_iterator(position).send().await?;
             if !read(page.records.unwrap_or_default()) {
                 break;
             }
@@ -325,10 +275,10 @@ impl Cloud {
             .delete_object()
             .bucket(setting("PAYLOAD_BUCKET"))
             .key(key);
-        self.wait(delete.send()).expect("the object can be deleted");
+        self.block_on(delete.send()).expect("the object can be deleted");
     }
 
-    /// Puts another body in an object's place.
+    /// Overwrites an object in the payload bucket.
     pub fn overwrite_payload(&self, key: &str, body: &str) {
         let put = self
             .s3()
@@ -336,20 +286,20 @@ impl Cloud {
             .bucket(setting("PAYLOAD_BUCKET"))
             .key(key)
             .body(body.as_bytes().to_vec().into());
-        self.wait(put.send()).expect("the object can be overwritten");
+        self.block_on(put.send()).expect("the object can be overwritten");
     }
 
     pub(crate) fn lambda(&self) -> aws_sdk_lambda::Client {
         let config = aws_sdk_lambda::config::Builder::from(&self.config);
-        // A function may take its time.
-        let patient = TimeoutConfig::builder()
-            .operation_timeout(PATIENCE)
-            .operation_attempt_timeout(PATIENCE)
+        // A function may run for longer than the SDK waits by default.
+        let timeouts = TimeoutConfig::builder()
+            .operation_timeout(TIMEOUT)
+            .operation_attempt_timeout(TIMEOUT)
             .build();
-        aws_sdk_lambda::Client::from_conf(config.timeout_config(patient).build())
+        aws_sdk_lambda::Client::from_conf(config.timeout_config(timeouts).build())
     }
 
-    pub(crate) fn wait<F: Future>(&self, call: F) -> F::Output {
+    pub(crate) fn block_on<F: Future>(&self, call: F) -> F::Output {
         self.runtime.block_on(call)
     }
 
@@ -363,13 +313,7 @@ impl Cloud {
     }
 }
 
-/// A message that rings for a task.
-#[must_use]
-pub fn message(id: &str, generation: u32) -> String {
-    json!({ "tenant": "default", "id": id, "generation": generation }).to_string()
-}
-
-/// The key of the item that remembers an idempotency key.
+/// The primary key of an idempotency key's item.
 fn record_key(idempotency_key: &str) -> HashMap<String, AttributeValue> {
     let hash = hex::encode(Sha256::digest(idempotency_key));
     let partition = format!("default#key#{}", &hash[..1]);
@@ -385,7 +329,7 @@ fn key(id: &str) -> HashMap<String, AttributeValue> {
 }
 
 fn key_of(tenant: &str, id: &str) -> HashMap<String, AttributeValue> {
-    let shard = id.chars().last().expect("an id has characters");
+    let shard = id.chars().last().expect("an id is not empty");
     let text = |text: String| AttributeValue::S(text);
     [
         ("tenant_shard".to_owned(), text(format!("{tenant}#{shard}"))),

@@ -1,10 +1,10 @@
-//! A lane: a queue, and what carries its messages to the worker.
+//! A lane: a queue, and the event source mapping that delivers its messages to the worker.
 
 use aws_sdk_lambda::types::EventSourceMappingConfiguration;
 
 use crate::{Cloud, setting};
 
-/// Which worker's.
+/// A lane for small tasks of normal priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// The text worker's.
@@ -14,7 +14,7 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// The address of its queue.
+    /// The URL of its queue.
     #[must_use]
     pub fn queue_url(self) -> String {
         setting(match self {
@@ -23,26 +23,26 @@ impl Lane {
         })
     }
 
-    /// Holds back the lane's messages while `fill` runs, so that what it submits travels together. Only for tests that
-    /// run one at a time.
-    pub fn held_back<T>(self, fill: impl FnOnce() -> T) -> T {
-        let _held = Held::new(self);
+    /// Pauses the delivery of the lane's messages while `fill` runs, so that the tasks it submits can be delivered in one
+    /// batch. Only for tests that run one at a time.
+    pub fn paused<T>(self, fill: impl FnOnce() -> T) -> T {
+        let _pause = Pause::new(self);
         fill()
     }
 }
 
-/// The lane's event source mapping, switched off until this is dropped.
-struct Held {
+/// The lane's event source mapping, disabled until this is dropped.
+struct Pause {
     cloud: Cloud,
     mapping: String,
 }
 
-impl Held {
+impl Pause {
     fn new(lane: Lane) -> Self {
         let cloud = Cloud::new();
         let queue_url = lane.queue_url();
         let queue = queue_url.rsplit('/').next();
-        let listed = cloud.wait(cloud.lambda().list_event_source_mappings().send());
+        let listed = cloud.block_on(cloud.lambda().list_event_source_mappings().send());
         let mappings = listed
             .expect("the mappings can be listed")
             .event_source_mappings
@@ -55,23 +55,25 @@ impl Held {
             .find(of_queue)
             .and_then(|mapping| mapping.uuid);
         let mapping = mapping.unwrap_or_else(|| panic!("{queue_url} has a mapping"));
-        let held = Self { cloud, mapping };
-        held.switch(false);
-        held
+        let pause = Self { cloud, mapping };
+        pause.enable(false);
+        pause
     }
 
-    fn switch(&self, on: bool) {
+    fn enable(&self, enabled: bool) {
         let update = self.cloud.lambda().update_event_source_mapping();
-        let switched = self.cloud.wait(update.uuid(&self.mapping).enabled(on).send());
-        if let Err(error) = switched {
+        let updated = self
+            .cloud
+            .block_on(update.uuid(&self.mapping).enabled(enabled).send());
+        if let Err(error) = updated {
             // Not a panic: this also runs while a failed test unwinds.
-            eprintln!("the lane could not be switched: {error}");
+            eprintln!("the lane's mapping could not be updated: {error}");
         }
     }
 }
 
-impl Drop for Held {
+impl Drop for Pause {
     fn drop(&mut self) {
-        self.switch(true);
+        self.enable(true);
     }
 }

@@ -1,16 +1,17 @@
-//! What the black-box tests share: a client of the API, the stack's queues and table as an operator sees them, and
-//! pictures and recordings.
+//! What the black-box tests share: a client of the API, AWS clients for the stack's queues and tables, a reader of the
+//! functions' log, and test pictures and recordings.
 //!
-//! `cargo xtask test` starts the stack and runs the tests; without it each of them fails with a sentence that says so.
-//! They run side by side on one stack, so a test looks at its own tasks alone. Two rules keep them apart:
-//! what cuts off or kills a worker runs on the image lane, what counts a task's attempts runs on the text lane; and what
-//! holds up a lane or kills its workers is in a module called `serial`, whose tests run one at a time.
+//! `cargo xtask test` starts the stack and runs the tests. Without a stack each test fails with a message that says so.
+//! The tests run concurrently on one stack, so a test looks at its own tasks only. Two rules keep them apart:
+//! - A test that stops or kills workers uses the image lane. A test that counts attempts uses the text lane.
+//! - A test that pauses a lane or kills its workers is in a module called `serial...`, whose tests run one at a time.
 
 mod api;
 mod cloud;
 mod lane;
 mod log;
 pub mod pictures;
+mod queue;
 pub mod sounds;
 mod stack;
 pub mod stream;
@@ -21,29 +22,31 @@ mod watch;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-pub use api::{Api, Reply, sentiment};
-pub use cloud::{Cloud, Trouble, message};
+pub use api::{Api, Reply, assert_completed, sentiment};
+pub use cloud::{BoxError, Cloud};
 pub use lane::Lane;
-pub use log::{is_in_log, logged};
-pub use stack::setting;
-pub use streaming::{Streamed, Streaming};
+pub use log::{log_contains, log_events, log_events_where};
+pub use queue::message_body;
+pub use stack::{clients, setting};
+pub use streaming::{StreamRequest, StreamResponse};
 pub use uploads::put;
 
-/// How long a test waits for what must come: several times what it takes on two busy cores. Only a failing test waits
-/// that long.
-pub const PATIENCE: Duration = Duration::from_secs(150);
+/// How long a test waits for something that must happen: several times what it takes on two busy cores. Only a failing
+/// test waits that long.
+pub const TIMEOUT: Duration = Duration::from_secs(150);
 
-/// Asks again and again until there is an answer.
+/// Calls `probe` until it returns a value, and returns that.
 ///
 /// # Panics
-/// When there is none within [`PATIENCE`].
+/// When there is no value within [`TIMEOUT`].
+#[track_caller]
 pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
-        if let Some(answer) = probe() {
-            return answer;
+        if let Some(value) = probe() {
+            return value;
         }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
         sleep(Duration::from_millis(200));
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures made to order, and what is to be seen on them.
+//! Test pictures, and what they show.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -11,16 +11,16 @@ use serde_json::Value;
 
 use crate::setting;
 
-/// A rectangle on a picture: left, top, width and height in pixels.
+/// A rectangle on a picture, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rect {
-    /// From the left edge.
+    /// The distance of its left side from the picture's left edge.
     pub x: f64,
-    /// From the upper edge.
+    /// The distance of its top from the picture's upper edge.
     pub y: f64,
-    /// Width.
+    /// From its left side to its right side.
     pub width: f64,
-    /// Height.
+    /// From its top to its bottom.
     pub height: f64,
 }
 
@@ -43,12 +43,12 @@ pub const ASTRONAUT_LANDMARKS: [(f64, f64); 5] = [
 const ASTRONAUT_HEAD: [u32; 4] = [135, 10, 180, 210];
 
 impl Rect {
-    /// Reads the `box` of a found face.
+    /// Reads the `box` of a detected face.
     ///
     /// # Panics
-    /// When it is none.
+    /// When a side is missing.
     #[must_use]
-    pub fn of(face: &Value) -> Self {
+    pub fn from_face(face: &Value) -> Self {
         let number = |side: &str| {
             face["box"][side]
                 .as_f64()
@@ -62,7 +62,7 @@ impl Rect {
         }
     }
 
-    /// The area that two rectangles share over the area that they cover together, 0 to 1.
+    /// Intersection over union: the shared area divided by the area that both cover together, 0 to 1.
     #[must_use]
     pub fn overlap(&self, other: &Self) -> f64 {
         let shared = |start: f64, length: f64, other_start: f64, other_length: f64| {
@@ -74,43 +74,43 @@ impl Rect {
     }
 }
 
-/// A test picture that the assets bring along.
+/// A test picture of the assets.
 ///
 /// # Panics
-/// When it is not there.
+/// When the assets do not contain it.
 #[must_use]
 pub fn testdata(name: &str) -> DynamicImage {
     let path = Path::new(&setting("AI_MESH_ASSETS")).join("testdata").join(name);
     image::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// One face.
+/// A picture with one face.
 #[must_use]
 pub fn astronaut() -> DynamicImage {
     testdata("astronaut.png")
 }
 
-/// The file of a picture in that format.
+/// A picture's file in a format.
 ///
 /// # Panics
-/// When the format can't hold it.
+/// When the format can't represent it.
 #[must_use]
 pub fn encode(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
-    // Not every format holds transparency.
+    // Not every format supports transparency.
     let written = DynamicImage::ImageRgb8(picture.to_rgb8()).write_to(&mut file, format);
     written.unwrap_or_else(|error| panic!("{format:?}: {error}"));
     file.into_inner()
 }
 
-/// A file as a submission carries it.
+/// A file as a submission contains it.
 #[must_use]
 pub fn base64(file: &[u8]) -> String {
     STANDARD.encode(file)
 }
 
-/// Many copies of the astronaut's head on one canvas, each with its upper left corner at a place and scaled.
-/// Returns the picture and where the faces are on it.
+/// Copies of the astronaut's head on one canvas: each with the position of its upper left corner, and a scale.
+/// Returns the picture and the positions of the faces on it.
 #[must_use]
 pub fn group_photo(width: u32, height: u32, heads: &[(u32, u32, f64)]) -> (DynamicImage, Vec<Rect>) {
     let [left, top, head_width, head_height] = ASTRONAUT_HEAD;
@@ -132,7 +132,7 @@ pub fn group_photo(width: u32, height: u32, heads: &[(u32, u32, f64)]) -> (Dynam
     (DynamicImage::ImageRgb8(canvas), faces)
 }
 
-/// Pixels of every color without order: what no format makes smaller.
+/// Random pixels, which no format can compress.
 #[must_use]
 pub fn noise(width: u32, height: u32) -> DynamicImage {
     let mut state = 0x9e37_79b9_u32;
@@ -147,10 +147,10 @@ pub fn noise(width: u32, height: u32) -> DynamicImage {
     }))
 }
 
-/// A JPEG with an EXIF orientation put in (TIFF tag 0x0112; EXIF 2.32, section 4.6.4).
+/// A JPEG with an EXIF orientation added (TIFF tag 0x0112; EXIF 2.32, section 4.6.4).
 ///
 /// # Panics
-/// When the file is no JPEG.
+/// When the file is not a JPEG.
 #[must_use]
 pub fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
@@ -162,9 +162,9 @@ pub fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     [&[0xff, 0xd8, 0xff, 0xe1], &length.to_be_bytes()[..], &exif, body].concat()
 }
 
-/// A PNG that declares these sides and has almost no content.
+/// A PNG that declares these sides and contains an empty stream of pixels.
 #[must_use]
-pub fn hollow_png(width: u32, height: u32) -> Vec<u8> {
+pub fn png_without_pixels(width: u32, height: u32) -> Vec<u8> {
     let mut head = [width.to_be_bytes(), height.to_be_bytes()].concat();
     // 8 bits, RGB, no interlacing.
     head.extend([8, 2, 0, 0, 0]);
@@ -180,9 +180,9 @@ pub fn hollow_png(width: u32, height: u32) -> Vec<u8> {
     file
 }
 
-/// A BMP that declares these sides and has no content.
+/// A BMP that declares these sides and contains no pixels.
 #[must_use]
-pub fn hollow_bmp(width: i32, height: i32) -> Vec<u8> {
+pub fn bmp_without_pixels(width: i32, height: i32) -> Vec<u8> {
     let mut file = b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
     file.extend(width.to_le_bytes());
     file.extend(height.to_le_bytes());
@@ -192,9 +192,9 @@ pub fn hollow_bmp(width: i32, height: i32) -> Vec<u8> {
     file
 }
 
-/// A GIF that declares these sides, for its screen and its one frame, and has almost no content.
+/// A GIF that declares these sides, for its screen and its one frame, and contains an empty stream of pixels.
 #[must_use]
-pub fn hollow_gif(width: u16, height: u16) -> Vec<u8> {
+pub fn gif_without_pixels(width: u16, height: u16) -> Vec<u8> {
     let sides = [width.to_le_bytes(), height.to_le_bytes()].concat();
     // Two colors; then the frame, an empty stream of codes and the end.
     let colors = [0x80, 0, 0, 0, 0, 0, 255, 255, 255];
@@ -210,7 +210,7 @@ pub fn hollow_gif(width: u16, height: u16) -> Vec<u8> {
     .concat()
 }
 
-/// The checksum of PNG's chunks (RFC 2083, section 15).
+/// The checksum of a PNG chunk (RFC 2083, section 15).
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {

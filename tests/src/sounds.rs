@@ -4,17 +4,17 @@ use std::path::Path;
 
 use crate::setting;
 
-/// Six short sentences of Beckett, read by a man: 10 s.
+/// A recording of 10 s: a man reads six short sentences by Beckett.
 ///
 /// # Panics
-/// When the assets lack it.
+/// When the assets do not contain it.
 #[must_use]
 pub fn beckett() -> Vec<u8> {
     let path = Path::new(&setting("AI_MESH_ASSETS")).join("testdata/beckett.wav");
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// So many seconds of nothing: WAV, 16 bits, 16 kHz (RIFF, as in Microsoft's "Multimedia Programming Interface", 1991).
+/// Silence of this duration as WAV, 16 bits, 16 kHz (RIFF, Microsoft's "Multimedia Programming Interface", 1991).
 #[must_use]
 pub fn silence(seconds: u32) -> Vec<u8> {
     const RATE: u32 = 16_000;

@@ -1,12 +1,20 @@
-//! The stack that the tests run against, by its environment.
+//! The stack that the tests run against, named by environment variables.
+
+use crate::{Api, Cloud};
 
 /// A setting of the stack.
 ///
 /// # Panics
-/// When no stack was named.
+/// When it is not set.
 #[must_use]
 pub fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: this test needs a stack of its own kind; run it by `cargo xtask test`")
+        panic!("{name} is not set: this test needs a stack; run it with `cargo xtask test`")
     })
+}
+
+/// Clients of the stack under test: of its API, and of its AWS services.
+#[must_use]
+pub fn clients() -> (Api, Cloud) {
+    (Api::new(), Cloud::new())
 }

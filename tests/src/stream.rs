@@ -1,5 +1,5 @@
-//! The task table's stream, made up: batches that the reactor is invoked with as Lambda would, for tenants of a test's own,
-//! whose tasks are in no table.
+//! Synthetic records of the task table's stream. A test invokes the reactor with them as Lambda does, for a tenant of its
+//! own, whose tasks are not in the table.
 
 use aws_sdk_lambda::primitives::Blob;
 use jiff::Timestamp;
@@ -8,18 +8,18 @@ use mesh_stats::{Change, TenantCounters};
 use mesh_task::{TaskId, Tenant};
 use serde_json::{Value, json};
 
-use crate::{Cloud, Trouble, setting};
+use crate::{BoxError, Cloud, setting};
 
-/// A tenant that no other test knows.
+/// A tenant that no other test uses.
 #[must_use]
-pub fn stranger(test: &str) -> Tenant {
+pub fn unique_tenant(test: &str) -> Tenant {
     let name = format!("{test}-{:x}", Timestamp::now().as_nanosecond());
-    Tenant::try_from(name).expect("a tenant's name has few letters")
+    Tenant::try_from(name).expect("the name is a valid tenant")
 }
 
-/// The writes that a task's life is made of: accepted, claimed and completed, each with a sequence number from `first` on.
+/// The records of a task that is accepted, claimed and completed, with sequence numbers from `first` on.
 #[must_use]
-pub fn life(tenant: &Tenant, id: TaskId, first: u128) -> Vec<Value> {
+pub fn lifecycle(tenant: &Tenant, id: TaskId, first: u128) -> Vec<Value> {
     let states = ["pending", "processing", "completed"];
     let images = states.map(|status| image(tenant, id, status));
     let olds = [None, Some(&images[0]), Some(&images[1])];
@@ -29,7 +29,7 @@ pub fn life(tenant: &Tenant, id: TaskId, first: u128) -> Vec<Value> {
         .collect()
 }
 
-/// The removal of a completed task.
+/// The record of the removal of a completed task.
 #[must_use]
 pub fn removal(tenant: &Tenant, id: TaskId, number: u128) -> Value {
     record(number, Some(&image(tenant, id, "completed")), None)
@@ -60,33 +60,33 @@ fn image(tenant: &Tenant, id: TaskId, status: &str) -> Value {
 }
 
 impl Cloud {
-    /// Hands the reactor a batch.
-    pub fn react(&self, records: &[Value]) {
+    /// Invokes the reactor with a batch of records.
+    pub fn deliver_records(&self, records: &[Value]) {
         let answer = self.invoke_reactor(&json!({ "Records": records }));
-        let answer = answer.expect("the reactor takes the batch");
+        let answer = answer.expect("the reactor accepts the batch");
         assert_eq!(answer, json!({ "records": records.len() }));
     }
 
-    /// The same for several batches at once, as several stream shards have them.
-    pub fn react_at_once(&self, batches: &[Vec<Value>]) {
+    /// Invokes the reactor with several batches concurrently, as several stream shards do.
+    pub fn deliver_concurrently(&self, batches: &[Vec<Value>]) {
         std::thread::scope(|scope| {
             for batch in batches {
-                scope.spawn(|| Self::new().react(batch));
+                scope.spawn(|| Self::new().deliver_records(batch));
             }
         });
     }
 
-    /// Has the reactor count all tasks anew, and returns what it counted.
+    /// Has the reactor rebuild the counters from the table, and returns its report.
     ///
     /// # Errors
     /// When it could not be invoked, or failed.
-    pub fn rebuild_stats(&self) -> Result<Value, Trouble> {
+    pub fn rebuild_stats(&self) -> Result<Value, BoxError> {
         self.invoke_reactor(&json!({ "rebuild": true }))
     }
 
-    fn invoke_reactor(&self, event: &Value) -> Result<Value, Trouble> {
+    fn invoke_reactor(&self, event: &Value) -> Result<Value, BoxError> {
         let invoke = self.lambda().invoke().function_name(setting("REACTOR_FUNCTION"));
-        let answer = self.wait(invoke.payload(Blob::new(event.to_string())).send())?;
+        let answer = self.block_on(invoke.payload(Blob::new(event.to_string())).send())?;
         let payload = answer.payload.unwrap_or_else(|| Blob::new([]));
         let text = String::from_utf8_lossy(payload.as_ref());
         match answer.function_error {
@@ -95,20 +95,20 @@ impl Cloud {
         }
     }
 
-    /// What is kept of a tenant's tasks.
-    pub fn book(&self, tenant: &Tenant) -> TenantCounters {
-        self.wait(self.stats().counters(tenant))
+    /// A tenant's counters.
+    pub fn counters(&self, tenant: &Tenant) -> TenantCounters {
+        self.block_on(self.stats().counters(tenant))
             .expect("the table of counters answers")
     }
 
-    /// A tenant's changes after a number; none if they are not kept any more.
+    /// A tenant's changes after a number; `None` if the change log does not contain all of them any more.
     pub fn changes(&self, tenant: &Tenant, after: u64) -> Option<Vec<(u64, Change)>> {
-        let (stats, book) = (self.stats(), self.book(tenant));
-        let changes = self.wait(stats.changes(tenant, &book, after, 1_000));
+        let (stats, counters) = (self.stats(), self.counters(tenant));
+        let changes = self.block_on(stats.changes(tenant, &counters, after, 1_000));
         changes.expect("the table of counters answers")
     }
 
-    /// Changes the item at a position of a tenant's partition behind everyone's back.
+    /// Changes the item at a position of a tenant's partition directly in the table.
     pub fn edit_stats(
         &self,
         tenant: &Tenant,
@@ -131,7 +131,7 @@ impl Cloud {
             .update_expression(update)
             .set_expression_attribute_names((names.len() > 0).then(|| names.collect()))
             .expression_attribute_values(":value", AttributeValue::N(value.to_string()));
-        self.wait(update.send()).expect("the item can be changed");
+        self.block_on(update.send()).expect("the item can be changed");
     }
 
     fn stats(&self) -> StatsTable {

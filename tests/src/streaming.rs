@@ -1,5 +1,6 @@
-//! A host that streams, as Lambda does and local clouds don't: it starts the event stream's own bootstrap, hands it one
-//! request, and passes each piece of the answer on as it comes. Unlike Lambda it ends the function when nobody reads.
+//! A Lambda runtime API with response streaming, which local clouds lack. It starts the event-stream function's bootstrap,
+//! gives it one request, and passes each chunk of the response on as it arrives. Unlike Lambda, it kills the function when
+//! the response is dropped.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -12,30 +13,30 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{PATIENCE, eventually, setting};
+use crate::{TIMEOUT, eventually, setting};
 
-/// What ends the answer's head in a streamed response (Lambda's runtime API).
+/// The separator between the head and the body of a streamed response (Lambda's runtime API).
 const HEAD_END: &[u8] = &[0; 8];
 
-/// What the function is asked, and how it is run.
+/// A request to the event-stream function, and how the function runs.
 #[derive(Debug, Clone)]
-pub struct Streaming {
-    /// The method.
+pub struct StreamRequest {
+    /// The HTTP method, in capital letters.
     pub method: String,
-    /// The path, which may have a query.
+    /// The path, with a query if there is one.
     pub path: String,
-    /// The headers, their names in small letters.
+    /// The headers, with lower-case names.
     pub headers: Vec<(String, String)>,
-    /// The invocation ends after it.
-    pub time: Duration,
-    /// Where the artifacts lie, the event stream's among them.
+    /// The function's timeout.
+    pub timeout: Duration,
+    /// The folder with the artifacts of all functions.
     pub artifacts: PathBuf,
-    /// What the function finds in its environment besides what it has on a stack.
+    /// Environment variables of the function in addition to those that it has on a stack.
     pub environment: Vec<(&'static str, String)>,
 }
 
-impl Streaming {
-    /// A GET of the functions with test faults, whose invocation ends after more time than any test takes.
+impl StreamRequest {
+    /// A GET request to the function that is built with fault injection. Its timeout is longer than any test.
     #[must_use]
     pub fn get(path: &str, headers: &[(&str, &str)]) -> Self {
         let headers = headers.iter();
@@ -45,26 +46,26 @@ impl Streaming {
             headers: headers
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
-            time: Duration::from_secs(600),
+            timeout: Duration::from_secs(600),
             artifacts: setting("AI_MESH_FAULT_ARTIFACTS").into(),
             environment: Vec::new(),
         }
     }
 
-    /// Starts the function, and asks it.
+    /// Starts the function with this request.
     ///
     /// # Panics
     /// When the function does not start.
     #[must_use]
-    pub fn start(&self) -> Streamed {
+    pub fn start(&self) -> StreamResponse {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
         let function = self.bootstrap(&address.to_string());
         let event = self.event().to_string();
-        let deadline = (SystemTime::now() + self.time)
+        let deadline = (SystemTime::now() + self.timeout)
             .duration_since(SystemTime::UNIX_EPOCH)
             .expect("it is after 1970");
-        let (sender, pieces) = mpsc::channel();
+        let (sender, chunks) = mpsc::channel();
         let (opened, connections) = mpsc::channel();
         thread::spawn(move || {
             let mut event = Some(event);
@@ -72,15 +73,15 @@ impl Streaming {
                 let (Ok(connection), sender) = (connection, sender.clone()) else {
                     return;
                 };
-                let _ = opened.send(connection.try_clone().expect("a socket can be held twice"));
+                let _ = opened.send(connection.try_clone().expect("a socket can be cloned"));
                 let event = event.take();
                 thread::spawn(move || serve(connection, event, deadline, &sender));
             }
         });
-        Streamed {
+        StreamResponse {
             function,
             connections,
-            pieces,
+            chunks,
             head: Value::Null,
             text: String::new(),
         }
@@ -94,7 +95,7 @@ impl Streaming {
             .current_dir(&folder)
             .env_clear()
             .stdin(Stdio::null())
-            // The host's own output is read for what it tells.
+            // The host's standard output is an interface of its own.
             .stdout(std::io::stderr())
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .env("AWS_LAMBDA_FUNCTION_NAME", "event-stream")
@@ -118,7 +119,7 @@ impl Streaming {
             .unwrap_or_else(|error| panic!("the bootstrap in {} does not start: {error}", folder.display()))
     }
 
-    /// The request as a function's address passes it on.
+    /// The request as a Lambda function URL's event.
     fn event(&self) -> Value {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
         let headers: serde_json::Map<_, _> = self
@@ -140,61 +141,62 @@ impl Streaming {
     }
 }
 
-/// A request whose answer is still coming.
+/// A response that may still be arriving.
 #[derive(Debug)]
-pub struct Streamed {
+pub struct StreamResponse {
     function: Child,
     connections: Receiver<TcpStream>,
-    pieces: Receiver<Vec<u8>>,
-    /// The status and the headers; null until they have come.
+    chunks: Receiver<Vec<u8>>,
+    /// The status and the headers; null until they have arrived.
     pub head: Value,
     text: String,
 }
 
-impl Streamed {
-    /// Reads on until the text so far has what is looked for, and returns all of it. The answer may still go on.
+impl StreamResponse {
+    /// Reads until `is_enough` returns true for the text so far, and returns that text. The response may still continue.
     ///
     /// # Panics
-    /// When the answer ends before, or does not come.
-    pub fn until(&mut self, has: impl Fn(&str) -> bool) -> &str {
-        while !has(&self.text) {
-            assert!(self.read(), "it ended with {:?}", self.text);
+    /// When the response ends before, or no more of it arrives.
+    #[track_caller]
+    pub fn read_until(&mut self, is_enough: impl Fn(&str) -> bool) -> &str {
+        while !is_enough(&self.text) {
+            assert!(self.read(), "the response ended with {:?}", self.text);
         }
         &self.text
     }
 
-    /// Reads to the end of the answer, and returns all of it.
-    pub fn end(&mut self) -> String {
+    /// Reads to the end of the response, and returns its text.
+    pub fn read_to_end(&mut self) -> String {
         while self.read() {}
         std::mem::take(&mut self.text)
     }
 
-    /// The next piece of the answer's body; none at its end. The head is there before the first.
+    /// The next chunk of the response's body; `None` at its end. Before it returns the first one, it sets `head`.
     ///
     /// # Panics
-    /// When nothing comes.
-    pub fn piece(&mut self) -> Option<Vec<u8>> {
+    /// When no chunk arrives.
+    pub fn next_chunk(&mut self) -> Option<Vec<u8>> {
         loop {
-            let piece = match self.pieces.recv_timeout(PATIENCE) {
-                Ok(piece) if piece.is_empty() => return None,
-                Ok(piece) => piece,
+            let chunk = match self.chunks.recv_timeout(TIMEOUT) {
+                Ok(chunk) if chunk.is_empty() => return None,
+                Ok(chunk) => chunk,
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {
-                    panic!("nothing came for {PATIENCE:?} after {:?}", self.text)
+                    panic!("nothing arrived for {TIMEOUT:?} after {:?}", self.text)
                 }
             };
             if !self.head.is_null() {
-                return Some(piece);
+                return Some(chunk);
             }
-            self.head = serde_json::from_slice(&piece).expect("the head comes first, as JSON");
+            self.head = serde_json::from_slice(&chunk).expect("the head comes first, as JSON");
         }
     }
 
-    /// Hangs up on the function in the middle of its answer, and returns how it ended.
+    /// Closes the function's connections in the middle of its response, and returns its exit status.
     ///
     /// # Panics
-    /// When it does not end.
-    pub fn hang_up(mut self) -> ExitStatus {
+    /// When the function does not end.
+    pub fn disconnect(mut self) -> ExitStatus {
         for connection in self.connections.try_iter() {
             let _ = connection.shutdown(Shutdown::Both);
         }
@@ -203,56 +205,58 @@ impl Streamed {
         })
     }
 
-    /// Whether there was more.
+    /// Appends the next chunk to the text; false at the end of the response.
     fn read(&mut self) -> bool {
-        let Some(piece) = self.piece() else { return false };
+        let Some(chunk) = self.next_chunk() else {
+            return false;
+        };
         self.text
-            .push_str(std::str::from_utf8(&piece).expect("a piece is text"));
+            .push_str(std::str::from_utf8(&chunk).expect("a chunk is text"));
         true
     }
 }
 
-impl Drop for Streamed {
+impl Drop for StreamResponse {
     fn drop(&mut self) {
         let _ = self.function.kill();
         let _ = self.function.wait();
     }
 }
 
-/// One connection of the function's runtime: it asks for the next event, or posts its answer, piece by piece.
-fn serve(mut connection: TcpStream, event: Option<String>, deadline: Duration, pieces: &Sender<Vec<u8>>) {
+/// Serves one connection of the function's runtime, on which it requests the next event or posts its response in chunks.
+fn serve(mut connection: TcpStream, event: Option<String>, deadline: Duration, chunks: &Sender<Vec<u8>>) {
     let mut event = event;
-    let mut reader = BufReader::new(connection.try_clone().expect("a socket has two ends"));
+    let mut reader = BufReader::new(connection.try_clone().expect("a socket can be cloned"));
     while let Some(request) = read_line(&mut reader) {
         while read_line(&mut reader).is_some_and(|line| !line.is_empty()) {}
         if request.starts_with("GET ") {
             let Some(event) = event.take() else {
-                // There is no other. As on Lambda, it waits for ever: until its process is ended.
+                // There is no second event. As on Lambda, the runtime waits until its process is killed.
                 let _ = reader.read(&mut [0]);
                 return;
             };
-            let answer = format!(
+            let response = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
                  lambda-runtime-aws-request-id: request\r\nlambda-runtime-deadline-ms: {}\r\n\
                  lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:000000000000:function:event-stream\r\n\r\n{event}",
                 event.len(),
                 deadline.as_millis(),
             );
-            if connection.write_all(answer.as_bytes()).is_err() {
+            if connection.write_all(response.as_bytes()).is_err() {
                 return;
             }
         } else {
-            pass_on(&mut reader, pieces);
+            forward_body(&mut reader, chunks);
             let _ = connection.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
         }
     }
 }
 
-/// Passes a chunked body on: its head as one piece, then each chunk, then an empty piece for its end.
-fn pass_on(reader: &mut impl BufRead, pieces: &Sender<Vec<u8>>) {
+/// Sends a chunked body on: its head in one piece, then each chunk, then an empty one for its end.
+fn forward_body(reader: &mut impl BufRead, chunks: &Sender<Vec<u8>>) {
     let mut head = Some(Vec::new());
     while let Some(line) = read_line(reader) {
-        let size = usize::from_str_radix(line.trim(), 16).expect("a chunk begins with its size");
+        let size = usize::from_str_radix(line.trim(), 16).expect("a chunk starts with its size");
         let mut chunk = vec![0; size];
         if reader.read_exact(&mut chunk).is_err() {
             return;
@@ -265,10 +269,10 @@ fn pass_on(reader: &mut impl BufRead, pieces: &Sender<Vec<u8>>) {
             };
             chunk = so_far.split_off(at + HEAD_END.len());
             so_far.truncate(at);
-            let _ = pieces.send(head.take().unwrap_or_default());
+            let _ = chunks.send(head.take().unwrap_or_default());
         }
         if size == 0 || !chunk.is_empty() {
-            let _ = pieces.send(chunk);
+            let _ = chunks.send(chunk);
         }
         if size == 0 {
             return;

@@ -1,4 +1,4 @@
-//! Contents that a client uploads itself.
+//! Content that a client uploads to the bucket itself.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::{Api, Reply};
 
 impl Api {
-    /// Asks for an address to upload to.
+    /// Announces an upload. The reply has the URL and the headers for it.
     pub fn announce(&self, content_type: &str, content: &[u8]) -> Reply {
         let body = json!({
             "content_type": content_type,
@@ -19,7 +19,8 @@ impl Api {
     /// Uploads a content, and returns the upload's id.
     ///
     /// # Panics
-    /// When it is not taken.
+    /// When the announcement or the content is refused.
+    #[track_caller]
     pub fn upload(&self, content_type: &str, content: &[u8]) -> String {
         let announced = self.announce(content_type, content);
         assert_eq!(announced.status, 201, "{announced:?}");
@@ -28,19 +29,19 @@ impl Api {
     }
 }
 
-/// Sends a content as the announcement's answer says, and returns the status.
+/// Sends a content as the reply to its announcement says, and returns the status.
 ///
 /// # Panics
-/// When the announcement lacks something, or the bucket does not answer.
+/// When the reply lacks something, or the bucket does not answer.
 #[must_use]
 pub fn put(announced: &Value, content: &[u8]) -> u16 {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()
         .into();
-    let mut request = agent.put(announced["url"].as_str().expect("there is an address"));
+    let mut request = agent.put(announced["url"].as_str().expect("there is a URL"));
     for (name, value) in announced["headers"].as_object().expect("there are headers") {
-        // The agent counts for itself, so that another length is sent as such.
+        // The agent sets the length itself, so that a content of another length is sent with its own.
         if name != "content-length" {
             request = request.header(name, value.as_str().expect("a header is text"));
         }

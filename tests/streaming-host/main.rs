@@ -1,8 +1,8 @@
-//! The event stream behind an address of its own that streams, for a browser: what a function's address is on AWS. Each
-//! request is answered by a bootstrap of its own, at once and piece by piece.
+//! An HTTP server for the event stream that streams its responses to a browser, as a function's URL on AWS does. Each
+//! request starts a bootstrap of its own, and each chunk is forwarded as it arrives.
 //!
-//! It prints lines of JSON: the address, then each request that comes and each answer that ends. It goes on until its
-//! input is closed: whoever started it can't leave it behind.
+//! It prints lines of JSON: its address, then each request that comes and each response that ends. It runs until its
+//! standard input is closed, so it never outlives the process that started it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use mesh_tests::{Streamed, Streaming};
+use mesh_tests::{StreamRequest, StreamResponse};
 use serde_json::{Value, json};
 
 #[derive(Debug, Parser)]
@@ -27,13 +27,13 @@ struct Args {
 fn main() -> io::Result<()> {
     let args = Args::parse();
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    say(&json!({ "address": format!("http://{}/", listener.local_addr()?) }));
+    print_line(&json!({ "address": format!("http://{}/", listener.local_addr()?) }));
     thread::spawn(move || {
         for (number, connection) in (1..).zip(listener.incoming()) {
-            let (artifacts, time) = (args.artifacts.clone(), Duration::from_secs(args.seconds));
+            let (artifacts, timeout) = (args.artifacts.clone(), Duration::from_secs(args.seconds));
             thread::spawn(move || {
-                let is_whole = connection.and_then(|connection| answer(number, &connection, artifacts, time));
-                say(&json!({ "ended": number, "whole": is_whole.is_ok() }));
+                let served = connection.and_then(|connection| serve(number, &connection, artifacts, timeout));
+                print_line(&json!({ "ended": number, "whole": served.is_ok() }));
             });
         }
     });
@@ -41,12 +41,12 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-fn say(line: &Value) {
+fn print_line(line: &Value) {
     println!("{line}");
 }
 
-/// Answers a connection's one request. An error says that the client has left before the end.
-fn answer(number: u32, mut connection: &TcpStream, artifacts: PathBuf, time: Duration) -> io::Result<()> {
+/// Serves a connection's one request. An error says that the client left before the end of the response.
+fn serve(number: u32, mut connection: &TcpStream, artifacts: PathBuf, timeout: Duration) -> io::Result<()> {
     let mut lines = BufReader::new(connection).lines();
     let mut line = || {
         lines
@@ -64,38 +64,37 @@ fn answer(number: u32, mut connection: &TcpStream, artifacts: PathBuf, time: Dur
         };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let told: Value = headers.iter().cloned().collect();
-    say(&json!({ "asked": number, "method": method, "path": path, "headers": told }));
+    let printed: Value = headers.iter().cloned().collect();
+    print_line(&json!({ "received": number, "method": method, "path": path, "headers": printed }));
 
-    let asked = Streaming {
+    let request = StreamRequest {
         method,
         path,
         headers,
-        time,
+        timeout,
         artifacts,
         environment: Vec::new(),
     };
-    let mut streamed = asked.start();
-    let first = streamed.piece();
-    connection.write_all(head(&streamed).as_bytes())?;
-    let mut next = first;
-    while let Some(piece) = next {
-        // In one write: what is held back for more is no increment.
-        let mut chunk = format!("{:x}\r\n", piece.len()).into_bytes();
-        chunk.extend(piece);
-        chunk.extend(b"\r\n");
-        connection.write_all(&chunk)?;
-        next = streamed.piece();
+    let mut response = request.start();
+    let mut next = response.next_chunk();
+    connection.write_all(head(&response).as_bytes())?;
+    while let Some(chunk) = next {
+        // In one write, so that the browser receives each chunk as it arrived.
+        let mut bytes = format!("{:x}\r\n", chunk.len()).into_bytes();
+        bytes.extend(chunk);
+        bytes.extend(b"\r\n");
+        connection.write_all(&bytes)?;
+        next = response.next_chunk();
     }
     connection.write_all(b"0\r\n\r\n")
 }
 
-/// The answer's head as HTTP has it.
-fn head(streamed: &Streamed) -> String {
-    // As Lambda's own answer when a function ends without one.
-    let status = streamed.head["statusCode"].as_u64().unwrap_or(502);
+/// The response's status line and headers in HTTP.
+fn head(response: &StreamResponse) -> String {
+    // Lambda answers 502 when a function ends without a response.
+    let status = response.head["statusCode"].as_u64().unwrap_or(502);
     let mut head = format!("HTTP/1.1 {status} \r\nconnection: close\r\ntransfer-encoding: chunked\r\n");
-    for (name, value) in streamed.head["headers"].as_object().into_iter().flatten() {
+    for (name, value) in response.head["headers"].as_object().into_iter().flatten() {
         if name != "content-length" {
             head += &format!("{name}: {}\r\n", value.as_str().unwrap_or_default());
         }

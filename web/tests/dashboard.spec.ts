@@ -165,7 +165,7 @@ test("a dead letter is listed with its error, and redriven", async ({ dashboard:
   expect((await waitForTask(id)).error?.kind).toBe("exhausted");
   await signIn(page, "#/dead-letters");
   const letter = page.getByRole("listitem").filter({ hasText: id.slice(-8) });
-  await expect(letter).toContainText("attempt 1 fails");
+  await expect(letter).toContainText("an injected fault failed attempt 1");
   await letter.getByRole("button", { name: /Redrive/ }).click();
   await expect(page.getByText("1 task has new attempts.")).toBeVisible();
   await visit(page, `#/tasks/${id}`);

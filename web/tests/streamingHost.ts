@@ -23,10 +23,10 @@ export interface Host {
   stop(): Promise<void>;
 }
 
-/** A line of the host's output. `asked` and `ended` are the number of a request. */
+/** A line of the host's output. `received` and `ended` are the number of a request. */
 interface Line {
   address?: string;
-  asked?: number;
+  received?: number;
   ended?: number;
   method: string;
   path: string;
@@ -54,8 +54,8 @@ export async function startHost(seconds: number): Promise<Host> {
     createInterface({ input: host.stdout }).on("line", (text) => {
       const line = JSON.parse(text) as Line;
       if (line.address !== undefined) resolve(line.address);
-      if (line.asked !== undefined) {
-        requests[line.asked - 1] = { method: line.method, path: line.path, headers: line.headers, hasEnded: false };
+      if (line.received !== undefined) {
+        requests[line.received - 1] = { method: line.method, path: line.path, headers: line.headers, hasEnded: false };
       }
       const ended = line.ended === undefined ? undefined : requests[line.ended - 1];
       if (ended) ended.hasEnded = true;

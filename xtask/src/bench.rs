@@ -1,11 +1,10 @@
-//! `cargo xtask bench`: what a cold start costs, and how many texts a second one thread classifies, beside Python; and
-//! by its subcommands what a load costs, and how many workers a backlog brings up.
+//! `cargo xtask bench`: measures cold starts and the throughput of one thread, beside Python. Its subcommands measure
+//! the latency and cost of a load, and how many workers run during a backlog.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::functions::{self, Build};
 use crate::program::Program;
@@ -16,26 +15,26 @@ use crate::{models, paths, process};
 
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(crate) enum What {
-    /// Latency and processor time of submissions and status requests at fixed rates, beside a twin of the first earlier
-    /// system on FastAPI and Redis
+    /// Latency and processor time of submissions and status requests at fixed rates, beside a baseline: the first
+    /// earlier system, on FastAPI and Redis
     Load {
         /// Requests a second
         #[arg(long, value_delimiter = ',', default_value = "10,50,100")]
         rates: Vec<u32>,
-        /// How long each rate is kept
+        /// Duration of each rate
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=600))]
         seconds: u32,
     },
-    /// Workers running while a backlog grows and goes; writes bench/scaling
+    /// Running workers while a backlog grows and shrinks; writes bench/scaling
     Scaling,
 }
 
 const REDIS: Program = Program {
     name: "redis-server",
     probe: &["--version"],
-    answer: "Redis server",
+    expected: "Redis server",
     packages: "redis-server",
-    purpose: "the first earlier system's twin keeps its jobs there",
+    purpose: "the baseline stores its jobs in it",
 };
 
 pub(crate) fn run(what: Option<&What>) -> Result<()> {
@@ -46,7 +45,7 @@ pub(crate) fn run(what: Option<&What>) -> Result<()> {
     }
 }
 
-/// Measures the functions as they go to AWS. The peer's Python environment is made the first time.
+/// Measures the functions as deployed to AWS.
 fn speed() -> Result<()> {
     let artifacts = functions::build(Build::Release)?;
     let bench = paths::root().join("bench");
@@ -63,7 +62,7 @@ fn speed() -> Result<()> {
     Ok(())
 }
 
-/// On a stack of its own, of the functions as they go to AWS.
+/// Measures a load on a stack of its own, with the functions as deployed to AWS.
 fn load(rates: &[u32], seconds: u32) -> Result<()> {
     REDIS.check()?;
     let bench = paths::root().join("bench");
@@ -71,7 +70,7 @@ fn load(rates: &[u32], seconds: u32) -> Result<()> {
     let oha = tools::OHA.ensure()?;
     let requirements = bench.join("peers/fastapi-redis/requirements.txt");
     let venv = Venv::ensure("bench-fastapi-redis", &requirements)?;
-    // What it takes itself is no part of the figures.
+    // The dev profile is enough: the bench's own time is not part of the figures.
     let mut measure = measurement(Profile::Dev, "load")?;
     let stack = stack::attached("load", &Options::default())?;
     measure.envs(settings(&stack)?);
@@ -89,7 +88,7 @@ fn load(rates: &[u32], seconds: u32) -> Result<()> {
     Ok(())
 }
 
-/// On a stack of its own, with test faults: its tasks take as long as they are told to.
+/// Measures the scaling on a stack of its own, with fault injection, which makes each task take a given time.
 fn scaling() -> Result<()> {
     let folder = paths::root().join("bench/scaling");
     let (csv, picture) = (folder.join("workers.csv"), folder.join("workers.png"));
@@ -114,14 +113,13 @@ fn scaling() -> Result<()> {
     plot.arg(folder.join("plot.py")).arg(&csv).arg(&picture);
     plot.env("MPLCONFIGDIR", paths::local().join("matplotlib"));
     process::run(&mut plot, "drawing", "bench-plot")?;
-    println!("{} and {}", paths::shown(&csv), paths::shown(&picture));
+    println!("{} and {}", paths::display(&csv), paths::display(&picture));
     Ok(())
 }
 
 fn settings(stack: &Attached) -> Result<BTreeMap<String, String>> {
-    let env = fs::read_to_string(stack.place.env()).context("the stack has no settings")?;
-    let mut settings = stack::parse_env(&env)?;
-    let log = stack.place.log().display().to_string();
+    let mut settings = stack.dir.settings()?;
+    let log = stack.dir.log_file().display().to_string();
     settings.insert("AI_MESH_CLOUD_LOG".to_owned(), log);
     Ok(settings)
 }
@@ -132,7 +130,7 @@ enum Profile {
     Release,
 }
 
-/// Builds mesh-bench; a command for one of its measurements.
+/// Builds mesh-bench, and makes a command for one of its measurements.
 fn measurement(profile: Profile, name: &str) -> Result<Command> {
     let profile: &[_] = match profile {
         Profile::Dev => &[],

@@ -1,11 +1,12 @@
-//! The per-user cache of what is slow to make: downloaded packages, Python environments, tools and models.
+//! The per-user cache of what is slow to build: downloaded packages, Python environments, tools and models.
 //!
-//! An entry lies at `<root>/<kind>/<key>`. The key is a hash of all that the entry is made from, so an entry never
-//! changes: another input is another entry. It is built in place (a Python environment can't be moved) and counts only
-//! when its marker is there, which is written last; what an interrupted build left is removed by the next.
+//! The path of an entry is `<root>/<kind>/<key>`. The key is a hash of all inputs, so an entry never changes. It is
+//! built in place, since a Python environment can't be moved. It is valid once its marker file exists, which is
+//! written last. The next build removes an entry that an interrupted build left.
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -31,23 +32,23 @@ fn root_from(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
     } else if let Some(home) = variable("HOME") {
         home.join(".cache/ai-mesh")
     } else {
-        bail!("no place for the cache: set AI_MESH_CACHE to a folder (HOME is not set either)");
+        bail!("no folder for the cache, since HOME is not set: set AI_MESH_CACHE to a folder");
     };
     Ok(root)
 }
 
-/// The entry's folder, built first if it isn't there.
+/// The entry's folder. `build` fills it first if the entry is not cached.
 pub(crate) fn entry(kind: &str, key: &str, build: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     entry_in(&root()?, kind, key, build)
 }
 
-/// The entry's folder if it is there.
+/// The entry's folder, if the entry is cached.
 pub(crate) fn existing(kind: &str, key: &str) -> Result<Option<PathBuf>> {
     let dir = root()?.join(kind).join(key);
     Ok(dir.join(MARKER).is_file().then_some(dir))
 }
 
-/// Makes the entry not count any more, so that the next call builds it anew.
+/// Invalidates the entry, so that the next call of [`entry`] rebuilds it.
 pub(crate) fn invalidate(dir: &Path) -> Result<()> {
     let marker = dir.join(MARKER);
     if marker.exists() {
@@ -62,7 +63,7 @@ fn entry_in(root: &Path, kind: &str, key: &str, build: impl FnOnce(&Path) -> Res
         return Ok(dir);
     }
     let _lock = lock::acquire(&root.join(kind).join(format!("{key}.lock")))?;
-    // Another process may have built it while this one waited.
+    // Another process may have built it while this one waited for the lock.
     if dir.join(MARKER).is_file() {
         return Ok(dir);
     }
@@ -75,13 +76,25 @@ fn entry_in(root: &Path, kind: &str, key: &str, build: impl FnOnce(&Path) -> Res
     Ok(dir)
 }
 
+/// Points a symbolic link at an entry. Readers see the old target or the new one.
+pub(crate) fn link(link: &Path, target: &Path) -> Result<()> {
+    if fs::read_link(link).is_ok_and(|current| current == target) {
+        return Ok(());
+    }
+    let dir = link.parent().context("the link has no parent folder")?;
+    fs::create_dir_all(dir)?;
+    let new_link = dir.join(format!(".link.{}", std::process::id()));
+    symlink(target, &new_link).with_context(|| format!("can't make {}", new_link.display()))?;
+    fs::rename(&new_link, link).with_context(|| format!("can't replace {}", link.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_root_follows_the_first_variable_that_is_set() {
-        let set = |names: &'static [(&str, &str)]| {
+    fn the_root_comes_from_the_first_variable_that_is_set() {
+        let root = |names: &'static [(&str, &str)]| {
             root_from(|name| {
                 names
                     .iter()
@@ -90,18 +103,18 @@ mod tests {
             })
         };
         assert_eq!(
-            set(&[("AI_MESH_CACHE", "/a"), ("HOME", "/h")]).unwrap(),
+            root(&[("AI_MESH_CACHE", "/a"), ("HOME", "/h")]).unwrap(),
             Path::new("/a")
         );
         assert_eq!(
-            set(&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")]).unwrap(),
+            root(&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")]).unwrap(),
             Path::new("/x/ai-mesh")
         );
         assert_eq!(
-            set(&[("XDG_CACHE_HOME", "x"), ("HOME", "/h")]).unwrap(),
+            root(&[("XDG_CACHE_HOME", "x"), ("HOME", "/h")]).unwrap(),
             Path::new("/h/.cache/ai-mesh")
         );
-        assert!(set(&[]).is_err());
+        assert!(root(&[]).is_err());
     }
 
     #[test]
@@ -114,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_build_leaves_nothing_that_counts() {
+    fn a_failed_build_leaves_no_valid_entry() {
         let root = tempfile::tempdir().unwrap();
         let half = |dir: &Path| {
             fs::write(dir.join("half"), "")?;
@@ -123,5 +136,15 @@ mod tests {
         assert!(entry_in(root.path(), "k", "1", half).is_err());
         let dir = entry_in(root.path(), "k", "1", |_| Ok(())).unwrap();
         assert!(!dir.join("half").exists());
+    }
+
+    #[test]
+    fn a_link_can_be_moved_to_another_target() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("assets");
+        for target in ["one", "two", "two"] {
+            link(&path, &dir.path().join(target)).unwrap();
+            assert_eq!(fs::read_link(&path).unwrap(), dir.path().join(target));
+        }
     }
 }

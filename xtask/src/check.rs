@@ -1,43 +1,53 @@
-//! `cargo xtask check`: all that can be said about the code without running it.
+//! `cargo xtask check`: checks everything about the code that needs no test run.
 
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use mesh_supervisor::signals;
 
-use crate::progress::seconds;
+use crate::progress::{Step, format_duration};
 use crate::tools::{self, cargo};
 use crate::venv::Venv;
-use crate::{functions, interrupt, paths, process, web};
+use crate::{functions, paths, process, vocabulary, web};
 
-type Check = (&'static str, fn() -> Result<Command>);
+#[derive(Clone, Copy)]
+enum Check {
+    /// Runs a tool, whose exit code is the result.
+    Tool(fn() -> Result<Command>),
+    /// Runs in this process.
+    Internal(fn() -> Result<()>),
+}
 
-/// The template of the stack, and of the one that watches it.
+/// The templates of the stack and of its observability stack.
 const TEMPLATES: [&str; 2] = ["infra/template.yaml", "infra/observability.yaml"];
 
-const CHECKS: [Check; 9] = [
-    ("rustfmt", rustfmt),
-    ("clippy", || clippy(&[])),
-    ("clippy-faults", || clippy(&["--all-features"])),
-    ("cargo-deny", deny),
-    ("cfn-lint", cfn_lint),
-    ("sam-validate", || sam_validate(TEMPLATES[0])),
-    ("sam-validate-observability", || sam_validate(TEMPLATES[1])),
-    ("ruff", ruff),
-    ("typescript", web::typecheck),
+const CHECKS: [(&str, Check); 10] = [
+    ("rustfmt", Check::Tool(rustfmt)),
+    ("clippy", Check::Tool(|| clippy(&[]))),
+    ("clippy-faults", Check::Tool(|| clippy(&["--all-features"]))),
+    ("cargo-deny", Check::Tool(deny)),
+    ("cfn-lint", Check::Tool(cfn_lint)),
+    ("sam-validate", Check::Tool(|| sam_validate(TEMPLATES[0]))),
+    (
+        "sam-validate-observability",
+        Check::Tool(|| sam_validate(TEMPLATES[1])),
+    ),
+    ("ruff", Check::Tool(ruff)),
+    ("typescript", Check::Tool(web::typecheck)),
+    ("vocabulary", Check::Internal(vocabulary::check)),
 ];
 
-/// Runs every check, whatever the others say, and fails at the end if one did.
+/// Runs all checks, and fails at the end if one of them failed.
 pub(crate) fn run() -> Result<()> {
     let mut failures = Vec::new();
     for (name, check) in CHECKS {
         let started = Instant::now();
-        let result =
-            check().and_then(|mut command| process::run(&mut command, name, &format!("check-{name}")));
-        interrupt::check()?;
+        let result = check.run(name);
+        signals::check()?;
         if let Err(error) = result {
             eprintln!("  {error:#}");
-            failures.push(format!("{name} ({})", seconds(started.elapsed())));
+            failures.push(format!("{name} ({})", format_duration(started.elapsed())));
         }
     }
     if !failures.is_empty() {
@@ -50,6 +60,22 @@ pub(crate) fn run() -> Result<()> {
     }
     println!("All {} checks passed.", CHECKS.len());
     Ok(())
+}
+
+impl Check {
+    fn run(self, name: &str) -> Result<()> {
+        match self {
+            Self::Tool(command) => {
+                process::run(&mut command()?, name, &format!("check-{name}"))?;
+            }
+            Self::Internal(check) => {
+                let step = Step::start(name);
+                check()?;
+                step.done("");
+            }
+        }
+        Ok(())
+    }
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "one signature for all checks")]
@@ -69,8 +95,8 @@ fn clippy(features: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-/// Licences, bans and sources. The advisories' database is a repository of its own, which not every network reaches:
-/// the GitHub workflow asks it.
+/// Checks licences, bans and sources. The GitHub workflow checks the advisories, whose database not every network
+/// reaches.
 fn deny() -> Result<Command> {
     let mut command = tools::DENY.command()?;
     command.args(["--locked", "check", "licenses", "bans", "sources"]);
@@ -114,7 +140,7 @@ fn ruff() -> Result<Command> {
     Ok(command)
 }
 
-/// The folders with Python in them.
+/// The folders that contain Python.
 fn python_folders() -> Vec<&'static str> {
     let folders = [
         "bench",

@@ -1,31 +1,31 @@
-//! `cargo xtask demo`: a task of each type through the whole path, from HTTP to answer.
+//! `cargo xtask demo`: runs a task of each type through the whole path, from the HTTP request to the result.
 
 mod examples;
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use mesh_supervisor::signals;
 use serde_json::{Value, json};
 
 use self::examples::Example;
 use crate::http::Client;
 use crate::llm::Provider;
 use crate::models;
-use crate::stack::{self, DEFAULT_NAME, Options, Place};
-use crate::{interrupt, paths};
+use crate::paths;
+use crate::stack::{self, DEFAULT_NAME, Options, StackDir};
 
-/// The stack that the demo starts for itself.
+/// The stack that the demo starts if the default stack is not up.
 const NAME: &str = "demo";
 
-/// What a task that needs a language model fails with on a stack that has none.
+/// The error code of a task that needs a language model, on a stack without one.
 const NOT_CONFIGURED: &str = "provider_not_configured";
 
-/// Far above what any of them takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Far more than any of the tasks takes.
+const TASK_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The widest that an input or an answer is shown.
-const CELL: usize = 56;
+/// The maximum width of an input or a result in the table, in characters.
+const MAX_CELL_CHARS: usize = 56;
 
 pub(crate) fn run(auth: bool, llm: Option<Provider>, keep: bool) -> Result<()> {
     let options = Options {
@@ -34,24 +34,24 @@ pub(crate) fn run(auth: bool, llm: Option<Provider>, keep: bool) -> Result<()> {
         ..Options::default()
     };
     if keep {
-        let place = stack::up(DEFAULT_NAME, &options)?;
-        show(&place)?;
-        println!("\nThe stack stays up: `{}` stops it.", place.down_command());
-    } else if let Some(place) = stack::running(DEFAULT_NAME, &options)? {
+        let stack = stack::up(DEFAULT_NAME, &options)?;
+        run_examples(&stack)?;
+        println!("\nThe stack stays up. To stop it: {}", stack.down_command());
+    } else if let Some(stack) = stack::running(DEFAULT_NAME, &options)? {
         eprintln!("- using the stack that `cargo xtask up` started");
-        show(&place)?;
-        println!("\nThe stack stays up: `{}` stops it.", place.down_command());
+        run_examples(&stack)?;
+        println!("\nThe stack stays up. To stop it: {}", stack.down_command());
     } else {
         let stack = stack::attached(NAME, &options)?;
-        show(&stack.place)?;
+        run_examples(&stack.dir)?;
         drop(stack);
-        println!("\nThe stack is stopped again: `cargo xtask up` starts one that stays.");
+        println!("\nThe stack is stopped. To start one that stays up: cargo xtask up");
     }
     Ok(())
 }
 
-fn show(place: &Place) -> Result<()> {
-    let settings = stack::parse_env(&fs::read_to_string(place.env())?)?;
+fn run_examples(stack: &StackDir) -> Result<()> {
+    let settings = stack.settings()?;
     let setting = |name: &str| {
         settings
             .get(name)
@@ -62,13 +62,13 @@ fn show(place: &Place) -> Result<()> {
     println!("\n{}", Row::HEADER);
     let mut needs_model = false;
     for example in examples::all(&models::ensure()?)? {
-        let row = Row::of(&client, &example)?;
-        needs_model |= row.answer.contains(NOT_CONFIGURED);
+        let row = Row::measure(&client, &example)?;
+        needs_model |= row.result.contains(NOT_CONFIGURED);
         println!("{}", row.line());
     }
-    println!("\nfirst: from submit to answer, starting what must start; again: sent once more.");
+    println!("\nfirst: from submission to result, with cold starts; again: the same task once more.");
     if needs_model {
-        println!("A language model is needed for some: `cargo xtask demo --llm` brings a small one.");
+        println!("Some types need a language model: `cargo xtask demo --llm` adds a small one.");
     }
 
     println!("\ndashboard {url}/ (sign in with AI_MESH_TOKEN)");
@@ -76,40 +76,45 @@ fn show(place: &Place) -> Result<()> {
     println!("health    {url}/health");
     println!(
         "settings  {} (address, token, AWS variables)",
-        paths::shown(&place.env())
+        paths::display(&stack.env_file())
     );
     Ok(())
 }
 
-/// A line of the table.
+/// A row of the table.
 struct Row {
     task_type: &'static str,
-    of: String,
-    answer: String,
+    input: String,
+    result: String,
     first: Duration,
     again: Duration,
 }
 
 impl Row {
-    const HEADER: &'static str = "| type | of | answer | first | again |\n| --- | --- | --- | ---: | ---: |";
+    const HEADER: &'static str =
+        "| type | input | result | first | again |\n| --- | --- | --- | ---: | ---: |";
 
-    /// Runs the task twice: the first run may have to start its functions, the second finds them warm.
-    fn of(client: &Client, example: &Example) -> Result<Self> {
+    /// Runs the task twice: the first run includes cold starts, the second finds the functions warm.
+    fn measure(client: &Client, example: &Example) -> Result<Self> {
         let (task, first) = submit(client, example)?;
         let (_, again) = submit(client, example)?;
-        let answer = match word(&task, "status")? {
-            "completed" => (example.answer)(&task["result"])
-                .with_context(|| format!("{} answered {}", example.task_type, task["result"]))?,
-            // No model is set up, or a small one is out of its depth.
-            "failed" if example.asks_language_model => {
-                format!("failed: {}", word(&task["error"], "code")?)
+        let result = match text_field(&task, "status")? {
+            "completed" => (example.summarize)(&task["result"]).with_context(|| {
+                format!(
+                    "unexpected result of the {} task: {}",
+                    example.task_type, task["result"]
+                )
+            })?,
+            // The stack has no language model, or its small model gave a poor answer.
+            "failed" if example.needs_language_model => {
+                format!("failed: {}", text_field(&task["error"], "code")?)
             }
             status => bail!("the {} task is {status}: {}", example.task_type, task["error"]),
         };
         Ok(Self {
             task_type: example.task_type,
-            of: short(&example.of),
-            answer: short(&answer),
+            input: truncate(&example.description),
+            result: truncate(&result),
             first,
             again,
         })
@@ -119,48 +124,48 @@ impl Row {
         let (first, again) = (self.first.as_millis(), self.again.as_millis());
         format!(
             "| {} | {} | {} | {first} ms | {again} ms |",
-            self.task_type, self.of, self.answer
+            self.task_type, self.input, self.result
         )
     }
 }
 
-/// In one line of a table, cut where it is too long for it.
-fn short(text: &str) -> String {
+/// Makes a table cell of a text: one line, truncated to [`MAX_CELL_CHARS`].
+fn truncate(text: &str) -> String {
     let line = text
         .replace('|', "/")
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ");
-    if line.chars().count() <= CELL {
+    if line.chars().count() <= MAX_CELL_CHARS {
         return line;
     }
-    let cut: String = line.chars().take(CELL - 3).collect();
+    let cut: String = line.chars().take(MAX_CELL_CHARS - 3).collect();
     format!("{}...", cut.trim_end())
 }
 
-/// The task once it is final, and how long that took.
+/// Submits a task and waits for its end. Returns the task and the time that it took.
 fn submit(client: &Client, example: &Example) -> Result<(Value, Duration)> {
     let started = Instant::now();
     let task = json!({"type": example.task_type, "input": example.input});
     let accepted = client.post("/v1/tasks", &task)?;
-    let id = word(&accepted, "id")?.to_owned();
+    let id = text_field(&accepted, "id")?.to_owned();
     loop {
-        interrupt::check()?;
+        signals::check()?;
         let task = client.get(&format!("/v1/tasks/{id}?wait=20"))?;
-        match word(&task, "status")? {
+        match text_field(&task, "status")? {
             "completed" | "failed" | "cancelled" => return Ok((task, started.elapsed())),
-            status if started.elapsed() > PATIENCE => {
-                bail!("the task {id} is still {status} after {PATIENCE:?}; `cargo xtask logs` may tell why")
+            status if started.elapsed() > TASK_TIMEOUT => {
+                bail!("the task {id} is still {status} after {TASK_TIMEOUT:?}: look at `cargo xtask logs`")
             }
             _ => {}
         }
     }
 }
 
-fn word<'a>(value: &'a Value, name: &str) -> Result<&'a str> {
+fn text_field<'a>(value: &'a Value, name: &str) -> Result<&'a str> {
     value[name]
         .as_str()
-        .with_context(|| format!("the answer has no {name}: {value}"))
+        .with_context(|| format!("the response has no {name}: {value}"))
 }
 
 #[cfg(test)]
@@ -168,9 +173,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cell_is_one_line_of_the_table_and_not_too_wide() {
-        assert_eq!(short("a\n b|c"), "a b/c");
-        let long = short(&"ä ".repeat(100));
-        assert!(long.chars().count() <= CELL && long.ends_with("ä..."), "{long}");
+    fn a_cell_is_one_line_of_limited_width() {
+        assert_eq!(truncate("a\n b|c"), "a b/c");
+        let long = truncate(&"ä ".repeat(100));
+        assert!(
+            long.chars().count() <= MAX_CELL_CHARS && long.ends_with("ä..."),
+            "{long}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask models --evaluate`: measures the models through the pipelines and writes `models/QUALITY.md`.
+//! `cargo xtask models --evaluate`: evaluates the models in their pipelines and writes `models/QUALITY.md`.
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -8,7 +8,7 @@ use crate::tools::cargo;
 use crate::venv::{FromSource, Venv};
 use crate::{models, paths, process};
 
-/// A part of the report.
+/// A section of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Section {
     Sentiment,
@@ -31,29 +31,29 @@ impl Section {
     }
 }
 
-const SPEECH_USE: &str = "speech is measured with it";
+const SPEECH_PURPOSE: &str = "the speech evaluation runs it";
 
-const SPEECH: [Program; 2] = [
+const SPEECH_PROGRAMS: [Program; 2] = [
     Program {
         name: "espeak-ng",
         probe: &["--version"],
-        answer: "eSpeak NG",
+        expected: "eSpeak NG",
         packages: "espeak-ng",
-        purpose: SPEECH_USE,
+        purpose: SPEECH_PURPOSE,
     },
     Program {
         name: "sox",
         probe: &["--help"],
-        answer: " mp3 ",
+        expected: " mp3 ",
         packages: "sox libsox-fmt-mp3",
-        purpose: SPEECH_USE,
+        purpose: SPEECH_PURPOSE,
     },
 ];
 
-/// Measures everything, or one section; the others then keep what they said if their models are the same.
+/// Evaluates everything, or one section. The other sections keep their figures if their models are unchanged.
 pub(crate) fn run(only: Option<Section>) -> Result<()> {
     if only.is_none_or(|section| section == Section::Speech) {
-        for program in &SPEECH {
+        for program in &SPEECH_PROGRAMS {
             program.check()?;
         }
     }
@@ -65,7 +65,7 @@ pub(crate) fn run(only: Option<Section>) -> Result<()> {
         cmake: "",
     };
     let venv = Venv::from_source("evaluate", &folder.join("requirements.txt"), &source)?;
-    // The dev profile compiles the pipelines and their decoders optimized, and is there already on most days.
+    // The dev profile optimizes the pipelines and their decoders, and is usually built already.
     process::run(
         process::command(cargo()).args(["build", "--locked", "-p", "mesh-models", "--examples"]),
         "building the pipelines",
@@ -79,11 +79,11 @@ pub(crate) fn run(only: Option<Section>) -> Result<()> {
     }
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     let title = only.map_or_else(
-        || "measuring the models, which takes tens of minutes".to_owned(),
-        |section| format!("measuring {}", section.name()),
+        || "evaluating the models, which takes tens of minutes".to_owned(),
+        |section| format!("evaluating {}", section.name()),
     );
     process::run(&mut command, &title, "evaluate")?;
-    println!("models/QUALITY.md holds the figures.");
+    println!("The figures are in models/QUALITY.md.");
     Ok(())
 }
 
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_report_knows_every_section() {
+    fn the_report_has_every_section() {
         let report = std::fs::read_to_string(paths::root().join("models/evaluate/report.py")).unwrap();
         for section in Section::value_variants() {
             assert!(

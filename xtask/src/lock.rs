@@ -1,20 +1,19 @@
-//! Locks between processes: two commands at once take turns instead of treading on each other.
+//! Locks between processes, so that concurrent commands take turns.
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use mesh_supervisor::signals;
 
-use crate::interrupt;
-
-/// Held while it lives; the system lets go of it too if the process dies.
+/// A held lock. It is released when this is dropped or when the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
-/// Waits for its turn, and says so when it isn't at once.
+/// Waits for the lock, and prints a line if another command holds it.
 pub(crate) fn acquire(path: &Path) -> Result<Lock> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).with_context(|| format!("can't make {}", dir.display()))?;
@@ -25,16 +24,19 @@ pub(crate) fn acquire(path: &Path) -> Result<Lock> {
         .write(true)
         .open(path)
         .with_context(|| format!("can't open the lock {}", path.display()))?;
-    let mut told = false;
+    let mut announced = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Lock { _file: file }),
             Err(TryLockError::WouldBlock) => {
-                if !told {
-                    eprintln!("- waiting for another cargo xtask that holds {}", path.display());
-                    told = true;
+                if !announced {
+                    eprintln!(
+                        "- waiting for another cargo xtask, which holds the lock {}",
+                        path.display()
+                    );
+                    announced = true;
                 }
-                interrupt::pause(Duration::from_millis(100))?;
+                signals::sleep(Duration::from_millis(100))?;
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("can't lock {}", path.display()));

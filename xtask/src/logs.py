@@ -1,4 +1,4 @@
-"""Prints the log events of the functions' log groups: logs.py FUNCTION|all FOLLOW(0|1). The AWS variables say where."""
+"""Prints the events of the functions' log groups: logs.py FUNCTION|all FOLLOW(0|1). The AWS variables are set."""
 
 import sys
 import time
@@ -6,35 +6,35 @@ import time
 import boto3
 
 PREFIX = "/aws/lambda/"
-LOOK_EVERY = 1.0
+POLL_SECONDS = 1.0
 
 
 def main() -> None:
-    wanted, follow = sys.argv[1], sys.argv[2] == "1"
+    selected, follow = sys.argv[1], sys.argv[2] == "1"
     logs = boto3.client("logs")
     since = 0
-    # Events of the newest millisecond seen, which the next look brings again.
-    seen = set()
+    # The printed events of the newest millisecond, which the next poll returns again.
+    printed = set()
     while True:
-        for event in sorted(events(logs, wanted, since), key=lambda event: event["timestamp"]):
-            if event["key"] in seen:
+        for event in sorted(events(logs, selected, since), key=lambda event: event["timestamp"]):
+            if event["key"] in printed:
                 continue
             if event["timestamp"] > since:
                 since = event["timestamp"]
-                seen.clear()
-            seen.add(event["key"])
+                printed.clear()
+            printed.add(event["key"])
             print(event["line"], flush=True)
         if not follow:
             return
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_SECONDS)
 
 
-def events(logs, wanted, since):
+def events(logs, selected, since):
     for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=PREFIX):
         for group in page["logGroups"]:
             name = group["logGroupName"]
             function = name.rsplit("/", 1)[-1]
-            if wanted not in ("all", function):
+            if selected not in ("all", function):
                 continue
             for found in logs.get_paginator("filter_log_events").paginate(logGroupName=name, startTime=since):
                 for event in found["events"]:

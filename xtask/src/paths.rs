@@ -1,12 +1,12 @@
-//! Where things lie: everything that xtask writes is under the repo's `.local/` (and cargo's and SAM's own ignored
-//! folders) or in the per-user cache.
+//! The paths that xtask uses. It writes only to the repository's `.local/`, to the ignored folders of cargo and SAM,
+//! and to the per-user cache.
 
 use std::path::{Path, PathBuf};
 
-/// The repo's root folder, absolute.
+/// The repository's root, absolute.
 pub(crate) fn root() -> PathBuf {
-    // Cargo sets it for `cargo xtask` to the folder of this package in the tree that was called, even if the binary
-    // was built in another checkout that shares the target folder.
+    // `cargo xtask` sets it to the folder of this package in the tree of the call. A binary that was built in another
+    // checkout with the same target folder would contain that checkout's path.
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     manifest
@@ -14,12 +14,12 @@ pub(crate) fn root() -> PathBuf {
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
-/// Where cargo builds.
+/// Cargo's target folder.
 pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// The folder for all local state, ignored by git.
+/// The folder for all local state. Git ignores it.
 pub(crate) fn local() -> PathBuf {
     root().join(".local")
 }
@@ -29,22 +29,22 @@ pub(crate) fn log(step: &str) -> PathBuf {
     local().join("logs").join(format!("{step}.log"))
 }
 
-/// The assets (libraries and models) that the functions are packed with.
+/// The libraries and models that are packaged with the functions.
 pub(crate) fn assets() -> PathBuf {
     local().join("assets")
 }
 
-/// The artifacts that `sam build` makes from the template: release, x86_64, as they go to AWS.
+/// The functions' folders from `sam build`: release profile, x86_64, as deployed to AWS.
 pub(crate) fn release_artifacts() -> PathBuf {
     root().join(".aws-sam").join("build")
 }
 
-/// The same artifacts built quickly and with the test faults compiled in; never deployed to AWS.
+/// The functions' folders in the dev profile with fault injection. They are never deployed to AWS.
 pub(crate) fn fault_artifacts() -> PathBuf {
     local().join("build").join("faults")
 }
 
-/// A path as a person in the repo would type it.
-pub(crate) fn shown(path: &Path) -> String {
+/// A path relative to the repository's root, for messages.
+pub(crate) fn display(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }

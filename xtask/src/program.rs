@@ -1,4 +1,4 @@
-//! Programs that have no package in a language's registry, so that the system's package manager must bring them.
+//! Programs that only the system's package manager installs.
 
 use std::process::Command;
 
@@ -6,25 +6,26 @@ use anyhow::{Result, bail};
 
 pub(crate) struct Program {
     pub(crate) name: &'static str,
-    /// Asks it for what is needed of it.
+    /// Arguments with which the program describes itself.
     pub(crate) probe: &'static [&'static str],
-    /// What its answer holds if it is whole.
-    pub(crate) answer: &'static str,
+    /// Text that the description of a complete installation contains.
+    pub(crate) expected: &'static str,
+    /// Debian's packages of it, separated by spaces.
     pub(crate) packages: &'static str,
-    /// What it is for here.
+    /// Why it is needed, as a clause for the error.
     pub(crate) purpose: &'static str,
 }
 
 impl Program {
-    /// Fails with what to install when it is missing or lacks something.
+    /// Fails if the program or a part of it is missing. The error says what to install.
     pub(crate) fn check(&self) -> Result<()> {
         let output = Command::new(self.name).args(self.probe).output();
         let text = output.map(|output| [output.stdout, output.stderr].concat());
-        if text.is_ok_and(|text| String::from_utf8_lossy(&text).contains(self.answer)) {
+        if text.is_ok_and(|text| String::from_utf8_lossy(&text).contains(self.expected)) {
             return Ok(());
         }
         bail!(
-            "{} is not there or not whole, and {}: apt-get install {}",
+            "{} is missing or incomplete, and {}: run apt-get install {}",
             self.name,
             self.purpose,
             self.packages
@@ -37,20 +38,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_is_missing_or_lacks_a_format_is_named_with_its_packages() {
-        let program = |name, answer| Program {
+    fn a_missing_or_incomplete_program_is_reported_with_its_packages() {
+        let program = |name, expected| Program {
             name,
             probe: &["hello mp3"],
-            answer,
+            expected,
             packages: "sox libsox-fmt-mp3",
-            purpose: "speech is measured with it",
+            purpose: "the speech evaluation runs it",
         };
         program("echo", "mp3").check().unwrap();
-        for damaged in [program("echo", "flac"), program("no-such-program", "mp3")] {
-            let error = damaged.check().unwrap_err().to_string();
+        for incomplete in [program("echo", "flac"), program("no-such-program", "mp3")] {
+            let error = incomplete.check().unwrap_err().to_string();
             assert!(error.contains("apt-get install sox libsox-fmt-mp3"), "{error}");
-            assert!(error.contains("speech is measured"), "{error}");
-            assert!(error.contains(damaged.name), "{error}");
+            assert!(error.contains("the speech evaluation runs it"), "{error}");
+            assert!(error.contains(incomplete.name), "{error}");
         }
     }
 }

@@ -1,14 +1,15 @@
-//! What a person sees while something long runs: a spinner on a terminal, plain lines elsewhere.
+//! Shows the progress of long work: a spinner on a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Where nobody watches a spinner, a line this often shows that the work goes on.
+/// How often a line shows that the work goes on, where there is no terminal.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// One piece of work under a title. Ends with a line that says how it went and how long it took.
+/// One piece of work with a title. Its last line gives the outcome and the duration. Dropped before [`Step::done`], it
+/// has failed.
 #[derive(Debug)]
 pub(crate) struct Step {
     title: String,
@@ -42,7 +43,7 @@ impl Step {
         }
     }
 
-    /// Shows the latest news of the work.
+    /// Shows the latest line of the work's output.
     pub(crate) fn update(&mut self, message: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(message.to_owned()),
@@ -54,7 +55,7 @@ impl Step {
         }
     }
 
-    /// Ends well. A step too short to notice leaves no line.
+    /// Ends the step successfully. On a terminal, a very short step leaves no line.
     pub(crate) fn done(mut self, note: &str) {
         let took = self.started.elapsed();
         let note = if note.is_empty() {
@@ -64,7 +65,7 @@ impl Step {
         };
         self.end();
         if took >= Duration::from_millis(50) || self.bar.is_none() {
-            eprintln!("✓ {}{note} ({})", self.title, seconds(took));
+            eprintln!("✓ {}{note} ({})", self.title, format_duration(took));
         }
     }
 
@@ -80,13 +81,13 @@ impl Drop for Step {
     fn drop(&mut self) {
         if !self.ended {
             self.end();
-            eprintln!("✗ {} ({})", self.title, seconds(self.started.elapsed()));
+            eprintln!("✗ {} ({})", self.title, format_duration(self.started.elapsed()));
         }
     }
 }
 
-/// A time as a person says it: `0.4 s`, `2 min 05 s`.
-pub(crate) fn seconds(time: Duration) -> String {
+/// Formats a duration for people: `0.4 s`, `2 min 05 s`.
+pub(crate) fn format_duration(time: Duration) -> String {
     let whole = time.as_secs();
     if whole < 60 {
         format!("{:.1} s", time.as_secs_f64())
@@ -100,8 +101,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_read_as_people_say_them() {
-        assert_eq!(seconds(Duration::from_millis(420)), "0.4 s");
-        assert_eq!(seconds(Duration::from_secs(125)), "2 min 05 s");
+    fn durations_are_in_seconds_and_minutes() {
+        assert_eq!(format_duration(Duration::from_millis(420)), "0.4 s");
+        assert_eq!(format_duration(Duration::from_secs(125)), "2 min 05 s");
     }
 }

@@ -1,26 +1,26 @@
-//! `cargo xtask release`: what a version is deployed from without a compiler, in `.local/release/VERSION/`.
+//! `cargo xtask release`: makes the files that a version is deployed from without a compiler, in
+//! `.local/release/VERSION/`.
 //!
-//! A zip for each function, the template that names them, a CycloneDX bill of materials for each function's program,
-//! the models with their licences, and SHA256SUMS over all of it. Made of a commit alone: a changed tree is refused, and
-//! whatever would hold the time holds the commit's.
+//! They are a zip for each function, the template with the zips' names, a CycloneDX bill of materials for each
+//! function's program, the models with their licences, and SHA256SUMS over all files. A release is made from a commit
+//! only: a changed work tree is rejected, and every timestamp is the commit's.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::functions::{self, Build, FUNCTIONS};
-use crate::{hash, paths, process, stack, tools, web};
+use crate::{git, hash, paths, process, stack, tools, web};
 
-/// What the functions are built for, and so whose dependencies count.
+/// The functions' target. The bills of materials list its dependencies.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// What else is needed by whom has no more than the release, by its name there.
-const BESIDE: [(&str, &str); 5] = [
+/// Further files for a user who has only the release: the path in the repository and the name in the release.
+const EXTRA_FILES: [(&str, &str); 5] = [
     ("LICENSE", "LICENSE"),
     ("infra/new-account.yaml", "new-account.yaml"),
     ("infra/observability.yaml", "observability.yaml"),
@@ -28,19 +28,19 @@ const BESIDE: [(&str, &str); 5] = [
     ("infra/deployer-policy.json", "deployer-policy.json"),
 ];
 
-/// Stands in the bills of materials for the folder that they were made in.
+/// Replaces the build folder's path in the bills of materials.
 const ROOT: &str = "/ai-mesh";
 
 pub(crate) fn run() -> Result<()> {
-    refuse_changes(&git(&["status", "--porcelain"])?)?;
+    reject_changes(&git::run(&["status", "--porcelain"])?)?;
     let version = version(&fs::read_to_string(paths::root().join("Cargo.toml"))?)?;
     let out = paths::local().join("release").join(&version);
     if out.exists() {
-        fs::remove_dir_all(&out).with_context(|| format!("can't remove {}", paths::shown(&out)))?;
+        fs::remove_dir_all(&out).with_context(|| format!("can't remove {}", paths::display(&out)))?;
     }
-    fs::create_dir_all(&out).with_context(|| format!("can't make {}", paths::shown(&out)))?;
+    fs::create_dir_all(&out).with_context(|| format!("can't make {}", paths::display(&out)))?;
 
-    // A stack is built without it where there is no Node.js; a release is not.
+    // A stack works without the dashboard if Node.js is missing. A release does not.
     web::build()?;
     let artifacts = functions::build(Build::Release)?;
     let mut command = process::command(stack::venv()?.bin("python"));
@@ -49,44 +49,28 @@ pub(crate) fn run() -> Result<()> {
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     process::run(&mut command, "zipping the functions", "release-zip")?;
 
-    for (from, name) in BESIDE {
+    for (from, name) in EXTRA_FILES {
         fs::copy(paths::root().join(from), out.join(name)).with_context(|| format!("can't copy {from}"))?;
     }
     let manifest = fs::read_to_string(paths::root().join("models/manifest.toml"))?;
     write_json(&out.join("models.json"), &models(&manifest, &version)?)?;
     bills_of_materials(&out)?;
-    let sums = sums(&out)?;
+    let sums = checksums(&out)?;
     fs::write(out.join("SHA256SUMS"), &sums)?;
-    println!("{sums}Version {version} is in {}.", paths::shown(&out));
+    println!("{sums}Version {version} is in {}.", paths::display(&out));
     Ok(())
 }
 
-fn git(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git")
-        .current_dir(paths::root())
-        .args(arguments)
-        .output()
-        .context("can't run git, which a release is made of")?;
-    if !output.status.success() {
-        bail!(
-            "git {} failed: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-fn refuse_changes(status: &str) -> Result<()> {
+fn reject_changes(status: &str) -> Result<()> {
     if !status.is_empty() {
         bail!(
-            "a release is made of a commit, and these files differ from it; commit or stash them:\n{status}"
+            "a release is made from a commit, and these files have changes: commit or stash them:\n{status}"
         );
     }
     Ok(())
 }
 
-/// The workspace's version.
+/// The version of the workspace.
 fn version(cargo_toml: &str) -> Result<String> {
     let manifest: toml::Table = cargo_toml.parse().context("can't read Cargo.toml")?;
     let version = manifest
@@ -99,20 +83,20 @@ fn version(cargo_toml: &str) -> Result<String> {
         .to_owned())
 }
 
-/// A model or library that travels with functions, as models.json tells it.
+/// A model or library that is packaged with functions: an entry of models.json.
 #[derive(Debug, Serialize, PartialEq, Eq)]
-struct Shipped {
+struct PackagedAsset {
     name: String,
-    /// The package that it is made from, or the file of this repository.
+    /// The package that it is built from, or the file in this repository.
     from: String,
-    /// That package's; of what is ours, the release's.
+    /// The package's version. The release's version for our own files.
     version: String,
     licence: String,
     sha256: String,
     functions: Vec<String>,
 }
 
-fn models(manifest: &str, release: &str) -> Result<Vec<Shipped>> {
+fn models(manifest: &str, release: &str) -> Result<Vec<PackagedAsset>> {
     #[derive(Deserialize)]
     struct Manifest {
         package: Vec<Package>,
@@ -139,12 +123,12 @@ fn models(manifest: &str, release: &str) -> Result<Vec<Shipped>> {
         .into_iter()
         .map(|package| (package.name, package.version))
         .collect();
-    let travelling = manifest
+    let packaged = manifest
         .asset
         .into_iter()
         .filter(|asset| !asset.functions.is_empty());
-    Ok(travelling
-        .map(|asset| Shipped {
+    Ok(packaged
+        .map(|asset| PackagedAsset {
             version: versions
                 .get(&asset.from)
                 .map_or(release, String::as_str)
@@ -158,37 +142,40 @@ fn models(manifest: &str, release: &str) -> Result<Vec<Shipped>> {
         .collect())
 }
 
-/// Writes `FUNCTION.cdx.json` for each function: what its program is compiled from.
+/// Writes `FUNCTION.cdx.json` for each function: the crates that its program is compiled from.
 fn bills_of_materials(out: &Path) -> Result<()> {
     let copy = export()?;
     let mut command = tools::CYCLONEDX.command()?;
-    // It writes beside each package's Cargo.toml, and so must not do it here.
+    // It writes a file beside each package's Cargo.toml, so it runs on a copy.
     command.current_dir(&copy);
     command.args(["--format", "json", "--spec-version", "1.5", "--target", TARGET]);
     command.args(["--override-filename", "bom", "--quiet", "--manifest-path"]);
     command.arg(copy.join("Cargo.toml"));
-    command.env("SOURCE_DATE_EPOCH", git(&["log", "-1", "--format=%ct"])?.trim());
+    command.env(
+        "SOURCE_DATE_EPOCH",
+        git::run(&["log", "-1", "--format=%ct"])?.trim(),
+    );
     process::run(&mut command, "writing the bills of materials", "release-sbom")?;
-    let place = copy.display().to_string();
+    let root = copy.display().to_string();
     for (folder, _) in FUNCTIONS {
         let path = copy.join("functions").join(folder).join("bom.json");
         let text = fs::read_to_string(&path)
-            .with_context(|| format!("cargo-cyclonedx wrote no {folder}/bom.json"))?;
-        let bill: Value = serde_json::from_str(&text.replace(&place, ROOT))?;
+            .with_context(|| format!("cargo-cyclonedx did not write {folder}/bom.json"))?;
+        let bill: Value = serde_json::from_str(&text.replace(&root, ROOT))?;
         write_json(&out.join(format!("{folder}.cdx.json")), &bill)?;
     }
     Ok(())
 }
 
-/// The commit's files, in a folder of their own.
+/// Copies the commit's files to a folder.
 fn export() -> Result<PathBuf> {
     let folder = paths::local().join("build/release-source");
     if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("can't remove {}", paths::shown(&folder)))?;
+        fs::remove_dir_all(&folder).with_context(|| format!("can't remove {}", paths::display(&folder)))?;
     }
     fs::create_dir_all(&folder)?;
     let archive = folder.join("source.tar");
-    git(&["archive", "--output", &archive.display().to_string(), "HEAD"])?;
+    git::run(&["archive", "--output", &archive.display().to_string(), "HEAD"])?;
     let mut command = process::command("tar");
     command.arg("-xf").arg(&archive).arg("-C").arg(&folder);
     process::run(&mut command, "exporting the commit", "release-export")?;
@@ -197,11 +184,11 @@ fn export() -> Result<PathBuf> {
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)?;
-    fs::write(path, text + "\n").with_context(|| format!("can't write {}", paths::shown(path)))
+    fs::write(path, text + "\n").with_context(|| format!("can't write {}", paths::display(path)))
 }
 
-/// As `sha256sum --check` reads it, sorted by name.
-fn sums(folder: &Path) -> Result<String> {
+/// The folder's checksums in the format of `sha256sum --check`, sorted by name.
+fn checksums(folder: &Path) -> Result<String> {
     let mut sums = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -221,27 +208,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_changed_tree_is_refused_and_its_files_are_named() {
-        refuse_changes("").unwrap();
-        let error = refuse_changes(" M README.md\n").unwrap_err().to_string();
+    fn a_changed_work_tree_is_rejected_with_its_files() {
+        reject_changes("").unwrap();
+        let error = reject_changes(" M README.md\n").unwrap_err().to_string();
         assert!(error.contains("README.md") && error.contains("commit"), "{error}");
     }
 
     #[test]
-    fn what_the_document_deploys_from_a_release_is_in_it() {
-        for (from, _) in BESIDE {
+    fn every_extra_file_exists_and_is_in_the_deployment_guide() {
+        for (from, _) in EXTRA_FILES {
             assert!(paths::root().join(from).is_file(), "{from}");
         }
         let document = fs::read_to_string(paths::root().join("docs/DEPLOY.md")).unwrap();
         let section = document.split("**Without a compiler**").nth(1).unwrap();
         let section = section.split("**From a CDK app**").next().unwrap();
-        for (_, name) in BESIDE {
+        for (_, name) in EXTRA_FILES {
             assert!(section.contains(&format!("`{name}`")), "{name}");
         }
     }
 
     #[test]
-    fn the_version_is_the_workspaces() {
+    fn the_version_is_that_of_the_workspace() {
         let text = "[workspace.package]\nversion = \"1.2.3\"\n[package]\nversion = \"9.9.9\"";
         assert_eq!(version(text).unwrap(), "1.2.3");
         assert!(
@@ -253,35 +240,35 @@ mod tests {
     }
 
     #[test]
-    fn models_are_told_with_version_licence_and_hash() {
+    fn models_are_listed_with_version_licence_and_hash() {
         let text = fs::read_to_string(paths::root().join("models/manifest.toml")).unwrap();
-        let shipped = models(&text, "1.2.3").unwrap();
-        let library = shipped
+        let packaged = models(&text, "1.2.3").unwrap();
+        let library = packaged
             .iter()
             .find(|one| one.name == "lib/libonnxruntime.so")
             .unwrap();
         assert_eq!(library.from, "onnxruntime");
         assert_ne!(library.version, "1.2.3");
-        let ours = shipped
+        let ours = packaged
             .iter()
             .find(|one| one.name == "models/sentiment/model.ort");
         assert_eq!(ours.unwrap().version, "1.2.3");
         assert!(
-            shipped
+            packaged
                 .iter()
                 .all(|one| one.sha256.len() == 64 && !one.licence.is_empty())
         );
-        // Sample pictures and sounds travel with no function.
-        assert!(shipped.iter().all(|one| !one.name.starts_with("testdata/")));
+        // The samples are test data, which no function contains.
+        assert!(packaged.iter().all(|one| !one.name.starts_with("testdata/")));
     }
 
     #[test]
-    fn sums_are_sorted_and_in_the_form_that_sha256sum_checks() {
+    fn checksums_are_sorted_and_in_the_format_of_sha256sum() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["b", "a"] {
             fs::write(dir.path().join(name), name).unwrap();
         }
         let expected = format!("{}  a\n{}  b\n", hash::bytes(b"a"), hash::bytes(b"b"));
-        assert_eq!(sums(dir.path()).unwrap(), expected);
+        assert_eq!(checksums(dir.path()).unwrap(), expected);
     }
 }

@@ -1,31 +1,31 @@
-//! `cargo xtask soak`: a stack of its own whose calls to AWS fail at random, and a load of tasks on it. The program that
-//! makes the load and passes judgement is tests/soak; what only the owner of the stack can do, it asks for by a line on
-//! its output and waits for the answer.
+//! `cargo xtask soak`: runs a load of tasks on a stack of its own, whose calls to AWS fail at random.
+//!
+//! The program in tests/soak makes the load and checks the outcome. It requests what only the stack's owner can do,
+//! such as a restart, by a line on its output, and waits for a line with the reply.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use mesh_supervisor::{OnSignal, SupervisedChild, signals};
 use rustix::process::Signal;
 
-use crate::interrupt::{self, Kind};
 use crate::paths;
-use crate::process::{self, Running};
-use crate::stack::{self, Attached, Options};
+use crate::process;
+use crate::stack::{self, Attached, Options, StackProcess};
 use crate::tools::cargo;
 
-/// What a line begins with that asks for a deed.
+/// The prefix of a line with a request.
 const REQUEST: &str = "do ";
 
-/// How many in a hundred calls of each kind go wrong, in the words of `mesh_cloud::faults`.
+/// The probability of each fault for each kind of call, in the syntax of `mesh_aws::faults`.
 const CALL_FAULTS: &str = "*=before:0.004, *=after:0.004, *=resend:0.01, *=throttle:0.01, *=delay:0.005, \
                            UpdateItem=abort:0.0003, SendMessage=abort:0.0005";
 
-/// Times so short that a soak sees many of each, and yet so long that a paused worker outlives its lease before it is
-/// killed for its timeout.
+/// The times are short, so that each occurs often. The worker's timeout is longer than the lease, so that a paused
+/// worker loses its lease before it is killed.
 const PARAMETERS: [(&str, &str); 8] = [
     ("WorkerTimeoutSeconds", "12"),
     ("VisibilityTimeoutSeconds", "72"),
@@ -41,16 +41,16 @@ const PARAMETERS: [(&str, &str); 8] = [
 pub(crate) struct Args {
     #[arg(long, default_value_t = 10_000)]
     tasks: u32,
-    /// What each task asks for, and which deeds come when, follows from it
+    /// Determines the tasks and when which fault is injected
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Takes a guard away, to see that the soak would notice: fence or claim
+    /// Disables a guard, to verify that the soak detects it: fence or claim
     #[arg(long, value_parser = ["fence", "claim"])]
     broken: Option<String>,
 }
 
 impl Args {
-    /// As it runs among the tests.
+    /// The soak that is part of `cargo xtask test`.
     pub(crate) fn short() -> Self {
         Self {
             tasks: 500,
@@ -80,16 +80,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     build()?;
     let mut stack = stack::attached(&format!("soak-{}", args.seed), &options)?;
     let mut command = load(args, &stack)?;
-    let mut load = Running::spawn(&mut command, Kind::Tool)?;
-    let mut answers = load.child.stdin.take().context("the soak has no input")?;
-    let output = load.child.stdout.take().context("the soak has no output")?;
+    let mut load = SupervisedChild::spawn("the soak", &mut command, OnSignal::Terminate)?;
+    let mut replies = load.take_stdin().context("the soak has no input")?;
+    let output = load.take_stdout().context("the soak has no output")?;
     for line in BufReader::new(output).lines() {
         let line = line?;
-        interrupt::check()?;
+        signals::check()?;
         match line.strip_prefix(REQUEST) {
             Some(request) => {
-                let done = perform(request, &mut stack, &options)?;
-                writeln!(answers, "{done}")?;
+                let reply = perform(request, &mut stack, &options)?;
+                writeln!(replies, "{reply}")?;
             }
             None => println!("{line}"),
         }
@@ -105,7 +105,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Builds it as the tests are built, which take it along: of what has other features cargo would compile everything anew.
+/// Builds the soak together with the tests. By itself it would have other features, and cargo would recompile
+/// everything.
 fn build() -> Result<()> {
     let mut command = process::command(cargo());
     command.args([
@@ -121,7 +122,6 @@ fn build() -> Result<()> {
 }
 
 fn load(args: &Args, stack: &Attached) -> Result<Command> {
-    let settings = stack::parse_env(&fs::read_to_string(stack.place.env())?)?;
     let mut command = process::command(paths::target().join("debug/soak"));
     command
         .args([
@@ -130,52 +130,52 @@ fn load(args: &Args, stack: &Attached) -> Result<Command> {
             "--seed",
             &args.seed.to_string(),
         ])
-        .envs(settings)
+        .envs(stack.dir.settings()?)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     Ok(command)
 }
 
-/// Does what the soak asks for and says what it was.
+/// Performs a request, and returns a description of it for the report.
 fn perform(request: &str, stack: &mut Attached, options: &Options) -> Result<String> {
-    let words: Vec<_> = request.split_whitespace().collect();
-    match words[..] {
+    let arguments: Vec<_> = request.split_whitespace().collect();
+    match arguments[..] {
         ["restart"] => {
             stack.restart(options)?;
             Ok("the local cloud was restarted".to_owned())
         }
-        ["kill", roll] => strike(stack, roll, |member| {
-            member.signal(Signal::KILL);
+        ["kill", index] => inject(stack, index, |process| {
+            process.send(Signal::KILL);
             Ok("killed")
         }),
-        ["fill", roll] => strike(stack, roll, |member| {
-            member.refuse_files();
-            Ok("no room for files was left to")
+        ["fill", index] => inject(stack, index, |process| {
+            process.block_file_writes();
+            Ok("blocked file writes of")
         }),
-        ["pause", roll, milliseconds] => {
+        ["pause", index, milliseconds] => {
             let time = Duration::from_millis(milliseconds.parse()?);
-            strike(stack, roll, |member| {
-                member.signal(Signal::STOP);
-                let slept = interrupt::pause(time);
-                member.signal(Signal::CONT);
+            inject(stack, index, |process| {
+                process.send(Signal::STOP);
+                let slept = signals::sleep(time);
+                process.send(Signal::CONT);
                 slept.map(|()| "paused")
             })
         }
-        _ => bail!("the soak asks for what nobody can do: {request}"),
+        _ => bail!("unknown request of the soak: {request}"),
     }
 }
 
-/// Does something to one of the functions' processes, whichever the roll says.
-fn strike(
+/// Injects a fault into one of the functions' processes. The index is taken modulo their number.
+fn inject(
     stack: &Attached,
-    roll: &str,
-    deed: impl Fn(&stack::Member) -> Result<&'static str>,
+    index: &str,
+    fault: impl Fn(&StackProcess) -> Result<&'static str>,
 ) -> Result<String> {
-    let functions = stack.functions()?;
-    let roll: usize = roll.parse()?;
-    let Some(chosen) = functions.get(roll % functions.len().max(1)) else {
-        return Ok("there was nobody to strike".to_owned());
+    let processes = stack.function_processes()?;
+    let index: usize = index.parse()?;
+    let Some(process) = processes.get(index % processes.len().max(1)) else {
+        return Ok("no function was running".to_owned());
     };
-    let function = chosen.function();
-    Ok(format!("{} {function}", deed(chosen)?))
+    let function = process.function();
+    Ok(format!("{} {function}", fault(process)?))
 }

@@ -1,4 +1,4 @@
-//! Cargo's own tools, pinned, built once per user.
+//! Tools that cargo installs: pinned versions, built once per user.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use crate::cache;
 use crate::process;
 
-/// A tool that cargo can install.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tool {
     name: &'static str,
@@ -34,7 +33,7 @@ pub(crate) const OHA: Tool = Tool {
 };
 
 impl Tool {
-    /// The path of its program.
+    /// Installs the tool unless it is cached, and returns the path of its program.
     pub(crate) fn ensure(self) -> Result<PathBuf> {
         let Self { name, version } = self;
         let dir = cache::entry(
@@ -47,7 +46,7 @@ impl Tool {
                     .args(["install", name, "--version", version, "--locked", "--root"])
                     .arg(dir);
                 command.env("CARGO_TARGET_DIR", &target);
-                // A tool that works for seconds need not be compiled for minutes.
+                // The tools run for seconds: a fast build matters more than fast code.
                 for (setting, value) in [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "16")] {
                     command.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
                 }
@@ -56,17 +55,17 @@ impl Tool {
                     &format!("building {name} {version}"),
                     &format!("install-{name}"),
                 )
-                .with_context(|| format!("{name} {version} could not be installed; is the network up?"))?;
+                .with_context(|| format!("can't install {name} {version}: is the network up?"))?;
                 fs::remove_dir_all(&target).context("can't remove the build folder")
             },
         )?;
         Ok(dir.join("bin").join(name))
     }
 
-    /// A command for it.
+    /// A command for the tool as a cargo subcommand.
     pub(crate) fn command(self) -> Result<Command> {
         let program = self.ensure()?;
-        // Called without cargo in front, it still expects its own name first.
+        // Cargo passes the subcommand's name as the first argument, and the tool expects it.
         let subcommand = self.name.trim_start_matches("cargo-");
         let mut command = process::command(program);
         command.arg(subcommand);
@@ -74,7 +73,7 @@ impl Tool {
     }
 }
 
-/// `cargo nextest`: the one that is installed, else ours. Any recent version reads our configuration.
+/// `cargo nextest`: the installed one if there is one, else ours. Any recent version understands our configuration.
 pub(crate) fn nextest() -> Result<Command> {
     let installed = Command::new(cargo()).args(["nextest", "--version"]).output();
     if installed.is_ok_and(|output| output.status.success()) {
@@ -85,7 +84,7 @@ pub(crate) fn nextest() -> Result<Command> {
     NEXTEST.command()
 }
 
-/// The cargo that runs xtask.
+/// The cargo that started xtask.
 pub(crate) fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! Python environments for the tools that come as Python packages, pinned by version and hash.
+//! Python environments for tools that are Python packages, pinned by version and hash.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,10 @@ use crate::cache;
 use crate::hash::{self, Key};
 use crate::process;
 
-const OLDEST: (u32, u32) = (3, 10);
+/// The oldest supported Python.
+const MIN_VERSION: (u32, u32) = (3, 10);
 
-/// Prints the version, then fails if an environment can't be made. `ensurepip` is what Debian leaves out.
+/// Prints the version, then fails if Python can't make an environment. Debian packages `ensurepip` separately.
 const PROBE: &str = "import sys; print(*sys.version_info[:3], sys.base_prefix); import venv, ensurepip";
 
 #[derive(Clone, Debug)]
@@ -20,24 +21,24 @@ pub(crate) struct Venv {
     dir: PathBuf,
 }
 
-/// A package that has no binary and is built here.
+/// A package without a binary distribution, which is built on this machine.
 #[derive(Debug)]
 pub(crate) struct FromSource {
     pub(crate) package: &'static str,
-    /// The requirements of what builds it.
+    /// The requirements file of its build tools.
     pub(crate) tools: PathBuf,
     /// Options for CMake.
     pub(crate) cmake: &'static str,
 }
 
 impl Venv {
-    /// The environment with exactly the packages of a requirements file, every one of them with its hash.
+    /// The environment with exactly the packages of a requirements file, which lists a hash for each.
     pub(crate) fn ensure(name: &str, requirements: &Path) -> Result<Self> {
         let key = [("requirements", digest(requirements)?)];
         Self::make(name, &key, |dir| install(dir, name, requirements, |_| ()))
     }
 
-    /// The same where one of the packages is built from its source.
+    /// Like [`Self::ensure`], with one of the packages built from source.
     pub(crate) fn from_source(name: &str, requirements: &Path, source: &FromSource) -> Result<Self> {
         let key = [
             ("requirements", digest(requirements)?),
@@ -46,41 +47,37 @@ impl Venv {
         ];
         Self::make(name, &key, |dir| {
             install(dir, &format!("{name}-build"), &source.tools, |_| ())?;
-            // With the tools that are there, or pip would fetch others that nobody has pinned.
+            // Without build isolation pip uses the pinned build tools. Otherwise it would fetch others.
             install(dir, name, requirements, |command| {
                 command
                     .arg(format!("--no-binary={}", source.package))
                     .arg("--no-build-isolation")
                     .env("CMAKE_ARGS", source.cmake);
             })
-            .with_context(|| format!("{} may not have compiled", source.package))
+            .with_context(|| format!("can't build {} from source", source.package))
         })
     }
 
-    /// An environment with pip alone.
+    /// An environment with pip only.
     pub(crate) fn bare() -> Result<Self> {
         Self::make("pip", &[("requirements", String::new())], |_| Ok(()))
     }
 
-    /// The path of a program in it.
+    /// The path of a program of the environment.
     pub(crate) fn bin(&self, tool: &str) -> PathBuf {
         self.dir.join("bin").join(tool)
     }
 
-    /// Its folder of programs, for a PATH.
+    /// The folder of the environment's programs, for a PATH.
     pub(crate) fn bin_dir(&self) -> PathBuf {
         self.dir.join("bin")
     }
 
-    fn make(
-        name: &str,
-        made_from: &[(&str, String)],
-        fill: impl FnOnce(&Path) -> Result<()>,
-    ) -> Result<Self> {
+    fn make(name: &str, inputs: &[(&str, String)], fill: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         let python = Python::find()?;
-        let key = key(&python, made_from);
+        let key = key(&python, inputs);
         let kind = format!("venv-{name}");
-        // The interpreter that it was made from may have been upgraded away under the same version's name.
+        // An upgrade may have removed the interpreter that the environment links to.
         if let Some(dir) = cache::existing(&kind, &key)?
             && !dir.join("bin/python").exists()
         {
@@ -104,8 +101,7 @@ fn digest(requirements: &Path) -> Result<String> {
     Ok(hash::bytes(&text))
 }
 
-/// Installs what a requirements file lists. It lists everything, with what follows from what settled: nothing is left
-/// for pip to resolve.
+/// Installs a requirements file. It lists all indirect dependencies too, so pip has nothing to resolve.
 fn install(dir: &Path, name: &str, requirements: &Path, options: impl FnOnce(&mut Command)) -> Result<()> {
     let mut command = pip(&dir.join("bin/python"))?;
     command.args(["install", "--no-deps", "--require-hashes", "--only-binary=:all:"]);
@@ -118,14 +114,14 @@ fn install(dir: &Path, name: &str, requirements: &Path, options: impl FnOnce(&mu
     )
     .with_context(|| {
         format!(
-            "the packages of {} could not be installed; is the network up?",
+            "can't install the packages of {}: is the network up?",
             requirements.display()
         )
     })?;
     Ok(())
 }
 
-/// A pip command line that keeps its downloads in our cache and asks nothing.
+/// A pip command that caches its downloads in our cache and never prompts.
 pub(crate) fn pip(python: &Path) -> Result<Command> {
     let mut command = process::command(python);
     command.args(["-m", "pip", "--no-input", "--disable-pip-version-check"]);
@@ -133,10 +129,10 @@ pub(crate) fn pip(python: &Path) -> Result<Command> {
     Ok(command)
 }
 
-fn key(python: &Python, made_from: &[(&str, String)]) -> String {
+fn key(python: &Python, inputs: &[(&str, String)]) -> String {
     let mut key = Key::default();
     key.add("python", &python.identity);
-    for (name, part) in made_from {
+    for (name, part) in inputs {
         key.add(name, part);
     }
     key.finish()
@@ -145,7 +141,7 @@ fn key(python: &Python, made_from: &[(&str, String)]) -> String {
 #[derive(Debug)]
 struct Python {
     program: PathBuf,
-    /// The full version and where it is installed.
+    /// The full version and the installation's path.
     identity: String,
 }
 
@@ -157,30 +153,29 @@ impl Python {
             Err(_) => bail!(
                 "python3 is not on the PATH: install Python {}.{} or newer (Debian, Ubuntu: apt-get install python3 \
                  python3-venv)",
-                OLDEST.0,
-                OLDEST.1
+                MIN_VERSION.0,
+                MIN_VERSION.1
             ),
         };
         let identity = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         let Some(version) = parse_version(&identity) else {
             bail!(
-                "python3 does not start: {}",
+                "can't run python3: {}",
                 String::from_utf8_lossy(&output.stderr).trim()
             );
         };
-        if version < OLDEST {
+        if version < MIN_VERSION {
             bail!(
-                "python3 is version {}.{}, but {}.{} or newer is needed: put a newer one first on the PATH",
+                "python3 is version {}.{}, but {}.{} or newer is required: put a newer one first on the PATH",
                 version.0,
                 version.1,
-                OLDEST.0,
-                OLDEST.1
+                MIN_VERSION.0,
+                MIN_VERSION.1
             );
         }
         if !output.status.success() {
             bail!(
-                "python3 is there, but its venv module is not whole: install it (Debian, Ubuntu: apt-get install \
-                 python3-venv)"
+                "python3's venv module is incomplete: install it (Debian, Ubuntu: apt-get install python3-venv)"
             );
         }
         Ok(Self { program, identity })
@@ -189,8 +184,8 @@ impl Python {
 
 /// `3 11 7 /usr` -> (3, 11)
 fn parse_version(identity: &str) -> Option<(u32, u32)> {
-    let mut words = identity.split(' ');
-    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+    let mut fields = identity.split(' ');
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -199,13 +194,13 @@ mod tests {
 
     #[test]
     fn versions_compare_as_numbers() {
-        assert!(parse_version("3 9 18 /usr").unwrap() < OLDEST);
-        assert!(parse_version("3 11 7 /usr").unwrap() >= OLDEST);
+        assert!(parse_version("3 9 18 /usr").unwrap() < MIN_VERSION);
+        assert!(parse_version("3 11 7 /usr").unwrap() >= MIN_VERSION);
         assert_eq!(parse_version(""), None);
     }
 
     #[test]
-    fn another_python_or_another_requirement_is_another_environment() {
+    fn the_key_depends_on_the_interpreter_and_the_requirements() {
         let python = |identity: &str| Python {
             program: "python3".into(),
             identity: identity.into(),

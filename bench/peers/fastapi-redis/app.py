@@ -1,9 +1,9 @@
-"""The first earlier system's two calls, as one would write them: FastAPI, with the jobs in Redis.
+"""The two calls of the first earlier system, with FastAPI and the jobs in Redis.
 
     POST /submit {"type": "text", "data": ...} -> {"task_id"}
     GET /status/{task_id} -> {"status": "pending" | "done", "result": {"label", "score"}}
 
-REDIS_URL says where Redis is. A job is a hash `job:ID` and an entry of the list `jobs`, which worker.py takes from.
+REDIS_URL is the address of Redis. A job is a hash `job:ID` and an entry of the list `jobs`, which worker.py consumes.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""Takes the jobs of app.py one by one and classifies them with the model of the sentiment tasks, on one thread.
+"""Runs the jobs of app.py one by one with the model of the sentiment tasks, on one thread.
 
-    worker.py ASSETS, with REDIS_URL, and the folder of peer.py on PYTHONPATH
+    worker.py ASSETS, with REDIS_URL set and the folder of peer.py on PYTHONPATH
 """
 
 import math
@@ -14,7 +14,7 @@ from redis import Redis
 
 def main() -> None:
     model = Sentiment(Path(sys.argv[1]))
-    # It waits for a job as long as it takes; the client's own default is to give up after 5 s.
+    # The client's default timeout of 5 s would end the wait for a job.
     redis = Redis.from_url(os.environ["REDIS_URL"], decode_responses=True, socket_timeout=None)
     while True:
         _, task_id = redis.brpop("jobs")

@@ -1,45 +1,44 @@
-//! Requests at a fixed rate, whether they are answered or not, by oha: <https://github.com/hatoo/oha>.
+//! Sends requests at a fixed rate, however slow the responses are, with oha: <https://github.com/hatoo/oha>.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use mesh_supervisor::guard;
 use serde::Deserialize;
 
-use crate::children::Started;
+use super::spawn;
 
-/// So many may be under way at once. What is due beyond waits, and its wait counts.
+/// How many requests may be in flight at once. Further requests wait, and their wait is part of the latency.
 const CONNECTIONS: u32 = 64;
-/// A request without an answer after this is an error.
+/// A request without a response after this time is an error.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Whoever can't follow the rate answers all the same, later and later: so long at most.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+/// The maximum duration of a run. A system that is slower than the rate responds later and later.
+const RUN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// What is asked again and again.
+/// The request that is repeated.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) url: String,
     pub(crate) headers: Vec<(&'static str, String)>,
-    /// With one it is a POST, without a GET.
+    /// With a body it is a POST, without one a GET.
     pub(crate) body: Option<String>,
-    /// The status of a right answer.
-    pub(crate) status: u16,
+    pub(crate) expected_status: u16,
 }
 
-/// How the requests fared. Times in ms, from when each was due.
+/// The outcome of a run. Latencies are in ms, from the time at which a request was due. NaN without a response.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Answers {
+pub(crate) struct LoadResult {
     pub(crate) p50: f64,
     pub(crate) p95: f64,
     pub(crate) p99: f64,
-    /// Answered as they should be.
-    pub(crate) right: u32,
-    /// Not answered, or otherwise.
-    pub(crate) wrong: u32,
-    /// Answers a second.
+    /// The number of responses with the expected status.
+    pub(crate) succeeded: u32,
+    /// The number of requests without a response or with another status.
+    pub(crate) failed: u32,
+    /// Responses a second.
     pub(crate) rate: f64,
 }
 
@@ -53,14 +52,14 @@ struct Output {
 
 #[derive(Deserialize)]
 struct Summary {
-    /// Seconds
+    /// The duration in seconds.
     total: f64,
 }
 
-/// Sends so many requests, so many a second.
-pub(crate) fn run(oha: &Path, work: &Path, request: &Request, count: u32, rate: u32) -> Result<Answers> {
+/// Sends `count` requests at `rate` a second.
+pub(crate) fn run(oha: &Path, work: &Path, request: &Request, count: u32, rate: u32) -> Result<LoadResult> {
     let (output, errors) = (work.join("oha.json"), work.join("oha.log"));
-    let mut command = Command::new(oha);
+    let mut command = guard::command(oha);
     command
         .args(["--no-tui", "--output-format", "json", "--latency-correction"])
         .args(["--worker-threads", "1", "--redirect", "0"])
@@ -78,32 +77,35 @@ pub(crate) fn run(oha: &Path, work: &Path, request: &Request, count: u32, rate: 
         command.args(["-m", "POST", "-T", "application/json", "-d", body]);
     }
     command.arg(&request.url);
-    let status = Started::spawn("oha", &mut command, &output, &errors)?.wait(LONGEST)?;
+    let status = spawn("oha", &mut command, &output, &errors)?.wait_timeout(RUN_TIMEOUT)?;
     ensure!(
         status.success(),
         "oha ended with {status}: {}",
         fs::read_to_string(&errors).unwrap_or_default().trim()
     );
-    read(&fs::read_to_string(&output)?, request.status, count)
+    parse(&fs::read_to_string(&output)?, request.expected_status, count)
 }
 
-fn read(text: &str, status: u16, count: u32) -> Result<Answers> {
-    let output: Output = serde_json::from_str(text).context("oha's output is not as it was")?;
+fn parse(text: &str, expected_status: u16, count: u32) -> Result<LoadResult> {
+    let output: Output = serde_json::from_str(text).context("can't parse oha's output")?;
     let percentile = |name: &str| {
         let seconds = output.latency_percentiles.get(name).copied().flatten();
-        // Nothing was answered, then.
+        // There is no percentile without a response.
         seconds.map_or(f64::NAN, |seconds| seconds * 1e3)
     };
     let codes = &output.status_code_distribution;
-    let right = codes.get(&status.to_string()).copied().unwrap_or_default();
-    let answered: u32 = codes.values().sum();
-    Ok(Answers {
+    let succeeded = codes
+        .get(&expected_status.to_string())
+        .copied()
+        .unwrap_or_default();
+    let responses: u32 = codes.values().sum();
+    Ok(LoadResult {
         p50: percentile("p50"),
         p95: percentile("p95"),
         p99: percentile("p99"),
-        right,
-        wrong: count.saturating_sub(right),
-        rate: f64::from(answered) / output.summary.total,
+        succeeded,
+        failed: count.saturating_sub(succeeded),
+        rate: f64::from(responses) / output.summary.total,
     })
 }
 
@@ -120,21 +122,21 @@ mod tests {
     }"#;
 
     #[test]
-    fn right_answers_are_told_from_others_and_from_none() {
-        let answers = read(OUTPUT, 202, 200).unwrap();
-        assert_eq!((answers.right, answers.wrong), (190, 10));
-        assert_eq!(answers.rate, 9.8);
-        assert_eq!((answers.p50, answers.p95, answers.p99), (5.0, 12.3, 150.0));
-        assert_eq!(read(OUTPUT, 200, 200).unwrap().right, 0);
+    fn only_the_expected_status_is_a_success() {
+        let result = parse(OUTPUT, 202, 200).unwrap();
+        assert_eq!((result.succeeded, result.failed), (190, 10));
+        assert_eq!(result.rate, 9.8);
+        assert_eq!((result.p50, result.p95, result.p99), (5.0, 12.3, 150.0));
+        assert_eq!(parse(OUTPUT, 200, 200).unwrap().succeeded, 0);
     }
 
     #[test]
-    fn without_an_answer_there_is_no_percentile() {
+    fn without_a_response_there_is_no_percentile() {
         let none = r#"{"summary": {"total": 30.0}, "latencyPercentiles": {"p50": null, "p95": null},
                        "statusCodeDistribution": {}, "errorDistribution": {"refused": 5}}"#;
-        let answers = read(none, 200, 5).unwrap();
-        assert_eq!((answers.right, answers.wrong), (0, 5));
-        assert!(answers.p50.is_nan() && answers.p99.is_nan());
-        assert!(read("{}", 200, 5).is_err());
+        let result = parse(none, 200, 5).unwrap();
+        assert_eq!((result.succeeded, result.failed), (0, 5));
+        assert!(result.p50.is_nan() && result.p99.is_nan());
+        assert!(parse("{}", 200, 5).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Who ran when, from the times of each task and the invocation that ran it.
+//! The running workers over time, from the times of each task and the invocation that ran it.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,27 @@ pub(crate) struct Attempt {
     pub(crate) submitted: Timestamp,
     pub(crate) started: Timestamp,
     pub(crate) ended: Timestamp,
-    /// The request id of the batch that it was in.
+    /// The invocation's request id.
     pub(crate) invocation: String,
 }
 
-/// Tasks, and the invocations that ran them.
+/// The attempts of all tasks, and the invocations that ran them.
 #[derive(Debug)]
 pub(crate) struct Timeline {
     attempts: Vec<Attempt>,
-    /// From the first task's start to the last one's end.
+    /// The start of the first attempt and the end of the last one.
     invocations: Vec<(Timestamp, Timestamp)>,
 }
 
-/// How things stood.
+/// The state at one time.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Tasks so far.
+    /// The tasks submitted so far.
     pub(crate) submitted: usize,
     pub(crate) waiting: usize,
-    /// Claimed by a worker, which runs one after the other.
+    /// Claimed by a worker, which runs its tasks one after the other.
     pub(crate) running: usize,
-    /// Invocations under way.
+    /// The running invocations.
     pub(crate) workers: usize,
 }
 
@@ -62,20 +62,24 @@ impl Timeline {
     }
 
     fn workers(&self, time: Timestamp) -> usize {
-        let on = |(start, end): &&(Timestamp, Timestamp)| *start <= time && time < *end;
-        self.invocations.iter().filter(on).count()
+        let is_running = |(start, end): &&(Timestamp, Timestamp)| *start <= time && time < *end;
+        self.invocations.iter().filter(is_running).count()
     }
 
-    /// The most that ran at once.
-    pub(crate) fn most(&self) -> usize {
-        self.most_workers(Timestamp::MIN, Timestamp::MAX)
+    /// The maximum number of workers at any time.
+    pub(crate) fn max_workers(&self) -> usize {
+        self.max_workers_between(Timestamp::MIN, Timestamp::MAX)
     }
 
-    /// The most that ran at once of those that began in this time: the number only grows at a start.
-    pub(crate) fn most_workers(&self, from: Timestamp, to: Timestamp) -> usize {
+    /// The maximum number of workers between two times. The number only rises when one starts, so only starts are
+    /// examined.
+    pub(crate) fn max_workers_between(&self, from: Timestamp, to: Timestamp) -> usize {
         let starts = self.invocations.iter().map(|(start, _)| *start);
-        let within = starts.filter(|start| from <= *start && *start < to);
-        within.map(|start| self.workers(start)).max().unwrap_or_default()
+        let in_period = starts.filter(|start| from <= *start && *start < to);
+        in_period
+            .map(|start| self.workers(start))
+            .max()
+            .unwrap_or_default()
     }
 }
 
@@ -106,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_one_worker_from_its_first_start_to_its_last_end() {
+    fn a_batch_counts_as_one_worker_from_its_first_start_to_its_last_end() {
         let counts = |submitted, waiting, running, workers| Counts {
             submitted,
             waiting,
@@ -122,11 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn the_most_is_that_of_the_time_that_is_asked_for() {
+    fn the_maximum_is_that_of_the_given_period() {
         let timeline = timeline();
-        assert_eq!(timeline.most(), 2);
-        assert_eq!(timeline.most_workers(at(0), at(5)), 1);
-        assert_eq!(timeline.most_workers(at(7), at(100)), 1);
-        assert_eq!(timeline.most_workers(at(9), at(100)), 0);
+        assert_eq!(timeline.max_workers(), 2);
+        assert_eq!(timeline.max_workers_between(at(0), at(5)), 1);
+        assert_eq!(timeline.max_workers_between(at(7), at(100)), 1);
+        assert_eq!(timeline.max_workers_between(at(9), at(100)), 0);
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
-use mesh_client::Problem;
+use mesh_client::ProblemDocument;
 use mesh_task::{TaskId, UploadId};
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,7 @@ pub(super) fn is_remembered(since: Timestamp) -> bool {
 #[derive(Debug, Clone)]
 pub(super) enum LineResponse {
     Accepted(TaskId),
-    Refused(Problem),
+    Refused(ProblemDocument),
 }
 
 /// The journal's first line.
@@ -80,7 +80,7 @@ enum Entry {
 #[serde(rename_all = "snake_case")]
 enum LineEntry {
     Id(TaskId),
-    Problem(Problem),
+    Problem(ProblemDocument),
     /// The line's file is uploaded. With another upload, the request under the same key would be a different one.
     Upload(Upload),
 }

@@ -20,7 +20,7 @@ use anyhow::Result;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use indicatif::ProgressBar;
-use mesh_client::{Client, Error, Task};
+use mesh_client::{Client, Error, TaskView};
 use mesh_task::{TaskId, TaskType};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -283,7 +283,7 @@ impl Batch<'_> {
         line: usize,
         id: TaskId,
         task_type: TaskType,
-        task: Result<Task, Error>,
+        task: Result<TaskView, Error>,
     ) -> Result<Record> {
         match task {
             Ok(task) => Record::from_task(self.client, line, task).await,

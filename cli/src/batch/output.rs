@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
-use mesh_client::{Client, Problem, Task};
+use mesh_client::{Client, ProblemDocument, TaskView};
 use mesh_task::{Failure, TaskId, TaskResult, TaskType};
 use serde::{Deserialize, Serialize};
 
@@ -29,12 +29,12 @@ pub(super) struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<Problem>,
+    problem: Option<ProblemDocument>,
 }
 
 impl Record {
     /// The record of a final task.
-    pub(super) async fn from_task(client: &Client, line: usize, task: Task) -> Result<Self> {
+    pub(super) async fn from_task(client: &Client, line: usize, task: TaskView) -> Result<Self> {
         let result = tasks::load_result(client, &task).await?;
         let accepted = Self::accepted(line, task.id, task.task_type);
         Ok(Self {
@@ -62,7 +62,7 @@ impl Record {
         line: usize,
         id: Option<TaskId>,
         task_type: TaskType,
-        problem: Problem,
+        problem: ProblemDocument,
     ) -> Self {
         Self {
             line,

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use mesh_client::{Change, Changes, Client, Error, Filter, MAX_WAIT};
-use mesh_task::Status;
+use mesh_client::{ChangeList, ChangeView, Client, Error, Filter, MAX_WAIT};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -48,7 +47,7 @@ async fn lines(client: &Client, args: &WatchArgs, screen: &Screen) -> Result<Exi
             }
             Err(error) => return Err(error.into()),
         };
-        let is_wanted = |change: &&Change| args.task_type.is_none_or(|wanted| wanted == change.task_type);
+        let is_wanted = |change: &&ChangeView| args.task_type.is_none_or(|wanted| wanted == change.task_type);
         for change in response.changes.iter().filter(is_wanted) {
             if screen.json {
                 screen.value(change)?;
@@ -61,8 +60,8 @@ async fn lines(client: &Client, args: &WatchArgs, screen: &Screen) -> Result<Exi
     }
 }
 
-fn line(change: &Change, screen: &Screen) -> Result<()> {
-    let style = Status::named(&change.status).map_or(Style::Faint, format::status_style);
+fn line(change: &ChangeView, screen: &Screen) -> Result<()> {
+    let style = change.status.status().map_or(Style::Faint, format::status_style);
     let status = screen.paint(style, &format!("{:<10}", change.status));
     let attempt = if change.attempt > 1 || change.generation > 1 {
         format!(" (generation {}, attempt {})", change.generation, change.attempt)
@@ -78,7 +77,7 @@ fn line(change: &Change, screen: &Screen) -> Result<()> {
 }
 
 /// An empty response came after a long poll, and a full one has more behind it: neither needs a pause.
-fn pause_after(response: &Changes) -> Duration {
+fn pause_after(response: &ChangeList) -> Duration {
     if response.changes.is_empty() || response.changes.len() >= FULL_PAGE {
         Duration::ZERO
     } else {
@@ -87,7 +86,7 @@ fn pause_after(response: &Changes) -> Duration {
 }
 
 enum Update {
-    Changes(Changes),
+    Changes(ChangeList),
     /// The table as read again, after changes were missed.
     Reloaded(Rows),
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
-use mesh_client::{Change, Changes, TaskSummary};
+use mesh_client::{ChangeList, ChangeView, TaskSummaryView};
 use mesh_task::{Status, TaskId, TaskType};
 
 /// More rows than a terminal has lines.
@@ -35,7 +35,7 @@ pub(super) struct Row {
 
 impl Rows {
     pub(super) fn new(
-        tasks: Vec<TaskSummary>,
+        tasks: Vec<TaskSummaryView>,
         next: String,
         wanted: Option<TaskType>,
         since: Timestamp,
@@ -60,7 +60,7 @@ impl Rows {
         }
     }
 
-    pub(super) fn apply(&mut self, response: Changes) {
+    pub(super) fn apply(&mut self, response: ChangeList) {
         self.next = response.next;
         self.error = None;
         for change in &response.changes {
@@ -74,8 +74,8 @@ impl Rows {
         }
     }
 
-    fn apply_change(&mut self, change: &Change) {
-        let Some(status) = Status::named(&change.status) else {
+    fn apply_change(&mut self, change: &ChangeView) {
+        let Some(status) = change.status.status() else {
             self.rows.remove(&change.id);
             return;
         };
@@ -106,12 +106,12 @@ impl Rows {
 mod tests {
     use super::*;
 
-    fn change(id: TaskId, status: &str, second: i64) -> Change {
-        Change {
+    fn change(id: TaskId, status: &str, second: i64) -> ChangeView {
+        ChangeView {
             cursor: "1".to_owned(),
             id,
             task_type: TaskType::Ocr,
-            status: status.to_owned(),
+            status: status.to_owned().into(),
             previous_status: None,
             generation: 1,
             attempt: 1,
@@ -123,9 +123,10 @@ mod tests {
     fn a_row_shows_its_task_s_last_change_until_the_task_is_removed() {
         let mut rows = Rows::new(Vec::new(), "0".to_owned(), None, Timestamp::UNIX_EPOCH);
         let [a, b] = [TaskId::generate(), TaskId::generate()];
-        let log = |changes: Vec<Change>| Changes {
+        let log = |changes: Vec<ChangeView>| ChangeList {
             changes,
             next: "9".to_owned(),
+            links: None,
         };
         rows.apply(log(vec![
             change(a, "pending", 1),

@@ -133,8 +133,8 @@ fn show(frame: &mut Frame<'_>, rows: &Rows, now: Timestamp, has_colors: bool) {
 
 #[cfg(test)]
 mod tests {
-    use mesh_client::{Change, Changes};
-    use mesh_task::{TaskId, TaskType};
+    use mesh_client::{ChangeList, ChangeStatus, ChangeView};
+    use mesh_task::{Status, TaskId, TaskType};
     use ratatui::backend::TestBackend;
 
     use super::*;
@@ -143,18 +143,19 @@ mod tests {
     fn the_table_shows_each_task_and_fits_a_small_terminal() {
         let mut rows = Rows::new(Vec::new(), String::new(), None, Timestamp::UNIX_EPOCH);
         let id = TaskId::generate();
-        rows.apply(Changes {
-            changes: vec![Change {
+        rows.apply(ChangeList {
+            changes: vec![ChangeView {
                 cursor: "1".to_owned(),
                 id,
                 task_type: TaskType::Sentiment,
-                status: "completed".to_owned(),
+                status: ChangeStatus::Task(Status::Completed),
                 previous_status: None,
                 generation: 1,
                 attempt: 1,
                 updated_at: Timestamp::UNIX_EPOCH,
             }],
             next: String::new(),
+            links: None,
         });
         for (width, height) in [(80, 6), (20, 3)] {
             let mut terminal = ratatui::Terminal::new(TestBackend::new(width, height)).unwrap();

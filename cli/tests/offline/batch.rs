@@ -11,7 +11,7 @@ use wiremock::matchers::{method, path_regex};
 use wiremock::{Mock, Request, ResponseTemplate};
 
 use crate::fake_api::{api, end, has_results, start};
-use crate::world::{World, completed, eventually, problem, problem_body, task};
+use crate::world::{World, accepted_task, completed, eventually, problem, problem_body, task};
 
 /// Writes the batch `b.jsonl` with these texts, one per line.
 pub(crate) fn texts(world: &World, texts: &[&str]) {
@@ -159,7 +159,7 @@ async fn a_request_is_repeated_under_its_key_if_the_api_was_too_busy_for_some_ta
     let world = World::new().await;
     let id = TaskId::generate();
     let (accepted, busy) = (
-        json!({ "status": 202, "task": { "id": id, "type": "sentiment", "status": "pending" } }),
+        json!({ "status": 202, "task": accepted_task(&id.to_string(), "sentiment") }),
         json!({ "status": 503, "problem": problem_body(503, "unavailable", "try again") }),
     );
     let responses = [
@@ -197,8 +197,7 @@ async fn a_task_that_the_api_deleted_does_not_stop_the_other_lines() {
         "01a21202-48f4-70f7-a2cd-8b57fcde12f0",
         "01a21202-48f4-70f7-a2cd-8b57fcde12f1",
     ];
-    let accepted =
-        |id| json!({ "status": 202, "task": { "id": id, "type": "sentiment", "status": "pending" } });
+    let accepted = |id| json!({ "status": 202, "task": accepted_task(id, "sentiment") });
     let body = json!({ "results": [accepted(deleted), accepted(completed_id)] });
     let response = ResponseTemplate::new(202).set_body_json(body);
     world.mock("POST", "/v1/tasks/batch", response).await;
@@ -286,7 +285,7 @@ async fn complete_in_reverse(world: &World, file: Option<&str>) {
         .await;
     let accepted = |line: u8| {
         let id = format!("01a21202-48f4-70f7-a2cd-8b57fcde12f{line}");
-        json!({ "status": 202, "task": { "id": id, "type": "sentiment", "status": "pending" } })
+        json!({ "status": 202, "task": accepted_task(&id, "sentiment") })
     };
     let body = json!({ "results": [accepted(1), accepted(2), accepted(3)] });
     let response = ResponseTemplate::new(202).set_body_json(body);

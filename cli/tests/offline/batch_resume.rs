@@ -7,7 +7,7 @@ use wiremock::ResponseTemplate;
 
 use crate::batch::{has_journal, results, texts};
 use crate::fake_api::{api, has_results, interrupt, start};
-use crate::world::{Ended, ID, World, completed};
+use crate::world::{Ended, ID, World, accepted_task, completed};
 
 const JOURNAL: &str = "b.jsonl.results.jsonl.journal";
 
@@ -346,7 +346,7 @@ async fn a_file_that_the_api_would_refuse_is_reported_before_anything_is_sent() 
 #[tokio::test]
 async fn a_batch_with_a_line_without_a_result_is_not_finished() {
     let world = World::new().await;
-    let accepted = json!({ "status": 202, "task": { "id": ID, "type": "sentiment", "status": "pending" } });
+    let accepted = json!({ "status": 202, "task": accepted_task(ID, "sentiment") });
     // An invalid response: the same task for two lines.
     let response = ResponseTemplate::new(202).set_body_json(json!({ "results": [accepted, accepted] }));
     world.mock("POST", "/v1/tasks/batch", response).await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path, path_regex};
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
-use crate::world::{World, completed, eventually, problem_body};
+use crate::world::{World, accepted_task, completed, eventually, problem_body};
 
 #[derive(Clone, Default)]
 pub(crate) struct Api(Arc<Mutex<State>>);
@@ -74,7 +74,7 @@ impl State {
             self.completed.push(id.clone());
         }
         self.texts.push(text);
-        json!({ "status": 202, "task": { "id": id, "type": "sentiment", "status": "pending" } })
+        json!({ "status": 202, "task": accepted_task(&id, "sentiment") })
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 use wiremock::ResponseTemplate;
 
 use crate::fake_api::api;
-use crate::world::{ID, TOKEN, World, completed, task};
+use crate::world::{ID, TOKEN, World, accepted_task, completed, task};
 
 /// A pseudoterminal of 80 columns.
 pub(crate) struct Terminal {
@@ -163,7 +163,7 @@ async fn a_result_cannot_move_the_terminal_s_cursor() {
     task["result"] = json!({ "summary": text, "sentences": [text] });
     task["metadata"] = json!({ "note": text });
     world.get(&format!("/v1/tasks/{ID}"), task).await;
-    let accepted = json!({ "status": 202, "task": { "id": ID, "type": "summarize", "status": "pending" } });
+    let accepted = json!({ "status": 202, "task": accepted_task(ID, "summarize") });
     let accepted = ResponseTemplate::new(202).set_body_json(json!({ "results": [accepted] }));
     world.mock("POST", "/v1/tasks/batch", accepted).await;
     world.write("b.jsonl", "{\"type\":\"summarize\",\"input\":{\"text\":\"a\"}}\n");

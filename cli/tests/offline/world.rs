@@ -56,8 +56,7 @@ impl World {
 
     /// Mocks an API that accepts any submission as that task.
     pub(crate) async fn accept(&self, id: &str, task_type: &str) {
-        let accepted = json!({ "id": id, "type": task_type, "status": "pending" });
-        let response = ResponseTemplate::new(202).set_body_json(accepted);
+        let response = ResponseTemplate::new(202).set_body_json(accepted_task(id, task_type));
         self.mock("POST", "/v1/tasks", response).await;
     }
 
@@ -65,7 +64,9 @@ impl World {
     pub(crate) async fn accept_uploads(&self) -> &'static str {
         let id = "0190a1b2-0000-7000-8000-000000000000";
         let address = format!("{}/bucket/up", self.server.uri());
-        let target = json!({ "id": id, "url": address, "headers": {} });
+        let target = json!({
+            "id": id, "method": "PUT", "url": address, "headers": {}, "expires_at": "2026-01-31T12:00:00Z",
+        });
         let response = ResponseTemplate::new(201).set_body_json(target);
         self.mock("POST", "/v1/uploads", response).await;
         self.mock("PUT", "/bucket/up", ResponseTemplate::new(200)).await;
@@ -202,6 +203,13 @@ pub(crate) fn task(id: &str, status: &str) -> Value {
         ],
         "created_at": "2026-01-31T12:00:00.123Z", "updated_at": "2026-01-31T12:00:09.25Z",
     })
+}
+
+/// The response to the submission of a task.
+pub(crate) fn accepted_task(id: &str, task_type: &str) -> Value {
+    let itself = format!("/v1/tasks/{id}");
+    let links = json!({ "self": itself, "wait": format!("{itself}?wait=20") });
+    json!({ "id": id, "type": task_type, "status": "pending", "links": links })
 }
 
 pub(crate) fn completed(id: &str) -> Value {

@@ -1,22 +1,19 @@
-//! `GET /v1/changes`: what happened to the tenant's tasks since a caller last asked.
+//! `GET /v1/changes`: the changes of a tenant's tasks since a cursor.
 
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
-use mesh_http::Problem;
-use mesh_stats::ChangeView;
+use mesh_api_types::{ChangeLinks, ChangeList, ChangeView};
+use mesh_http::{Deadline, Problem};
 use mesh_task::Tenant;
 use serde::Deserialize;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::app::Api;
-use crate::request::Deadline;
+use crate::state::ApiState;
 use crate::wait::Wait;
 
-/// How many changes one response has, about. The next request returns the ones after them.
+/// An answer has about this many changes at most. The next request continues.
 const MAX_CHANGES: usize = 500;
 
 #[derive(Deserialize)]
@@ -26,55 +23,39 @@ pub(crate) struct Params {
     wait: Option<String>,
 }
 
-/// Changes, oldest first, and the cursor to go on from.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Changes {
-    changes: Vec<ChangeView>,
-    next: String,
-    /// None where the stack has no event stream.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    links: Option<ChangeLinks>,
-}
-
-#[derive(Serialize, ToSchema)]
-struct ChangeLinks {
-    /// Where the same changes come as server-sent events.
-    events: String,
-}
-
-/// Answers with the changes after the cursor, oldest first; with `?wait=SECONDS` not before there is one or the time is up.
-/// Without a cursor it begins at the present. While it waits it reads one item at a time, the tenant's book.
+/// Lists the changes after a cursor, oldest first. Without a cursor, the list begins now. With `?wait=SECONDS`, the answer
+/// waits until there is a change or the time is up.
 #[utoipa::path(
     get,
-    path = "/v1/changes",
+    path = "/changes",
     tag = "operations",
     operation_id = "list_changes",
     params(
-        ("after" = Option<String>, Query, description = "The `next` of an answer; the present if it is left out.", pattern = "^[0-9]{1,19}$"),
-        ("wait" = Option<u32>, Query, description = "For how many seconds the answer is held until there is a change.", maximum = 20),
+        ("after" = Option<String>, Query, description = "The `next` of the answer before. Without it, the list begins now.", pattern = "^[0-9]{1,19}$"),
+        ("wait" = Option<u32>, Query, description = "How many seconds the answer waits for a change.", maximum = 20),
     ),
-    responses((status = 200, description = "The changes.", body = Changes), (status = 400), (status = 410)),
+    responses((status = 200, description = "The changes.", body = ChangeList), (status = 400), (status = 410)),
 )]
 pub(crate) async fn list(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
     Deadline(deadline): Deadline,
     params: Result<Query<Params>, QueryRejection>,
-) -> Result<Json<Changes>, Problem> {
+) -> Result<Json<ChangeList>, Problem> {
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let mut after = params.after.as_deref().map(parse_cursor).transpose()?;
     let mut wait = Wait::new(params.wait.as_deref(), deadline)?;
     loop {
-        let book = api.stats.counters(&tenant).await?;
-        let after = *after.get_or_insert(book.last);
-        if after == book.last && wait.again().await {
+        // A read of one item, so that waiting is cheap.
+        let counters = api.stats.counters(&tenant).await?;
+        let after = *after.get_or_insert(counters.last);
+        if after == counters.last && wait.again().await {
             continue;
         }
-        let changes = api.stats.changes(&tenant, &book, after, MAX_CHANGES).await?;
+        let changes = api.stats.changes(&tenant, &counters, after, MAX_CHANGES).await?;
         let changes = changes.ok_or_else(Problem::changes_gone)?;
         let next = changes.last().map_or(after, |(number, _)| *number);
-        return Ok(Json(Changes {
+        return Ok(Json(ChangeList {
             changes: changes.into_iter().map(ChangeView::from).collect(),
             next: next.to_string(),
             links: api.events_at("/v1/events").map(|events| ChangeLinks { events }),

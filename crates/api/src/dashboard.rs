@@ -1,7 +1,7 @@
 //! `GET /` and its assets: the dashboard, which `cargo xtask web` builds into files beside the function.
 //!
-//! They are read when somebody asks for them: a cold start pays nothing, and an API whose dashboard was left out works as
-//! well. All that the dashboard knows it asks the API, as any other client.
+//! The files are read when they are requested: a cold start does not pay for them, and an API without a dashboard works as
+//! well. The dashboard gets its data from the API, like any other client.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use http::{HeaderName, StatusCode};
 use mesh_http::Problem;
 use sha2::{Digest, Sha256};
 
-use crate::app::Api;
+use crate::state::ApiState;
 
-/// The folder's name, beside the function's bootstrap.
+/// The folder beside the function's bootstrap.
 const FOLDER: &str = "web";
-/// An asset's name holds a hash of its content: under that name it never changes.
-const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// The page names the assets: it may be kept, but not be shown unasked.
-const ASK_FIRST: HeaderValue = HeaderValue::from_static("no-cache");
+/// An asset's name contains a hash of its content, so the content under that name never changes.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// The page names the assets: a browser may cache it, but must revalidate it.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// The page, from which the others follow by what stands behind the `#` of its address.
-pub(crate) async fn page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Problem> {
+/// The only page. The part of its address after `#` selects what it shows.
+pub(crate) async fn page(State(api): State<Arc<ApiState>>, headers: HeaderMap) -> Result<Response, Problem> {
     let page = read("index.html").await.ok_or_else(Problem::no_dashboard)?;
     let bucket = api.payloads.address().await.ok();
     let policy = policy(bucket.as_deref(), api.events.as_deref());
-    // A weak one: the answer may be compressed on its way.
+    // A weak tag, because the answer may be compressed.
     let tag = format!("W/\"{}\"", hex::encode(&Sha256::digest(&page)[..8]));
-    let known = headers.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-    let mut response = if known.is_some_and(|tags| tags.split(',').any(|known| known.trim() == tag)) {
+    let cached = headers.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
+    let mut response = if cached.is_some_and(|tags| tags.split(',').any(|cached| cached.trim() == tag)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         answer(page, "text/html; charset=utf-8")
@@ -41,11 +41,11 @@ pub(crate) async fn page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Res
     for (name, value) in [(ETAG, tag), (CONTENT_SECURITY_POLICY, policy)] {
         set(&mut response, name, HeaderValue::try_from(value).ok());
     }
-    set(&mut response, CACHE_CONTROL, Some(ASK_FIRST));
+    set(&mut response, CACHE_CONTROL, Some(REVALIDATE));
     Ok(response)
 }
 
-/// One of the files that the page loads.
+/// A file that the page loads.
 pub(crate) async fn asset(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
     let name = name.ok().map(|Path(name)| name);
     let (name, content_type) = name
@@ -53,12 +53,13 @@ pub(crate) async fn asset(name: Result<Path<String>, PathRejection>) -> Result<R
         .ok_or_else(Problem::route_not_found)?;
     let file = read(&format!("assets/{name}")).await;
     let mut response = answer(file.ok_or_else(Problem::route_not_found)?, content_type);
-    set(&mut response, CACHE_CONTROL, Some(FOR_EVER));
+    set(&mut response, CACHE_CONTROL, Some(IMMUTABLE));
     Ok(response)
 }
 
-/// What the page may load and whom it may ask: its own API, the event stream, and the payload bucket, which photographs and
-/// recordings come from and large contents go to. Nothing inline, nothing evaluated, no markup made of text, in nobody's frame.
+/// The page's Content-Security-Policy. It may call its own API, the event stream, and the payload bucket, where images and
+/// recordings are read and large contents are uploaded. It has no inline scripts, evaluates no code, makes no markup from
+/// text, and cannot be framed.
 fn policy(payloads: Option<&str>, events: Option<&str>) -> String {
     let bucket = payloads.map(|address| format!(" {address}")).unwrap_or_default();
     let events = events.map(|address| format!(" {address}")).unwrap_or_default();
@@ -69,8 +70,8 @@ fn policy(payloads: Option<&str>, events: Option<&str>) -> String {
     )
 }
 
-/// The type of an asset, by the end of its name; none where no asset can bear the name. A name is one step below the
-/// folder, and no hidden one: it can't lead out of it.
+/// The media type of an asset, by its extension. `None` for a name that no asset has: an asset lies directly in the folder
+/// and is not hidden, so no name leads out of the folder.
 fn content_type(name: &str) -> Option<&'static str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if name.starts_with('.') || !name.bytes().all(is_plain) {
@@ -86,7 +87,7 @@ fn content_type(name: &str) -> Option<&'static str> {
     }
 }
 
-/// A file of the dashboard, if there is one.
+/// Reads a file of the dashboard. `None` if the API was built without it.
 async fn read(name: &str) -> Option<Vec<u8>> {
     let folder = std::env::var_os("LAMBDA_TASK_ROOT").map(PathBuf::from)?;
     tokio::fs::read(folder.join(FOLDER).join(name)).await.ok()
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_page_is_made_of_is_served() {
+    fn only_files_that_the_page_loads_are_served() {
         assert_eq!(
             content_type("index-B1x_9.js"),
             Some("text/javascript; charset=utf-8")
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_may_ask_the_stack_s_own_and_no_other_host() {
+    fn the_page_may_call_its_own_stack_and_no_other_host() {
         let own = policy(None, None);
         assert!(!own.contains("http") && !own.contains("unsafe"), "{own}");
         let whole = policy(Some("https://bucket.example/"), Some("https://events.example/"));

@@ -1,4 +1,5 @@
-//! Dead letters: tasks whose attempts were all in vain. They are listed, and given new attempts.
+//! Dead letters: tasks that failed although they could have been retried. `GET /v1/dead-letters` lists them, and
+//! `POST /v1/dead-letters/redrive` gives them new attempts.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -6,21 +7,18 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
-use futures_util::future::join_all;
-use jiff::Timestamp;
-use mesh_aws::WriteOutcome;
-use mesh_http::{Problem, ProblemKind};
+use mesh_api_types::{DeadLetterList, RedriveRequest, RedriveResponse};
+use mesh_http::{Deadline, JsonBody, Problem, ProblemKind};
 use mesh_task::{IdRange, Task, TaskId, TaskType, Tenant};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
-use crate::app::Api;
 use crate::query::{parse_limit, parse_type};
-use crate::request::{Deadline, JsonBody};
-use crate::tasks::TaskView;
+use crate::redrive::redrive_all;
+use crate::state::ApiState;
+use crate::tasks::task_view;
 
-/// How many failed tasks one request looks at, unless it says less.
+/// How many failed tasks a list reads by default.
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 100;
 
@@ -33,34 +31,25 @@ pub(crate) struct Params {
     cursor: Option<String>,
 }
 
-/// A page of tasks whose attempts were all in vain, newest first.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct DeadLetters {
-    dead_letters: Vec<TaskView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    next_cursor: Option<TaskId>,
-}
-
-/// Lists dead letters, newest first. A page may be short, or empty, with more to follow: it looks at a bounded number of
-/// failed tasks, and those that failed for good are no dead letters.
+/// Lists dead letters, newest first. A request reads a bounded number of failed tasks, and tasks that failed permanently are
+/// not dead letters: a page may be short, or empty, although more pages follow.
 #[utoipa::path(
     get,
-    path = "/v1/dead-letters",
+    path = "/dead-letters",
     tag = "dead letters",
     operation_id = "list_dead_letters",
     params(
         ("type" = Option<TaskType>, Query, description = "Only tasks of this type."),
-        ("limit" = Option<u32>, Query, description = "How many failed tasks are looked at; 50 if it is left out.", minimum = 1, maximum = 100),
-        ("cursor" = Option<TaskId>, Query, description = "The `next_cursor` of an answer."),
+        ("limit" = Option<u32>, Query, description = "How many failed tasks are read; 50 by default.", minimum = 1, maximum = 100),
+        ("cursor" = Option<TaskId>, Query, description = "The `next_cursor` of the page before."),
     ),
-    responses((status = 200, description = "A page; it may be short, or empty, with more to follow.", body = DeadLetters), (status = 400)),
+    responses((status = 200, description = "A page. It may be short, or empty, although more pages follow.", body = DeadLetterList), (status = 400)),
 )]
 pub(crate) async fn list(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
     params: Result<Query<Params>, QueryRejection>,
-) -> Result<Json<DeadLetters>, Problem> {
+) -> Result<Json<DeadLetterList>, Problem> {
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let task_type = params.task_type.as_deref().map(parse_type).transpose()?;
     let limit = params
@@ -72,88 +61,67 @@ pub(crate) async fn list(
     let mut dead_letters = Vec::new();
     for task in page.tasks {
         if task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type) {
-            dead_letters.push(TaskView::of(task, &api).await?);
+            dead_letters.push(task_view(task, &api).await?);
         }
     }
-    Ok(Json(DeadLetters {
+    Ok(Json(DeadLetterList {
         dead_letters,
         next_cursor: page.next,
     }))
 }
 
-/// Which dead letters are redriven: exactly one of `ids`, `type` and `all` says it.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = Redrive, example = json!({ "all": true }))]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Which {
-    #[schema(max_items = 100)]
-    ids: Option<Vec<String>>,
-    #[serde(rename = "type")]
-    #[schema(value_type = Option<TaskType>)]
-    task_type: Option<String>,
-    #[serde(default)]
-    all: bool,
-    /// The `next_cursor` of an answer, to go on; not with `ids`.
-    cursor: Option<String>,
-}
-
-/// What was redriven. With a `next_cursor`, the same request with that cursor goes on.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Redriven {
-    redriven: Vec<TaskId>,
-    /// Those that were named and are no dead letters, or not any more.
-    skipped: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    next_cursor: Option<TaskId>,
-}
-
-/// Gives a bounded number of dead letters a new generation of attempts. With a
-/// `next_cursor` in its answer, the same request with that cursor goes on.
+/// Gives a bounded number of dead letters a new generation of attempts. If the answer has a `next_cursor`, the same request
+/// with that cursor continues.
 #[utoipa::path(
     post,
-    path = "/v1/dead-letters/redrive",
+    path = "/dead-letters/redrive",
     tag = "dead letters",
     operation_id = "redrive_dead_letters",
-    request_body = Which,
-    responses((status = 200, description = "What was redriven.", body = Redriven)),
+    request_body = RedriveRequest,
+    responses((status = 200, description = "The tasks that were redriven.", body = RedriveResponse)),
 )]
 pub(crate) async fn redrive(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
-    Deadline(until): Deadline,
+    Deadline(deadline): Deadline,
     JsonBody(body): JsonBody,
-) -> Result<Json<Redriven>, Problem> {
+) -> Result<Json<RedriveResponse>, Problem> {
     let shape = r#"send {"ids": [...]}, {"type": "..."} or {"all": true}; the last two may have a cursor"#;
     let refuse = |why: &str| Problem::new(ProblemKind::InvalidRedrive, format!("{why}: {shape}"));
     if !body.is_object() {
-        // Serde would also take an array, by the order of the fields.
+        // Serde would also accept an array, by the order of the fields.
         return Err(refuse("the body is not a JSON object"));
     }
-    let which: Which = serde_json::from_value(body).map_err(|error| refuse(&error.to_string()))?;
-    let ways = [which.ids.is_some(), which.task_type.is_some(), which.all];
+    let selection: RedriveRequest =
+        serde_json::from_value(body).map_err(|error| refuse(&error.to_string()))?;
+    let ways = [
+        selection.ids.is_some(),
+        selection.task_type.is_some(),
+        selection.all,
+    ];
     if ways.into_iter().filter(|given| *given).count() != 1 {
         return Err(refuse(
             "the body has none, or more than one, of `ids`, `type` and `all`",
         ));
     }
-    if let Some(ids) = which.ids {
-        if ids.len() > MAX_LIMIT || which.cursor.is_some() {
+    if let Some(ids) = selection.ids {
+        if ids.len() > MAX_LIMIT || selection.cursor.is_some() {
             return Err(refuse(&format!(
                 "`ids` takes up to {MAX_LIMIT} ids, without a cursor"
             )));
         }
-        return by_ids(&api, &tenant, ids, until).await;
+        return by_ids(&api, &tenant, ids, deadline).await;
     }
-    let task_type = which.task_type.as_deref().map(parse_type).transpose()?;
-    let cursor = which.cursor.as_deref().map(parse_cursor).transpose()?;
+    let task_type = selection.task_type.as_deref().map(parse_type).transpose()?;
+    let cursor = selection.cursor.as_deref().map(parse_cursor).transpose()?;
     let page = page(&api, &tenant, cursor, MAX_LIMIT).await?;
     let wanted = page
         .tasks
         .into_iter()
         .filter(|task| task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type));
-    let redriven = redrive_all(&api, wanted.collect(), until).await?;
-    Ok(Json(Redriven {
+    let wanted: Vec<_> = wanted.collect();
+    let redriven = redrive_all(&api, &wanted, deadline).await?;
+    Ok(Json(RedriveResponse {
         redriven,
         skipped: Vec::new(),
         next_cursor: page.next,
@@ -161,51 +129,23 @@ pub(crate) async fn redrive(
 }
 
 async fn by_ids(
-    api: &Api,
+    api: &ApiState,
     tenant: &Tenant,
     ids: Vec<String>,
-    until: Instant,
-) -> Result<Json<Redriven>, Problem> {
+    deadline: Instant,
+) -> Result<Json<RedriveResponse>, Problem> {
     let parsed: Vec<TaskId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
     let tasks = read(api, tenant, &parsed).await?;
-    let wanted = tasks.into_iter().filter(Task::is_dead_letter).collect();
-    let redriven = redrive_all(api, wanted, until).await?;
+    let wanted: Vec<_> = tasks.into_iter().filter(Task::is_dead_letter).collect();
+    let redriven = redrive_all(api, &wanted, deadline).await?;
     let skipped = ids
         .into_iter()
         .filter(|id| !redriven.iter().any(|done| done.to_string() == *id));
-    Ok(Json(Redriven {
+    Ok(Json(RedriveResponse {
         skipped: skipped.collect(),
         redriven,
         next_cursor: None,
     }))
-}
-
-/// Redrives each task and rings for it. One whose message is not taken is left to the janitor. Where some could not be
-/// written the others are rung for all the same: the same request again goes on with those that are left.
-async fn redrive_all(api: &Api, tasks: Vec<Task>, until: Instant) -> Result<Vec<TaskId>, Problem> {
-    let now = Timestamp::now();
-    let writes = tasks.iter().map(async |task| {
-        let redrive = task.redrive(api.sweep_policy.first_check_at(now), now + api.retention, now);
-        api.table.write(&task.tenant, task.id, &redrive).await
-    });
-    let mut redriven = Vec::new();
-    let mut messages = Vec::new();
-    let mut failed = None;
-    for written in join_all(writes).await {
-        match written {
-            Ok(WriteOutcome::Applied(task)) => {
-                redriven.push(task.id);
-                messages.push((task.lane(), task.message()));
-            }
-            Ok(WriteOutcome::ConditionFailed(_)) => {}
-            Err(error) => failed = Some(error),
-        }
-    }
-    api.queues.send_batch(messages, until).await;
-    match failed {
-        Some(error) => Err(error.into()),
-        None => Ok(redriven),
-    }
 }
 
 struct Page {
@@ -214,15 +154,20 @@ struct Page {
 }
 
 /// The next failed tasks of a tenant, newest first.
-async fn page(api: &Api, tenant: &Tenant, before: Option<TaskId>, limit: usize) -> Result<Page, Problem> {
+async fn page(
+    api: &ApiState,
+    tenant: &Tenant,
+    before: Option<TaskId>,
+    limit: usize,
+) -> Result<Page, Problem> {
     let range = before.map_or(IdRange::ALL, |before| IdRange::ALL.below(before));
     let (ids, next) = api.table.failed_ids(tenant, range, limit).await?;
     let tasks = read(api, tenant, &ids).await?;
     Ok(Page { tasks, next })
 }
 
-/// Reads tasks in the order of their ids, newest first.
-async fn read(api: &Api, tenant: &Tenant, ids: &[TaskId]) -> Result<Vec<Task>, Problem> {
+/// Reads tasks, and sorts them newest first.
+async fn read(api: &ApiState, tenant: &Tenant, ids: &[TaskId]) -> Result<Vec<Task>, Problem> {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids.dedup();

@@ -1,16 +1,16 @@
-//! Calls to AWS that fail while a request is served that asks for it, and what each request cost, for tests.
+//! For tests: lets a request name the AWS calls that fail while it is served, and reports what it cost.
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Says what goes wrong, in the words of `mesh_aws::faults`.
+/// The faults to inject, in the grammar of `mesh_aws::faults`.
 const HEADER: &str = "x-ai-mesh-fault";
-/// Tells what the request cost, as JSON.
+/// The request's calls to AWS, as JSON.
 const METER: &str = "x-ai-mesh-meter";
 
 /// Serves a request with the faults of its header.
-pub(crate) async fn strike(request: Request, next: Next) -> Response {
+pub(crate) async fn inject(request: Request, next: Next) -> Response {
     let faults = request
         .headers()
         .get(HEADER)

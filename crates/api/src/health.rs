@@ -1,4 +1,4 @@
-//! `GET /health`: whether the API lives, and on request whether all that it needs answers.
+//! `GET /health`: whether the API runs, and on request whether the services that it needs answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,16 +9,15 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
+use mesh_api_types::{Health, HealthCheck};
 use mesh_aws::AwsError;
 use mesh_http::Problem;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::time::timeout;
-use utoipa::ToSchema;
 
-use crate::app::Api;
-use crate::auth;
+use crate::state::ApiState;
 
-/// What has not answered by then is taken to be down.
+/// A service that does not answer within this time counts as failing.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
@@ -27,45 +26,22 @@ pub(crate) struct Params {
     deep: Option<String>,
 }
 
-/// Whether the API lives; of a deep check, also whether all that it needs answers.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Health {
-    /// `ok` or `failing`.
-    status: &'static str,
-    /// Of a deep check alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    checks: Option<Vec<Check>>,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = HealthCheck)]
-struct Check {
-    name: String,
-    ok: bool,
-    latency_ms: u64,
-    /// The service's name for what is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    error: Option<String>,
-}
-
-/// Says that the API lives. A deep check calls AWS, which costs money: it takes the token.
+/// Checks the API. A deep check calls AWS, which costs money, and so requires the token.
 #[utoipa::path(
     get,
     path = "/health",
     tag = "operations",
     operation_id = "check_health",
-    params(("deep" = Option<String>, Query, description = "`1` calls all that the API needs, and takes the token.", pattern = "^[01]$")),
+    params(("deep" = Option<String>, Query, description = "`1` also calls the services that the API needs, and requires the token.", pattern = "^[01]$")),
     responses(
-        (status = 200, description = "The API lives, and what was checked answers.", body = Health),
+        (status = 200, description = "The API runs, and every service that was checked answers.", body = Health),
         (status = 400),
         (status = 401),
-        (status = 503, description = "Something that the API needs does not answer.", body = Health),
+        (status = 503, description = "A service that the API needs does not answer.", body = Health),
     ),
 )]
 pub(crate) async fn health(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     headers: HeaderMap,
     params: Result<Query<Params>, QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -73,12 +49,12 @@ pub(crate) async fn health(
     match params.deep.as_deref() {
         None | Some("0") => {
             let health = Health {
-                status: "ok",
-                checks: None,
+                status: "ok".to_owned(),
+                checks: Vec::new(),
             };
             return Ok(Json(health).into_response());
         }
-        Some("1") => auth::tenant_of(&api, &headers)?,
+        Some("1") => api.token.tenant_of(&headers)?,
         Some(other) => {
             let detail = format!("deep={other} is invalid: send 1 to check all that the API needs, or 0");
             return Err(Problem::invalid_query(detail));
@@ -101,23 +77,23 @@ pub(crate) async fn health(
         (StatusCode::SERVICE_UNAVAILABLE, "failing")
     };
     let health = Health {
-        status,
-        checks: Some(checks),
+        status: status.to_owned(),
+        checks,
     };
     Ok((code, Json(health)).into_response())
 }
 
-async fn check(name: String, call: impl Future<Output = Result<(), AwsError>>) -> Check {
+async fn check(name: String, call: impl Future<Output = Result<(), AwsError>>) -> HealthCheck {
     let begun = Instant::now();
     let error = match timeout(CHECK_TIMEOUT, call).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => {
-            tracing::error!(name, %error, "a check failed");
+            tracing::error!(event = "health_check_failed", name, %error, "a health check failed");
             Some(error.code.unwrap_or_else(|| "no answer".to_owned()))
         }
         Err(_) => Some(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
     };
-    Check {
+    HealthCheck {
         name,
         ok: error.is_none(),
         latency_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -1,9 +1,13 @@
 //! The HTTP API: its routes, and the services behind them.
 //!
-//! A host makes an [`Api`] of its backend's clients and serves [`router`].
+//! A host makes an [`ApiState`] of its backend's clients and serves [`router`]. To find a way through the files:
+//!
+//! - `state`: what the handlers work with.
+//! - `router`: all routes and the layers around them. `compat` has the routes of earlier systems.
+//! - `submission`, `redrive`: the services that create tasks and give them new attempts.
+//! - `tasks`, `uploads`, `dead_letters`, `changes`, `stats`, `models`, `workers`, `health`: the handlers.
+//! - `openapi`: completes the document that the router's declarations make.
 
-mod app;
-mod auth;
 mod changes;
 mod compat;
 mod dashboard;
@@ -17,14 +21,15 @@ mod models;
 mod observe;
 mod openapi;
 mod query;
-mod render;
-mod request;
+mod redrive;
+mod router;
+mod state;
 mod stats;
+mod submission;
 mod tasks;
 mod uploads;
 mod wait;
 mod workers;
 
-pub use app::{Api, router};
-pub use models::ModelSettings;
-pub use workers::Workers;
+pub use router::router;
+pub use state::{ApiState, ModelSettings, Workers};

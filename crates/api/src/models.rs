@@ -1,107 +1,62 @@
-//! `GET /v1/models`: which models answer which tasks, and where each runs.
+//! `GET /v1/models`: which models run which task types, and where.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use mesh_api_types::{ModelList, ModelView};
 use mesh_task::TaskType;
-use mesh_telemetry::{SettingError, setting};
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::app::Api;
+use crate::state::{ApiState, ModelSettings};
 
-/// What the stack says of its models.
-#[derive(Debug)]
-pub struct ModelSettings {
-    /// The variant of Whisper that transcribes.
-    speech: String,
-    /// `none`, or whose language model is asked.
-    provider: String,
-    language: String,
-}
-
-impl ModelSettings {
-    pub fn from_settings() -> Result<Self, SettingError> {
-        Ok(Self {
-            speech: setting("SPEECH_MODEL")?,
-            provider: setting("LANGUAGE_PROVIDER")?,
-            language: setting("LANGUAGE_MODEL")?,
-        })
-    }
-}
-
-/// The models of this stack.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Models {
-    models: Vec<Model>,
-}
-
-#[derive(Serialize, ToSchema)]
-struct Model {
-    name: String,
-    /// The first digits of its file's SHA-256; a provider's model says its version with each result.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    version: Option<&'static str>,
-    task_types: Vec<TaskType>,
-    /// Of the weights; a provider's are its own affair.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    licence: Option<&'static str>,
-    runs_in: &'static str,
-    /// `onnxruntime`, or whoever runs the language model.
-    engine: String,
-}
-
-/// A model that travels with a function.
-struct Carried {
+/// A model whose file is deployed with a function.
+struct BundledModel {
     name: &'static str,
-    /// As in `models/manifest.toml`, like the licence.
+    /// From `models/manifest.toml`, like the licence.
     version: &'static str,
     task_types: &'static [TaskType],
     licence: &'static str,
     function: &'static str,
 }
 
-/// The API carries no models: what it says of them is held against the workers' own words by a test.
-const CARRIED: [Carried; 6] = [
-    Carried {
+/// The API does not link the models. A test compares this list with the models' own ids and the manifest.
+const BUNDLED_MODELS: [BundledModel; 6] = [
+    BundledModel {
         name: "minilm-sentiment",
         version: "be82d7670691",
         task_types: &[TaskType::Sentiment],
         licence: "Apache-2.0",
         function: "text-worker",
     },
-    Carried {
+    BundledModel {
         name: "all-MiniLM-L6-v2",
         version: "5e8f1812ee71",
         task_types: &[TaskType::Classify, TaskType::Embed, TaskType::Summarize],
         licence: "Apache-2.0",
         function: "text-worker",
     },
-    Carried {
+    BundledModel {
         name: "centerface",
         version: "72db11b63476",
         task_types: &[TaskType::FaceDetection],
         licence: "MIT",
         function: "image-worker",
     },
-    Carried {
+    BundledModel {
         name: "pp-ocrv4",
         version: "26a967b98781",
         task_types: &[TaskType::Ocr],
         licence: "Apache-2.0",
         function: "image-worker",
     },
-    Carried {
+    BundledModel {
         name: "whisper-base",
         version: "ba4cd493579a",
         task_types: &[TaskType::Transcribe],
         licence: "MIT",
         function: "audio-worker",
     },
-    Carried {
+    BundledModel {
         name: "whisper-tiny.en",
         version: "82894ac29839",
         task_types: &[TaskType::Transcribe],
@@ -110,53 +65,53 @@ const CARRIED: [Carried; 6] = [
     },
 ];
 
-/// What a language model is asked, the last two with `"engine": "llm"`.
-const ASKED: [TaskType; 4] = [
+/// The types that a language model runs. The last two need `"engine": "llm"`.
+const LLM_TASK_TYPES: [TaskType; 4] = [
     TaskType::Translate,
     TaskType::DataExtraction,
     TaskType::Summarize,
     TaskType::Classify,
 ];
 
-/// Answers with the models of this stack.
+/// Lists the models of this stack.
 #[utoipa::path(
     get,
-    path = "/v1/models",
+    path = "/models",
     tag = "operations",
     operation_id = "list_models",
-    responses((status = 200, description = "The models.", body = Models)),
+    responses((status = 200, description = "The models.", body = ModelList)),
 )]
-pub(crate) async fn list(State(api): State<Arc<Api>>) -> Json<Models> {
-    Json(Models {
+pub(crate) async fn list(State(api): State<Arc<ApiState>>) -> Json<ModelList> {
+    Json(ModelList {
         models: models(&api.models),
     })
 }
 
-fn models(settings: &ModelSettings) -> Vec<Model> {
+fn models(settings: &ModelSettings) -> Vec<ModelView> {
     let transcribes = format!("whisper-{}", settings.speech);
-    let runs = |model: &&Carried| model.function != "audio-worker" || model.name == transcribes;
-    let mut models: Vec<_> = CARRIED.iter().filter(runs).map(Model::from).collect();
+    let runs = |model: &&BundledModel| model.function != "audio-worker" || model.name == transcribes;
+    let mut models: Vec<_> = BUNDLED_MODELS.iter().filter(runs).map(ModelView::from).collect();
     if settings.provider != "none" {
-        models.push(Model {
+        models.push(ModelView {
             name: settings.language.clone(),
             version: None,
-            task_types: ASKED.to_vec(),
+            task_types: LLM_TASK_TYPES.to_vec(),
             licence: None,
-            runs_in: "language-worker",
+            runs_in: "language-worker".to_owned(),
             engine: settings.provider.clone(),
         });
     }
     models
 }
 
-impl From<&Carried> for Model {
-    fn from(model: &Carried) -> Self {
+impl From<&BundledModel> for ModelView {
+    fn from(model: &BundledModel) -> Self {
         Self {
             name: model.name.to_owned(),
-            version: Some(model.version),
+            version: Some(model.version.to_owned()),
             task_types: model.task_types.to_vec(),
-            licence: Some(model.licence),
-            runs_in: model.function,
+            licence: Some(model.licence.to_owned()),
+            runs_in: model.function.to_owned(),
             engine: "onnxruntime".to_owned(),
         }
     }
@@ -192,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_model_is_what_its_worker_and_the_manifest_say() {
+    fn bundled_models_agree_with_their_workers_and_the_manifest() {
         let ids = [
             SentimentModel::ID,
             TextModel::ID,
@@ -201,10 +156,13 @@ mod tests {
             SpeechVariant::Base.id(),
             SpeechVariant::TinyEn.id(),
         ];
-        let said: Vec<_> = CARRIED.iter().map(|model| (model.name, model.version)).collect();
-        assert_eq!(said, ids.map(|id| (id.name, id.version)));
+        let listed: Vec<_> = BUNDLED_MODELS
+            .iter()
+            .map(|model| (model.name, model.version))
+            .collect();
+        assert_eq!(listed, ids.map(|id| (id.name, id.version)));
         let manifest: Manifest = toml::from_str(include_str!("../../../models/manifest.toml")).unwrap();
-        for model in &CARRIED {
+        for model in &BUNDLED_MODELS {
             let mut assets = manifest.asset.iter();
             let asset = assets.find(|asset| asset.sha256.starts_with(model.version));
             let asset = asset.unwrap_or_else(|| panic!("{} is in the manifest", model.name));
@@ -214,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn every_task_type_has_a_model_and_speech_has_one() {
+    fn every_task_type_has_a_model_and_speech_has_exactly_one() {
         for (speech, whisper) in [("base", "whisper-base"), ("tiny.en", "whisper-tiny.en")] {
             let models = models(&settings(speech, "bedrock"));
             let types: BTreeSet<_> = models

@@ -1,4 +1,4 @@
-//! What is kept of every request: one line of the log, which CloudWatch makes the metrics of.
+//! One line of the log for every request, from which CloudWatch makes the metrics.
 
 use std::time::Instant;
 
@@ -6,19 +6,17 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{Method, StatusCode};
+use mesh_http::{RequestContext, correlation_id};
 use mesh_telemetry::{EmfRecord, Metric};
 use tracing::Instrument;
 
-use crate::request::{known_as, request_id};
-
-/// The route of a request that none was made for. Not its path: each would be a metric.
+/// The route of a request that matches none. Its path would become a metric of its own.
 const NO_ROUTE: &str = "none";
 
-/// Serves a request, and tells how long it took and what came of it.
+/// Serves a request, and logs how long it took and with which status it was answered.
 pub(crate) async fn observe(request: Request, next: Next) -> Response {
-    let request_id = request_id(request.extensions());
-    mesh_telemetry::begin_invocation(&request_id);
-    let correlation_id = known_as(request.headers()).unwrap_or(request_id);
+    let RequestContext { request_id, .. } = RequestContext::from_extensions(request.extensions());
+    let correlation_id = correlation_id(request.headers()).unwrap_or(request_id);
     let path = request.extensions().get::<MatchedPath>();
     let route = route(request.method(), path.map(MatchedPath::as_str));
     let begun = Instant::now();
@@ -31,7 +29,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
-/// The method and the pattern that the path matched: as many as there are routes.
+/// The method and the pattern that the path matched, so that there are no more metrics than routes.
 fn route(method: &Method, path: Option<&str>) -> String {
     match (method, path) {
         // A route that answers GET answers HEAD alike.

@@ -1,6 +1,5 @@
-//! `POST /v1/uploads`: lets a client upload a content that is too large for a request.
+//! `POST /v1/uploads`: signs the upload of a content that is too large for a request.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,39 +8,26 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
-use mesh_http::{Problem, ProblemKind};
+use mesh_api_types::UploadTicket;
+use mesh_http::{JsonBody, Problem, ProblemKind};
 use mesh_task::{NewUpload, Tenant, UploadId};
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::app::Api;
-use crate::request::JsonBody;
+use crate::state::ApiState;
 
-/// How long an upload may take to begin.
+/// An upload must begin within this time.
 const UPLOAD_EXPIRES_IN: Duration = Duration::from_mins(15);
 
-/// A request that uploads exactly what was announced, once.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Upload)]
-pub(crate) struct UploadView {
-    id: UploadId,
-    method: &'static str,
-    url: String,
-    headers: BTreeMap<String, String>,
-    expires_at: Timestamp,
-}
-
-/// Answers with a request that uploads exactly what was announced, once, under the tenant's own prefix.
+/// Announces an upload. The answer is a signed request that uploads exactly this content, once.
 #[utoipa::path(
     post,
-    path = "/v1/uploads",
+    path = "/uploads",
     tag = "uploads",
     operation_id = "announce_upload",
     request_body(content = ref("#/components/schemas/NewUpload")),
-    responses((status = 201, description = "What to send, within 15 minutes, with exactly these headers.", body = UploadView)),
+    responses((status = 201, description = "The request to send within 15 minutes, with exactly these headers.", body = UploadTicket)),
 )]
 pub(crate) async fn announce(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
@@ -53,12 +39,12 @@ pub(crate) async fn announce(
         .payloads
         .sign_upload(&id.key(&tenant), &upload, UPLOAD_EXPIRES_IN)
         .await?;
-    let view = UploadView {
+    let ticket = UploadTicket {
         id,
-        method: "PUT",
+        method: "PUT".to_owned(),
         url: signed.url,
         headers: signed.headers,
         expires_at,
     };
-    Ok((StatusCode::CREATED, Json(view)).into_response())
+    Ok((StatusCode::CREATED, Json(ticket)).into_response())
 }

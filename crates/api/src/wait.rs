@@ -1,41 +1,36 @@
-//! Holding an answer until there is something to say.
+//! `?wait=SECONDS`: holds an answer until there is something to say.
 
 use std::time::Duration;
 
-use mesh_http::{Problem, ProblemKind};
-use tokio::time::{Instant, sleep_until};
+use mesh_http::{PollInterval, Problem, ProblemKind};
+use tokio::time::Instant;
 
-/// The longest wait that may be asked for, in seconds.
+/// The longest wait, in seconds.
 const MAX_WAIT: u64 = 20;
-/// A waiting caller's first read again; each next one comes half as much later, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a caller waits, and when to look again meanwhile.
+/// How long a request waits, and when it reads again meanwhile.
 #[derive(Debug)]
 pub(crate) struct Wait {
     until: Instant,
-    pause: Duration,
+    interval: PollInterval,
 }
 
 impl Wait {
-    /// As long as `?wait=SECONDS` says, and the invocation allows. Not at all if it says nothing.
+    /// Waits for as long as `?wait=SECONDS` says and the deadline allows. Without `?wait` it does not wait.
     pub(crate) fn new(given: Option<&str>, deadline: Instant) -> Result<Self, Problem> {
         let wait = given.map_or(Ok(Duration::ZERO), parse)?;
         Ok(Self {
             until: deadline.min(Instant::now() + wait),
-            pause: FIRST_PAUSE,
+            interval: PollInterval::default(),
         })
     }
 
-    /// Returns when it is worth to look again, or false at once when the time is up.
+    /// Returns true when the next read is due, or false at once when the time is up.
     pub(crate) async fn again(&mut self) -> bool {
-        let now = Instant::now();
-        if now >= self.until {
+        if Instant::now() >= self.until {
             return false;
         }
-        sleep_until(self.until.min(now + self.pause)).await;
-        self.pause = (self.pause * 3 / 2).min(LONGEST_PAUSE);
+        self.interval.sleep(self.until).await;
         true
     }
 }

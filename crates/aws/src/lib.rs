@@ -22,8 +22,8 @@ mod queue;
 mod secret;
 mod stats;
 mod table;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 #[cfg(feature = "bedrock")]
 pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed, Form};
@@ -36,4 +36,4 @@ pub use queue::{Depth, MAX_DELAY, Queue, Queues, WorkerQueues};
 #[cfg(feature = "secrets")]
 pub use secret::{Secret, secret};
 pub use stats::StatsTable;
-pub use table::{Claim, Continuation, Due, KeyRecord, Page, TaskList, TaskPage, TaskTable, WriteOutcome};
+pub use table::{Continuation, Due, KeyRecord, Page, TaskList, TaskPage, TaskTable, WriteOutcome};

@@ -97,11 +97,11 @@ impl Metrics {
 
 /// A query for each metric, and one for the number of batches. Its id names function and metric: `f0m3`.
 fn queries(place: usize, function: &str) -> impl Iterator<Item = MetricDataQuery> {
-    let asked = ACTIVITY_METRICS
+    let metrics = ACTIVITY_METRICS
         .map(|metric| (metric, "Sum"))
         .into_iter()
         .chain([BATCHES]);
-    asked.enumerate().map(move |(number, (metric, statistic))| {
+    metrics.enumerate().map(move |(number, (metric, statistic))| {
         let dimension = Dimension::builder().name(DIMENSION).value(function).build();
         let metric = SdkMetric::builder()
             .namespace(NAMESPACE)

@@ -43,7 +43,10 @@ impl Queues {
     pub fn from_settings(config: &SdkConfig) -> Result<Self, SettingError> {
         let client = Client::new(config);
         let queue = |lane: Lane| {
-            let url = setting(&lane_setting(&lane.modality.as_str().to_uppercase(), lane.kind))?;
+            let url = setting(&lane_setting(
+                &lane.worker_kind.as_str().to_uppercase(),
+                lane.kind,
+            ))?;
             Ok((lane, Queue::new(client.clone(), url)))
         };
         let lanes: HashMap<_, _> = Lane::all().map(queue).collect::<Result<_, _>>()?;
@@ -51,9 +54,19 @@ impl Queues {
         Ok(Self { lanes, first })
     }
 
+    /// One queue for all lanes.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn single(config: &SdkConfig, url: String) -> Self {
+        Self {
+            lanes: HashMap::new(),
+            first: Queue::new(Client::new(config), url),
+        }
+    }
+
     /// The queue of a lane.
     #[must_use]
-    pub fn of(&self, lane: Lane) -> &Queue {
+    pub fn for_lane(&self, lane: Lane) -> &Queue {
         // `lanes` contains every lane.
         self.lanes.get(&lane).unwrap_or(&self.first)
     }
@@ -62,7 +75,7 @@ impl Queues {
     pub fn each(&self) -> impl Iterator<Item = (Lane, &Queue)> {
         let mut seen = HashSet::new();
         Lane::all()
-            .map(|lane| (lane, self.of(lane)))
+            .map(|lane| (lane, self.for_lane(lane)))
             .filter(move |(_, queue)| seen.insert(&queue.url))
     }
 
@@ -84,7 +97,7 @@ impl Queues {
         }
         let mut calls = Vec::new();
         for (lane, messages) in lanes {
-            let queue = self.of(lane);
+            let queue = self.for_lane(lane);
             let chunks = messages.chunks(SEND_BATCH).map(<[_]>::to_vec);
             calls.extend(chunks.map(|chunk| queue.send_chunk(chunk, until)));
         }
@@ -339,75 +352,4 @@ fn trace_attributes(
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-    use wiremock::MockServer;
-
-    use super::*;
-    use crate::testing::{answer, config, requests, task};
-
-    /// A response that accepts all messages but those at these positions.
-    fn refused(places: &[&str]) -> Value {
-        let failed = places
-            .iter()
-            .map(|place| json!({ "Id": place, "SenderFault": false, "Code": "InternalError" }));
-        json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() })
-    }
-
-    async fn send(server: &MockServer, within: Duration) -> (Vec<Message>, Vec<Message>) {
-        let messages: Vec<_> = (0..4).map(|_| task().message()).collect();
-        let queue = Queue::new(Client::new(&config(server)), format!("{}/queue", server.uri()));
-        let left = queue.send_chunk(messages.clone(), Instant::now() + within).await;
-        (messages, left)
-    }
-
-    #[tokio::test]
-    async fn a_message_that_was_rejected_is_sent_again_alone() {
-        let server = MockServer::start().await;
-        answer(&server, "SendMessageBatch", refused(&["1", "3"])).await;
-        answer(&server, "SendMessageBatch", refused(&["0"])).await;
-        answer(&server, "SendMessageBatch", refused(&[])).await;
-        let (messages, left) = send(&server, Duration::from_mins(1)).await;
-        assert!(left.is_empty(), "{left:?}");
-        let sent: Vec<Vec<Message>> = requests(&server)
-            .await
-            .iter()
-            .map(|request| {
-                let entries = request["Entries"].as_array().unwrap().iter();
-                let body = |entry: &Value| serde_json::from_str(entry["MessageBody"].as_str().unwrap());
-                entries.map(|entry| body(entry).unwrap()).collect()
-            })
-            .collect();
-        let [one, three] = [&messages[1], &messages[3]].map(Clone::clone);
-        assert_eq!(sent, [messages, vec![one.clone(), three], vec![one]]);
-    }
-
-    #[tokio::test]
-    async fn a_message_that_is_never_accepted_is_returned() {
-        let server = MockServer::start().await;
-        answer(&server, "SendMessageBatch", refused(&["2"])).await;
-        for _ in 0..20 {
-            answer(&server, "SendMessageBatch", refused(&["0"])).await;
-        }
-        let (messages, left) = send(&server, Duration::from_millis(300)).await;
-        assert_eq!(left, messages[2..=2]);
-    }
-
-    #[test]
-    fn the_small_lane_has_the_worker_s_own_name() {
-        assert_eq!(lane_setting("TEXT", LaneKind::Small), "TEXT_QUEUE_URL");
-        assert_eq!(lane_setting("TEXT", LaneKind::High), "TEXT_HIGH_QUEUE_URL");
-        assert_eq!(lane_setting("", LaneKind::Small), "QUEUE_URL");
-        assert_eq!(lane_setting("", LaneKind::Large), "LARGE_QUEUE_URL");
-    }
-
-    #[test]
-    fn a_delay_is_rounded_up_and_bounded() {
-        let seconds = |millis| whole_seconds(Duration::from_millis(millis));
-        assert_eq!(
-            [seconds(0), seconds(1), seconds(1_000), seconds(1_001)],
-            [0, 1, 1, 2]
-        );
-        assert_eq!(seconds(u64::MAX), 900);
-    }
-}
+mod tests;

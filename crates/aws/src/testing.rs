@@ -1,15 +1,17 @@
-//! Fixtures of this crate's tests: a scripted server in place of AWS, and a task.
+//! Fixtures of tests: a scripted server in place of AWS, and a task.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
-use mesh_task::{Payload, Priority, Size, Task, TaskDraft, TaskId, TaskType, Tenant, WorkerKind};
-use serde_json::{Value, json};
+use mesh_task::{Task, TaskType, testing};
+use serde_json::Value;
 use wiremock::matchers::header_regex;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-pub(crate) fn config(server: &MockServer) -> SdkConfig {
+/// A configuration whose clients call the server.
+#[must_use]
+pub fn config(server: &MockServer) -> SdkConfig {
     let credentials = Credentials::new("key", "secret", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -21,7 +23,7 @@ pub(crate) fn config(server: &MockServer) -> SdkConfig {
 }
 
 /// Makes the server answer one call of an operation. Further answers are given in the order in which they were added.
-pub(crate) async fn answer(server: &MockServer, operation: &str, body: Value) {
+pub async fn answer(server: &MockServer, operation: &str, body: Value) {
     let answer = ResponseTemplate::new(200).set_body_raw(body.to_string(), "application/x-amz-json-1.0");
     Mock::given(header_regex("x-amz-target", &format!("{operation}$")))
         .respond_with(answer)
@@ -31,28 +33,20 @@ pub(crate) async fn answer(server: &MockServer, operation: &str, body: Value) {
 }
 
 /// The bodies of the requests that the server received.
-pub(crate) async fn requests(server: &MockServer) -> Vec<Value> {
-    let requests = server.received_requests().await.unwrap();
+///
+/// # Panics
+/// When a body is not JSON.
+pub async fn requests(server: &MockServer) -> Vec<Value> {
+    let requests = server.received_requests().await.expect("requests are recorded");
     requests
         .iter()
-        .map(|request| request.body_json().unwrap())
+        .map(|request| request.body_json().expect("the body is JSON"))
         .collect()
 }
 
-pub(crate) fn task() -> Task {
-    let draft = TaskDraft {
-        id: TaskId::generate(),
-        tenant: Tenant::first(),
-        task_type: TaskType::Sentiment,
-        modality: WorkerKind::Text,
-        size: Size::Small,
-        priority: Priority::Normal,
-        payload: Payload::Inline(json!({ "text": "fine" })),
-        metadata: [].into(),
-        max_attempts: 3,
-        timeout_seconds: None,
-        correlation_id: String::new(),
-    };
+/// A pending task that was accepted now.
+#[must_use]
+pub fn task() -> Task {
     let now = Timestamp::now();
-    Task::new(draft, now, now)
+    Task::new(testing::draft(TaskType::Sentiment), now, now)
 }

@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 
 use http::{StatusCode, Uri};
 use jiff::Timestamp;
+use mesh_api_types::{
+    BatchResponse, ChangeList, DeadLetterList, Link, RedriveRequest, RedriveResponse, SubmitResponse,
+    TaskList, TaskSummaryView, TaskView, UploadTicket,
+};
 use mesh_task::{Priority, Status, TaskId, TaskType, UploadId};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -14,9 +17,7 @@ use uuid::Uuid;
 
 use crate::exchange::{Exchange, Request};
 use crate::query::Query;
-use crate::{
-    Accepted, Changes, DeadLetters, Error, Link, Problem, Redriven, Submission, Task, TaskPage, TaskSummary,
-};
+use crate::{Error, Submission};
 
 /// How long the API holds a request that waits. A longer wait takes several requests.
 pub const MAX_WAIT: Duration = Duration::from_secs(20);
@@ -52,25 +53,6 @@ pub enum RedriveTarget {
     Ids(Vec<TaskId>),
     Type(TaskType),
     All,
-}
-
-#[derive(Deserialize)]
-struct BatchResponse {
-    results: Vec<BatchEntry>,
-}
-
-#[derive(Deserialize)]
-struct BatchEntry {
-    task: Option<Accepted>,
-    problem: Option<Problem>,
-    status: u16,
-}
-
-#[derive(Deserialize)]
-struct UploadTarget {
-    id: UploadId,
-    url: String,
-    headers: BTreeMap<String, String>,
 }
 
 impl Client {
@@ -109,7 +91,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Problem`] when the API refuses it.
-    pub async fn submit(&self, submission: &Submission) -> Result<Accepted, Error> {
+    pub async fn submit(&self, submission: &Submission) -> Result<SubmitResponse, Error> {
         self.submit_keyed(submission, &new_key()).await
     }
 
@@ -118,7 +100,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Problem`] when the API refuses it.
-    pub async fn submit_keyed(&self, submission: &Submission, key: &str) -> Result<Accepted, Error> {
+    pub async fn submit_keyed(&self, submission: &Submission, key: &str) -> Result<SubmitResponse, Error> {
         self.post("/v1/tasks", Some(json!(submission)), Some(key)).await
     }
 
@@ -131,7 +113,7 @@ impl Client {
         &self,
         submissions: &[Submission],
         key: Option<&str>,
-    ) -> Result<Vec<Result<Accepted, Error>>, Error> {
+    ) -> Result<Vec<Result<SubmitResponse, Error>>, Error> {
         let key = key.map_or_else(new_key, str::to_owned);
         let body = json!({ "tasks": submissions });
         let response: BatchResponse = self.post("/v1/tasks/batch", Some(body), Some(&key)).await?;
@@ -150,7 +132,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Problem`] when there is no such task.
-    pub async fn get(&self, id: TaskId) -> Result<Task, Error> {
+    pub async fn get(&self, id: TaskId) -> Result<TaskView, Error> {
         self.read(&format!("/v1/tasks/{id}"), Query::default()).await
     }
 
@@ -158,7 +140,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::NotFinal`] when it is not final within `timeout`, [`Error::Problem`] when there is no such task.
-    pub async fn wait(&self, id: TaskId, timeout: Duration) -> Result<Task, Error> {
+    pub async fn wait(&self, id: TaskId, timeout: Duration) -> Result<TaskView, Error> {
         // None for a timeout that no clock can express.
         let deadline = Instant::now().checked_add(timeout);
         loop {
@@ -167,7 +149,7 @@ impl Client {
             });
             let seconds = left.min(MAX_WAIT).as_millis().div_ceil(1_000);
             let query = Query::default().with("wait", Some(seconds));
-            let task: Task = self.read(&format!("/v1/tasks/{id}"), query).await?;
+            let task: TaskView = self.read(&format!("/v1/tasks/{id}"), query).await?;
             if task.status.is_final() {
                 return Ok(task);
             }
@@ -184,7 +166,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Problem`] when the API refuses the filter or the cursor.
-    pub async fn list(&self, filter: &Filter, cursor: Option<&str>) -> Result<TaskPage, Error> {
+    pub async fn list(&self, filter: &Filter, cursor: Option<&str>) -> Result<TaskList, Error> {
         let mut query = Query::default()
             .with("status", filter.status.map(Status::as_str))
             .with("type", filter.task_type)
@@ -203,7 +185,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Problem`] when the API refuses the filter.
-    pub async fn list_all(&self, filter: &Filter, max: usize) -> Result<Vec<TaskSummary>, Error> {
+    pub async fn list_all(&self, filter: &Filter, max: usize) -> Result<Vec<TaskSummaryView>, Error> {
         let mut tasks = Vec::new();
         let mut cursor = None;
         loop {
@@ -221,7 +203,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Problem`] when it is final, or there is no such task.
-    pub async fn cancel(&self, id: TaskId) -> Result<Task, Error> {
+    pub async fn cancel(&self, id: TaskId) -> Result<TaskView, Error> {
         self.post(&format!("/v1/tasks/{id}/cancel"), None, None).await
     }
 
@@ -229,7 +211,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Problem`] when it is neither failed nor cancelled, or there is no such task.
-    pub async fn retry(&self, id: TaskId) -> Result<Task, Error> {
+    pub async fn retry(&self, id: TaskId) -> Result<TaskView, Error> {
         self.post(&format!("/v1/tasks/{id}/retry"), None, None).await
     }
 
@@ -245,11 +227,14 @@ impl Client {
         });
         let announce = Request::post(format!("{}/v1/uploads", self.url), Some(&announcement), None);
         // A repeat is safe: the API forgets an announcement that no upload follows.
-        let UploadTarget { id, url, headers } = self.send(&announce.repeatable()).await?;
-        let response = self.exchange.send(&Request::put(url, headers, content)).await?;
+        let ticket: UploadTicket = self.send(&announce.repeatable()).await?;
+        let response = self
+            .exchange
+            .send(&Request::put(ticket.url, ticket.headers, content))
+            .await?;
         // 412: an earlier attempt stored the content, since nobody else knows the address.
         if response.status.is_success() || response.status == StatusCode::PRECONDITION_FAILED {
-            Ok(id)
+            Ok(ticket.id)
         } else {
             Err(Error::NotStored {
                 status: response.status.as_u16(),
@@ -281,7 +266,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Problem`] when the change log no longer reaches back to the cursor.
-    pub async fn changes(&self, after: Option<&str>, wait: Duration) -> Result<Changes, Error> {
+    pub async fn changes(&self, after: Option<&str>, wait: Duration) -> Result<ChangeList, Error> {
         let wait = wait.min(MAX_WAIT).as_secs();
         let query = Query::default().with("after", after).with("wait", Some(wait));
         self.read("/v1/changes", query).await
@@ -295,7 +280,7 @@ impl Client {
         &self,
         task_type: Option<TaskType>,
         cursor: Option<TaskId>,
-    ) -> Result<DeadLetters, Error> {
+    ) -> Result<DeadLetterList, Error> {
         let query = Query::default().with("type", task_type).with("cursor", cursor);
         self.read("/v1/dead-letters", query).await
     }
@@ -304,16 +289,22 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Problem`] when there are too many ids.
-    pub async fn redrive(&self, target: &RedriveTarget, cursor: Option<TaskId>) -> Result<Redriven, Error> {
-        let mut body = match target {
-            RedriveTarget::Ids(ids) => json!({ "ids": ids }),
-            RedriveTarget::Type(task_type) => json!({ "type": task_type }),
-            RedriveTarget::All => json!({ "all": true }),
+    pub async fn redrive(
+        &self,
+        target: &RedriveTarget,
+        cursor: Option<TaskId>,
+    ) -> Result<RedriveResponse, Error> {
+        let mut request = RedriveRequest {
+            cursor: cursor.map(|cursor| cursor.to_string()),
+            ..RedriveRequest::default()
         };
-        if let Some(cursor) = cursor {
-            body["cursor"] = json!(cursor);
+        match target {
+            RedriveTarget::Ids(ids) => request.ids = Some(ids.iter().map(TaskId::to_string).collect()),
+            RedriveTarget::Type(task_type) => request.task_type = Some(task_type.as_str().to_owned()),
+            RedriveTarget::All => request.all = true,
         }
-        self.post("/v1/dead-letters/redrive", Some(body), None).await
+        self.post("/v1/dead-letters/redrive", Some(json!(request)), None)
+            .await
     }
 
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str, query: Query) -> Result<T, Error> {

@@ -1,30 +1,6 @@
 //! Why a call failed.
 
-use serde::{Deserialize, Serialize};
-
-/// An error response of the API (RFC 9457).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, thiserror::Error)]
-#[error("{title}: {detail} ({status}, request {request_id})")]
-pub struct Problem {
-    /// `urn:ai-mesh:problem:...`: stable, so that a program can branch on it.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The same for every problem of a type.
-    pub title: String,
-    pub status: u16,
-    /// What is wrong with this request, and what to do.
-    pub detail: String,
-    /// Finds the request in the functions' logs.
-    pub request_id: String,
-}
-
-impl Problem {
-    /// The last part of the type, such as `task-not-found`.
-    #[must_use]
-    pub fn slug(&self) -> &str {
-        self.kind.rsplit(':').next().unwrap_or_default()
-    }
-}
+use mesh_api_types::ProblemDocument;
 
 /// Why there is no usable response.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +10,7 @@ pub enum Error {
     Setup(String),
     /// The API refused the request, or failed and said why.
     #[error(transparent)]
-    Problem(#[from] Problem),
+    Problem(#[from] ProblemDocument),
     /// The response is not the API's: a gateway or another server sent it.
     #[error("{}", unexpected_response(*status))]
     UnexpectedResponse {

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use crate::{Backoff, Error, MAX_REQUEST_ATTEMPTS, Problem};
+use crate::{Backoff, Error, MAX_REQUEST_ATTEMPTS, ProblemDocument};
 
 /// A connection that takes longer than this fails.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -144,7 +144,7 @@ impl Response {
         if self.status.is_success() {
             return Ok(self);
         }
-        match serde_json::from_slice::<Problem>(&self.body) {
+        match serde_json::from_slice::<ProblemDocument>(&self.body) {
             Ok(problem) => Err(problem.into()),
             Err(_) => Err(Error::UnexpectedResponse {
                 status: self.status.as_u16(),

@@ -19,7 +19,6 @@
 //! request without a response, or with status 500, 502 or 504, if a repeat is safe. Every submission has an idempotency
 //! key, so that repeats never create a second task.
 
-mod answers;
 mod backoff;
 mod client;
 mod error;
@@ -28,11 +27,14 @@ mod query;
 mod stack;
 mod submission;
 
-pub use answers::{
-    Accepted, Attempt, Change, Changes, DeadLetters, Flow, Health, HealthCheck, Link, Model, Percentiles,
-    ProbeResponse, QueueDepth, Rates, Redriven, Stats, Task, TaskPage, TaskSummary, Worker, Workers,
-};
 pub use backoff::{Backoff, MAX_REQUEST_ATTEMPTS};
 pub use client::{Client, Filter, MAX_WAIT, RedriveTarget};
-pub use error::{Error, Problem};
+pub use error::Error;
+pub use mesh_api_types::{
+    AttemptView, ChangeLinks, ChangeList, ChangeStatus, ChangeView, DeadLetterList, Health, HealthCheck,
+    Link, ModelView, PerMinute, Percentiles, ProblemDocument, QueueDepth, Rates, RedriveResponse,
+    StatsResponse, StatusCounts, SubmitLinks, SubmitResponse, TaskList, TaskSummaryView, TaskView,
+    WorkerList, WorkerView,
+};
+pub use stack::ProbeResponse;
 pub use submission::{Source, Submission};

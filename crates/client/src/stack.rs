@@ -1,16 +1,23 @@
 //! The operations that concern the stack as a whole.
 
 use http::header::DATE;
+use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use mesh_api_types::{Health, ModelList, ModelView, StatsResponse, WorkerList};
 use serde::Deserialize;
 
 use crate::exchange::Request;
 use crate::query::Query;
-use crate::{Client, Error, Health, Model, ProbeResponse, Stats, Workers};
+use crate::{Client, Error};
 
-#[derive(Deserialize)]
-struct ModelsResponse {
-    models: Vec<Model>,
+/// What responds at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeResponse {
+    pub status: u16,
+    /// `None` if the response is not the API's.
+    pub health: Option<Health>,
+    /// The server's clock from the `Date` header, to the second.
+    pub date: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -28,7 +35,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`] when the API does not return them.
-    pub async fn stats(&self) -> Result<Stats, Error> {
+    pub async fn stats(&self) -> Result<StatsResponse, Error> {
         self.read("/v1/stats", Query::default()).await
     }
 
@@ -36,8 +43,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`] when the API does not return them.
-    pub async fn models(&self) -> Result<Vec<Model>, Error> {
-        let response: ModelsResponse = self.read("/v1/models", Query::default()).await?;
+    pub async fn models(&self) -> Result<Vec<ModelView>, Error> {
+        let response: ModelList = self.read("/v1/models", Query::default()).await?;
         Ok(response.models)
     }
 
@@ -45,7 +52,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`] when the API does not return them.
-    pub async fn workers(&self) -> Result<Workers, Error> {
+    pub async fn workers(&self) -> Result<WorkerList, Error> {
         self.read("/v1/workers", Query::default()).await
     }
 

@@ -3,11 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use http::HeaderMap;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use mesh_task::Tenant;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+use crate::Problem;
+
+pub const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
 
 /// Why a request is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -58,9 +65,48 @@ impl fmt::Debug for TokenHash {
     }
 }
 
+/// Lets a request in as its token's tenant, which the handlers find in the request's extensions.
+///
+/// # Errors
+/// The problem `unauthorized`.
+pub async fn require_token(
+    State(token): State<TokenHash>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let tenant = token.tenant_of(request.headers())?;
+    request.extensions_mut().insert(tenant);
+    Ok(next.run(request).await)
+}
+
+/// Who may call the routes of the earlier systems, whose clients may not know a token.
+#[derive(Debug, Clone)]
+pub struct CompatAccess {
+    pub token: TokenHash,
+    /// The tenant of requests without a token. `None` refuses them.
+    pub anonymous: Option<Tenant>,
+}
+
+/// Lets a request without a token in as the tenant of anonymous requests. One with a token must have the right one.
+///
+/// # Errors
+/// The problem `unauthorized`.
+pub async fn allow_anonymous_compat(
+    State(access): State<CompatAccess>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let tenant = match (access.token.tenant_of(request.headers()), access.anonymous) {
+        (Err(Denied::NoToken), Some(tenant)) => tenant,
+        (tenant, _) => tenant?,
+    };
+    request.extensions_mut().insert(tenant);
+    Ok(next.run(request).await)
+}
+
 /// The token of `X-Service-Token`, else of `Authorization: Bearer`.
 fn presented(headers: &HeaderMap) -> Option<&[u8]> {
-    if let Some(token) = headers.get("x-service-token") {
+    if let Some(token) = headers.get(SERVICE_TOKEN) {
         return Some(token.as_bytes());
     }
     let (scheme, token) = headers

@@ -15,3 +15,18 @@ impl From<AwsError> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ProblemKind;
+
+    #[test]
+    fn a_throttled_caller_gets_429_and_another_503() {
+        let mut error = AwsError::contended("GetItem");
+        error.code = Some("ThrottlingException".to_owned());
+        assert_eq!(Problem::from(error).kind(), ProblemKind::TooManyRequests);
+        let error = AwsError::contended("GetItem");
+        assert_eq!(Problem::from(error).kind(), ProblemKind::Unavailable);
+    }
+}

@@ -1,65 +1,64 @@
-//! How an operation fails, and what that means for its task.
+//! Why an operation fails, and whether its task is retried.
 
 use std::time::Duration;
 
-use mesh_task::{RunError, code};
+use mesh_task::{ErrorCode, RunError};
 
 use crate::ProviderError;
 
-/// Why there is no answer. What a provider said in its own words is in the log: it may hold a part of a key.
+/// Why an operation failed. No message quotes the provider's error text, which may contain part of a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LanguageError {
-    /// No model is set up.
+    /// The stack has no language model.
     #[error(
-        "no language model is set up here: deploy with the parameter LanguageProvider=bedrock or openai, and \
+        "no language model is configured: deploy with the parameters LanguageProvider=bedrock or openai and \
          LanguageModel (locally: cargo xtask up --llm)"
     )]
     NotConfigured,
-    /// The text is longer than the limit.
-    #[error("the text has {chars} characters and may have {limit}: split it into several tasks")]
+    /// The text exceeds [`Limits::max_text_chars`](crate::Limits::max_text_chars).
+    #[error("the text has {chars} characters, but the limit is {limit}: split it into several tasks")]
     TextTooLong {
-        /// How many it has.
+        /// The text's length, in characters.
         chars: usize,
-        /// How many it may have.
+        /// The limit, in characters.
         limit: usize,
     },
-    /// The text fits the limit, and not the model.
-    #[error("the text and the room for an answer are too long for the model: split it into several tasks")]
+    /// The text is within the limit, but exceeds the model's context.
+    #[error("the text and its response exceed the model's context: split the text into several tasks")]
     ContextTooLong,
-    /// What was asked makes no question.
+    /// The operation's parameters are not valid.
     #[error("{0}")]
     InvalidRequest(String),
-    /// The answer did not have the form that the operation's result has, and neither had the repaired one.
-    #[error("the language model did not answer in the form that it was asked for: {0}")]
+    /// Neither the first response nor the repaired one has the operation's response format.
+    #[error("the language model's response does not have the requested format: {0}")]
     InvalidAnswer(String),
-    /// The same for a schema of the sender's.
-    #[error("the language model's answer does not fit the schema: {0}")]
+    /// Neither the first response nor the repaired one matches the task's own schema.
+    #[error("the language model's response does not match the schema: {0}")]
     InvalidExtraction(String),
-    /// The provider gave no answer at all.
+    /// The provider returned no completion.
     #[error(transparent)]
     Provider(#[from] ProviderError),
 }
 
 impl LanguageError {
-    /// Its code, where it is the task's own.
-    fn code(&self) -> &'static str {
+    fn code(&self) -> ErrorCode {
         match self {
-            Self::NotConfigured => code::PROVIDER_NOT_CONFIGURED,
-            Self::TextTooLong { .. } | Self::ContextTooLong => code::TEXT_TOO_LONG,
-            Self::InvalidRequest(_) => code::INVALID_INPUT,
-            Self::InvalidAnswer(_) => code::INVALID_ANSWER,
-            Self::InvalidExtraction(_) => code::INVALID_EXTRACTION,
+            Self::NotConfigured => ErrorCode::ProviderNotConfigured,
+            Self::TextTooLong { .. } | Self::ContextTooLong => ErrorCode::TextTooLong,
+            Self::InvalidRequest(_) => ErrorCode::InvalidInput,
+            Self::InvalidAnswer(_) => ErrorCode::InvalidAnswer,
+            Self::InvalidExtraction(_) => ErrorCode::InvalidExtraction,
             Self::Provider(error) => match error {
-                ProviderError::Refused { .. } | ProviderError::Filtered => code::PROVIDER_REFUSED,
-                ProviderError::Throttled { .. } => code::PROVIDER_THROTTLED,
+                ProviderError::Refused { .. } | ProviderError::Filtered => ErrorCode::ProviderRefused,
+                ProviderError::Throttled { .. } => ErrorCode::ProviderThrottled,
                 ProviderError::TimedOut { .. } | ProviderError::Unavailable { .. } => {
-                    code::PROVIDER_UNAVAILABLE
+                    ErrorCode::ProviderUnavailable
                 }
             },
         }
     }
 
-    /// How long the provider asked to be left alone.
+    /// How long the provider asked to wait; `None` if it did not say.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -96,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_pass_is_tried_again_and_nothing_else_is() {
+    fn only_errors_that_may_pass_are_retried() {
         let second = Duration::from_secs(1);
         let classes = [
             (LanguageError::NotConfigured, RunErrorClass::Permanent),
@@ -118,7 +117,7 @@ mod tests {
             ),
             (
                 ProviderError::Unavailable {
-                    why: "...".to_owned(),
+                    reason: "...".to_owned(),
                     retry_after: None,
                 }
                 .into(),
@@ -140,9 +139,9 @@ mod tests {
     }
 
     #[test]
-    fn without_a_provider_the_error_says_how_to_set_one_up() {
+    fn error_without_a_provider_says_how_to_configure_one() {
         let error = RunError::from(LanguageError::NotConfigured);
-        assert_eq!(error.code, code::PROVIDER_NOT_CONFIGURED);
+        assert_eq!(error.code, ErrorCode::ProviderNotConfigured);
         for word in ["LanguageProvider", "LanguageModel", "up --llm"] {
             assert!(error.message.contains(word), "{error}");
         }

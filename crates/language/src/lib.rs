@@ -1,50 +1,52 @@
-//! What is asked of a language model: translate, summarize, classify, and draw data out of a text.
+//! Text operations of a language model: translate, summarize, classify, and extract data.
 //!
-//! [`Language`] is one model behind one [`Provider`]. What always holds, whatever the model says: a text that came with
-//! a task is never an instruction (it stands between marks that it can't contain), and an answer leaves here only in the
-//! form that was asked for. Each answer is validated against a JSON Schema; one that does not fit is sent back once with
-//! what was wrong, and fails its task if the second does not fit either.
+//! [`Language`] is one model of one [`Provider`]. It guarantees two things, whatever the model outputs:
 //!
-//! Everything is a future: to drop it is to hang up.
+//! - The text of a task is never an instruction: the prompt encloses it in delimiters that the text can't contain.
+//! - A response always has the requested format. Each completion is validated against a JSON Schema. An invalid one is
+//!   sent back once with the reason, and the operation fails if the second one is invalid too.
+//!
+//! Dropping the future of an operation cancels its request.
+//!
+//! The files, in reading order: `operations` builds a request for each operation, `prompt` turns it into a prompt,
+//! `complete` sends it and validates the completion (`json_object` finds the JSON in it), and `provider` talks to the
+//! model.
 
-mod answer;
-mod ask;
-mod coerce;
+mod complete;
 mod error;
+mod json_object;
 mod operations;
 mod prompt;
 mod provider;
-mod schema;
 
 use std::time::Duration;
 
 pub use error::LanguageError;
 pub use operations::{Classification, LabelScore, Summary};
-pub use prompt::{Format, Prompt};
+pub use prompt::{Prompt, ResponseFormat};
 pub use provider::{
-    Completion, End, InvalidProvider, OpenAi, OpenAiSettings, Provider, ProviderError, Usage,
+    Completion, FinishReason, InvalidProvider, OpenAi, OpenAiSettings, Provider, ProviderError, Usage,
 };
-pub use schema::{InvalidSchema, MAX_SCHEMA_DEPTH, Schema};
 
-/// A model, and how much of it may be asked at once.
+/// A language model with the limits for its requests.
 #[derive(Debug)]
 pub struct Language {
     provider: Provider,
     limits: Limits,
 }
 
-/// How large a question and its answer may be.
+/// The maximum size of a request and of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest text, in characters. Models differ in what they can take at once, and so do prices.
+    /// The longest text, in characters. Models differ in context size and price.
     pub max_text_chars: usize,
-    /// The longest answer, in tokens: a model that never ends would otherwise be paid for until its timeout.
+    /// The longest response, in tokens. It bounds the cost of a model that does not stop.
     pub max_output_tokens: u32,
 }
 
 impl Default for Limits {
-    /// 24,000 characters are about 6,000 tokens of English, which a context of 8,192 holds beside instructions and an
-    /// answer.
+    /// 24,000 characters are about 6,000 tokens of English. A context of 8,192 tokens has room for them, the instructions
+    /// and a response.
     fn default() -> Self {
         Self {
             max_text_chars: 24_000,
@@ -53,25 +55,24 @@ impl Default for Limits {
     }
 }
 
-/// An operation's answer, and what it took.
+/// The result of an operation, and what it cost.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answered<T> {
-    /// The answer.
+pub struct Response<T> {
     pub value: T,
-    /// The model, by the name that its provider gives it.
+    /// The model, under the name that its provider reports.
     pub model: String,
     /// The tokens of all rounds.
     pub usage: Usage,
-    /// How long the provider took, all rounds together.
+    /// How long the provider took for all rounds.
     pub latency: Duration,
-    /// How often the model was asked: 2 if the first answer had to be repaired.
+    /// The number of completions requested: 2 if the first one had to be repaired.
     pub rounds: u32,
 }
 
-impl<T> Answered<T> {
-    fn map<U>(self, change: impl FnOnce(T) -> U) -> Answered<U> {
-        Answered {
-            value: change(self.value),
+impl<T> Response<T> {
+    fn map<U>(self, convert: impl FnOnce(T) -> U) -> Response<U> {
+        Response {
+            value: convert(self.value),
             model: self.model,
             usage: self.usage,
             latency: self.latency,
@@ -81,7 +82,7 @@ impl<T> Answered<T> {
 }
 
 impl Language {
-    /// That provider's model, within these limits.
+    /// A model within these limits.
     #[must_use]
     pub fn new(provider: Provider, limits: Limits) -> Self {
         Self { provider, limits }

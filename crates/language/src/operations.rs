@@ -1,49 +1,47 @@
-//! The four operations: each is its order to the model, the form of the answer, and what is made of it.
+//! The four operations. Each builds an instruction and a response format, and converts the response to its result.
 
 use std::collections::HashSet;
 
+use mesh_extraction_schema::Schema;
 use serde_json::{Map, Value, json};
 
-use crate::ask::Unfit;
-use crate::prompt::{Format, Question};
-use crate::{Answered, Language, LanguageError, Schema};
+use crate::complete::InvalidCompletion;
+use crate::prompt::{Request, ResponseFormat};
+use crate::{Language, LanguageError, Response};
 
-/// Room for "Simplified Chinese (Mainland China)", and for no instruction.
+/// Long enough for "Simplified Chinese (Mainland China)", too short for an instruction.
 const MAX_LANGUAGE_CHARS: usize = 50;
 
-/// A text's essence.
+/// A summary, as one text and sentence by sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// The sentences as one text.
+    /// All sentences, joined by spaces.
     pub summary: String,
-    /// The sentences.
+    /// At least one sentence, none of them empty.
     pub sentences: Vec<String>,
 }
 
-/// What a text is about.
+/// The labels of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classification {
-    /// The label that was chosen first. Where several may be chosen and none was, the first that was given, with its score
-    /// of 0.
+    /// The first label that the model chose. If it chose none, the first label of the request, with a score of 0.
     pub label: String,
-    /// Its score.
+    /// The score of `label`: 1, or 0 if the model chose none.
     pub score: f32,
-    /// All labels, those that were chosen first.
+    /// All labels of the request, the chosen ones first.
     pub scores: Vec<LabelScore>,
 }
 
-/// A label and how the model stands to it.
+/// A label and whether the model chose it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelScore {
-    /// The label.
     pub label: String,
-    /// 1 if the model chose it, else 0. A language model states no probability that could be relied on, so none is made
-    /// up.
+    /// 1 if the model chose the label, else 0. Language models report no reliable probability.
     pub score: f32,
 }
 
 impl Language {
-    /// The text in another language, given by its name or code.
+    /// Translates the text. `target_language` is the name or code of a language.
     ///
     /// # Errors
     /// [`LanguageError`].
@@ -51,44 +49,46 @@ impl Language {
         &self,
         text: &str,
         target_language: &str,
-    ) -> Result<Answered<String>, LanguageError> {
-        let target = named(language_name(target_language)?);
+    ) -> Result<Response<String>, LanguageError> {
+        let target = described(language_name(target_language)?);
         let schema = json!({
             "type": "object",
             "properties": { "translation": { "type": "string", "minLength": 1 } },
             "required": ["translation"],
             "additionalProperties": false,
         });
-        let question = Question {
-            task: format!("Translate the whole text into {target}. Keep its meaning, tone and line breaks."),
+        let request = Request {
+            instruction: format!(
+                "Translate the whole text into {target}. Keep its meaning, tone and line breaks."
+            ),
             text,
             format: format("translation", &schema),
         };
-        let answered = self.ask_for(&question, schema).await?;
-        Ok(answered.map(|mut answer| text_of(answer.remove("translation").unwrap_or_default())))
+        let response = self.complete_own(&request, schema).await?;
+        Ok(response.map(|mut object| to_text(object.remove("translation").unwrap_or_default())))
     }
 
-    /// What the schema asks for, out of the text.
+    /// Extracts the data that the schema describes from the text.
     ///
     /// # Errors
-    /// [`LanguageError`]; [`LanguageError::InvalidExtraction`] when the model's second answer does not fit the schema.
+    /// [`LanguageError`]; [`LanguageError::InvalidExtraction`] when the model's second response does not match the schema.
     pub async fn extract(
         &self,
         text: &str,
         schema: &Schema,
-    ) -> Result<Answered<Map<String, Value>>, LanguageError> {
-        let question = Question {
-            task: "Extract from the text the data that the schema describes. Use only what the text says; where it says \
+    ) -> Result<Response<Map<String, Value>>, LanguageError> {
+        let request = Request {
+            instruction: "Extract from the text the data that the schema describes. Use only what the text says; where it says \
                    nothing of a field, use null if the schema takes it, and else leave the field out."
                 .to_owned(),
             text,
             format: format("extraction", schema.as_json()),
         };
-        let answered = self.ask(&question, schema).await?;
-        accept(answered, LanguageError::InvalidExtraction)
+        let response = self.complete(&request, schema).await?;
+        valid_or(response, LanguageError::InvalidExtraction)
     }
 
-    /// The text's essence in at most so many sentences.
+    /// Summarizes the text in up to `max_sentences` sentences.
     ///
     /// # Errors
     /// [`LanguageError`].
@@ -96,7 +96,7 @@ impl Language {
         &self,
         text: &str,
         max_sentences: usize,
-    ) -> Result<Answered<Summary>, LanguageError> {
+    ) -> Result<Response<Summary>, LanguageError> {
         let max_sentences = max_sentences.max(1);
         let schema = |limit: Value| {
             let mut schema = json!({
@@ -110,35 +110,35 @@ impl Language {
             }
             schema
         };
-        let question = Question {
-            task: format!(
+        let request = Request {
+            instruction: format!(
                 "Summarize the text in its own language, in at most {max_sentences} short sentences, each an item of the \
                  list."
             ),
             text,
             format: format("summary", &schema(max_sentences.into())),
         };
-        // One sentence too many is left out here: that is no reason to ask again.
-        let answered = self.ask_for(&question, schema(Value::Null)).await?;
-        let sentences = |mut answer: Map<String, Value>| {
-            let Some(Value::Array(sentences)) = answer.remove("sentences") else {
+        // Validated without the limit: a sentence too many is dropped below, which needs no second round.
+        let response = self.complete_own(&request, schema(Value::Null)).await?;
+        let sentences = |mut object: Map<String, Value>| {
+            let Some(Value::Array(sentences)) = object.remove("sentences") else {
                 return Vec::new();
             };
-            let sentences = sentences.into_iter().map(text_of);
+            let sentences = sentences.into_iter().map(to_text);
             let sentences = sentences.filter(|sentence| !sentence.trim().is_empty());
             sentences.take(max_sentences).collect()
         };
-        let answered = answered.map(sentences);
-        if answered.value.is_empty() {
+        let response = response.map(sentences);
+        if response.value.is_empty() {
             return Err(LanguageError::InvalidAnswer("its sentences are empty".to_owned()));
         }
-        Ok(answered.map(|sentences| Summary {
+        Ok(response.map(|sentences| Summary {
             summary: sentences.join(" "),
             sentences,
         }))
     }
 
-    /// Which of the labels fit the text: one of them, or with `multi_label` any number.
+    /// Chooses the labels that fit the text: exactly one, or any number with `multi_label`.
     ///
     /// # Errors
     /// [`LanguageError`].
@@ -147,13 +147,13 @@ impl Language {
         text: &str,
         labels: &[String],
         multi_label: bool,
-    ) -> Result<Answered<Classification>, LanguageError> {
+    ) -> Result<Response<Classification>, LanguageError> {
         if labels.is_empty() {
             return Err(LanguageError::InvalidRequest(
-                "there is no label to choose".to_owned(),
+                "labels is empty: send at least one label".to_owned(),
             ));
         }
-        let (order, field, answer) = if multi_label {
+        let (instruction, field, field_schema) = if multi_label {
             let choice = json!({ "type": "array", "items": { "type": "string", "enum": labels }, "maxItems": labels.len() });
             ("each label that fits it, the best first", "labels", choice)
         } else {
@@ -162,55 +162,55 @@ impl Language {
         };
         let schema = json!({
             "type": "object",
-            "properties": { field: answer },
+            "properties": { field: field_schema },
             "required": [field],
             "additionalProperties": false,
         });
-        let question = Question {
-            task: format!(
-                "Classify the text: choose {order}, from this list alone: {}.",
+        let request = Request {
+            instruction: format!(
+                "Classify the text: choose {instruction}, from this list alone: {}.",
                 json!(labels)
             ),
             text,
             format: format("classification", &schema),
         };
-        let answered = self.ask_for(&question, schema).await?;
-        Ok(answered.map(|mut answer| {
-            let chosen = match answer.remove(field) {
-                Some(Value::Array(chosen)) => chosen.into_iter().map(text_of).collect(),
-                Some(chosen) => vec![text_of(chosen)],
+        let response = self.complete_own(&request, schema).await?;
+        Ok(response.map(|mut object| {
+            let chosen = match object.remove(field) {
+                Some(Value::Array(chosen)) => chosen.into_iter().map(to_text).collect(),
+                Some(chosen) => vec![to_text(chosen)],
                 None => Vec::new(),
             };
             classification(labels, chosen)
         }))
     }
 
-    /// Asks for an answer by a schema of ours.
-    async fn ask_for(
+    /// Completes a request whose schema is the operation's own, not the task's.
+    async fn complete_own(
         &self,
-        question: &Question<'_>,
+        request: &Request<'_>,
         schema: Value,
-    ) -> Result<Answered<Map<String, Value>>, LanguageError> {
+    ) -> Result<Response<Map<String, Value>>, LanguageError> {
         let schema =
             Schema::parse(schema).map_err(|error| LanguageError::InvalidRequest(error.to_string()))?;
-        let answered = self.ask(question, &schema).await?;
-        accept(answered, LanguageError::InvalidAnswer)
+        let response = self.complete(request, &schema).await?;
+        valid_or(response, LanguageError::InvalidAnswer)
     }
 }
 
-fn accept(
-    answered: Answered<Result<Map<String, Value>, Unfit>>,
-    refuse: impl FnOnce(String) -> LanguageError,
-) -> Result<Answered<Map<String, Value>>, LanguageError> {
-    let Answered {
+fn valid_or(
+    response: Response<Result<Map<String, Value>, InvalidCompletion>>,
+    to_error: impl FnOnce(String) -> LanguageError,
+) -> Result<Response<Map<String, Value>>, LanguageError> {
+    let Response {
         value,
         model,
         usage,
         latency,
         rounds,
-    } = answered;
-    let value = value.map_err(|Unfit(wrong)| refuse(wrong))?;
-    Ok(Answered {
+    } = response;
+    let value = value.map_err(|InvalidCompletion(reason)| to_error(reason))?;
+    Ok(Response {
         value,
         model,
         usage,
@@ -219,14 +219,14 @@ fn accept(
     })
 }
 
-fn format(name: &'static str, schema: &Value) -> Format {
-    Format {
+fn format(name: &'static str, schema: &Value) -> ResponseFormat {
+    ResponseFormat {
         name,
         schema: schema.clone(),
     }
 }
 
-fn text_of(value: Value) -> String {
+fn to_text(value: Value) -> String {
     match value {
         Value::String(text) => text,
         other => other.to_string(),
@@ -254,21 +254,21 @@ fn classification(labels: &[String], mut chosen: Vec<String>) -> Classification 
     }
 }
 
-/// The name of a language goes into the order itself, so it can be nothing but a name.
+/// Validates the name of a language. It becomes part of the instruction, so it can't be free text.
 fn language_name(name: &str) -> Result<&str, LanguageError> {
     let name = name.trim();
-    let fits = |c: char| c.is_alphanumeric() || " -_()'".contains(c);
-    if name.is_empty() || name.chars().count() > MAX_LANGUAGE_CHARS || !name.chars().all(fits) {
+    let is_allowed = |c: char| c.is_alphanumeric() || " -_()'".contains(c);
+    if name.is_empty() || name.chars().count() > MAX_LANGUAGE_CHARS || !name.chars().all(is_allowed) {
         return Err(LanguageError::InvalidRequest(format!(
-            "target_language names no language: send a name or code like German or pt-BR, at most \
+            "target_language is not a language: send a name or code like German or pt-BR, of at most \
              {MAX_LANGUAGE_CHARS} characters"
         )));
     }
     Ok(name)
 }
 
-/// A short name is a code, which a small model takes for a word unless it is told.
-fn named(language: &str) -> String {
+/// Says of a code that it is one: a small model takes `de` for a word.
+fn described(language: &str) -> String {
     let code = language.split('-').next().unwrap_or_default();
     if code.len() <= 3 && code.is_ascii() {
         format!("the language with the code {language}")
@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_language_is_a_name_and_no_instruction() {
+    fn target_language_is_a_name_or_code_and_not_an_instruction() {
         for good in ["German", "pt-BR", " 日本語 ", "Chinese (Traditional)", "français"] {
             language_name(good).unwrap();
         }

@@ -1,4 +1,4 @@
-//! Who runs the model: Amazon Bedrock, any OpenAI-compatible server, or nobody.
+//! The provider that runs the model: Amazon Bedrock, an OpenAI-compatible server, or none.
 
 #[cfg(feature = "bedrock")]
 mod bedrock;
@@ -14,44 +14,43 @@ pub use openai::{InvalidProvider, OpenAi, OpenAiSettings};
 
 use crate::{LanguageError, Prompt};
 
-/// A model that answers.
+/// A provider with one of its models.
 #[derive(Debug)]
 pub enum Provider {
-    /// A model of Amazon Bedrock's.
     #[cfg(feature = "bedrock")]
     Bedrock {
-        /// The model.
+        /// The client for one model.
         bedrock: mesh_aws::Bedrock,
-        /// How long it may take, for the error that says so.
+        /// The client's timeout, which [`ProviderError::TimedOut`] states.
         timeout: Duration,
     },
-    /// A server that speaks OpenAI's chat completions.
+    /// A server with OpenAI's chat completions API.
     OpenAi(Box<OpenAi>),
-    /// None: every question fails at once, with how to set one up.
+    /// Every request fails with [`LanguageError::NotConfigured`].
     None,
 }
 
-/// What a model said.
+/// The output of a model for one prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
-    /// Its words.
+    /// The model's output; empty if it had none.
     pub text: String,
-    /// Its name, as the provider says.
+    /// The model, under the name that the provider reports.
     pub model: String,
-    /// What it took.
+    /// The tokens of the prompt and of the output.
     pub usage: Usage,
-    /// How long the provider took: by its own clock where it tells, else as seen from here.
+    /// How long the provider took: as it reports, or else as measured here.
     pub latency: Duration,
-    /// How it came to its end.
-    pub end: End,
+    /// Whether the output is complete.
+    pub finish_reason: FinishReason,
 }
 
-/// Tokens; 0 where the provider does not count them.
+/// Token counts; 0 where the provider does not report them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Of the questions.
+    /// The tokens of all prompts.
     pub input_tokens: u64,
-    /// Of the answers.
+    /// The tokens of all completions.
     pub output_tokens: u64,
 }
 
@@ -62,60 +61,54 @@ impl AddAssign for Usage {
     }
 }
 
-/// Why a model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It was done.
-    Finished,
-    /// Its answer reached the most tokens that it may have.
-    CutOff,
+pub enum FinishReason {
+    /// The model ended the completion by itself.
+    Stop,
+    /// The completion reached [`Prompt::max_output_tokens`] and was cut off.
+    Length,
 }
 
-/// Why a provider gives no answer.
+/// Why a provider returned no completion.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
-    /// The key, the model's name or the request is not accepted: the same again would be refused again.
+    /// The provider does not accept the key, the model's name or the request: a retry would be refused too.
     #[error("{}", refusal(*status))]
     Refused {
-        /// The HTTP status, where there is one.
+        /// The HTTP status; `None` if the provider is not reached by HTTP.
         status: Option<u16>,
     },
-    /// The provider's own filter held the answer back.
-    #[error("the language provider's content filter held the answer back")]
+    /// The provider's content filter blocked the completion.
+    #[error("the language provider's content filter blocked the response: change the text")]
     Filtered,
-    /// It is asked too often.
-    #[error("the language provider is asked too often")]
+    /// The provider's rate limit was exceeded.
+    #[error("the language provider's rate limit was exceeded")]
     Throttled {
-        /// How long it asks to be left alone.
+        /// How long the provider asked to wait; `None` if it did not say.
         retry_after: Option<Duration>,
     },
-    /// It took too long.
+    /// The provider did not answer in time.
     #[error("the language provider did not answer within {after:?}")]
-    TimedOut {
-        /// The longest time that it may take.
-        after: Duration,
-    },
-    /// It can't be reached, or failed.
-    #[error("the language provider is not available: {why}")]
+    TimedOut { after: Duration },
+    /// The provider can't be reached, or failed.
+    #[error("the language provider is not available: {reason}")]
     Unavailable {
-        /// How it failed, in words of ours.
-        why: String,
-        /// How long it asks to be left alone.
+        /// How it failed; never the provider's own text.
+        reason: String,
+        /// How long the provider asked to wait; `None` if it did not say.
         retry_after: Option<Duration>,
     },
 }
 
 fn refusal(status: Option<u16>) -> String {
-    let why = match status {
-        Some(401 | 403) => {
-            "the key or role of the stack: check LanguageApiKeySecret, or the access to the model"
-        }
+    let advice = match status {
+        Some(401 | 403) => "the stack's key or role: check LanguageApiKeySecret, or the access to the model",
         Some(404) => "the model or address: check LanguageModel and LanguageBaseUrl",
-        _ => "the request; the worker's log has its words",
+        _ => "the request: see the worker's log for the error's name",
     };
     match status {
-        Some(status) => format!("the language provider refused ({status}) {why}"),
-        None => format!("the language provider refused {why}"),
+        Some(status) => format!("the language provider refused ({status}) {advice}"),
+        None => format!("the language provider refused {advice}"),
     }
 }
 
@@ -126,7 +119,7 @@ impl From<OpenAi> for Provider {
 }
 
 impl Provider {
-    /// Asks the model.
+    /// Sends the prompt to the model.
     ///
     /// # Errors
     /// [`LanguageError::NotConfigured`], [`LanguageError::ContextTooLong`] or [`LanguageError::Provider`].

@@ -1,5 +1,5 @@
-//! Answers requests, one JSON object a line, with one JSON object a line: what the scripts in models/evaluate measure
-//! is so the very code that the workers run.
+//! Answers requests in JSON Lines on standard input with JSON Lines on standard output. The scripts in models/evaluate use it,
+//! so that they measure the code that the workers run.
 //!
 //!     cargo run -p mesh-models --example answer -- .local/assets < requests.jsonl
 //!
@@ -21,7 +21,7 @@ use mesh_models::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Lines that are answered together, as a worker answers a batch of messages.
+/// The number of requests to answer together, like a worker's batch of messages.
 const BATCH: usize = 32;
 
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ enum Request {
     },
 }
 
-/// Each model is loaded when something is first asked of it.
+/// Models that are loaded at their first use.
 struct Models<'a> {
     assets: &'a Path,
     sentiment: OnceCell<SentimentModel>,
@@ -62,7 +62,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, assets] = arguments.as_slice() else {
-        return Err("usage: answer ASSETS < requests, one JSON object a line".into());
+        return Err("usage: answer ASSETS < requests.jsonl".into());
     };
     let models = Models {
         assets: Path::new(assets),
@@ -113,7 +113,7 @@ impl Models<'_> {
     }
 }
 
-/// What `OnceCell::get_or_try_init` will do once it is stable.
+/// Replaces `OnceCell::get_or_try_init`, which is not stable yet.
 fn get<T>(
     cell: &OnceCell<T>,
     load: impl FnOnce() -> std::result::Result<T, LoadError>,

@@ -1,11 +1,11 @@
-//! What a cold start of a worker costs, from an empty process to its first answer: run it in the release profile,
-//! a few times, since the first run also reads the files from disk.
+//! Measures the cold start of a worker, from an empty process to its first answer. Run it in the release profile, several
+//! times, since the first run also reads the files from disk.
 //!
 //!     cargo run --release -p mesh-models --example cold -- .local/assets "What a lovely day!"
 //!     cargo run --release -p mesh-models --example cold -- .local/assets photo.jpg
 //!     cargo run --release -p mesh-models --example cold -- .local/assets embed
 //!
-//! `embed` loads the embedder after the sentiment model, as the text worker does when it is first asked for, and times
+//! `embed` loads the embedder after the sentiment model, as the text worker does for the first task that needs it. Then it times
 //! batches of texts of 17 tokens.
 
 use std::path::Path;
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             start.elapsed() - loaded
         );
     }
-    println!("{:.1?} in all, peak memory {}", start.elapsed(), peak_memory()?);
+    println!("{:.1?} in total, peak memory {}", start.elapsed(), peak_memory()?);
     Ok(())
 }
 
@@ -82,13 +82,13 @@ fn embed(assets: &Path, interrupt: &Interrupt) -> Result<(), Box<dyn std::error:
             })
             .collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let mut least = Duration::MAX;
+        let mut fastest = Duration::MAX;
         for _ in 0..RUNS {
             let start = Instant::now();
             model.run(&[TextRequest::Embed { texts: texts.clone() }], interrupt)?;
-            least = least.min(start.elapsed());
+            fastest = fastest.min(start.elapsed());
         }
-        println!("{batch:2} texts: {least:.1?}, least of {RUNS}");
+        println!("{batch:2} texts: {fastest:.1?}, fastest of {RUNS}");
     }
     Ok(())
 }

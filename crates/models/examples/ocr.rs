@@ -1,4 +1,4 @@
-//! Reads image files: a line of JSON for each, with its page and the seconds it took.
+//! Reads the text in image files. Prints a line of JSON for each, with its page and the seconds that it took.
 //!
 //!     cargo run --release -p mesh-models --example ocr -- .local/assets page.png scan.jpg
 

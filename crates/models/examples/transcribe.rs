@@ -1,5 +1,5 @@
-//! Writes down what is said in sound files, a line of JSON each: `{"path", "transcript" or "error", "seconds",
-//! "cpu_seconds"}`. On a machine that is busy with other things the last is what a quiet one would take.
+//! Transcribes audio files. Prints a line of JSON for each: `{"path", "transcript" or "error", "seconds", "cpu_seconds"}`. On a
+//! busy machine, `cpu_seconds` is the time that an idle one would take.
 //!
 //!     cargo run --release -p mesh-models --example transcribe -- .local/assets base talk.flac ...
 
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let variant = match variant.as_str() {
         "base" => SpeechVariant::Base,
         "tiny.en" => SpeechVariant::TinyEn,
-        other => return Err(format!("there is no variant {other}: say base or tiny.en").into()),
+        other => return Err(format!("unknown variant {other}: expected base or tiny.en").into()),
     };
     let start = Instant::now();
     let model = SpeechModel::load(Path::new(assets), variant)?;
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// How long this thread, which does all the work, has had a processor: proc(5), schedstat.
+/// The processor time of this thread, which does all the work: proc(5), schedstat.
 fn cpu_seconds() -> Result<f64, Box<dyn std::error::Error>> {
     let schedule = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanoseconds: f64 = schedule.split(' ').next().unwrap_or_default().parse()?;

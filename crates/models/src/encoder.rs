@@ -1,11 +1,11 @@
-//! How texts go through a MiniLM model, whatever it tells of them: as token ids, in batches of like length, under an
-//! interrupt.
+//! Runs texts through a MiniLM model, as token ids in batches of similar length, under an interrupt. Both text models use
+//! it; they differ in their output.
 //!
 //! | tensor | type and shape | |
 //! |---|---|---|
 //! | `input_ids` | int64 `[batch, sequence]` | `sequence` at most 256 |
 //! | `attention_mask` | int64 `[batch, sequence]` | 1 for a token, 0 for padding |
-//! | the output | float32 `[batch]` or `[batch, width]` | named by the model |
+//! | the output | float32 `[batch]` or `[batch, width]` | the model defines its name |
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use crate::runtime::{self, Interrupt, Model};
 use crate::tokenizer::BertTokenizer;
 use crate::{LoadError, ModelError};
 
-/// Both text models have the vocabulary of their base model.
+/// The tokenizer of both text models, which share a base model.
 pub(crate) const TOKENIZER: &str = "models/minilm/tokenizer.json";
 
-/// The positions that the base model was trained on.
+/// The maximum length of a text in tokens: the positions that the base model was trained on.
 pub(crate) const MAX_TOKENS: usize = 256;
 
-/// Most tokens of several texts in one run, padding included. From here on a larger run is no faster per token, only
-/// larger in memory and later to heed an interrupt: 32 texts of 17 tokens take 90 ms one by one, 52 ms both at 256 and
-/// at 1024.
+/// The maximum number of tokens in a run of several texts, padding included. A larger run is not faster per token, takes
+/// more memory and reacts later to an interrupt: 32 texts of 17 tokens take 90 ms one by one, and 52 ms both at 256 and at
+/// 1024.
 const MAX_BATCH_TOKENS: usize = 256;
-/// Most padding for a text. A run costs about as much as 12 tokens before it does anything.
+/// The maximum padding of a text, in tokens. The fixed cost of a run is that of about 12 tokens.
 const MAX_PADDING: usize = 8;
 
 /// A MiniLM model and its tokenizer.
@@ -40,7 +40,7 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    /// Loads the model file under `assets`, session and tokenizer side by side. `output` gives `width` values a text.
+    /// Loads the model file under `assets`, and the tokenizer in parallel. `output` has `width` values per text.
     pub(crate) fn load(
         assets: &Path,
         model: &str,
@@ -63,22 +63,22 @@ impl Encoder {
         })
     }
 
-    /// What the model says of each text, in their order: `width` values after one another for each.
+    /// The model's output for each text, in their order: `width` consecutive values for each.
     ///
-    /// Texts run in batches of like length, longest first, so that little is spent on padding. The company a text runs
-    /// in does not change its answer: the model's int8 ranges are fixed, not taken from the batch.
+    /// Texts run in batches of similar length, the longest first, which keeps padding small. The other texts of a batch do
+    /// not change a text's output: the model's int8 ranges are fixed, not computed from the batch.
     pub(crate) fn run(&self, tokens: &[Vec<i64>], interrupt: &Interrupt) -> Result<Vec<f32>, ModelError> {
         let mut values = vec![0.0; tokens.len() * self.width];
         for batch in batches(tokens) {
-            let found = self.run_batch(tokens, &batch, interrupt)?;
-            for (&text, found) in batch.iter().zip(found.chunks_exact(self.width)) {
-                values[text * self.width..][..self.width].copy_from_slice(found);
+            let outputs = self.run_batch(tokens, &batch, interrupt)?;
+            for (&text, output) in batch.iter().zip(outputs.chunks_exact(self.width)) {
+                values[text * self.width..][..self.width].copy_from_slice(output);
             }
         }
         Ok(values)
     }
 
-    /// Runs the texts of one batch together; `batch` holds indices into `tokens`.
+    /// Runs the texts of one batch; `batch` contains indices into `tokens`.
     fn run_batch(
         &self,
         tokens: &[Vec<i64>],
@@ -114,7 +114,7 @@ impl Encoder {
     }
 }
 
-/// Splits texts into batches of like length, as indices, the longest first.
+/// Splits texts into batches of similar length, as indices, the longest first.
 fn batches(tokens: &[Vec<i64>]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..tokens.len()).collect();
     order.sort_by_key(|&text| std::cmp::Reverse(tokens[text].len()));
@@ -128,7 +128,7 @@ fn batches(tokens: &[Vec<i64>]) -> Vec<Vec<usize>> {
     batches
 }
 
-/// Whether a text joins a batch of so many rows, which are as long as its longest text.
+/// Whether a text of `length` tokens fits a batch of `rows` texts, the longest of which has `longest` tokens.
 fn fits(longest: usize, rows: usize, length: usize) -> bool {
     longest * (rows + 1) <= MAX_BATCH_TOKENS && longest - length <= MAX_PADDING
 }
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_hold_every_text_once_and_little_padding() {
+    fn batches_have_every_text_once_and_little_padding() {
         let tokens: Vec<Vec<i64>> = (0..500_usize).map(|n| vec![1; 2 + n * n % 255]).collect();
         let batches = batches(&tokens);
         let mut all: Vec<usize> = batches.iter().flatten().copied().collect();
@@ -148,6 +148,6 @@ mod tests {
         assert!(batches.iter().all(|batch| size(batch) <= MAX_BATCH_TOKENS));
         let needed: usize = tokens.iter().map(Vec::len).sum();
         let run: usize = batches.iter().map(size).sum();
-        assert!(run < needed * 5 / 4, "{run} tokens run for {needed}");
+        assert!(run < needed * 5 / 4, "{run} tokens run, {needed} needed");
     }
 }

@@ -1,5 +1,5 @@
-//! What can go wrong, told apart by who can mend it: whoever deployed (`LoadError`), whoever sent the input
-//! (`ModelError::Input`), or nobody (`ModelError::Inference`).
+//! The errors of this crate, by who can fix the cause: the operator ([`LoadError`]), the sender of the input
+//! ([`ModelError::Input`]), or neither ([`ModelError::Inference`]).
 
 use std::path::PathBuf;
 
@@ -8,74 +8,78 @@ use thiserror::Error;
 use crate::image::ImageError;
 use crate::speech::AudioError;
 
-/// A model could not be made ready: the deployment is incomplete or its parts do not fit each other.
+/// Why a model can't be loaded: the deployment is incomplete, or its files do not belong together.
 ///
-/// Nothing that a client sends causes one.
+/// No client input causes a `LoadError`.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// A file is absent or can't be read.
     #[error("can't read {}: {source}", path.display())]
     Read {
-        /// The file.
+        /// The path of the file, under the assets' folder.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error, such as "not found".
         source: std::io::Error,
     },
-    /// The ONNX Runtime library is there but was refused: damaged, of another platform or too old.
+    /// The ONNX Runtime library exists, but it is damaged, for another platform or too old.
     #[error("can't start ONNX Runtime: {0}")]
     Runtime(String),
-    /// The model file is damaged or not the model that the code was written for.
+    /// The model file is damaged, or it is another model than the code expects.
     #[error("can't load the model {}: {reason}", path.display())]
     Model {
-        /// The model file.
+        /// The path of the model file.
         path: PathBuf,
-        /// What ONNX Runtime, or the check of inputs and outputs, says.
+        /// The message of ONNX Runtime, or of the check of inputs and outputs.
         reason: String,
     },
-    /// The tokenizer's file is damaged, or of a kind that this code does not build.
+    /// The tokenizer's file is damaged, or defines a tokenizer of an unsupported kind.
     #[error("can't load the tokenizer {}: {reason}", path.display())]
     Tokenizer {
-        /// The tokenizer's file.
+        /// The path of the tokenizer's file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The parser's message, or what the file lacks.
         reason: String,
     },
 }
 
-/// A model gave no answer.
+/// Why a model returned no result.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum ModelError {
-    /// The input can't be taken. The same input fails the same way every time; the text is meant for the sender.
+    /// The input is invalid: the same input fails the same way every time. The message is meant for the sender.
     #[error(transparent)]
     Input(#[from] InputError),
     /// The [`Interrupt`](crate::Interrupt) ended the run. The model can be used again at once.
-    #[error("interrupted before there was an answer")]
+    #[error("interrupted before there was a result")]
     Interrupted,
-    /// The run itself failed; the text is for a log, not for the sender. Trying again may help (memory).
+    /// The run failed. The message is for a log, not for the sender. A retry may help, for example if memory was short.
     #[error("inference failed: {0}")]
     Inference(String),
 }
 
-/// An input that can't be taken, however often it is sent.
+/// An input that no model accepts, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum InputError {
-    /// An image.
+    /// The input of a model that reads an image file.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// A sound.
+    /// The input of a model that reads an audio file.
     #[error(transparent)]
     Audio(#[from] AudioError),
 }
 
 impl InputError {
-    /// The code of this kind of error, part of the API's contract; see [`ImageError::code`] and [`AudioError::code`].
+    /// The API's code for the error.
+    // Only until crates/worker maps the variants to its own codes.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Image(error) => error.code(),
-            Self::Audio(error) => error.code(),
+            Self::Image(ImageError::Unsupported { .. }) => "unsupported_image_type",
+            Self::Image(ImageError::Invalid { .. }) => "invalid_image",
+            Self::Image(ImageError::TooLarge { .. }) => "image_too_large",
+            Self::Audio(AudioError::Unsupported { .. }) => "unsupported_audio_type",
+            Self::Audio(AudioError::Invalid { .. }) => "invalid_audio",
+            Self::Audio(AudioError::TooLong { .. }) => "audio_too_long",
+            Self::Audio(AudioError::TooLarge { .. }) => "audio_too_large",
         }
     }
 }
@@ -90,10 +94,4 @@ impl From<AudioError> for ModelError {
     fn from(error: AudioError) -> Self {
         Self::Input(error.into())
     }
-}
-
-/// What a decoder says of a file, cut to what fits a sentence: it may quote the file.
-pub(crate) fn brief(reason: impl std::fmt::Display) -> String {
-    let reason = reason.to_string();
-    reason.chars().filter(|c| !c.is_control()).take(120).collect()
 }

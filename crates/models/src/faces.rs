@@ -1,13 +1,13 @@
-//! Faces with CenterFace (Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2019,
-//! <https://arxiv.org/abs/1911.03599>), which treats a face as the point in its middle.
+//! Detects faces with CenterFace (Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2019,
+//! <https://arxiv.org/abs/1911.03599>), which represents a face by its center point.
 //!
 //! | tensor | float32 shape | |
 //! |---|---|---|
 //! | `image` | `[1, 3, height, width]` | RGB, 0 to 255, sides multiples of 32 |
-//! | `heatmap` | `[1, 1, height / 4, width / 4]` | how surely a face has its middle in this cell |
-//! | `scale` | `[1, 2, ..]` | log of height and width, in cells |
-//! | `offset` | `[1, 2, ..]` | from the cell's middle to the face's, down and right, in cells |
-//! | `landmarks` | `[1, 10, ..]` | five times down and right from the box's corner, in box sides |
+//! | `heatmap` | `[1, 1, height / 4, width / 4]` | the probability that a face's center is in this cell |
+//! | `scale` | `[1, 2, ..]` | natural logarithm of height and width, in cells |
+//! | `offset` | `[1, 2, ..]` | from the cell's center to the face's, down and right, in cells |
+//! | `landmarks` | `[1, 10, ..]` | five pairs, down and right from the box's corner, in box sides |
 
 use std::iter;
 use std::path::Path;
@@ -24,49 +24,49 @@ use crate::{LoadError, ModelError, ModelId};
 
 const MODEL: &str = "models/centerface/model.onnx";
 
-/// The longer side of the model's first look, in pixels: larger pictures are scaled down.
-const MOST_SIDE: u32 = 640;
-/// The longer side of the second look, which larger pictures get for their small faces: scaled to 640, no face of 32
-/// pixels in 1920 x 1440 is found; so, two of three are, and 1920 finds no more. It takes six times the pixels.
+/// The longer side of the first pass, in pixels: larger pictures are scaled down.
+const MAX_SIDE: u32 = 640;
+/// The longer side of the second pass, in pixels, which finds the small faces of larger pictures. Of faces of 32 pixels in
+/// 1920 x 1440, a side of 640 finds none, 1600 two of three, and 1920 no more. It costs six times the pixels.
 const FINE_SIDE: u32 = 1600;
-/// The tallest face of the second look that counts, in pixels of its input. In a face that fills the picture it sees
-/// faces of its own; from 80 pixels on, as this is in the first look, that one misses none.
-const FINE_TALLEST: f32 = 200.0;
-/// Smaller pictures are scaled up to this longer side: a face of 8 to 20 pixels, which is missed or unsure as it is, is
-/// then found with a score over 0.6, at little cost.
-const LEAST_SIDE: u32 = 256;
-/// The model halves its input five times.
+/// The maximum height of a face in the second pass, in pixels of its input. That pass finds false faces within a face that
+/// fills the picture. The first pass, where this height is 80 pixels, misses none of the taller ones.
+const FINE_MAX_HEIGHT: f32 = 200.0;
+/// Smaller pictures are scaled up to this longer side, in pixels. Faces of 8 to 20 pixels, which would be missed or score
+/// low, then score over 0.6, at little cost.
+const MIN_SIDE: u32 = 256;
+/// The model halves its input five times, so its sides are multiples of this.
 const SIDE_MULTIPLE: u32 = 32;
 /// Input pixels per cell of the outputs.
 const CELL: f32 = 4.0;
-/// A cell counts as a face from here on.
+/// The minimum score of a face.
 const MIN_SCORE: f32 = 0.5;
-/// Two boxes that share this much of their union are one face; the authors' value.
+/// Two boxes with a larger intersection over union are one face; the authors' value.
 const MAX_OVERLAP: f32 = 0.3;
-/// Most cells that are looked at, the surest ones: a picture made to light up everywhere must not cost minutes.
+/// The maximum number of cells to process, by score. It bounds the time for a picture crafted to match everywhere.
 const MAX_CANDIDATES: usize = 2_000;
 
-/// A face that was found. "Upright" is as EXIF says the picture is to be shown; all pixels are those of the original.
+/// A detected face. Coordinates are in pixels of the original, in the orientation that EXIF states.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Face {
-    /// Its bounds, clipped to the picture.
+    /// The bounding box, clipped to the picture.
     #[serde(rename = "box")]
     pub bounds: Rect,
-    /// How sure the model is, 0.5 to 1.
+    /// The model's confidence, 0.5 to 1.
     pub score: f32,
-    /// Eyes, nose and mouth's corners, the left one first as seen in the picture. Of a face at the edge they may lie
-    /// outside the picture.
+    /// The eyes, the nose and the corners of the mouth, the left one first as seen in the picture. They may be outside the
+    /// picture if the face is at its edge.
     pub landmarks: [Point; 5],
 }
 
-/// The face detector. Share one per process; calls from several threads take turns.
+/// The face detector. Use one per process: concurrent calls run one after another.
 #[derive(Debug)]
 pub struct FaceDetector {
     model: Model,
 }
 
 impl FaceDetector {
-    /// Changes with `models/manifest.toml`.
+    /// The version has to match `models/manifest.toml`; a test compares them.
     pub const ID: ModelId = ModelId {
         name: "centerface",
         version: "72db11b63476",
@@ -75,7 +75,7 @@ impl FaceDetector {
     /// Loads `models/centerface/` under `assets`.
     ///
     /// # Errors
-    /// [`LoadError`] when a file is absent or damaged; never because of load or of anything that passes.
+    /// [`LoadError`] when a file is absent or damaged. A retry gives the same error.
     pub fn load(assets: &Path) -> Result<Self, LoadError> {
         runtime::init(assets)?;
         let outputs = ["heatmap", "scale", "offset", "landmarks"];
@@ -84,10 +84,10 @@ impl FaceDetector {
         })
     }
 
-    /// Finds the faces in an image file, the surest first. Blocks; call it off the async threads.
+    /// Detects the faces in an image file, sorted by score from the highest. Blocks: do not call it on an async thread.
     ///
-    /// Sees at most 1600 pixels of the picture's longer side: a face is found by most chances if it is 26 pixels high
-    /// at that scale (`models/QUALITY.md` has the figures).
+    /// The longer side is scaled to at most 1600 pixels. Most faces that are 26 pixels high at that scale are found
+    /// (`models/QUALITY.md` has the figures).
     ///
     /// # Errors
     /// [`ModelError::Input`] for a file that [`crate::image`] refuses. [`ModelError::Interrupted`] once `interrupt` is
@@ -96,57 +96,57 @@ impl FaceDetector {
         interrupt.check()?;
         let picture = Picture::decode(image)?;
         interrupt.check()?;
-        let looks: Vec<_> = View::all(picture.size())
+        let passes: Vec<_> = View::all(picture.size())
             .map(|view| (view.tensor(&picture), view))
             .collect();
         drop(picture);
         let mut faces = Vec::new();
-        for (input, view) in looks {
-            let found = self.look(&input, interrupt)?.into_iter();
-            faces.extend(view.place(found.filter(|face| face.bounds.height <= view.tallest)));
+        for (input, view) in passes {
+            let found = self.run(&input, interrupt)?.into_iter();
+            faces.extend(view.to_original(found.filter(|face| face.bounds.height <= view.max_height)));
         }
         faces.sort_by(|a, b| b.score.total_cmp(&a.score));
-        Ok(distinct(faces))
+        Ok(suppress_overlaps(faces))
     }
 
-    /// The faces in pixels of the input, the surest first.
-    fn look(&self, input: &Array4<f32>, interrupt: &Interrupt) -> Result<Vec<Face>, ModelError> {
+    /// The faces in pixels of the input, sorted by score from the highest.
+    fn run(&self, input: &Array4<f32>, interrupt: &Interrupt) -> Result<Vec<Face>, ModelError> {
         let input = TensorRef::from_array_view(input).map_err(runtime::failed)?;
         let inputs = vec![("image", input.into())];
         let faces = self
             .model
-            .run(inputs, interrupt, |outputs| Ok(Maps::of(outputs)?.faces()))?;
-        Ok(distinct(faces))
+            .run(inputs, interrupt, |outputs| Ok(Maps::extract(outputs)?.faces()))?;
+        Ok(suppress_overlaps(faces))
     }
 }
 
-/// How a picture is shown to the model.
+/// A scale at which a picture is input to the model.
 struct View {
-    /// The upright picture's size.
+    /// The upright picture's width and height, in pixels.
     original: (u32, u32),
-    /// Its size in the model's input; the rest, to the right and below, is black.
+    /// The picture's width and height in the model's input. The rest, to the right and below, is black.
     scaled: (u32, u32),
-    /// The tallest face to be believed, in pixels of the input.
-    tallest: f32,
+    /// The maximum height of a face, in pixels of the input.
+    max_height: f32,
 }
 
 impl View {
-    /// The views of a picture of this size, the coarse one first.
+    /// The views of a picture of this size: a coarse one, and a fine one of a large picture.
     fn all(original: (u32, u32)) -> impl Iterator<Item = Self> {
         let longer = original.0.max(original.1);
-        let fine = (longer > MOST_SIDE).then(|| Self::of(original, FINE_SIDE, FINE_TALLEST));
-        iter::once(Self::of(original, MOST_SIDE, f32::INFINITY)).chain(fine)
+        let fine = (longer > MAX_SIDE).then(|| Self::new(original, FINE_SIDE, FINE_MAX_HEIGHT));
+        iter::once(Self::new(original, MAX_SIDE, f32::INFINITY)).chain(fine)
     }
 
-    fn of(original: (u32, u32), most: u32, tallest: f32) -> Self {
+    fn new(original: (u32, u32), max_side: u32, max_height: f32) -> Self {
         let (width, height) = original;
         let longer = width.max(height);
-        let factor = f64::from(longer.clamp(LEAST_SIDE, most)) / f64::from(longer);
+        let factor = f64::from(longer.clamp(MIN_SIDE, max_side)) / f64::from(longer);
         let side = |side: u32| ((f64::from(side) * factor).round() as u32).max(1);
         Self {
             original,
             scaled: (side(width), side(height)),
-            tallest,
+            max_height,
         }
     }
 
@@ -162,12 +162,12 @@ impl View {
         tensor
     }
 
-    /// Carries faces over from the model's input to the original.
-    fn place(&self, faces: impl Iterator<Item = Face>) -> impl Iterator<Item = Face> {
+    /// Converts faces from pixels of the input to pixels of the original.
+    fn to_original(&self, faces: impl Iterator<Item = Face>) -> impl Iterator<Item = Face> {
         let (width, height) = (self.original.0 as f32, self.original.1 as f32);
-        let across = width / self.scaled.0 as f32;
-        let down = height / self.scaled.1 as f32;
-        let place = move |face: Face| {
+        let scale_x = width / self.scaled.0 as f32;
+        let scale_y = height / self.scaled.1 as f32;
+        let convert = move |face: Face| {
             let Rect {
                 x,
                 y,
@@ -175,25 +175,25 @@ impl View {
                 height: h,
             } = face.bounds;
             let bounds = Rect {
-                x: x * across,
-                y: y * down,
-                width: w * across,
-                height: h * down,
+                x: x * scale_x,
+                y: y * scale_y,
+                width: w * scale_x,
+                height: h * scale_y,
             };
             Some(Face {
-                bounds: bounds.within(width, height)?,
+                bounds: bounds.clipped(width, height)?,
                 score: face.score,
                 landmarks: face.landmarks.map(|point| Point {
-                    x: point.x * across,
-                    y: point.y * down,
+                    x: point.x * scale_x,
+                    y: point.y * scale_y,
                 }),
             })
         };
-        faces.filter_map(place)
+        faces.filter_map(convert)
     }
 }
 
-/// The model's outputs.
+/// The model's outputs, with the shapes in the table above.
 struct Maps<'a> {
     heatmap: ArrayView4<'a, f32>,
     scale: ArrayView4<'a, f32>,
@@ -202,7 +202,7 @@ struct Maps<'a> {
 }
 
 impl<'a> Maps<'a> {
-    fn of(outputs: &'a SessionOutputs<'_>) -> ort::Result<Self> {
+    fn extract(outputs: &'a SessionOutputs<'_>) -> ort::Result<Self> {
         let map = |name: &str| -> ort::Result<ArrayView4<'a, f32>> {
             let array = outputs[name].try_extract_array::<f32>()?;
             array
@@ -232,7 +232,7 @@ impl<'a> Maps<'a> {
         Ok(maps)
     }
 
-    /// Every cell that may be a face, the surest first, in pixels of the input.
+    /// The faces of all cells with a sufficient score, from the highest, in pixels of the input.
     fn faces(&self) -> Vec<Face> {
         let mut cells: Vec<_> = self
             .heatmap
@@ -249,14 +249,14 @@ impl<'a> Maps<'a> {
     }
 
     fn face(&self, score: f32, row: usize, column: usize) -> Face {
-        // No face is larger than a few pictures; without the bound a sum could become infinite.
+        // Far above the size of any face. Without the bound, a sum could become infinite.
         let side = |channel| self.scale[(0, channel, row, column)].min(8.0).exp() * CELL;
-        let middle =
+        let center =
             |channel, cell: usize| (cell as f32 + self.offset[(0, channel, row, column)] + 0.5) * CELL;
         let (height, width) = (side(0), side(1));
         let bounds = Rect {
-            x: middle(1, column) - width / 2.0,
-            y: middle(0, row) - height / 2.0,
+            x: center(1, column) - width / 2.0,
+            y: center(0, row) - height / 2.0,
             width,
             height,
         };
@@ -272,18 +272,18 @@ impl<'a> Maps<'a> {
     }
 }
 
-/// Leaves out what overlaps a surer face (non-maximum suppression); `faces` come sorted and stay so.
-fn distinct(faces: Vec<Face>) -> Vec<Face> {
-    let mut kept: Vec<Face> = Vec::new();
+/// Removes faces that overlap one with a higher score (non-maximum suppression). `faces` are sorted by score.
+fn suppress_overlaps(faces: Vec<Face>) -> Vec<Face> {
+    let mut distinct: Vec<Face> = Vec::new();
     for face in faces {
-        if kept
+        if distinct
             .iter()
-            .all(|other| face.bounds.overlap(&other.bounds) <= MAX_OVERLAP)
+            .all(|other| face.bounds.intersection_over_union(&other.bounds) <= MAX_OVERLAP)
         {
-            kept.push(face);
+            distinct.push(face);
         }
     }
-    kept
+    distinct
 }
 
 #[cfg(test)]

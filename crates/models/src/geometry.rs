@@ -1,55 +1,55 @@
-//! Points and rectangles in pixels: x to the right, y down.
+//! Points and rectangles in pixels. The x axis points right, the y axis down.
 
 use serde::{Deserialize, Serialize};
 
-/// A rectangle in pixels of the upright picture, within it.
+/// A rectangle within the upright picture, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rect {
-    /// From the left edge to the rectangle's left.
+    /// The distance from the picture's left edge to the rectangle's.
     pub x: f32,
-    /// From the upper edge to the rectangle's top.
+    /// The distance from the picture's upper edge to the rectangle's.
     pub y: f32,
-    /// Width.
+    /// The width in pixels, over 0.
     pub width: f32,
-    /// Height.
+    /// The height in pixels, over 0.
     pub height: f32,
 }
 
 impl Rect {
-    /// The least rectangle around points; None without any.
+    /// The bounding box of the points; `None` without any.
     pub(crate) fn around(points: &[Point]) -> Option<Self> {
         let (first, rest) = points.split_first()?;
-        let (mut least, mut most) = (*first, *first);
+        let (mut min, mut max) = (*first, *first);
         for point in rest {
-            least = Point {
-                x: least.x.min(point.x),
-                y: least.y.min(point.y),
+            min = Point {
+                x: min.x.min(point.x),
+                y: min.y.min(point.y),
             };
-            most = Point {
-                x: most.x.max(point.x),
-                y: most.y.max(point.y),
+            max = Point {
+                x: max.x.max(point.x),
+                y: max.y.max(point.y),
             };
         }
         Some(Self {
-            x: least.x,
-            y: least.y,
-            width: most.x - least.x,
-            height: most.y - least.y,
+            x: min.x,
+            y: min.y,
+            width: max.x - min.x,
+            height: max.y - min.y,
         })
     }
 
-    /// The shared area over the area of both together, 0 to 1.
-    pub(crate) fn overlap(&self, other: &Self) -> f32 {
-        let shared = |start: f32, length: f32, other_start: f32, other_length: f32| {
+    /// The intersection over union of both rectangles, 0 to 1.
+    pub(crate) fn intersection_over_union(&self, other: &Self) -> f32 {
+        let shared_length = |start: f32, length: f32, other_start: f32, other_length: f32| {
             ((start + length).min(other_start + other_length) - start.max(other_start)).max(0.0)
         };
-        let both = shared(self.x, self.width, other.x, other.width)
-            * shared(self.y, self.height, other.y, other.height);
-        both / (self.width * self.height + other.width * other.height - both)
+        let shared = shared_length(self.x, self.width, other.x, other.width)
+            * shared_length(self.y, self.height, other.y, other.height);
+        shared / (self.width * self.height + other.width * other.height - shared)
     }
 
-    /// The part of it within a picture of this size; None if there is none.
-    pub(crate) fn within(self, width: f32, height: f32) -> Option<Self> {
+    /// The part of the rectangle within a picture of this size; `None` if it is outside.
+    pub(crate) fn clipped(self, width: f32, height: f32) -> Option<Self> {
         let (x, y) = (self.x.max(0.0), self.y.max(0.0));
         let (right, bottom) = (
             (self.x + self.width).min(width),
@@ -64,11 +64,11 @@ impl Rect {
     }
 }
 
-/// A point in pixels of the upright picture.
+/// A point of the upright picture, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// From the left edge.
+    /// The distance from the picture's left edge.
     pub x: f32,
-    /// From the upper edge.
+    /// The distance from the picture's upper edge.
     pub y: f32,
 }

@@ -1,18 +1,18 @@
-//! Which model gave an answer. A result that names its model can be told from one of the next release.
+//! The name and version of a model. Each result states them, so that results of different releases can be distinguished.
 
 use std::fmt;
 
-/// A model and the very file of it that is meant, as `models/manifest.toml` pins it.
+/// A model and its version, as `models/manifest.toml` pins it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ModelId {
-    /// The model's name; it stays when the weights change.
+    /// The model's name, which does not change with the weights.
     pub name: &'static str,
-    /// The first 12 hexadecimal digits of the model file's sha256; it changes with every byte.
+    /// The first 12 hexadecimal digits of the model file's sha256.
     pub version: &'static str,
 }
 
 impl fmt::Display for ModelId {
-    /// `name@version`
+    /// Formats as `name@version`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.name, self.version)
     }
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
     use crate::{FaceDetector, OcrModel, SentimentModel, SpeechVariant, TextModel};
 
-    /// Every model, and the asset that it is. A new model gets a line here.
+    /// Every model with its asset. Add a line for each new model.
     const MODELS: [(ModelId, &str); 6] = [
         (SentimentModel::ID, "models/sentiment/model.ort"),
         (TextModel::ID, "models/minilm/model.ort"),
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn every_version_is_the_manifest_s() {
+    fn every_version_matches_the_manifest() {
         let manifest: Manifest = toml::from_str(include_str!("../../../models/manifest.toml")).unwrap();
         let pinned: HashMap<_, _> = manifest
             .asset

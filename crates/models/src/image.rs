@@ -1,7 +1,7 @@
-//! Images from strangers: what a file is by its content, whether it is within the limits, and its pixels, upright.
+//! Decodes untrusted image files: detects the type by the content, enforces limits, and gives the pixels, upright.
 //!
-//! All limits hold before anything is decoded, so a small file can't claim much memory or time. Metadata is never
-//! interpreted but for the EXIF orientation: text chunks and colour profiles are skipped.
+//! Limits are enforced before anything is decoded, so a small file can't take much memory or time. The EXIF orientation is
+//! the only metadata that is read: text chunks and color profiles are skipped.
 
 mod container;
 mod error;
@@ -16,28 +16,28 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 pub use error::ImageError;
 
-/// The largest file, in bytes (50 MiB).
+/// The maximum size of a file, in bytes (50 MiB).
 pub const MAX_BYTES: usize = 50 * 1024 * 1024;
-/// The longest side, in pixels.
+/// The maximum length of a side, in pixels.
 pub const MAX_SIDE: u32 = 16_384;
-/// The most pixels: enough for the 48 and 50 megapixel cameras of phones.
+/// The maximum number of pixels: enough for the 48 and 50 megapixel cameras of phones.
 pub const MAX_PIXELS: u64 = 50_000_000;
-/// The most memory for a decoder, in bytes. A picture of [`MAX_PIXELS`] with four channels takes 200 MB of it; a
-/// progressive JPEG of that size keeps its coefficients besides, up to 300 MB, which the decoder does not count.
+/// The maximum memory of a decoder, in bytes. A picture of [`MAX_PIXELS`] with four channels takes 200 MB of it. The decoder
+/// does not count the coefficients of a progressive JPEG, which take up to 300 MB more.
 const MAX_DECODER_BYTES: u64 = 256 * 1024 * 1024;
 
-/// The types of images that are taken.
+/// A supported type of image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ImageKind {
-    /// JPEG: baseline and progressive; gray, YCbCr, RGB, CMYK.
+    /// JPEG, baseline or progressive, in gray, YCbCr, RGB or CMYK.
     Jpeg,
-    /// PNG; of an animated one the default image.
+    /// PNG. An animated one gives its default image.
     Png,
-    /// WebP, lossy and lossless; of an animated one the first frame.
+    /// WebP, lossy or lossless. An animated one gives its first frame.
     WebP,
-    /// GIF; the first frame.
+    /// GIF, of which only the first frame is decoded.
     Gif,
-    /// Windows bitmap.
+    /// Windows bitmap, at any bit depth.
     Bmp,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for ImageKind {
     }
 }
 
-/// Tells an image's type by its first bytes. Names and declared types are not to be believed.
+/// Detects an image's type by its first bytes. File names and declared types are not trusted.
 ///
 /// # Errors
 /// [`ImageError::Unsupported`] for anything but the types of [`ImageKind`].
@@ -83,12 +83,12 @@ pub fn sniff(file: &[u8]) -> Result<ImageKind, ImageError> {
         Ok(ImageFormat::Bmp) => return Ok(ImageKind::Bmp),
         Ok(other) => format!("an image of type {}", other.to_mime_type()),
         Err(_) if file.is_empty() => "an empty file".to_owned(),
-        Err(_) => "this file (its first bytes are those of no known image type)".to_owned(),
+        Err(_) => "this file (its first bytes match no known image type)".to_owned(),
     };
     Err(ImageError::Unsupported { found })
 }
 
-/// A decoded picture as stored, and how it must be turned to be upright. Always 8 bits a channel.
+/// A decoded picture as stored, with the orientation that makes it upright. It has 8 bits per channel.
 #[derive(Debug)]
 pub struct Picture {
     stored: DynamicImage,
@@ -96,10 +96,10 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Decodes a file that keeps to the limits.
+    /// Decodes a file within the limits.
     ///
     /// # Errors
-    /// [`ImageError`], by the first of these that fails: bytes, type, sides and pixels, content.
+    /// [`ImageError`] for the first of these that fails: bytes, type, sides and pixels, content.
     pub fn decode(file: &[u8]) -> Result<Self, ImageError> {
         if file.len() > MAX_BYTES {
             return Err(ImageError::too_large(
@@ -117,25 +117,25 @@ impl Picture {
                 None => return Err(ImageError::invalid(kind, "its end is missing")),
                 Some(frames) => frames
                     .into_iter()
-                    .try_for_each(|(width, height)| check(kind, width, height))?,
+                    .try_for_each(|(width, height)| check_size(kind, width, height))?,
             },
             _ => {}
         }
         decode_other(file, kind)
     }
 
-    /// Width and height once upright.
+    /// The width and height of the upright picture, in pixels.
     #[must_use]
     pub fn size(&self) -> (u32, u32) {
         let (width, height) = (self.stored.width(), self.stored.height());
-        if self.is_turned() {
+        if self.swaps_sides() {
             (height, width)
         } else {
             (width, height)
         }
     }
 
-    fn is_turned(&self) -> bool {
+    fn swaps_sides(&self) -> bool {
         use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
         matches!(
             self.orientation,
@@ -143,10 +143,10 @@ impl Picture {
         )
     }
 
-    /// The picture upright, scaled to this width and height, in RGB; what is transparent shows white.
+    /// The upright picture in RGB, scaled to this width and height. Transparent pixels are white.
     #[must_use]
     pub fn upright(&self, width: u32, height: u32) -> image::RgbImage {
-        let (width, height) = if self.is_turned() {
+        let (width, height) = if self.swaps_sides() {
             (height, width)
         } else {
             (width, height)
@@ -159,11 +159,10 @@ impl Picture {
 }
 
 impl Picture {
-    /// [`upright`](Self::upright) for a size that is the picture's own or a little under it: takes as little memory as
-    /// that can.
+    /// Like [`upright`](Self::upright), with less memory, for a size that is the picture's own or a little smaller.
     #[must_use]
     pub fn into_upright(self, width: u32, height: u32) -> image::RgbImage {
-        let (width, height) = if self.is_turned() {
+        let (width, height) = if self.swaps_sides() {
             (height, width)
         } else {
             (width, height)
@@ -179,18 +178,18 @@ impl Picture {
     }
 }
 
-/// Scales smoothly: a cheap average first where there is much to leave out, then the triangle filter.
+/// Scales with the triangle filter. A picture of over twice the size is first averaged, which is cheaper.
 fn scale(stored: &DynamicImage, width: u32, height: u32) -> DynamicImage {
     if (stored.width(), stored.height()) == (width, height) {
         return stored.clone();
     }
-    let (rough_width, rough_height) = (stored.width().min(width * 2), stored.height().min(height * 2));
+    let (coarse_width, coarse_height) = (stored.width().min(width * 2), stored.height().min(height * 2));
     let filter = image::imageops::FilterType::Triangle;
-    if (rough_width, rough_height) == (stored.width(), stored.height()) {
+    if (coarse_width, coarse_height) == (stored.width(), stored.height()) {
         stored.resize_exact(width, height, filter)
     } else {
         stored
-            .thumbnail_exact(rough_width, rough_height)
+            .thumbnail_exact(coarse_width, coarse_height)
             .resize_exact(width, height, filter)
     }
 }
@@ -206,12 +205,12 @@ fn on_white(picture: DynamicImage) -> image::RgbImage {
     })
 }
 
-/// Refuses a picture without pixels, or over the limits of sides and pixels.
-fn check(kind: ImageKind, width: u32, height: u32) -> Result<(), ImageError> {
+/// Refuses a picture without pixels, or over the limits on sides and pixels.
+fn check_size(kind: ImageKind, width: u32, height: u32) -> Result<(), ImageError> {
     if width == 0 || height == 0 {
         return Err(ImageError::invalid(
             kind,
-            format!("it says to have {width} x {height} pixels"),
+            format!("its header states {width} x {height} pixels"),
         ));
     }
     let size = || format!("{width} x {height} pixels");
@@ -227,7 +226,7 @@ fn check(kind: ImageKind, width: u32, height: u32) -> Result<(), ImageError> {
     Ok(())
 }
 
-/// PNG goes to its decoder directly: only there can text chunks and colour profiles be left unread.
+/// Uses the PNG decoder directly: only that one can skip text chunks and color profiles.
 fn decode_png(file: &[u8]) -> Result<Picture, ImageError> {
     let limits = png::Limits {
         bytes: MAX_DECODER_BYTES as usize,
@@ -237,7 +236,7 @@ fn decode_png(file: &[u8]) -> Result<Picture, ImageError> {
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let (width, height) = decoder.read_header_info().map_err(png_error)?.size();
-    check(ImageKind::Png, width, height)?;
+    check_size(ImageKind::Png, width, height)?;
 
     let mut reader = decoder.read_info().map_err(png_error)?;
     let bytes = reader
@@ -246,7 +245,7 @@ fn decode_png(file: &[u8]) -> Result<Picture, ImageError> {
     let mut pixels = vec![0; bytes.ok_or_else(over_memory)?];
     let (color, _) = reader.output_color_type();
     reader.next_frame(&mut pixels).map_err(png_error)?;
-    // To the very end, or a file cut off behind the pixels would pass; the orientation may stand there, too.
+    // Reading to the end detects a file that is truncated after its pixels. The orientation may be there too.
     reader.finish().map_err(png_error)?;
 
     let exif = reader.info().exif_metadata.as_deref();
@@ -276,11 +275,11 @@ fn png_error(error: png::DecodingError) -> ImageError {
 fn decode_other(file: &[u8], kind: ImageKind) -> Result<Picture, ImageError> {
     let failed = |error| decoder_error(error, kind);
     let mut reader = ImageReader::with_format(Cursor::new(file), kind.format());
-    // The sides are checked here instead, where there is a number to tell.
+    // `check_size` checks the sides instead, since its error states the number.
     reader.no_limits();
     let mut decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();
-    check(kind, width, height)?;
+    check_size(kind, width, height)?;
     if decoder.total_bytes() > MAX_DECODER_BYTES {
         return Err(over_memory());
     }
@@ -289,7 +288,7 @@ fn decode_other(file: &[u8], kind: ImageKind) -> Result<Picture, ImageError> {
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     decoder.set_limits(limits).map_err(failed)?;
-    // A broken EXIF block is no reason to refuse a picture.
+    // An invalid EXIF block does not make the picture invalid.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let stored = DynamicImage::from_decoder(decoder).map_err(failed)?;
     Ok(Picture { stored, orientation })
@@ -299,15 +298,12 @@ fn decoder_error(error: image::ImageError, kind: ImageKind) -> ImageError {
     match error {
         image::ImageError::Limits(_) => over_memory(),
         image::ImageError::Unsupported(_) => ImageError::Unsupported {
-            found: format!("a {kind} image of this uncommon kind"),
+            found: format!("this variant of {kind}"),
         },
         error => ImageError::invalid(kind, error),
     }
 }
 
 fn over_memory() -> ImageError {
-    ImageError::too_large(
-        "content that takes too much memory",
-        format!("{} MiB", MAX_DECODER_BYTES >> 20),
-    )
+    ImageError::too_large("a decoded size", format!("{} MiB", MAX_DECODER_BYTES >> 20))
 }

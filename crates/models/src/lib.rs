@@ -1,6 +1,6 @@
-//! The models that AI Mesh runs itself: bytes or text in, a typed answer out. No AWS and no task in here.
+//! The models that AI Mesh runs itself: bytes or text in, a typed answer out. This crate depends on neither AWS nor tasks.
 //!
-//! A model is loaded from a folder of assets, which `cargo xtask models` makes and each function carries beside its
+//! A model is loaded from a folder of assets, which `cargo xtask models` builds. Each function has it next to its
 //! `bootstrap`:
 //!
 //! ```text
@@ -12,12 +12,13 @@
 //! models/ocr/det.onnx  models/ocr/cls.onnx  models/ocr/rec.onnx  models/ocr/characters.txt
 //! ```
 //!
-//! Calls block for as long as the model computes, on one thread; an [`Interrupt`] ends them from outside. A panic is
-//! not caught here, and leaves a model usable.
+//! A call blocks one thread until the model is done. An [`Interrupt`] ends it from another thread. A model stays usable
+//! after a panic, which this crate does not catch.
 #![deny(missing_docs)]
 
 mod encoder;
 mod error;
+mod excerpt;
 mod faces;
 mod geometry;
 mod id;

@@ -1,114 +1,114 @@
-//! Text in pictures with PP-OCRv4 (<https://github.com/PaddlePaddle/PaddleOCR>): one network finds the lines, one tells those
-//! that stand on their heads, one reads them.
+//! Reads text in pictures with PP-OCRv4 (<https://github.com/PaddlePaddle/PaddleOCR>). One network detects the lines, one
+//! detects which of them are upside down, and one recognizes their characters.
 //!
 //! | tensor | float32 shape | |
 //! |---|---|---|
-//! | `image` | `[batch, 3, height, width]` | blue, green, red, -1 to 1; a line is 48 high |
-//! | `text` | `[batch, 1, height, width]` | how surely a pixel is of a line's core |
-//! | `turned` | `[batch, 2]` | how surely a line is upright, and upside down |
-//! | `classes` | `[batch, width / 8, 6625]` | how surely a step is nothing, each character, a space |
+//! | `image` | `[batch, 3, height, width]` | blue, green, red, from -1 to 1; a line is 48 high |
+//! | `text` | `[batch, 1, height, width]` | the probability that a pixel is part of a line's core |
+//! | `turned` | `[batch, 2]` | the probabilities that a line is upright, and upside down |
+//! | `classes` | `[batch, width / 8, 6625]` | the probabilities that a step is blank, each character, a space |
 
 mod detect;
 mod layout;
+mod orientation;
+mod page_image;
 mod quad;
 mod recognize;
-mod sheet;
 #[cfg(test)]
 mod tests;
-mod turn;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use self::detect::Detector;
-use self::layout::Placed;
+use self::layout::PlacedLine;
+use self::orientation::OrientationClassifier;
+use self::page_image::PageImage;
 use self::quad::Quad;
 use self::recognize::{Reading, Recognizer};
-use self::sheet::Sheet;
-use self::turn::TurnClassifier;
 use crate::geometry::{Point, Rect};
 use crate::id::ModelId;
 use crate::image::Picture;
 use crate::runtime::{self, Interrupt};
 use crate::{LoadError, ModelError};
 
-/// A line that is less sure than this is left out: what is no text reads as a few characters of a low score.
+/// The minimum score of a line. Regions that are not text are read as a few characters with a low score.
 const MIN_SCORE: f32 = 0.5;
-/// Things are taken for one character or two: these must be surer.
+/// The minimum score of a line with fewer than `SHORT_LINE_CHARS` characters, which objects are often misread as.
 const MIN_SHORT_SCORE: f32 = 0.8;
-const SHORT: usize = 3;
-/// A region this much longer than it is high, or the other way round, tells by its shape which way its text runs.
-const CLEAR_SHAPE: f32 = 1.5;
-/// A page is upright without a second look if so much of it is, by the classifier.
-const CLEAR_PAGE: f32 = 0.8;
-/// So surely must the classifier contradict the page for a line to be read both ways.
-const CLEAR_LINE: f32 = 0.9;
-/// Most lines that are read both ways to find out about the page.
-const PROBES: usize = 3;
+const SHORT_LINE_CHARS: usize = 3;
+/// A region with at least this ratio of its sides shows by its shape in which direction its text runs.
+const CLEAR_SIDE_RATIO: f32 = 1.5;
+/// A page is upright without a further check if the classifier gives this share of its text as upright.
+const CLEAR_UPRIGHT_SHARE: f32 = 0.8;
+/// A line is read both ways if the classifier contradicts the page's orientation with a higher probability.
+const CLEAR_CONTRADICTION: f32 = 0.9;
+/// The maximum number of lines that are read both ways to determine the page's orientation.
+const MAX_PROBES: usize = 3;
 
-/// The text of a picture.
+/// The text of a picture, in reading order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Page {
-    /// All lines in the order of reading, with a newline between two; empty if there is no text.
+    /// All lines, joined by newlines; empty if there is no text.
     pub text: String,
-    /// The same lines one by one.
+    /// The same lines, each with its place.
     pub lines: Vec<Line>,
 }
 
-/// A line of text. Pixels are those of the upright original: as EXIF says the picture is to be shown, whichever way its
-/// text runs.
+/// A line of text. Coordinates are in pixels of the original, in the orientation that EXIF states, whichever way the text
+/// runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
-    /// What it says.
+    /// The line's text, never empty.
     pub text: String,
-    /// How sure the model is: the mean probability of its characters, 0.5 to 1.
+    /// The mean probability of the line's characters, 0.5 to 1.
     pub score: f32,
-    /// The least upright rectangle around it, within the picture.
+    /// The line's bounding box, within the picture.
     #[serde(rename = "box")]
     pub bounds: Rect,
-    /// The corners of the rectangle that it fills, clockwise from the upper left of its text: of text that runs down the
-    /// page, that is the upper right.
+    /// The corners of the rectangle around the line at its angle, clockwise from the upper left of its text. For text that
+    /// runs down the page, the first corner is the upper right one.
     pub corners: [Point; 4],
 }
 
-/// The three networks. Share one per process; calls from several threads take turns.
+/// The three networks. Use one per process: concurrent calls run one after another.
 #[derive(Debug)]
 pub struct OcrModel {
     detector: Detector,
-    turns: TurnClassifier,
+    orientation: OrientationClassifier,
     recognizer: Recognizer,
 }
 
 impl OcrModel {
-    /// Names the recognizer, which decides on the text.
+    /// The recognizer's version has to match `models/manifest.toml`; a test compares them.
     pub const ID: ModelId = ModelId {
         name: "pp-ocrv4",
         version: "26a967b98781",
     };
 
-    /// Loads `models/ocr/` under `assets`, the networks side by side.
+    /// Loads `models/ocr/` under `assets`, the networks in parallel.
     ///
     /// # Errors
-    /// [`LoadError`] when a file is absent or damaged; never because of load or of anything that passes.
+    /// [`LoadError`] when a file is absent or damaged. A retry gives the same error.
     pub fn load(assets: &Path) -> Result<Self, LoadError> {
         runtime::init(assets)?;
         std::thread::scope(|scope| {
             let recognizer = scope.spawn(|| Recognizer::load(assets));
             let detector = Detector::load(assets)?;
-            let turns = TurnClassifier::load(assets)?;
+            let orientation = OrientationClassifier::load(assets)?;
             let recognizer = recognizer
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             Ok(Self {
                 detector,
-                turns,
+                orientation,
                 recognizer,
             })
         })
     }
 
-    /// Reads the text in an image file. Blocks; call it off the async threads.
+    /// Reads the text in an image file. Blocks: do not call it on an async thread.
     ///
     /// # Errors
     /// [`ModelError::Input`] for a file that [`crate::image`] refuses. [`ModelError::Interrupted`] once `interrupt` is
@@ -117,42 +117,47 @@ impl OcrModel {
         interrupt.check()?;
         let picture = Picture::decode(image)?;
         interrupt.check()?;
-        let sheet = Sheet::of(picture);
+        let image = PageImage::new(picture);
         interrupt.check()?;
-        let regions = self.detector.regions(&sheet, interrupt)?;
-        let lines = self.lines(&sheet, regions, interrupt)?;
+        let regions = self.detector.regions(&image, interrupt)?;
+        let lines = self.lines(&image, regions, interrupt)?;
         let lines = layout::arrange(lines);
-        Ok(page(&sheet, lines))
+        Ok(to_page(&image, lines))
     }
 
-    /// Reads regions, each the right way up, and drops those that are no text.
+    /// Reads regions, each the right way up, and drops those that are not text.
     fn lines(
         &self,
-        sheet: &Sheet,
+        image: &PageImage,
         regions: Vec<Quad>,
         interrupt: &Interrupt,
-    ) -> Result<Vec<Placed>, ModelError> {
-        let quads = sideways(regions);
-        let turned = self.turns.turned(sheet, &quads, interrupt)?;
-        let page_is_turned = self.page_is_turned(sheet, &quads, &turned, interrupt)?;
-        let by_page = |quad: &Quad| if page_is_turned { quad.turned(2) } else { *quad };
-        let quads: Vec<_> = quads.iter().map(by_page).collect();
-        let mut readings = self.recognizer.read(sheet, &quads, interrupt)?;
-        let mut quads = quads;
+    ) -> Result<Vec<PlacedLine>, ModelError> {
+        let quads = rotate_to_text_direction(regions);
+        let upside_down = self.orientation.upside_down(image, &quads, interrupt)?;
+        let page_is_upside_down = self.page_is_upside_down(image, &quads, &upside_down, interrupt)?;
+        let by_page = |quad: &Quad| {
+            if page_is_upside_down {
+                quad.rotated(2)
+            } else {
+                *quad
+            }
+        };
+        let mut quads: Vec<_> = quads.iter().map(by_page).collect();
+        let mut readings = self.recognizer.read(image, &quads, interrupt)?;
 
         let doubtful: Vec<_> = (0..quads.len())
             .filter(|&line| {
-                let against = if page_is_turned {
-                    1.0 - turned[line]
+                let contradiction = if page_is_upside_down {
+                    1.0 - upside_down[line]
                 } else {
-                    turned[line]
+                    upside_down[line]
                 };
-                against > CLEAR_LINE
+                contradiction > CLEAR_CONTRADICTION
             })
             .collect();
-        let others: Vec<_> = doubtful.iter().map(|&line| quads[line].turned(2)).collect();
-        let other_readings = self.recognizer.read(sheet, &others, interrupt)?;
-        for ((line, quad), reading) in doubtful.into_iter().zip(others).zip(other_readings) {
+        let rotated: Vec<_> = doubtful.iter().map(|&line| quads[line].rotated(2)).collect();
+        let rotated_readings = self.recognizer.read(image, &rotated, interrupt)?;
+        for ((line, quad), reading) in doubtful.into_iter().zip(rotated).zip(rotated_readings) {
             if reading.score > readings[line].score {
                 (quads[line], readings[line]) = (quad, reading);
             }
@@ -160,37 +165,37 @@ impl OcrModel {
         let placed = quads.into_iter().zip(readings);
         Ok(placed
             .filter(|(_, reading)| is_text(reading))
-            .map(|(quad, reading)| Placed { quad, reading })
+            .map(|(quad, reading)| PlacedLine { quad, reading })
             .collect())
     }
 
-    /// Whether most of the text stands on its head. Where the classifier does not clearly say no, the longest lines are
-    /// read both ways: a wrong yes would garble the whole page.
-    fn page_is_turned(
+    /// Whether most of the text is upside down. Unless the classifier clearly denies it, the longest lines are read both
+    /// ways, since a wrong decision would garble the whole page.
+    fn page_is_upside_down(
         &self,
-        sheet: &Sheet,
+        image: &PageImage,
         quads: &[Quad],
-        turned: &[f32],
+        upside_down: &[f32],
         interrupt: &Interrupt,
     ) -> Result<bool, ModelError> {
-        let all: f32 = quads.iter().map(Quad::width).sum();
+        let total: f32 = quads.iter().map(Quad::width).sum();
         let votes: f32 = quads
             .iter()
-            .zip(turned)
-            .map(|(quad, turned)| quad.width() * turned)
+            .zip(upside_down)
+            .map(|(quad, probability)| quad.width() * probability)
             .sum();
-        let share = votes / all.max(f32::MIN_POSITIVE);
-        if share <= 1.0 - CLEAR_PAGE {
+        let share = votes / total.max(f32::MIN_POSITIVE);
+        if share <= 1.0 - CLEAR_UPRIGHT_SHARE {
             return Ok(false);
         }
         let mut longest = quads.to_vec();
         longest.sort_by(|a, b| b.width().total_cmp(&a.width()));
-        longest.truncate(PROBES);
-        let turned: Vec<_> = longest.iter().map(|quad| quad.turned(2)).collect();
-        let sum = |readings: Vec<Reading>| readings.iter().map(|reading| reading.score).sum::<f32>();
-        let upright = sum(self.recognizer.read(sheet, &longest, interrupt)?);
-        let turned = sum(self.recognizer.read(sheet, &turned, interrupt)?);
-        Ok(turned > upright)
+        longest.truncate(MAX_PROBES);
+        let rotated: Vec<_> = longest.iter().map(|quad| quad.rotated(2)).collect();
+        let score = |readings: Vec<Reading>| readings.iter().map(|reading| reading.score).sum::<f32>();
+        let upright = score(self.recognizer.read(image, &longest, interrupt)?);
+        let upside_down = score(self.recognizer.read(image, &rotated, interrupt)?);
+        Ok(upside_down > upright)
     }
 }
 
@@ -198,42 +203,42 @@ fn is_text(reading: &Reading) -> bool {
     let characters = reading.text.chars().count();
     characters > 0
         && reading.score
-            >= if characters < SHORT {
+            >= if characters < SHORT_LINE_CHARS {
                 MIN_SHORT_SCORE
             } else {
                 MIN_SCORE
             }
 }
 
-/// Turns regions so that their text runs along them: a long one by its own shape, a short one as most of the page.
-fn sideways(regions: Vec<Quad>) -> Vec<Quad> {
-    let clear = |quad: &Quad| {
+/// Rotates regions so that their text runs along them: a long region by its own shape, a short one like most of the page.
+fn rotate_to_text_direction(regions: Vec<Quad>) -> Vec<Quad> {
+    let is_vertical = |quad: &Quad| {
         let ratio = quad.width() / quad.height();
-        (ratio >= CLEAR_SHAPE || ratio <= 1.0 / CLEAR_SHAPE).then_some(ratio < 1.0)
+        (ratio >= CLEAR_SIDE_RATIO || ratio <= 1.0 / CLEAR_SIDE_RATIO).then_some(ratio < 1.0)
     };
     let vote: f32 = regions
         .iter()
-        .map(|quad| match clear(quad) {
+        .map(|quad| match is_vertical(quad) {
             Some(true) => quad.height(),
             Some(false) => -quad.width(),
             None => 0.0,
         })
         .sum();
-    let turn = |quad: Quad| {
-        if clear(&quad).unwrap_or(vote > 0.0) {
-            quad.turned(1)
+    let rotate = |quad: Quad| {
+        if is_vertical(&quad).unwrap_or(vote > 0.0) {
+            quad.rotated(1)
         } else {
             quad
         }
     };
-    regions.into_iter().map(turn).collect()
+    regions.into_iter().map(rotate).collect()
 }
 
-fn page(sheet: &Sheet, lines: Vec<Placed>) -> Page {
+fn to_page(image: &PageImage, lines: Vec<PlacedLine>) -> Page {
     let lines: Vec<_> = lines
         .into_iter()
-        .filter_map(|Placed { quad, reading }| {
-            let corners = quad.0.map(|point| sheet.original(point));
+        .filter_map(|PlacedLine { quad, reading }| {
+            let corners = quad.0.map(|point| image.to_original(point));
             Some(Line {
                 text: reading.text.trim().to_owned(),
                 score: reading.score.min(1.0),

@@ -1,5 +1,5 @@
-//! ONNX Runtime, opened from the assets at run time, and the one way this crate runs a model: a session behind a lock,
-//! every run under an [`Interrupt`].
+//! ONNX Runtime, loaded from the assets at run time. All models of this crate run through [`Model`]: a session behind a
+//! lock, with every run under an [`Interrupt`].
 
 use std::fmt;
 use std::fs::File;
@@ -16,24 +16,24 @@ use self_cell::self_cell;
 
 use crate::{LoadError, ModelError};
 
-/// Where the library lies under the assets' folder.
+/// The library's path under the assets' folder.
 const LIBRARY: &str = "lib/libonnxruntime.so";
 
-/// ONNX Runtime allows one environment per process, and ends with the last handle to it: this one keeps it.
+/// ONNX Runtime allows one environment per process, and closes it with its last handle: this handle keeps it open.
 static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
 static STARTING: Mutex<()> = Mutex::new(());
 
-/// Opens `lib/libonnxruntime.so` under `assets`. The first success counts for the whole process: later calls are free
-/// and don't look at their folder. Loading a model does this too.
+/// Loads `lib/libonnxruntime.so` from `assets`. The first success is for the whole process: later calls do nothing and
+/// ignore their argument. Loading a model calls it too.
 ///
 /// # Errors
-/// [`LoadError::Read`] when the library is absent, [`LoadError::Runtime`] when it can't be used.
+/// [`LoadError::Read`] when the library is absent, [`LoadError::Runtime`] when it can't be loaded.
 pub fn init(assets: &Path) -> Result<(), LoadError> {
     let _starting = lock(&STARTING);
     if ENVIRONMENT.get().is_some() {
         return Ok(());
     }
-    // Canonical, since ort looks for a relative path beside the executable first.
+    // Canonical, since ort resolves a relative path against the executable's folder first.
     let path = assets.join(LIBRARY);
     let path = path
         .canonicalize()
@@ -48,15 +48,15 @@ pub fn init(assets: &Path) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// Takes a lock whose data is whole even if another thread panicked while it held it.
+/// Acquires a lock, also a poisoned one: the data stays valid if a thread panics while it holds the lock.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends inference from another thread, before it starts or as it runs.
+/// Ends inference from another thread, before it starts or while it runs.
 ///
-/// Clones are handles to the same interrupt, so that a timer can hold one and the run another. It stays triggered:
-/// make a new one for the next batch. A run ends at its next graph node, a matter of milliseconds.
+/// Clones share one state, so that a timer can have one and the run another. An interrupt stays triggered: use a new one
+/// for the next batch. A run ends at its next graph node, within milliseconds.
 #[derive(Clone, Default)]
 pub struct Interrupt {
     state: Arc<Mutex<InterruptState>>,
@@ -69,22 +69,22 @@ struct InterruptState {
 }
 
 impl Interrupt {
-    /// An interrupt that is not triggered.
+    /// Creates an interrupt that is not triggered.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ends every run under this interrupt, and those that would still start. Never blocks on a run.
+    /// Ends every run under this interrupt, and prevents new ones. Does not wait for the runs to end.
     pub fn trigger(&self) {
         let mut state = lock(&self.state);
         state.triggered = true;
         for run in &state.running {
-            // Setting a flag in native memory; the only failure is a null pointer, which can't be in the list.
+            // This sets a flag in native memory. It fails only for a null pointer, which can't be in the list.
             let _ = run.terminate();
         }
     }
 
-    /// Whether [`trigger`](Self::trigger) was called.
+    /// Whether [`trigger`](Self::trigger) was called on any clone.
     pub fn is_triggered(&self) -> bool {
         lock(&self.state).triggered
     }
@@ -95,7 +95,7 @@ impl Interrupt {
         !lock(&self.state).running.is_empty()
     }
 
-    /// [`ModelError::Interrupted`] once triggered: for the stretches of work that ONNX Runtime does not do.
+    /// Fails once the interrupt is triggered. Call it during work outside ONNX Runtime.
     pub(crate) fn check(&self) -> Result<(), ModelError> {
         if self.is_triggered() {
             Err(ModelError::Interrupted)
@@ -104,7 +104,7 @@ impl Interrupt {
         }
     }
 
-    /// Enters a run. Checking and entering under one lock leaves no gap in which a trigger could be missed.
+    /// Registers a run. The check and the registration share one lock, so that no trigger is missed between them.
     fn enter(&self) -> Result<Running<'_>, ModelError> {
         let options = Arc::new(RunOptions::new().map_err(failed)?);
         let mut state = lock(&self.state);
@@ -127,7 +127,7 @@ impl fmt::Debug for Interrupt {
     }
 }
 
-/// A run that an interrupt can end; leaves the interrupt's list when dropped, also by a panic.
+/// A run that an interrupt can end. Dropping it, also by a panic, removes it from the interrupt's list.
 struct Running<'a> {
     interrupt: &'a Interrupt,
     options: Arc<RunOptions>,
@@ -142,8 +142,8 @@ impl Drop for Running<'_> {
 }
 
 self_cell!(
-    /// A session and the file that it reads its weights from, in place. Nothing is copied, and what no input needs stays
-    /// on disk: loading MiniLM takes 20 ms and 54 MB at the peak, where reading the file takes 53 ms and 87 MB.
+    /// A session and the mapped file from which it reads its weights in place. Weights are not copied, and those that no
+    /// input needs stay on disk: loading MiniLM takes 20 ms and peaks at 54 MB, where reading the file takes 53 ms and 87 MB.
     struct MappedSession {
         owner: Mmap,
         #[not_covariant]
@@ -151,13 +151,13 @@ self_cell!(
     }
 );
 
-/// A loaded model. Runs one at a time: a session's `Run` is exclusive, and one CPU gains nothing from two.
+/// A loaded model. It runs one call at a time: a session's `Run` is exclusive, and two would not be faster on one CPU.
 pub(crate) struct Model {
     session: Mutex<MappedSession>,
 }
 
 impl Model {
-    /// Loads the model file (ONNX or ORT format), for one thread, and checks that it has the expected interface.
+    /// Loads the model file (ONNX or ORT format) for one thread, and checks the names of its inputs and outputs.
     pub(crate) fn load(path: PathBuf, inputs: &[&str], outputs: &[&str]) -> Result<Self, LoadError> {
         let environment = ENVIRONMENT
             .get()
@@ -181,8 +181,8 @@ impl Model {
         })
     }
 
-    /// Runs once and hands the outputs to `read`, which takes or copies out what it wants of them. What it takes must
-    /// not outlive the model.
+    /// Runs once and passes the outputs to `read`, which copies values or removes them. Removed values must not outlive the
+    /// model.
     pub(crate) fn run<'v, T>(
         &self,
         inputs: Vec<(&'v str, SessionInputValue<'v>)>,
@@ -196,7 +196,7 @@ impl Model {
                 .run_with_options(inputs, &running.options)
                 .and_then(|mut outputs| read(&mut outputs))
         });
-        // A terminated run reports a general failure: only the interrupt itself knows that it was meant.
+        // A terminated run reports a general failure. Only the interrupt knows that it was the cause.
         result.map_err(|error| {
             if interrupt.is_triggered() {
                 ModelError::Interrupted
@@ -215,16 +215,16 @@ impl fmt::Debug for Model {
 
 #[expect(
     unsafe_code,
-    reason = "no crate maps a file safely: what the file does afterwards is beyond its reach"
+    reason = "no crate can map a file safely: it can't prevent later changes to the file"
 )]
 fn map(path: &Path) -> std::io::Result<Mmap> {
     let file = File::open(path)?;
-    // SAFETY: the bytes must not change while mapped. Assets are written once, under a name that no one can know before
-    // they are whole, and are never written to again; on Lambda their file system is read-only.
+    // SAFETY: the bytes must not change while mapped. Assets are written once, under a name that is not known before they
+    // are complete, and never again. On Lambda their file system is read-only.
     unsafe { Mmap::map(&file) }
 }
 
-/// Optimizes as far as this processor allows; a model in ORT format was optimized when it was built and loads as it is.
+/// Optimizes for this processor. A model in ORT format was optimized when it was built, and loads unchanged.
 fn builder(environment: &Environment) -> ort::Result<SessionBuilder> {
     Ok(Session::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
@@ -232,7 +232,7 @@ fn builder(environment: &Environment) -> ort::Result<SessionBuilder> {
         .with_log_level(LogLevel::Error)?)
 }
 
-/// A model that was exchanged for another is noticed when it is loaded, not by the first task.
+/// Detects a wrong model when it is loaded, rather than at the first task.
 fn expect_names<'a>(kind: &str, found: impl Iterator<Item = &'a str>, expected: &[&str]) -> ort::Result<()> {
     let found: Vec<_> = found.collect();
     if found == expected {
@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interrupt_is_shared_by_its_clones_and_needs_no_library() {
+    fn clones_of_an_interrupt_share_its_state_without_the_library() {
         let interrupt = Interrupt::new();
         let timer = interrupt.clone();
         assert!(interrupt.check().is_ok());
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_leaves_the_list_when_it_ends() {
+    fn run_is_removed_from_the_list_when_it_ends() {
         init(&crate::testing::assets()).unwrap();
         let interrupt = Interrupt::new();
         let running = interrupt.enter().unwrap();

@@ -1,6 +1,6 @@
-//! Sentiment of short English texts: MiniLM with one output, trained by `models/train`.
+//! Classifies the sentiment of short English texts, with a MiniLM that `models/train` trained.
 //!
-//! Its output is `logit`, float32 `[batch]`: sigmoid(logit) is the probability of "positive".
+//! The model's output is `logit`, float32 `[batch]`: sigmoid(logit) is the probability of "positive".
 
 use std::path::Path;
 
@@ -11,31 +11,31 @@ use crate::{Interrupt, LoadError, ModelError, ModelId};
 
 const MODEL: &str = "models/sentiment/model.ort";
 
-/// A logit nearer to zero than this is NEUTRAL: a probability within 0.03 of a half. Chosen on the dev split; the
-/// model's card says how.
+/// A logit closer to zero than this is NEUTRAL: a probability within 0.03 of a half. Chosen on the dev split, as the
+/// model's card describes.
 const NEUTRAL_BAND: f32 = 0.12;
 
-/// How the author of a text feels, as far as the text tells.
+/// The attitude that a text expresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SentimentLabel {
-    /// Pleased.
+    /// The author is pleased, by the logit's sign.
     Positive,
-    /// Displeased.
+    /// The author is displeased, by the logit's sign.
     Negative,
-    /// Too near to the border to call: `|logit|` under a narrow band, see the model's card.
+    /// The logit is too close to zero to decide; the model's card describes the band.
     Neutral,
 }
 
-/// A label and how sure the model is of it.
+/// The model's output for one text.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sentiment {
-    /// The verdict.
+    /// By the sign of the logit, or neutral.
     pub label: SentimentLabel,
-    /// Confidence in the label, 0 to 1. With p = sigmoid(logit), the probability of "positive": p when positive,
-    /// 1 - p when negative (both over a half), and 1 - |2p - 1| when neutral (1 in the very middle).
+    /// The confidence in the label, 0 to 1. With p = sigmoid(logit), it is p for positive and 1 - p for negative (both over a
+    /// half), and 1 - |2p - 1| for neutral (1 at a logit of 0).
     pub score: f32,
-    /// p
+    /// The probability of "positive", p, 0 to 1.
     pub positive: f32,
 }
 
@@ -57,37 +57,37 @@ impl Sentiment {
     }
 }
 
-/// The sentiment model and its tokenizer. Share one per process; calls from several threads take turns.
+/// The sentiment model and its tokenizer. Use one per process: concurrent calls run one after another.
 #[derive(Debug)]
 pub struct SentimentModel {
     encoder: Encoder,
 }
 
 impl SentimentModel {
-    /// Changes with `models/manifest.toml`.
+    /// The version has to match `models/manifest.toml`; a test compares them.
     pub const ID: ModelId = ModelId {
         name: "minilm-sentiment",
         version: "be82d7670691",
     };
 
-    /// Loads `models/sentiment/` under `assets`, and the tokenizer unless another text model holds it already.
+    /// Loads `models/sentiment/` under `assets`, and the tokenizer unless another text model has loaded it.
     ///
     /// # Errors
-    /// [`LoadError`] when a file is absent or damaged; never because of load or of anything that passes.
+    /// [`LoadError`] when a file is absent or damaged. A retry gives the same error.
     pub fn load(assets: &Path) -> Result<Self, LoadError> {
         Ok(Self {
             encoder: Encoder::load(assets, MODEL, "logit", 1)?,
         })
     }
 
-    /// Classifies texts, in their order, one result for each. Blocks; call it off the async threads.
+    /// Classifies texts: one result for each, in their order. Blocks: do not call it on an async thread.
     ///
-    /// A text's answer does not depend on the others. Only its first 256 tokens (some 200 words) count: the model was
-    /// trained on as many. A text without a word gets a result that means nothing.
+    /// A text's result does not depend on the others. Only its first 256 tokens (about 200 words) count, as in training. The
+    /// result for a text without words is meaningless.
     ///
     /// # Errors
-    /// [`ModelError::Interrupted`] once `interrupt` is triggered, before or during the run: then there are no results
-    /// at all. [`ModelError::Inference`] if ONNX Runtime fails. Never [`ModelError::Input`]: any text is valid.
+    /// [`ModelError::Interrupted`] once `interrupt` is triggered, before or during the run; no text has a
+    /// result then. [`ModelError::Inference`] if ONNX Runtime fails. Never [`ModelError::Input`]: any text is valid.
     pub fn classify(&self, texts: &[&str], interrupt: &Interrupt) -> Result<Vec<Sentiment>, ModelError> {
         interrupt.check()?;
         let logits = self.logits(texts, interrupt)?;

@@ -1,15 +1,16 @@
-//! Speech to text with Whisper (Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022,
+//! Transcribes speech with Whisper (Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022,
 //! <https://arxiv.org/abs/2212.04356>).
 //!
-//! A sound file is decoded to mono at 16 kHz ([`audio`]), stretches without speech are left out by their loudness
-//! (`level`), the rest is heard in windows of 30 seconds (`window`, `mel`), and each window's words are decoded token by
-//! token (`decode`), with the times at which they are said. What was said in one window does not bear on the next:
-//! Whisper can take that as context, but then repeats its mistakes and falls into loops.
+//! An audio file is decoded to mono at 16 kHz ([`audio`]). Stretches without speech are skipped by their loudness (`level`).
+//! The rest is encoded in windows of 30 seconds (`window`, `mel`, `network`), and each window is decoded token by token, with
+//! timestamps (`decode`). A window's text is not context for the next one: Whisper supports that, but then repeats its
+//! mistakes and gets into loops.
 
 pub mod audio;
 mod container;
 mod decode;
 mod error;
+mod kind;
 mod level;
 mod mel;
 mod network;
@@ -34,18 +35,18 @@ use vocabulary::Vocabulary;
 pub use error::AudioError;
 pub use window::Segment;
 
-/// The sizes of Whisper that the assets hold.
+/// The sizes of Whisper that the assets include.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SpeechVariant {
-    /// 74 million weights, 99 languages.
+    /// The multilingual model: 74 million weights, 99 languages.
     Base,
-    /// 39 million weights, English alone.
+    /// The smaller model: 39 million weights, English only.
     TinyEn,
 }
 
-/// No variant has that name.
+/// The name is not that of a variant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no speech model is named so: base and tiny.en are")]
+#[error("unknown speech model: expected base or tiny.en")]
 pub struct UnknownSpeechVariant;
 
 impl std::str::FromStr for SpeechVariant {
@@ -68,7 +69,7 @@ impl SpeechVariant {
         }
     }
 
-    /// Layers of the decoder and heads of each.
+    /// The number of layers of the decoder, and of attention heads in each.
     fn shape(self) -> (usize, usize) {
         match self {
             Self::Base => (6, 8),
@@ -76,7 +77,7 @@ impl SpeechVariant {
         }
     }
 
-    /// The model and its version, which is the decoder's. Changes with `models/manifest.toml`.
+    /// The model and its version, which is the decoder's. It has to match `models/manifest.toml`; a test compares them.
     pub const fn id(self) -> ModelId {
         match self {
             Self::Base => ModelId {
@@ -91,21 +92,21 @@ impl SpeechVariant {
     }
 }
 
-/// What was said in a sound.
+/// The transcript of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transcript {
-    /// All of it; empty if nobody speaks.
+    /// The text of all segments; empty if there is no speech.
     pub text: String,
-    /// The language by its code of ISO 639-1 (Hawaiian, which has none: `haw`), as the first words tell; None if nobody
-    /// speaks.
+    /// The language of the first words, as an ISO 639-1 code (`haw` for Hawaiian, which has none). `None` if there is no
+    /// speech.
     pub language: Option<String>,
-    /// The same text with its times, in their order.
+    /// The same text in segments with times, in order.
     pub segments: Vec<Segment>,
-    /// How long the sound lasts, in seconds.
+    /// The length of the recording, in seconds.
     pub duration: f32,
 }
 
-/// A speech recognizer. Share one per process; calls from several threads take turns at every step.
+/// A speech recognizer. Use one per process: the steps of concurrent calls run one after another.
 pub struct SpeechModel {
     variant: SpeechVariant,
     network: Network,
@@ -117,7 +118,7 @@ impl SpeechModel {
     /// Loads `models/whisper/<variant>/` under `assets`.
     ///
     /// # Errors
-    /// [`LoadError`] when a file is absent or damaged; never because of load or of anything that passes.
+    /// [`LoadError`] when a file is absent or damaged. A retry gives the same error.
     pub fn load(assets: &Path, variant: SpeechVariant) -> Result<Self, LoadError> {
         let folder = assets.join(variant.folder());
         let (layers, heads) = variant.shape();
@@ -137,12 +138,12 @@ impl SpeechModel {
         })
     }
 
-    /// Which model this is.
+    /// The name and version of the loaded variant.
     pub fn id(&self) -> ModelId {
         self.variant.id()
     }
 
-    /// Writes down what is said in a sound file of up to [`audio::MAX_MINUTES`]. Blocks; call it off the async threads.
+    /// Transcribes an audio file of up to [`audio::MAX_MINUTES`]. Blocks: do not call it on an async thread.
     ///
     /// # Errors
     /// [`ModelError::Input`] for a file that [`audio`] refuses. [`ModelError::Interrupted`] once `interrupt` is
@@ -155,7 +156,7 @@ impl SpeechModel {
             vocabulary: &self.vocabulary,
             interrupt,
         };
-        let speech = window::decode(&samples, &self.mel, &decoder)?;
+        let speech = window::transcribe(&samples, &self.mel, &decoder)?;
         let language = match speech.language {
             Some(index) => Some(self.vocabulary.languages[index].as_str()),
             None if speech.segments.is_empty() => None,
@@ -163,7 +164,7 @@ impl SpeechModel {
         };
         Ok(Transcript {
             text: speech.text,
-            // Whisper's name for Javanese is older than the standard.
+            // Whisper's code for Javanese is older than the standard's.
             language: language.map(|code| if code == "jw" { "jv" } else { code }.to_owned()),
             segments: speech.segments,
             duration: samples.len() as f32 / audio::RATE as f32,

@@ -1,4 +1,4 @@
-//! What the tests of this crate share: the assets, pictures, and image files that no encoder would write.
+//! Shared test data: the assets, pictures, and image files that no encoder would write.
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageFormat};
 
 use crate::image::ImageKind;
 
-/// The assets that `cargo xtask models` made, or those that `AI_MESH_ASSETS` names.
+/// The assets' folder: `AI_MESH_ASSETS`, or the one that `cargo xtask models` built.
 pub(crate) fn assets() -> PathBuf {
     match std::env::var_os("AI_MESH_ASSETS") {
         Some(folder) => folder.into(),
@@ -15,8 +15,8 @@ pub(crate) fn assets() -> PathBuf {
     }
 }
 
-/// A picture file from the assets' test data.
-pub(crate) fn photo(name: &str) -> Vec<u8> {
+/// A file of the assets' test data: a photo or a recording.
+pub(crate) fn test_file(name: &str) -> Vec<u8> {
     let path = assets().join("testdata").join(name);
     std::fs::read(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask models`", path.display()))
@@ -30,16 +30,16 @@ pub(crate) const KINDS: [ImageKind; 5] = [
     ImageKind::Bmp,
 ];
 
-/// An honest file of this kind.
+/// The picture as a valid file of this kind.
 pub(crate) fn encode(picture: &DynamicImage, kind: ImageKind) -> Vec<u8> {
     let format = ImageFormat::from_mime_type(kind.content_type()).unwrap();
     let mut file = Cursor::new(Vec::new());
-    // Not every encoder takes an alpha channel, and none of the pictures needs one.
+    // Not every encoder supports an alpha channel, and none of the pictures needs one.
     picture.to_rgb8().write_to(&mut file, format).unwrap();
     file.into_inner()
 }
 
-/// A small picture in which every corner differs.
+/// A picture whose quarters are red, green, blue and yellow.
 pub(crate) fn corners(width: u32, height: u32) -> DynamicImage {
     let color = |x: u32, y: u32| match (x * 2 < width, y * 2 < height) {
         (true, true) => [250, 10, 10],
@@ -50,7 +50,7 @@ pub(crate) fn corners(width: u32, height: u32) -> DynamicImage {
     image::RgbImage::from_fn(width, height, |x, y| image::Rgb(color(x, y))).into()
 }
 
-/// A JPEG that says it has this size and number of components; all it holds is enough zeros for 16 x 16 pixels.
+/// A JPEG whose header states this size and number of components, with data for 16 x 16 pixels only.
 pub(crate) fn hollow_jpeg(width: u16, height: u16, components: u8) -> Vec<u8> {
     let mut file = vec![0xff, 0xd8];
     let mut segment = |marker: u8, body: &[u8]| {
@@ -71,7 +71,7 @@ pub(crate) fn hollow_jpeg(width: u16, height: u16, components: u8) -> Vec<u8> {
             .collect::<Vec<_>>(),
     );
     for table in [0x00, 0x10] {
-        // One code, the single bit 0: "no difference" and "end of block".
+        // A table with one code, the bit 0, for "no difference" and "end of block".
         segment(0xc4, &[&[table, 1][..], &[0; 16]].concat());
     }
     let scan = (1..=components).flat_map(|id| [id, 0]);
@@ -88,7 +88,7 @@ pub(crate) fn hollow_jpeg(width: u16, height: u16, components: u8) -> Vec<u8> {
     file
 }
 
-/// The start of a BMP of this size, and one row of pixels at most.
+/// A BMP whose header states this size, with data for at most one row of pixels.
 pub(crate) fn hollow_bmp(width: i32, height: i32) -> Vec<u8> {
     let mut file = b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
     file.extend(width.to_le_bytes());
@@ -98,7 +98,7 @@ pub(crate) fn hollow_bmp(width: i32, height: i32) -> Vec<u8> {
     file
 }
 
-/// A GIF whose screen, and whose only frame, have these sizes; the frame holds no pixel.
+/// A GIF whose screen and only frame have these sizes. The frame has no pixel data.
 pub(crate) fn hollow_gif(screen: (u16, u16), frame: (u16, u16)) -> Vec<u8> {
     let mut file = b"GIF89a".to_vec();
     file.extend([screen.0.to_le_bytes(), screen.1.to_le_bytes()].concat());
@@ -109,7 +109,7 @@ pub(crate) fn hollow_gif(screen: (u16, u16), frame: (u16, u16)) -> Vec<u8> {
     file
 }
 
-/// A PNG of this size with 1 bit per pixel, and its first bytes of pixels only.
+/// A PNG whose header states this size at 1 bit per pixel, with the first bytes of pixels only.
 pub(crate) fn hollow_png(width: u32, height: u32) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
@@ -139,7 +139,7 @@ pub(crate) fn webp_chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
     chunk
 }
 
-/// A WebP in the extended format, of these flags and canvas size, with these chunks.
+/// A WebP in the extended format with these flags, canvas size and chunks.
 pub(crate) fn extended_webp(flags: u8, canvas: (u32, u32), chunks: &[Vec<u8>]) -> Vec<u8> {
     let mut head = vec![flags, 0, 0, 0];
     head.extend(&(canvas.0 - 1).to_le_bytes()[..3]);
@@ -148,14 +148,14 @@ pub(crate) fn extended_webp(flags: u8, canvas: (u32, u32), chunks: &[Vec<u8>]) -
     webp_chunk(b"RIFF", &body)
 }
 
-/// An EXIF block that holds nothing but the orientation, 1 to 8.
+/// An EXIF block that contains only the orientation, 1 to 8.
 pub(crate) fn exif(orientation: u8) -> Vec<u8> {
     let mut block = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     block.extend([orientation, 0, 0, 0, 0, 0, 0]);
     block
 }
 
-/// The same JPEG with an EXIF block.
+/// The JPEG with an EXIF block that states this orientation.
 pub(crate) fn oriented_jpeg(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let body = [b"Exif\0\0".to_vec(), exif(orientation)].concat();
     let length = (body.len() as u16 + 2).to_be_bytes();
@@ -196,16 +196,16 @@ pub(crate) fn huge_files() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A sound file beside the tests: "Ever tried, ever failed", out of beckett.wav.
+/// A committed audio file: "Ever tried, ever failed", cut from beckett.wav.
 pub(crate) fn clip(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/speech/testdata");
     std::fs::read(PathBuf::from(folder).join(name)).unwrap()
 }
 
-/// The format tag of integer samples.
+/// The format tag of integer samples in a WAV file.
 pub(crate) const PCM: u16 = 1;
 
-/// A WAV file of this content.
+/// A WAV file with this format and data.
 pub(crate) fn riff(format: u16, bits: u16, rate: u32, channels: u16, data: &[u8]) -> Vec<u8> {
     let align = channels * bits.div_ceil(8);
     let mut file = b"RIFF".to_vec();
@@ -220,7 +220,7 @@ pub(crate) fn riff(format: u16, bits: u16, rate: u32, channels: u16, data: &[u8]
     file
 }
 
-/// A WAV file that has these samples in every channel.
+/// A WAV file with these samples in every channel.
 pub(crate) fn wav_of(format: u16, bits: u16, rate: u32, channels: u16, samples: &[f32]) -> Vec<u8> {
     let mut data = Vec::new();
     for sample in samples {
@@ -236,7 +236,7 @@ pub(crate) fn wav_of(format: u16, bits: u16, rate: u32, channels: u16, samples: 
     riff(format, bits, rate, channels, &data)
 }
 
-/// A WAV file of 16 bits and one channel.
+/// A WAV file with one channel of 16-bit samples.
 pub(crate) fn wav(rate: u32, samples: &[f32]) -> Vec<u8> {
     wav_of(PCM, 16, rate, 1, samples)
 }

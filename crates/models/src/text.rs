@@ -1,6 +1,6 @@
-//! What the embedder tells of English texts: their embeddings, which labels fit them, and which of their sentences sum
-//! them up. The model is all-MiniLM-L6-v2 (Reimers and Gurevych, 2019, <https://arxiv.org/abs/1908.10084>; its output
-//! `embedding` is float32 `[batch, 384]`, of length 1), loaded once for all three.
+//! Embeds English texts, and classifies and summarizes them by their embeddings. All three use one model, all-MiniLM-L6-v2
+//! (Reimers and Gurevych, 2019, <https://arxiv.org/abs/1908.10084>). Its output `embedding` is float32 `[batch, 384]`, of
+//! length 1.
 
 mod classify;
 mod sentences;
@@ -19,84 +19,85 @@ pub use summarize::DEFAULT_SENTENCES;
 
 const MODEL: &str = "models/minilm/model.ort";
 
-/// Values in an embedding.
+/// The number of values in an embedding.
 pub const EMBEDDING_WIDTH: usize = 384;
-/// A text's place in the space of meanings: a vector of length 1, so that the product of two is their cosine.
+/// The embedding of a text: a vector of length 1, so that the dot product of two is their cosine.
 pub type Embedding = [f32; EMBEDDING_WIDTH];
 
-/// Most windows of 256 tokens that are read of one text, some 1,500 words. A window takes about 30 ms, so that 64 long
-/// texts take some 15 seconds.
+/// The maximum number of windows of 256 tokens of a text, about 1,500 words. A window takes about 30 ms, so 64 long texts take
+/// about 15 seconds.
 const MAX_WINDOWS: usize = 8;
-/// Most sentences of a text that may enter its summary, and the tokens that are read of each: most sentences have 15 to
-/// 40. A book of 1 MB takes 2 seconds, one without punctuation 7.
+/// The maximum number of sentences to rank for a summary. A book of 1 MB takes 2 seconds, one without punctuation 7.
 const MAX_SENTENCES: usize = 1000;
+/// The maximum number of tokens of a sentence; most sentences have 15 to 40.
 const MAX_SENTENCE_TOKENS: usize = 64;
-/// Labels whose embeddings are kept from run to run, 1.5 kB each: clients mostly ask for the same ones.
-const KEPT_LABELS: usize = 1000;
-/// In bytes; longer labels are embedded anew each time.
-const MAX_KEPT_LABEL: usize = 200;
+/// The maximum number of labels in the cache, at 1.5 kB each. Clients mostly send the same labels.
+const MAX_CACHED_LABELS: usize = 1000;
+/// The maximum length of a label in the cache, in bytes. Longer ones are embedded each time.
+const MAX_CACHED_LABEL_BYTES: usize = 200;
 
-/// What is asked of a text.
+/// A request to the embedder.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TextRequest<'a> {
-    /// The embedding of each text. Of one with over 256 tokens (some 200 words) it is the mean of its windows', each of
-    /// 256 tokens; of one with over 8 windows (some 1,500 words), of 8 spread evenly over it.
+    /// Embeds each text. A text of over 256 tokens (about 200 words) gets the mean embedding of its windows of 256 tokens.
+    /// If it has over 8 windows (about 1,500 words), 8 are used, spread evenly over it.
     Embed {
-        /// The texts.
+        /// Any number of texts, also empty ones.
         texts: Vec<&'a str>,
     },
-    /// How well each label fits the text, which is read as for an embedding.
+    /// Scores how well each label fits the text, whose embedding is computed as for `Embed`.
     Classify {
-        /// The text.
+        /// A text of any length.
         text: &'a str,
-        /// The labels, in words that say what they mean; [`DEFAULT_LABELS`] when the client names none.
+        /// The labels, which should be words that describe their meaning, such as [`DEFAULT_LABELS`].
         labels: Vec<&'a str>,
-        /// Whether several labels may fit, or none. Otherwise the scores are shares of 1.
+        /// Whether any number of labels may fit. Otherwise the scores add up to 1.
         multi_label: bool,
     },
-    /// The sentences that sum up the text, none of them twice. Of a text with over 1,000 sentences, 1,000 spread evenly
-    /// over it are weighed, by their first 64 tokens each; the summary has no more.
+    /// Chooses the sentences that summarize the text, without duplicates. Sentences are ranked by their first 64 tokens. Of a
+    /// text with over 1,000 sentences, 1,000 are ranked, spread evenly over it.
     Summarize {
-        /// The text.
+        /// A text of any length.
         text: &'a str,
-        /// Most sentences of the summary. With neither this nor a ratio, [`DEFAULT_SENTENCES`].
+        /// The maximum number of sentences. Without it and `ratio`, [`DEFAULT_SENTENCES`].
         max_sentences: Option<usize>,
-        /// Most sentences as a share of the text's, over 0 and up to 1, rounded up. With both, the lesser number counts.
+        /// The maximum as a ratio of the text's sentences, over 0 and up to 1, rounded up. With both, the smaller number
+        /// counts.
         ratio: Option<f32>,
     },
 }
 
-/// The answer to the [`TextRequest`] of the same name.
+/// The answer to the [`TextRequest`] variant of the same name.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TextAnswer {
-    /// One embedding for each text, in their order. That of a text without a word means nothing.
+    /// One embedding for each text, in their order. That of a text without words is meaningless.
     Embed(Vec<Embedding>),
-    /// One score for each label, in their order, from 0 to 1. Single label: softmax of 20 times the cosines. Several:
-    /// each label's probability for itself, the logistic of its cosine.
+    /// One score for each label, in their order, from 0 to 1. For a single label, the softmax of 20 times the cosines. For
+    /// several, each label's own probability: the logistic function of its cosine.
     Classify(Vec<f32>),
-    /// Sentences of the text in its order, each on one line. At least one, unless the text is blank.
+    /// Sentences of the text in its order, each on one line. At least one unless the text is blank.
     Summarize(Vec<String>),
 }
 
-/// The embedder and what is made of it. Share one per process; calls from several threads take turns.
+/// The embedder, with the operations on its embeddings. Use one per process: concurrent calls run one after another.
 #[derive(Debug)]
 pub struct TextModel {
     encoder: Encoder,
-    /// The embeddings of labels that were asked for before.
+    /// The cached embeddings of labels.
     labels: Mutex<HashMap<String, Embedding>>,
 }
 
 impl TextModel {
-    /// Changes with `models/manifest.toml`.
+    /// The version has to match `models/manifest.toml`; a test compares them.
     pub const ID: ModelId = ModelId {
         name: "all-MiniLM-L6-v2",
         version: "5e8f1812ee71",
     };
 
-    /// Loads `models/minilm/` under `assets`; the tokenizer is not read again if another text model holds it already.
+    /// Loads `models/minilm/` under `assets`, and the tokenizer unless another text model has loaded it.
     ///
     /// # Errors
-    /// [`LoadError`] when a file is absent or damaged; never because of load or of anything that passes.
+    /// [`LoadError`] when a file is absent or damaged. A retry gives the same error.
     pub fn load(assets: &Path) -> Result<Self, LoadError> {
         Ok(Self {
             encoder: Encoder::load(assets, MODEL, "embedding", EMBEDDING_WIDTH)?,
@@ -104,14 +105,13 @@ impl TextModel {
         })
     }
 
-    /// Answers requests of all kinds, in their order, one answer for each. Blocks; call it off the async threads.
+    /// Answers requests of all kinds: one answer for each, in their order. Blocks: do not call it on an async thread.
     ///
-    /// All go through the model together, the same text only once, and the company a request comes in does not change
-    /// its answer.
+    /// All texts run through the model together, and equal texts only once. The other requests do not change an answer.
     ///
     /// # Errors
-    /// [`ModelError::Interrupted`] once `interrupt` is triggered, before or during the run: then there are no answers
-    /// at all. [`ModelError::Inference`] if ONNX Runtime fails. Never [`ModelError::Input`]: any text is valid.
+    /// [`ModelError::Interrupted`] once `interrupt` is triggered, before or during the run; no request
+    /// has an answer then. [`ModelError::Inference`] if ONNX Runtime fails. Never [`ModelError::Input`]: any text is valid.
     pub fn run(
         &self,
         requests: &[TextRequest<'_>],
@@ -130,7 +130,7 @@ impl TextModel {
             .collect()
     }
 
-    /// What is to be run for a request, added to `texts`.
+    /// Adds the texts that a request needs to `texts`, and returns their indices.
     fn plan(
         &self,
         request: &TextRequest<'_>,
@@ -170,46 +170,46 @@ impl TextModel {
                         .map(|index| std::mem::take(&mut sentences[index]))
                         .collect();
                 }
-                let mut places = Vec::new();
-                // A summary as long as the text needs no choice.
+                let mut indices = Vec::new();
+                // A summary as long as the text needs no ranking.
                 if count < sentences.len() {
                     for sentence in &sentences {
                         interrupt.check()?;
-                        places.push(texts.add(self.beginning(sentence)?));
+                        indices.push(texts.add(self.truncated(sentence)?));
                     }
                 }
                 Plan::Summarize {
                     sentences,
-                    places,
+                    indices,
                     count,
                 }
             }
         })
     }
 
-    /// The labels' embeddings, or where they will be.
+    /// The cached embeddings of labels, or the indices of the texts that they need.
     fn plan_labels(&self, labels: &[&str], texts: &mut Texts) -> Result<Vec<Label>, ModelError> {
-        let kept = lock(&self.labels);
+        let cached = lock(&self.labels);
         labels
             .iter()
             .map(|label| {
-                if let Some(embedding) = kept.get(*label) {
-                    return Ok(Label::Known(Box::new(*embedding)));
+                if let Some(embedding) = cached.get(*label) {
+                    return Ok(Label::Cached(Box::new(*embedding)));
                 }
-                let mut places = Vec::new();
+                let mut indices = Vec::new();
                 for hypothesis in classify::hypotheses(label) {
-                    places.push(texts.add(self.encoder.tokenizer.ids(&hypothesis)?));
+                    indices.push(texts.add(self.encoder.tokenizer.ids(&hypothesis)?));
                 }
                 Ok(Label::New {
                     name: (*label).to_owned(),
-                    places,
+                    indices,
                 })
             })
             .collect()
     }
 
-    /// A sentence's first tokens, closed with [SEP] as the model knows it.
-    fn beginning(&self, sentence: &str) -> Result<Vec<i64>, ModelError> {
+    /// The first tokens of a sentence, with [SEP] at the end as in the model's training.
+    fn truncated(&self, sentence: &str) -> Result<Vec<i64>, ModelError> {
         let mut ids = self.encoder.tokenizer.ids(sentence)?;
         if ids.len() > MAX_SENTENCE_TOKENS {
             ids.drain(MAX_SENTENCE_TOKENS - 1..ids.len() - 1);
@@ -230,7 +230,7 @@ impl TextModel {
         embeddings: &[Embedding],
         interrupt: &Interrupt,
     ) -> Result<TextAnswer, ModelError> {
-        // A window counts by its tokens: the last one may be short.
+        // Windows are weighted by their tokens, since the last one may be short.
         let mean = |windows: &[usize]| match windows {
             [window] => embeddings[*window],
             _ => mean(windows.iter().map(|&window| {
@@ -246,18 +246,20 @@ impl TextModel {
                 multi_label,
             } => {
                 let text = mean(&text);
-                let labels = labels.into_iter().map(|label| self.known(label, embeddings));
+                let labels = labels
+                    .into_iter()
+                    .map(|label| self.label_embedding(label, embeddings));
                 let cosines = labels.map(|label| cosine(&text, &label)).collect();
                 TextAnswer::Classify(classify::scores(cosines, multi_label))
             }
             Plan::Summarize {
                 mut sentences,
-                places,
+                indices,
                 count,
             } => {
-                if !places.is_empty() {
-                    let weighed: Vec<&Embedding> = places.iter().map(|&place| &embeddings[place]).collect();
-                    let chosen = summarize::choose(&weighed, count, interrupt)?;
+                if !indices.is_empty() {
+                    let ranked: Vec<&Embedding> = indices.iter().map(|&index| &embeddings[index]).collect();
+                    let chosen = summarize::choose(&ranked, count, interrupt)?;
                     sentences = chosen
                         .into_iter()
                         .map(|index| std::mem::take(&mut sentences[index]))
@@ -268,38 +270,38 @@ impl TextModel {
         })
     }
 
-    /// The embedding of a label, kept for later runs if it was new.
-    fn known(&self, label: Label, embeddings: &[Embedding]) -> Embedding {
-        let (name, places) = match label {
-            Label::Known(embedding) => return *embedding,
-            Label::New { name, places } => (name, places),
+    /// The embedding of a label. A new one is added to the cache.
+    fn label_embedding(&self, label: Label, embeddings: &[Embedding]) -> Embedding {
+        let (name, indices) = match label {
+            Label::Cached(embedding) => return *embedding,
+            Label::New { name, indices } => (name, indices),
         };
-        let embedding = mean(places.iter().map(|&place| (&embeddings[place], 1.0)));
-        if name.len() <= MAX_KEPT_LABEL {
-            let mut kept = lock(&self.labels);
-            // Beginning anew is cheap, and seldom: most clients keep to a few labels.
-            if kept.len() >= KEPT_LABELS {
-                kept.clear();
+        let embedding = mean(indices.iter().map(|&index| (&embeddings[index], 1.0)));
+        if name.len() <= MAX_CACHED_LABEL_BYTES {
+            let mut cached = lock(&self.labels);
+            // Clearing is cheap, and rare since most clients use few labels.
+            if cached.len() >= MAX_CACHED_LABELS {
+                cached.clear();
             }
-            kept.insert(name, embedding);
+            cached.insert(name, embedding);
         }
         embedding
     }
 }
 
-/// What is to be run, each text once.
+/// The texts to run, without duplicates.
 #[derive(Default)]
 struct Texts {
     tokens: Vec<Vec<i64>>,
-    places: HashMap<Vec<i64>, usize>,
+    indices: HashMap<Vec<i64>, usize>,
 }
 
 impl Texts {
-    /// The place of the text, and later of its embedding.
+    /// Adds a text, and returns the index of its tokens and of its embedding.
     fn add(&mut self, ids: Vec<i64>) -> usize {
         debug_assert!((2..=MAX_TOKENS).contains(&ids.len()));
-        let Self { tokens, places } = self;
-        *places.entry(ids).or_insert_with_key(|ids| {
+        let Self { tokens, indices } = self;
+        *indices.entry(ids).or_insert_with_key(|ids| {
             tokens.push(ids.clone());
             tokens.len() - 1
         })
@@ -307,11 +309,11 @@ impl Texts {
 }
 
 enum Label {
-    Known(Box<Embedding>),
-    New { name: String, places: Vec<usize> },
+    Cached(Box<Embedding>),
+    New { name: String, indices: Vec<usize> },
 }
 
-/// A request with the places of what it needs among the texts that are run.
+/// A request with the indices of the texts that it needs.
 enum Plan {
     Embed(Vec<Vec<usize>>),
     Classify {
@@ -321,17 +323,17 @@ enum Plan {
     },
     Summarize {
         sentences: Vec<String>,
-        places: Vec<usize>,
+        indices: Vec<usize>,
         count: usize,
     },
 }
 
-/// Of embeddings of length 1.
-fn cosine(one: &Embedding, other: &Embedding) -> f32 {
-    one.iter().zip(other).map(|(a, b)| a * b).sum()
+/// The cosine of two embeddings of length 1.
+fn cosine(a: &Embedding, b: &Embedding) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// The weighted mean, brought to length 1.
+/// The weighted mean, scaled to length 1.
 fn mean<'a>(embeddings: impl Iterator<Item = (&'a Embedding, f32)>) -> Embedding {
     let mut sum = [0.0; EMBEDDING_WIDTH];
     for (embedding, weight) in embeddings {
@@ -339,7 +341,7 @@ fn mean<'a>(embeddings: impl Iterator<Item = (&'a Embedding, f32)>) -> Embedding
             *sum += weight * value;
         }
     }
-    // Texts that cancel each other out leave nothing to scale.
+    // The sum is 0 if the embeddings cancel each other out.
     let length = cosine(&sum, &sum).sqrt().max(f32::MIN_POSITIVE);
     sum.map(|value| value / length)
 }

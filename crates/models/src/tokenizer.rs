@@ -1,8 +1,8 @@
-//! The BERT tokenizer, built from a `tokenizer.json` in a third of the time that reading it as such takes.
+//! The BERT tokenizer, built from a `tokenizer.json` in a third of the time that the library's own reader takes.
 //!
-//! The library's own reader buffers the whole document to find out which of its many kinds of tokenizer it holds. Here
-//! the kind is known, so only the parts that vary are read, each by the library's own type; a file of another kind is
-//! refused. Special tokens written out in a text ("[SEP]") are plain text: no sender can steer the model with them.
+//! That reader buffers the whole document to detect which kind of tokenizer it defines. Here the kind is known, so only the
+//! parts that vary are parsed, each as the library's own type. A file of another kind is refused. Special tokens in a text
+//! ("[SEP]") are plain text, so a sender can't control the model with them.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
@@ -18,12 +18,12 @@ use tokenizers::{Encoding, Model as _, TokenizerBuilder, TokenizerImpl, Truncati
 use crate::runtime::lock;
 use crate::{LoadError, ModelError};
 
-/// Text beyond this is not even tokenized: 256 tokens of ordinary text take 1 to 2 KiB.
+/// The maximum length of a text to tokenize, in bytes: 256 tokens of ordinary text have 1 to 2 KiB.
 const MAX_BYTES: usize = 64 * 1024;
-/// Of a longer text that is read as a whole, each window is cut from so much: twice what 256 tokens mostly take.
+/// The bytes from which each window of a longer text is cut: twice what 256 tokens usually have.
 const WINDOW_BYTES: usize = 4 * 1024;
 
-/// The tokenizer that was loaded last, for as long as a model holds it: reading it takes as long as creating a session.
+/// The last tokenizer, while a model uses it. Loading it takes as long as creating a session.
 static SHARED: Mutex<Option<(PathBuf, Weak<BertTokenizer>)>> = Mutex::new(None);
 
 type Bert = TokenizerImpl<WordPiece, BertNormalizer, BertPreTokenizer, BertProcessing, WordPieceDecoder>;
@@ -32,11 +32,11 @@ type Bert = TokenizerImpl<WordPiece, BertNormalizer, BertPreTokenizer, BertProce
 #[derive(Debug)]
 pub(crate) struct BertTokenizer {
     inner: Bert,
-    /// The id that fills up the shorter texts of a batch.
+    /// The id that pads the shorter texts of a batch.
     pub(crate) padding: i64,
 }
 
-/// The parts of `tokenizer.json` that differ from one BERT model to the next.
+/// The parts of `tokenizer.json` that differ between BERT models.
 #[derive(Deserialize)]
 struct Definition {
     normalizer: BertNormalizer,
@@ -45,11 +45,11 @@ struct Definition {
 }
 
 impl BertTokenizer {
-    /// The tokenizer of this file, read unless a model of this process holds it: all have the same `max_tokens`.
+    /// The tokenizer of this file, loaded unless a model of this process uses it. All callers pass the same `max_tokens`.
     pub(crate) fn shared(path: PathBuf, max_tokens: usize) -> Result<Arc<Self>, LoadError> {
         let mut shared = lock(&SHARED);
-        if let Some((known, tokenizer)) = &*shared
-            && *known == path
+        if let Some((shared_path, tokenizer)) = &*shared
+            && *shared_path == path
             && let Some(tokenizer) = tokenizer.upgrade()
         {
             return Ok(tokenizer);
@@ -59,7 +59,7 @@ impl BertTokenizer {
         Ok(tokenizer)
     }
 
-    /// Reads the definition. Texts are cut off at the right to `max_tokens`, [CLS] and [SEP] included.
+    /// Parses the definition. Texts are truncated at the end to `max_tokens`, [CLS] and [SEP] included.
     pub(crate) fn load(path: PathBuf, max_tokens: usize) -> Result<Self, LoadError> {
         let json = std::fs::read(&path).map_err(|source| LoadError::Read {
             path: path.clone(),
@@ -71,18 +71,18 @@ impl BertTokenizer {
         })
     }
 
-    /// The token ids of a text, 2 to `max_tokens` of them.
+    /// The token ids of a text: 2 to `max_tokens` of them.
     pub(crate) fn ids(&self, text: &str) -> Result<Vec<i64>, ModelError> {
         let text = text.trim_start();
         Ok(ids(&self.encode(&text[..text.floor_char_boundary(MAX_BYTES)])?))
     }
 
-    /// The token ids of a whole text, in windows of up to `max_tokens`. Of a text that needs more than `most` windows
-    /// come so many, spread evenly over it from its beginning to its end.
-    pub(crate) fn windows(&self, text: &str, most: usize) -> Result<Vec<Vec<i64>>, ModelError> {
+    /// The token ids of a whole text, in windows of up to `max_tokens`. A text that needs more than `max_windows` gives that
+    /// many, spread evenly from its beginning to its end.
+    pub(crate) fn windows(&self, text: &str, max_windows: usize) -> Result<Vec<Vec<i64>>, ModelError> {
         let text = text.trim();
         if text.len() > MAX_BYTES {
-            return spread(text.len() - WINDOW_BYTES, most)
+            return spread(text.len() - WINDOW_BYTES, max_windows)
                 .map(|start| {
                     let part = &text[text.floor_char_boundary(start)..];
                     Ok(ids(&self.encode(&part[..part.floor_char_boundary(WINDOW_BYTES)])?))
@@ -91,10 +91,10 @@ impl BertTokenizer {
         }
         let first = self.encode(text)?;
         let windows: Vec<&Encoding> = std::iter::once(&first).chain(first.get_overflowing()).collect();
-        if windows.len() <= most {
+        if windows.len() <= max_windows {
             return Ok(windows.into_iter().map(ids).collect());
         }
-        Ok(spread(windows.len() - 1, most)
+        Ok(spread(windows.len() - 1, max_windows)
             .map(|index| ids(windows[index]))
             .collect())
     }
@@ -105,9 +105,9 @@ impl BertTokenizer {
     }
 }
 
-/// So many places from 0 to `last`, at even distances.
+/// `count` indices from 0 to `last`, evenly spaced.
 pub(crate) fn spread(last: usize, count: usize) -> impl Iterator<Item = usize> {
-    (0..count).map(move |place| last * place / (count - 1).max(1))
+    (0..count).map(move |index| last * index / (count - 1).max(1))
 }
 
 fn ids(encoding: &Encoding) -> Vec<i64> {
@@ -157,11 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn gives_the_ids_of_the_library_s_own_reader() {
-        let mut whole = Tokenizer::from_file(assets().join("models/minilm/tokenizer.json")).unwrap();
-        whole.with_padding(None);
-        whole.set_encode_special_tokens(true);
-        whole
+    fn ids_match_the_library_s_own_reader() {
+        let mut reference = Tokenizer::from_file(assets().join("models/minilm/tokenizer.json")).unwrap();
+        reference.with_padding(None);
+        reference.set_encode_special_tokens(true);
+        reference
             .with_truncation(Some(TruncationParams {
                 max_length: LIMIT,
                 ..Default::default()
@@ -184,7 +184,7 @@ mod tests {
             &long,
         ];
         for text in texts {
-            let theirs: Vec<i64> = whole
+            let theirs: Vec<i64> = reference
                 .encode(text, true)
                 .unwrap()
                 .get_ids()
@@ -196,21 +196,21 @@ mod tests {
     }
 
     #[test]
-    fn a_text_can_not_write_control_tokens() {
+    fn text_can_not_contain_control_tokens() {
         let ids = tokenizer().ids("fine [SEP] fine [CLS] fine [PAD]").unwrap();
         let control: Vec<_> = ids.iter().filter(|&&id| [0, 101, 102].contains(&id)).collect();
         assert_eq!(control, [&101, &102]);
     }
 
     #[test]
-    fn a_huge_text_is_cut_off_and_not_tokenized_whole() {
+    fn huge_text_is_truncated_before_tokenization() {
         let text = "é".repeat(3_000_000);
         assert_eq!(tokenizer().ids(&text).unwrap().len(), 3);
         assert_eq!(tokenizer().ids(&"word ".repeat(1_000_000)).unwrap().len(), LIMIT);
     }
 
     #[test]
-    fn windows_hold_a_text_s_tokens_in_their_order() {
+    fn windows_have_the_text_s_tokens_in_order() {
         let ours = tokenizer();
         let text: String = (0..700).map(|n| format!("number {n} ")).collect();
         let windows = ours.windows(&text, 16).unwrap();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_of_a_huge_text_reach_from_its_beginning_to_its_end() {
+    fn windows_of_a_huge_text_span_it() {
         let text = format!("alpha {}omega", "é ".repeat(400_000));
         let ours = tokenizer();
         let windows = ours.windows(&text, 16).unwrap();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tokenizer_is_shared_while_it_is_held() {
+    fn tokenizer_is_shared_while_it_is_in_use() {
         let path = assets().join("models/minilm/tokenizer.json");
         let first = BertTokenizer::shared(path.clone(), LIMIT).unwrap();
         let second = BertTokenizer::shared(path, LIMIT).unwrap();
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_definition_of_another_kind_is_refused() {
+    fn definition_of_another_kind_is_refused() {
         let json =
             br#"{"normalizer":{"type":"NFC"},"pre_tokenizer":{"type":"Whitespace"},"model":{"type":"BPE"}}"#;
         assert!(build(json, LIMIT).is_err());

@@ -1,4 +1,5 @@
-//! What a hostile image makes the detector allocate. Alone in its process, whose peak of memory is what is measured.
+//! Measures the memory that hostile images make the detector allocate. It is the only test of its process, since it measures
+//! the peak memory of the whole process.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use mesh_models::{FaceDetector, Interrupt, ModelError, image};
@@ -7,9 +8,9 @@ use mesh_models::{FaceDetector, Interrupt, ModelError, image};
 #[allow(dead_code, reason = "the unit tests use the rest")]
 mod testing;
 
-/// Runs it and tells by how many MiB the process's memory rose over what it had, at the most.
+/// The peak growth of the process's memory during a run, in MiB.
 fn peak_growth(run: impl FnOnce()) -> u64 {
-    // Lowers the peak to the present: proc(5).
+    // Resets the peak to the current value: proc(5).
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let peak = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -25,7 +26,7 @@ fn peak_growth(run: impl FnOnce()) -> u64 {
 }
 
 #[test]
-fn a_small_file_can_not_claim_much_memory() {
+fn small_file_can_not_take_much_memory() {
     let detector = FaceDetector::load(&testing::assets()).unwrap();
     let interrupt = Interrupt::new();
     for (name, file) in testing::huge_files() {
@@ -36,7 +37,7 @@ fn a_small_file_can_not_claim_much_memory() {
         assert!(growth < 8, "{name}: {growth} MiB");
     }
 
-    // 40 MB of color profile and of text, a thousandth of it in the file. Neither is looked at.
+    // 40 MB each of color profile and of text, compressed to a thousandth. Neither is read.
     let mut info = png::Info::with_size(32, 32);
     info.icc_profile = Some(vec![0; 40_000_000].into());
     let mut file = Vec::new();

@@ -1,10 +1,11 @@
-//! A deployment without the library, or with a damaged one. Alone in its process, where the library is not open yet.
+//! A deployment without the ONNX Runtime library, or with a damaged one. It is the only test of its process, since the library
+//! must not be loaded yet.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use mesh_models::{LoadError, SentimentModel};
 
 #[test]
-fn it_is_an_error_and_no_panic() {
+fn missing_or_damaged_library_is_an_error() {
     let assets = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("no-runtime");
     std::fs::create_dir_all(assets.join("lib")).unwrap();
     let library = assets.join("lib/libonnxruntime.so");
@@ -15,7 +16,7 @@ fn it_is_an_error_and_no_panic() {
         "{error}"
     );
 
-    std::fs::write(&library, b"no library").unwrap();
+    std::fs::write(&library, b"not a library").unwrap();
     let error = mesh_models::init(&assets).unwrap_err();
     assert!(matches!(error, LoadError::Runtime(_)), "{error}");
 }

@@ -50,7 +50,7 @@ impl Reactor {
         for tried in 0..TRIES {
             let counters = self.stats.counters(tenant).await?;
             let first = counters
-                .possible_duplicates(records)
+                .possible_repeats(records)
                 .map(|record| record.written_at)
                 .min();
             let counted: HashSet<_> = match first {

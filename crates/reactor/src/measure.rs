@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use mesh_stats::{Change, Record};
-use mesh_task::{FailureKind, Status};
+use mesh_task::TaskEnd;
 use mesh_telemetry::{EmfRecord, Metric};
 
 /// Writes the metrics of changes that were just counted; `records` are the records that contained them.
@@ -19,26 +19,24 @@ fn emf_records(changes: &[Change], records: &[Record]) -> Vec<EmfRecord> {
     let mut ends: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let mut dead = 0;
     for change in changes {
-        let Some(status) = change.status.filter(|status| status.is_final()) else {
-            continue;
-        };
         let task = records
             .get(&change.sequence)
             .and_then(|record| record.new.as_ref());
-        let kind = task.and_then(|task| task.error.as_ref()).map(|error| error.kind);
-        let is_dead = status == Status::Failed && kind.is_some_and(FailureKind::is_dead_letter);
-        dead += u64::from(is_dead);
-        let outcome = if is_dead { "dead" } else { status.as_str() };
-        *ends.entry((change.task_type.as_str(), outcome)).or_default() += 1;
+        let error = task.and_then(|task| task.error.as_ref());
+        let Some(end) = change.status.and_then(|status| TaskEnd::new(status, error)) else {
+            continue;
+        };
+        dead += u64::from(end == TaskEnd::Dead);
+        *ends.entry((change.task_type.as_str(), end.as_str())).or_default() += 1;
     }
     let all = EmfRecord::default()
         .with(Metric::ChangesCounted, changes.len() as u64)
         .with_nonzero(Metric::DeadLetters, dead);
-    let ends = ends.into_iter().map(|((task_type, outcome), count)| {
+    let ends = ends.into_iter().map(|((task_type, end), count)| {
         EmfRecord::default()
             .with(Metric::TasksEnded, count)
             .property("TaskType", task_type)
-            .property("Outcome", outcome)
+            .property("Outcome", end)
     });
     std::iter::once(all).chain(ends).collect()
 }
@@ -46,13 +44,13 @@ fn emf_records(changes: &[Change], records: &[Record]) -> Vec<EmfRecord> {
 #[cfg(test)]
 mod tests {
     use mesh_stats::{Sequence, Snapshot};
-    use mesh_task::RunError;
+    use mesh_task::{FailureKind, RunError};
     use serde_json::json;
 
     use super::*;
 
     fn record(sequence: u32, status: &str, failed: Option<FailureKind>) -> Record {
-        let error = failed.map(|kind| RunError::transient("fault", "no").into_failure(kind));
+        let error = failed.map(|kind| RunError::timeout().into_failure(kind));
         let task = |status: &str| -> Snapshot {
             serde_json::from_value(json!({
                 "id": "0198c1a2-7d3e-7000-8000-000000000001", "tenant": "default", "type": "ocr", "status": status,

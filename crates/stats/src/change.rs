@@ -1,4 +1,4 @@
-//! What a stream record says of a task, and the entry that it leaves in the change log.
+//! A stream record, and the entry that it adds to the change log.
 
 use jiff::Timestamp;
 use mesh_task::{Failure, Status, TaskId, TaskType, Tenant};
@@ -6,43 +6,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::Sequence;
 
-/// What the counters look at of a task's item.
+/// The part of a task's item that the counters need. Times are in milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Snapshot {
-    /// The task.
     pub id: TaskId,
-    /// Its owner.
     pub tenant: Tenant,
-    /// What it asks for.
     #[serde(rename = "type")]
     pub task_type: TaskType,
-    /// Where it stands.
     pub status: Status,
-    /// Rises with every retry by a person.
+    /// Rises with every retry or redrive by a person.
     pub generation: u32,
     /// How many attempts of this generation are spent.
     pub attempt: u32,
-    /// Rises with every claim, cancel, redrive and take-back.
+    /// Rises with every claim, reclaim, cancel and redrive.
     pub fence: u64,
-    /// When it was accepted.
+    /// When the API accepted the task.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// When the task last changed.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub updated_at: Timestamp,
-    /// Not before this will it be tried again.
+    /// No attempt begins before this time; `None` if the task is not backing off.
     #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub next_attempt_at: Option<Timestamp>,
-    /// The error, once failed; before that, the last attempt's.
+    /// The error of a failed task, or of the last attempt while another follows.
     #[serde(default)]
     pub error: Option<Failure>,
-    /// When DynamoDB may remove the item, in seconds since the epoch.
+    /// When DynamoDB may delete the item, in seconds since the epoch.
     #[serde(default)]
     pub expires_at: Option<i64>,
 }
 
 impl Snapshot {
-    /// Greater for the later one of two states of a task.
+    /// Orders the states of a task: greater for the later one.
     pub(crate) fn age(&self) -> (u32, u64, Timestamp, bool) {
         (
             self.generation,
@@ -56,51 +52,47 @@ impl Snapshot {
 /// One record of the task table's stream: a task before and after a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its number.
+    /// The record's number in its stream shard.
     pub sequence: Sequence,
-    /// When the write happened, to the second, by DynamoDB's clock.
+    /// When the write happened by DynamoDB's clock, to the second.
     pub written_at: Timestamp,
-    /// The task before; none if it is new.
+    /// The task before the write; `None` if it is new.
     pub old: Option<Snapshot>,
-    /// The task after; none if it was removed.
+    /// The task after the write; `None` if it was deleted.
     pub new: Option<Snapshot>,
 }
 
-/// One entry of the change log: what a client can see of a write.
+/// One entry of the change log: the part of a write that a client can see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The record that told it.
+    /// The number of the record that reported the change.
     pub sequence: Sequence,
-    /// The task.
     pub id: TaskId,
-    /// What it asks for.
     #[serde(rename = "type")]
     pub task_type: TaskType,
-    /// Where it stood before; none if it is new.
+    /// The status before; `None` if the task is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Status>,
-    /// Where it stands; none if it was removed.
+    /// The status after; `None` if the task was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// Its generation.
     pub generation: u32,
     /// How many attempts of this generation are spent.
     pub attempt: u32,
-    /// Its fence.
     pub fence: u64,
-    /// When the task last changed. A removal leaves it as it was.
+    /// When the task last changed. A deletion does not change it.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub updated_at: Timestamp,
 }
 
 impl Record {
-    /// What a client can see of it. A renewed lease or another look of the janitor is nothing to see.
+    /// The change that a client can see; `None` for a renewed lease or a deferred check.
     #[must_use]
     pub fn change(&self) -> Option<Change> {
         let task = self.new.as_ref().or(self.old.as_ref())?;
-        let told = |task: &Snapshot| (task.status, task.generation, task.attempt, task.fence);
+        let visible = |task: &Snapshot| (task.status, task.generation, task.attempt, task.fence);
         if let (Some(old), Some(new)) = (&self.old, &self.new)
-            && told(old) == told(new)
+            && visible(old) == visible(new)
         {
             return None;
         }
@@ -119,7 +111,7 @@ impl Record {
 }
 
 impl Change {
-    /// Greater for the later one of two states of a task; a removal is the last.
+    /// Orders the changes of a task: greater for the later one. A deletion is the last.
     pub(crate) fn age(&self) -> (u32, u64, Timestamp, bool) {
         let is_final = self.status.is_none_or(Status::is_final);
         (self.generation, self.fence, self.updated_at, is_final)
@@ -132,16 +124,16 @@ mod tests {
     use crate::testing::{record, task};
 
     #[test]
-    fn a_renewed_lease_is_no_change() {
+    fn a_renewed_lease_is_not_a_change() {
         let task = task(Status::Processing);
-        let mut looked_at = task.clone();
-        looked_at.next_attempt_at = Some(task.updated_at);
-        assert_eq!(record(1, Some(&task), Some(&looked_at)).change(), None);
+        let mut renewed = task.clone();
+        renewed.next_attempt_at = Some(task.updated_at);
+        assert_eq!(record(1, Some(&task), Some(&renewed)).change(), None);
         assert_eq!(record(1, None, None).change(), None);
     }
 
     #[test]
-    fn a_removal_tells_what_was_removed() {
+    fn a_deletion_reports_the_deleted_task() {
         let task = task(Status::Completed);
         let change = record(1, Some(&task), None).change().unwrap();
         assert_eq!(
@@ -151,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_of_the_table_is_read_as_the_counters_need_it() {
+    fn a_snapshot_is_read_from_an_item_of_the_table() {
         let item = serde_json::json!({
             "id": "0198c1a2-7d3e-7000-8000-000000000001", "tenant": "default", "type": "ocr", "modality": "image",
             "status": "pending", "payload": { "inline": {} }, "generation": 1, "attempt": 0, "fence": 0,

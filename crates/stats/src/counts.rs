@@ -1,17 +1,17 @@
-//! How many tasks there are of each type and status.
+//! The number of tasks of each type and status.
 
 use std::collections::BTreeMap;
 
 use mesh_task::{Status, TaskType};
 use serde::{Deserialize, Serialize};
 
-/// Tasks by type and status. A count of zero is left out.
+/// The number of tasks by type and status. Counts of zero are not stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Counts(BTreeMap<String, BTreeMap<String, i64>>);
 
 impl Counts {
-    /// Adds to, or takes from, the tasks of a type and status.
+    /// Adds to the count of a type and status. `by` may be negative.
     pub fn add(&mut self, task_type: TaskType, status: Status, by: i64) {
         let of_type = self.0.entry(task_type.as_str().to_owned()).or_default();
         let count = of_type.entry(status.as_str().to_owned()).or_default();
@@ -24,9 +24,9 @@ impl Counts {
         }
     }
 
-    /// How many there are. Below zero if they were never all counted: the counters are to be rebuilt.
+    /// The count of a type and status. It is negative if records were lost; the counters must be rebuilt then.
     #[must_use]
-    pub fn of(&self, task_type: TaskType, status: Status) -> i64 {
+    pub fn get(&self, task_type: TaskType, status: Status) -> i64 {
         let count = self.0.get(task_type.as_str());
         count
             .and_then(|of_type| of_type.get(status.as_str()))
@@ -40,13 +40,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_to_nothing_takes_no_room() {
+    fn a_count_of_zero_is_not_stored() {
         let mut counts = Counts::default();
         counts.add(TaskType::Ocr, Status::Pending, 2);
         counts.add(TaskType::Ocr, Status::Pending, -2);
         assert_eq!(counts, Counts::default());
         counts.add(TaskType::Ocr, Status::Failed, -1);
-        assert_eq!(counts.of(TaskType::Ocr, Status::Failed), -1);
-        assert_eq!(counts.of(TaskType::Embed, Status::Failed), 0);
+        assert_eq!(counts.get(TaskType::Ocr, Status::Failed), -1);
+        assert_eq!(counts.get(TaskType::Embed, Status::Failed), 0);
     }
 }

@@ -1,16 +1,20 @@
-//! What is known of a tenant's tasks without reading them: how many there are of each kind, how fast they come and go,
-//! and what changed last. All of it follows from the task table's stream.
+//! Counters of a tenant's tasks: how many there are of each type and status, how fast they come and go, and what changed last.
+//! All of it follows from the stream of the tasks table. This crate does no I/O.
 //!
-//! A [`TenantCounters`] is kept for each tenant. The reactor reads it, [folds](TenantCounters::fold) a batch of [`Record`]s in, and writes it
-//! back if nobody else has meanwhile; the [`Change`]s of the batch become part of the change log in the same write. So
-//! the counters and the log always tell the same, and neither needs a transaction. Nothing here does I/O.
+//! Each tenant has one [`TenantCounters`]. The reactor reads it, [folds in](TenantCounters::fold) a batch of [`Record`]s, and
+//! writes it back on condition that nobody else has written it since. The batch's [`Change`]s become part of the change log in
+//! the same write. So counters and change log always agree, without a transaction.
 //!
-//! A stream shows a record more than once: Lambda repeats a batch that failed, from its beginning, from a record in the
-//! middle, or cut in half. The stream shard that a record came from is not told, and numbers of different shards can't be
-//! compared; what can be relied on is that the records of one task come in order. Therefore the book keeps, for each
-//! sixteenth of the tasks, the highest sequence number that it holds. What lies above has not been counted. What does not
-//! ([`TenantCounters::possible_duplicates`]) is nearly always a repeat, and is looked for in the change log by its exact number: what is not
-//! found there came from another shard (a partition that was split), and counts.
+//! # A repeated record counts once
+//!
+//! Lambda repeats a batch that failed: whole, from a record in its middle, or cut in half. It does not say which stream shard a
+//! record came from, and sequence numbers of different stream shards cannot be compared. Only one order is guaranteed: the
+//! records of one task arrive in the order of its changes.
+//!
+//! Therefore the counters store a high-water mark for each [`Shard`](mesh_task::Shard) of the tasks: the highest sequence number
+//! that was counted. A record above the mark is new. A record at or below it
+//! ([`TenantCounters::possible_repeats`]) is nearly always a repeat, and the change log is searched for its exact number. If the
+//! log does not contain it, the record came from another stream shard, after DynamoDB split a partition, and counts.
 
 mod change;
 mod counts;
@@ -21,7 +25,6 @@ mod sequence;
 mod tenant_counters;
 #[cfg(test)]
 mod testing;
-mod view;
 
 pub use change::{Change, Record, Snapshot};
 pub use counts::Counts;
@@ -30,4 +33,3 @@ pub use minutes::{Flow, Minutes};
 pub use recount::{RECENT, Recount};
 pub use sequence::{InvalidSequence, Sequence};
 pub use tenant_counters::{Logged, TenantCounters};
-pub use view::ChangeView;

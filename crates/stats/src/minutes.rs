@@ -1,4 +1,4 @@
-//! What came and went in the last minutes.
+//! How many tasks were submitted and finished in the last minutes.
 
 use std::time::Duration;
 
@@ -9,39 +9,39 @@ use serde::{Deserialize, Serialize};
 use crate::{Histogram, Record};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// The last quarter of an hour, and the minute that it began in.
-const KEPT: i64 = 16;
+/// How many minutes are stored: a quarter of an hour, and the minute in which it began.
+const STORED_MINUTES: i64 = 16;
 
-/// What came and went, by the minute, for the last quarter of an hour. A task counts in the minute of its own time, however
-/// late its record is read.
+/// What was submitted and finished in each minute of the last quarter of an hour. A task counts in the minute in which it
+/// changed, no matter when its record is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Minutes(Vec<Minute>);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Minute {
-    /// Since the epoch.
+    /// In minutes since the epoch.
     minute: i64,
     #[serde(flatten)]
     flow: Flow,
 }
 
-/// What came and went in a stretch of time.
+/// What was submitted and finished in a period.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
-    /// Tasks that were accepted.
+    /// The number of accepted tasks.
     pub submitted: u64,
-    /// Tasks that came to their end, whichever.
+    /// The number of tasks that became final.
     pub finished: u64,
-    /// How long tasks could have been claimed before they were, in milliseconds.
+    /// How long tasks that were ready waited for a worker, in milliseconds.
     pub queue_wait: Histogram,
-    /// How long the attempts took that completed or failed their task, in milliseconds.
+    /// How long the attempts took that completed or failed their tasks, in milliseconds.
     pub run: Histogram,
 }
 
 impl Minutes {
-    /// Counts a change.
-    pub(crate) fn note(&mut self, record: &Record, now: Timestamp) {
+    /// Counts a record.
+    pub(crate) fn record(&mut self, record: &Record, now: Timestamp) {
         let Some(new) = &record.new else { return };
         let Some(old) = &record.old else {
             if let Some(flow) = self.at(new.created_at, now) {
@@ -57,25 +57,25 @@ impl Minutes {
         };
         match (old.status, new.status) {
             (Status::Pending, Status::Processing) => {
-                // A rest between attempts is no wait for a worker.
+                // A back-off is not a wait for a worker.
                 let since = old
                     .next_attempt_at
-                    .map_or(old.updated_at, |rested| rested.max(old.updated_at));
-                flow.queue_wait.note(millis_between(since, new.updated_at));
+                    .map_or(old.updated_at, |ready_at| ready_at.max(old.updated_at));
+                flow.queue_wait.record(millis_between(since, new.updated_at));
             }
             (Status::Processing, Status::Completed | Status::Failed) => {
-                flow.run.note(millis_between(old.updated_at, new.updated_at));
+                flow.run.record(millis_between(old.updated_at, new.updated_at));
             }
             _ => {}
         }
         flow.finished += u64::from(new.status.is_final());
     }
 
-    /// The minute that a time lies in, if it is kept. A clock that is ahead can't reach into the future.
+    /// The counts of a time's minute; `None` if the minute is too old. A time in the future counts in the current minute.
     fn at(&mut self, time: Timestamp, now: Timestamp) -> Option<&mut Flow> {
         let (minute, newest) = (minute(time.min(now)), minute(now));
-        self.0.retain(|one| one.minute > newest - KEPT);
-        if minute <= newest - KEPT {
+        self.0.retain(|one| one.minute > newest - STORED_MINUTES);
+        if minute <= newest - STORED_MINUTES {
             return None;
         }
         let place = match self.0.binary_search_by_key(&minute, |one| one.minute) {
@@ -92,8 +92,8 @@ impl Minutes {
         Some(&mut self.0[place].flow)
     }
 
-    /// What came and went in the last minutes, 15 at most. The minute that the stretch began in counts by the part of it
-    /// that lies inside.
+    /// What was submitted and finished in the last minutes, at most 15. The first minute counts in proportion to its part in the
+    /// period.
     #[must_use]
     pub fn flow(&self, minutes: u32, now: Timestamp) -> Flow {
         let newest = minute(now);
@@ -124,7 +124,7 @@ fn minute(time: Timestamp) -> i64 {
     time.as_second().div_euclid(MINUTE.as_secs().cast_signed())
 }
 
-/// Two clocks may have told them: what ends before it begins took no time.
+/// The time between two stamps; zero if the clocks of two machines put the end before the beginning.
 fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0)
 }
@@ -139,38 +139,38 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_timed_from_the_moment_it_could_be_claimed() {
+    fn the_wait_of_a_task_begins_when_it_is_ready() {
         let mut minutes = Minutes::default();
         let now = NOON + secs(60);
         let pending = task(Status::Pending);
         let claimed = next(&pending, Status::Processing, secs(3));
-        let mut resting = next(&claimed, Status::Pending, secs(1));
-        resting.next_attempt_at = Some(resting.updated_at + secs(10));
-        let again = next(&resting, Status::Processing, secs(12));
+        let mut waiting = next(&claimed, Status::Pending, secs(1));
+        waiting.next_attempt_at = Some(waiting.updated_at + secs(10));
+        let again = next(&waiting, Status::Processing, secs(12));
         let done = next(&again, Status::Completed, secs(30));
-        let life = [&pending, &claimed, &resting, &again, &done];
-        minutes.note(&record(1, None, Some(&pending)), now);
+        let life = [&pending, &claimed, &waiting, &again, &done];
+        minutes.record(&record(1, None, Some(&pending)), now);
         for step in life.windows(2) {
-            minutes.note(&record(1, Some(step[0]), Some(step[1])), now);
+            minutes.record(&record(1, Some(step[0]), Some(step[1])), now);
         }
-        minutes.note(&record(1, Some(&done), None), now);
+        minutes.record(&record(1, Some(&done), None), now);
         let flow = minutes.flow(15, now);
         assert_eq!((flow.submitted, flow.finished), (1, 1));
         let mut waits = Histogram::default();
-        waits.note(3_000);
-        waits.note(2_000);
+        waits.record(3_000);
+        waits.record(2_000);
         let mut runs = Histogram::default();
-        runs.note(30_000);
+        runs.record(30_000);
         assert_eq!((flow.queue_wait, flow.run), (waits, runs));
     }
 
     #[test]
-    fn a_rate_slides_over_the_minutes_and_forgets_the_old_ones() {
+    fn a_rate_covers_the_last_minutes_only() {
         let mut minutes = Minutes::default();
         let submit = |minutes: &mut Minutes, at: Timestamp, now: Timestamp| {
             let mut task = task(Status::Pending);
             task.created_at = at;
-            minutes.note(&record(1, None, Some(&task)), now);
+            minutes.record(&record(1, None, Some(&task)), now);
         };
         for second in 0..120 {
             submit(&mut minutes, NOON + secs(second), NOON + secs(second));
@@ -179,12 +179,15 @@ mod tests {
         assert_eq!([at(90, 1), at(119, 1), at(119, 5), at(150, 1)], [90, 61, 120, 30]);
         assert_eq!([at(180, 1), at(60 * 15, 15), at(60 * 20, 15)], [0, 120, 0]);
 
-        // A record that is read late counts in its own minute, one from the future in the present one.
+        // A record that is read late counts in its own minute, and one from the future in the current minute.
         submit(&mut minutes, NOON + secs(60), NOON + secs(600));
         submit(&mut minutes, NOON + secs(9_000), NOON + secs(600));
         submit(&mut minutes, NOON - secs(60), NOON + secs(16 * 60));
         assert_eq!(minutes.flow(1, NOON + secs(600)).submitted, 1);
-        assert!(minutes.0.len() <= usize::try_from(KEPT).unwrap(), "{minutes:?}");
+        assert!(
+            minutes.0.len() <= usize::try_from(STORED_MINUTES).unwrap(),
+            "{minutes:?}"
+        );
         assert_eq!(minutes.flow(15, NOON + secs(16 * 60)).submitted, 62);
     }
 }

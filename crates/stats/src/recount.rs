@@ -1,13 +1,12 @@
-//! Counting anew while tasks flow.
+//! Counts the tasks again while they change.
 //!
-//! A scan reads each task at a moment of its own, and the stream tells of a change some time after it happened. So a scan
-//! alone is no count at any one time. The change log makes it one: it says where a task stood before and after each
-//! change that the counters hold. What the scan found of a task that the log speaks of is put aside, and the log's last
-//! word on it taken. The sum is what the counters should say at the log's end, and from there on they are kept by the
-//! reactor as ever.
+//! A scan reads each task at a different time, and the stream reports a change some time after it happened. So a scan alone does
+//! not count the tasks of any one time. The change log corrects it: it contains the status before and after each change that the
+//! counters include. For a task in the log, the log's last status replaces the one that the scan read. The sum is what the
+//! counters should be at the end of the log, and the reactor continues from there.
 //!
-//! What happened before the scan read a task, and is not yet in the log when that ends, would be counted twice. Hence the
-//! wait until the log has caught up with what the scan [has seen](Recount::unseen).
+//! A change that the scan has seen but the log does not contain yet would be counted twice. So the rebuild waits until the log
+//! contains everything that the scan [has seen](Recount::unseen).
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -17,25 +16,25 @@ use mesh_task::{Status, TaskId};
 
 use crate::{Change, Counts, Snapshot};
 
-/// How far before the scan the log must be read: what happened earlier is taken to be in the counters already.
+/// How far before the scan the log must begin. Earlier changes are assumed to be counted already.
 pub const RECENT: Duration = Duration::from_mins(10);
-/// How far two machines' clocks are apart at most.
-const CLOCKS: Duration = Duration::from_mins(1);
-/// What may be removed while the scan runs is remembered by its id.
-const SCAN: Duration = Duration::from_mins(30);
+/// The highest difference between two machines' clocks.
+const CLOCK_DIFFERENCE: Duration = Duration::from_mins(1);
+/// The longest scan. A task that may expire meanwhile is tracked by its id.
+const MAX_SCAN: Duration = Duration::from_mins(30);
 
-/// One tenant's tasks, as a scan finds them.
+/// The tasks of one tenant, as a scan reads them.
 #[derive(Debug, Clone)]
 pub struct Recount {
     began_at: Timestamp,
     counts: Counts,
     tasks: u64,
-    /// Those that the log may speak of, or whose removal it may miss.
+    /// The tasks that the log may contain, or whose deletion it may miss.
     tracked: HashMap<TaskId, Snapshot>,
 }
 
 impl Recount {
-    /// A count that begins now.
+    /// A count that begins at this time.
     #[must_use]
     pub fn new(began_at: Timestamp) -> Self {
         Self {
@@ -53,34 +52,34 @@ impl Recount {
         let is_recent = task.updated_at >= self.began_at - RECENT;
         let is_expiring = task
             .expires_at
-            .is_some_and(|at| at <= (self.began_at + SCAN).as_second());
+            .is_some_and(|at| at <= (self.began_at + MAX_SCAN).as_second());
         if is_recent || is_expiring {
             self.tracked.insert(task.id, task);
         }
     }
 
-    /// How many tasks the scan has read.
+    /// The number of tasks that the scan has read.
     #[must_use]
     pub fn tasks(&self) -> u64 {
         self.tasks
     }
 
-    /// How many tasks the scan has seen in a state that the log doesn't tell of yet: the stream has not come so far, or the
-    /// record was lost.
+    /// The number of tasks that the scan has seen in a state that the log does not contain: the stream has not reported it yet,
+    /// or the record was lost.
     #[must_use]
     pub fn unseen(&self, log: &[Change]) -> usize {
-        let last = last_words(log);
+        let last = last_changes(log);
         let is_recent = |task: &&Snapshot| task.updated_at >= self.began_at - RECENT;
         let is_unseen = |task: &&Snapshot| last.get(&task.id).is_none_or(|change| change.age() < task.age());
         self.tracked.values().filter(is_recent).filter(is_unseen).count()
     }
 
-    /// What the counters should say at the end of this log, which reaches back to [`RECENT`] before the scan began.
+    /// What the counters should be at the end of this log, which begins [`RECENT`] before the scan.
     #[must_use]
     pub fn counts(&self, log: &[Change]) -> Counts {
         let mut counts = self.counts.clone();
-        let last = last_words(log);
-        let removed: HashSet<TaskId> = log
+        let last = last_changes(log);
+        let deleted: HashSet<TaskId> = log
             .iter()
             .filter(|change| change.status.is_none())
             .map(|change| change.id)
@@ -92,19 +91,22 @@ impl Recount {
             }
             let scanned = self.tracked.get(&first.id);
             let Some(last) = last.get(&first.id) else { continue };
-            // Its last change was lost, and what the scan has seen is the truth.
+            // The record of its last change was lost. What the scan has seen is right.
             if scanned.is_some_and(|task| last.age() < task.age() && last.status.is_some()) {
                 continue;
             }
-            // It stood so before the scan began, which did not find it: the record of its removal was lost.
-            if scanned.is_none() && last.status.is_some() && last.updated_at < self.began_at - CLOCKS {
+            // It changed last before the scan began, but the scan did not find it: the record of its deletion was lost.
+            if scanned.is_none()
+                && last.status.is_some()
+                && last.updated_at < self.began_at - CLOCK_DIFFERENCE
+            {
                 continue;
             }
             let was = match scanned {
                 Some(task) => Some(task.status),
-                // New since then, or removed before the scan came to it.
-                None if first.from.is_none() || removed.contains(&first.id) => None,
-                // The scan has read it before it changed.
+                // It is new, or was deleted before the scan reached it.
+                None if first.from.is_none() || deleted.contains(&first.id) => None,
+                // The scan read it before it changed.
                 None => first.from,
             };
             let change = |counts: &mut Counts, status: Option<Status>, by| {
@@ -119,7 +121,7 @@ impl Recount {
     }
 }
 
-/// The last change of each task.
-fn last_words(log: &[Change]) -> HashMap<TaskId, &Change> {
+/// The last change of each task in the log.
+fn last_changes(log: &[Change]) -> HashMap<TaskId, &Change> {
     log.iter().map(|change| (change.id, change)).collect()
 }

@@ -5,18 +5,18 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The most digits that DynamoDB gives it (API reference, `StreamRecord`): no integer type has as many.
+/// The highest number of digits (DynamoDB API reference, `StreamRecord`). No integer type has as many.
 const MAX_DIGITS: usize = 40;
 
-/// A number of up to 40 digits. It rises within a stream shard and on into the shards that follow it; those of shards side
-/// by side can't be compared.
+/// A number of up to 40 digits. It rises within a stream shard and on into the shards that follow it. Numbers of parallel shards
+/// cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sequence(String);
 
-/// The text is no sequence number.
+/// A text that is not a sequence number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a sequence number: 1 to {MAX_DIGITS} digits")]
+#[error("not a sequence number: expected 1 to {MAX_DIGITS} digits")]
 pub struct InvalidSequence;
 
 impl TryFrom<String> for Sequence {
@@ -26,7 +26,7 @@ impl TryFrom<String> for Sequence {
         if text.is_empty() || text.len() > MAX_DIGITS || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(InvalidSequence);
         }
-        // Without leading zeros the longer number is the greater.
+        // Without leading zeros, the longer of two numbers is the greater one.
         Ok(Self(text.trim_start_matches('0').to_owned()))
     }
 }
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_compared_by_value_whatever_their_width() {
+    fn numbers_of_different_width_are_compared_by_value() {
         let rising = [
             "0",
             "9",
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn a_text_that_is_not_a_number_is_refused() {
         for text in ["", "-1", "1.5", "12a", "１", &"1".repeat(41)] {
             assert_eq!(
                 Sequence::try_from(text.to_owned()),

@@ -1,4 +1,4 @@
-//! What is kept of a tenant's tasks.
+//! What is stored about a tenant's tasks.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,22 +9,21 @@ use crate::{Change, Counts, Minutes, Record, Sequence};
 
 /// A tenant's counters, and the newest part of its change log.
 ///
-/// A book is written whole, under the condition that its version is still the one that was read. The changes of the last
-/// write are in it until the next one, which first puts them where the log is kept: so no change is lost between two
-/// writes, and none is in the log that the counters don't hold.
+/// They are written as a whole, on condition that the version is the one that was read. They contain the changes of the last
+/// write. The next write first copies these changes to the change log. So no change is lost between two writes, and the log
+/// contains no change that was not counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantCounters {
-    /// Rises with every write; 0 before the first.
+    /// Rises by 1 with every write; 0 before the first.
     pub version: u64,
-    /// The number of the newest change. A tenant's changes are numbered without a gap, from 1.
+    /// The number of the newest change. A tenant's changes are numbered from 1 without a gap.
     pub last: u64,
-    /// Tasks by type and status.
     pub counts: Counts,
-    /// What came and went in the last minutes.
+    /// What was submitted and finished in the last minutes.
     pub minutes: Minutes,
-    /// The newest changes.
+    /// The changes of the last write.
     pub latest: Logged,
-    /// The highest sequence number that was counted of each sixteenth of the tasks.
+    /// The highest sequence number that was counted, by shard of the tasks.
     #[serde(rename = "marks")]
     high_water_marks: BTreeMap<String, Sequence>,
 }
@@ -32,17 +31,17 @@ pub struct TenantCounters {
 /// Changes that were written together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logged {
-    /// When, by the writer's clock.
+    /// When they were written, by the writer's clock, in milliseconds since the epoch.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub at: Timestamp,
-    /// In order.
+    /// The changes in the order of their numbers.
     pub changes: Vec<Change>,
 }
 
 impl TenantCounters {
-    /// Those of the records that may have been counted before. Whoever folds these in must know which of them the change log
-    /// holds.
-    pub fn possible_duplicates<'a>(&self, records: &'a [Record]) -> impl Iterator<Item = &'a Record> {
+    /// The records that may have been counted before: those at or below the high-water mark of their shard. The caller searches
+    /// the change log for them before it folds them in.
+    pub fn possible_repeats<'a>(&self, records: &'a [Record]) -> impl Iterator<Item = &'a Record> {
         records.iter().filter(|record| {
             let task = record.new.as_ref().or(record.old.as_ref());
             let mark = task.and_then(|task| self.high_water_marks.get(&task.id.shard().to_string()));
@@ -50,10 +49,10 @@ impl TenantCounters {
         })
     }
 
-    /// The book with these records in it but for those that were `counted` before; none if that changes nothing.
+    /// The counters with these records, except for those that were `counted` before; `None` if nothing changes.
     #[must_use]
     pub fn fold(&self, records: &[Record], counted: &HashSet<Sequence>, now: Timestamp) -> Option<Self> {
-        let mut book = Self {
+        let mut next = Self {
             version: self.version + 1,
             latest: Logged {
                 at: now,
@@ -67,26 +66,26 @@ impl TenantCounters {
                 continue;
             }
             if let Some(from) = change.from {
-                book.counts.add(change.task_type, from, -1);
+                next.counts.add(change.task_type, from, -1);
             }
             if let Some(to) = change.status {
-                book.counts.add(change.task_type, to, 1);
+                next.counts.add(change.task_type, to, 1);
             }
-            book.minutes.note(record, now);
-            let mark = book
+            next.minutes.record(record, now);
+            let mark = next
                 .high_water_marks
                 .entry(change.id.shard().to_string())
                 .or_insert_with(|| change.sequence.clone());
             if *mark < change.sequence {
                 *mark = change.sequence.clone();
             }
-            book.last += 1;
-            book.latest.changes.push(change);
+            next.last += 1;
+            next.latest.changes.push(change);
         }
-        (!book.latest.changes.is_empty()).then_some(book)
+        (!next.latest.changes.is_empty()).then_some(next)
     }
 
-    /// The book with these counts in place of its own.
+    /// The counters with other counts.
     #[must_use]
     pub fn recounted(&self, counts: Counts) -> Self {
         Self {
@@ -96,7 +95,7 @@ impl TenantCounters {
         }
     }
 
-    /// The number of the change before the newest ones: what they follow.
+    /// The number of the last change before those of the last write.
     #[must_use]
     pub fn before_latest(&self) -> u64 {
         self.last - self.latest.changes.len() as u64

@@ -1,4 +1,4 @@
-//! Tasks and stream records for tests.
+//! Tasks and stream records for the tests of this crate.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{Record, Sequence, Snapshot};
 /// The start of a minute.
 pub(crate) const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-/// A task that was accepted at noon.
+/// A task that was accepted at [`NOON`].
 pub(crate) fn task(status: Status) -> Snapshot {
     Snapshot {
         id: TaskId::generate(),
@@ -28,7 +28,7 @@ pub(crate) fn task(status: Status) -> Snapshot {
     }
 }
 
-/// The task some time later.
+/// The task after a transition.
 pub(crate) fn next(task: &Snapshot, status: Status, after: Duration) -> Snapshot {
     let is_claim = status == Status::Processing;
     Snapshot {

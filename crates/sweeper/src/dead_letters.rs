@@ -73,7 +73,10 @@ impl Sweeper {
     }
 
     async fn send(&self, task: &Task, delay: Duration) -> Result<(), AwsError> {
-        self.queues.of(task.lane()).send(&task.message(), delay).await
+        self.queues
+            .for_lane(task.lane())
+            .send(&task.message(), delay)
+            .await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Newtypes for what names a task: its id and the tenant who owns it.
+//! The names of a task: its id, its tenant, and the shard that stores it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub struct Shard(u8);
 
 impl Shard {
-    /// How many shards there are.
+    /// The number of shards of a tenant.
     pub const COUNT: usize = 16;
 
     /// Every shard, in order.
@@ -43,23 +43,23 @@ impl fmt::Display for Shard {
 pub struct TaskId(Uuid);
 
 impl TaskId {
-    /// A new id for the present moment.
+    /// A new id for the current time.
     #[must_use]
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// The id `n` places after this one, of the same moment: a batch's ids follow from its first. They are in order, and
-    /// lie in one shard after the other.
+    /// The id `n` after this one, with the same time. The ids of a batch follow from its first: they are in order, and their
+    /// shards take turns.
     #[must_use]
     pub fn plus(self, n: u16) -> Self {
-        /// The random tail, below the variant: nothing is carried out of it.
+        /// The random bits below the variant. An overflow wraps around inside them.
         const TAIL: u128 = (1 << 62) - 1;
         let id = self.0.as_u128();
         Self(Uuid::from_u128(id & !TAIL | (id + u128::from(n)) & TAIL))
     }
 
-    /// The id's sixteen bytes.
+    /// The id as 16 bytes, big-endian.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0.into_bytes()
@@ -84,15 +84,15 @@ impl fmt::Debug for TaskId {
     }
 }
 
-/// The text is not the id of any task.
+/// A text that is not a task id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a task id: a task id is a version 7 UUID in lower case with hyphens")]
+#[error("not a task id: expected a version 7 UUID in lower case with hyphens")]
 pub struct InvalidId;
 
 impl FromStr for TaskId {
     type Err = InvalidId;
 
-    /// Takes only the canonical form, so that one task has one address.
+    /// Accepts only the canonical form, so that a task has one address.
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let id = Uuid::try_parse(text).map_err(|_| InvalidId)?;
         let task = Self(id);
@@ -126,38 +126,38 @@ impl TryFrom<[u8; 16]> for TaskId {
     }
 }
 
-/// A range of ids, and so of time: what of a shard is read, newest first.
+/// A range of ids, and therefore of time. A list reads it from each shard, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdRange {
-    /// Both are in it.
+    /// Inclusive, like `highest`.
     lowest: Uuid,
     highest: Uuid,
 }
 
 impl IdRange {
-    /// Every id there is.
+    /// The range of all ids.
     pub const ALL: Self = Self {
         lowest: Uuid::nil(),
         highest: Uuid::max(),
     };
 
-    /// Those of it that are older than this id.
+    /// The part of the range below this id.
     #[must_use]
     pub fn below(self, id: TaskId) -> Self {
         self.up_to(id.0.as_u128().saturating_sub(1))
     }
 
-    /// Those of it that were made before this moment.
+    /// The part of the range from before this time.
     #[must_use]
     pub fn before(self, time: Timestamp) -> Self {
-        self.up_to(first_of(time).saturating_sub(1))
+        self.up_to(lowest_at(time).saturating_sub(1))
     }
 
-    /// Those of it that were made at this moment or later.
+    /// The part of the range from this time on.
     #[must_use]
     pub fn since(self, time: Timestamp) -> Self {
         Self {
-            lowest: self.lowest.max(Uuid::from_u128(first_of(time))),
+            lowest: self.lowest.max(Uuid::from_u128(lowest_at(time))),
             ..self
         }
     }
@@ -169,33 +169,31 @@ impl IdRange {
         }
     }
 
-    /// Whether no id can be in it.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.lowest > self.highest
     }
 
-    /// Whether this id is in it.
     #[must_use]
     pub fn contains(self, id: TaskId) -> bool {
         (self.lowest..=self.highest).contains(&id.0)
     }
 
-    /// Its lowest and its highest id as text, both in it; they sort as ids do.
+    /// The lowest and the highest id as text, both inclusive. The texts sort like the ids.
     #[must_use]
     pub fn bounds(self) -> (String, String) {
         (self.lowest.to_string(), self.highest.to_string())
     }
 }
 
-/// What no id of an earlier millisecond reaches: its time stands in its first 48 bits.
-fn first_of(time: Timestamp) -> u128 {
+/// The lowest id of this time: the first 48 bits are the milliseconds since the epoch.
+fn lowest_at(time: Timestamp) -> u128 {
     let millis = u128::try_from(time.as_millisecond()).unwrap_or(0);
     millis << 80
 }
 
-/// Who owns a task. It is part of the table's key and of every object's key, so its alphabet is narrow: lower case
-/// letters, digits and hyphens, 1 to 64 of them.
+/// The owner of tasks: 1 to 64 lower case letters, digits and hyphens. The name is part of table keys and object keys, whose
+/// separators it must not contain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Tenant(String);
@@ -207,7 +205,7 @@ impl Tenant {
         Self("default".to_owned())
     }
 
-    /// The tenant's name.
+    /// The name in keys and messages.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -220,9 +218,9 @@ impl fmt::Display for Tenant {
     }
 }
 
-/// The text can't name a tenant.
+/// A text that is not a tenant's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a tenant: 1 to 64 lower case letters, digits and hyphens")]
+#[error("not a tenant name: expected 1 to 64 lower case letters, digits and hyphens")]
 pub struct InvalidTenant;
 
 impl TryFrom<String> for Tenant {
@@ -287,23 +285,32 @@ mod tests {
     }
 
     #[test]
-    fn a_range_holds_the_ids_of_its_time() {
+    fn a_range_contains_the_ids_of_its_time() {
         let id: TaskId = "018bcfe5-687b-7123-9abc-123456789abc".parse().unwrap();
-        let made = crate::testing::NOON;
+        let created = crate::testing::NOON;
         let millisecond = std::time::Duration::from_millis(1);
-        let holds = |range: IdRange| {
+        let contains = |range: IdRange| {
             let (lowest, highest) = range.bounds();
             let is_between = (lowest..=highest).contains(&id.to_string());
             assert_eq!(is_between, range.contains(id));
             is_between
         };
-        assert!(holds(IdRange::ALL));
-        assert!(holds(IdRange::ALL.since(made)) && !holds(IdRange::ALL.since(made + millisecond)));
-        assert!(holds(IdRange::ALL.before(made + millisecond)) && !holds(IdRange::ALL.before(made)));
-        assert!(holds(IdRange::ALL.below(id.plus(1))) && !holds(IdRange::ALL.below(id)));
-        assert!(IdRange::ALL.since(made).before(made).is_empty());
-        assert!(!IdRange::ALL.since(made).before(made + millisecond).is_empty());
-        assert!(IdRange::ALL.before(Timestamp::MIN).since(made).is_empty());
+        assert!(contains(IdRange::ALL));
+        assert!(
+            contains(IdRange::ALL.since(created)) && !contains(IdRange::ALL.since(created + millisecond))
+        );
+        assert!(
+            contains(IdRange::ALL.before(created + millisecond)) && !contains(IdRange::ALL.before(created))
+        );
+        assert!(contains(IdRange::ALL.below(id.plus(1))) && !contains(IdRange::ALL.below(id)));
+        assert!(IdRange::ALL.since(created).before(created).is_empty());
+        assert!(
+            !IdRange::ALL
+                .since(created)
+                .before(created + millisecond)
+                .is_empty()
+        );
+        assert!(IdRange::ALL.before(Timestamp::MIN).since(created).is_empty());
         assert_eq!(TaskId::try_from(id.to_bytes()), Ok(id));
         assert_eq!(TaskId::try_from([0; 16]), Err(InvalidId));
     }
@@ -317,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_cannot_reach_into_anothers_keys() {
+    fn a_tenant_name_cannot_contain_separators_of_keys() {
         for name in ["", "a#b", "a/b", "..", "Upper", "ü", &"x".repeat(65)] {
             assert_eq!(Tenant::try_from(name.to_owned()), Err(InvalidTenant), "{name}");
         }

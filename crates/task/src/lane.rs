@@ -1,70 +1,89 @@
-//! Which queue a task travels through: its worker's, in the lane of its size and priority. Decided here and nowhere else.
+//! Which queue a task uses: the lane of its worker, size and priority. No other code decides it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::EnumCount;
 
-use crate::{Size, Task, WorkerKind};
+use crate::{Size, Task, WorkerKind, variants};
 
-/// How soon a task is to run, where many wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+/// How soon a task runs while many wait.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    strum::EnumCount,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Priority {
-    /// Before the others: it has a lane of its own, which stands empty at most times.
+    /// Before the others: its lane is usually empty.
     High,
-    /// In turn.
+    /// In the order of submission.
     #[default]
     Normal,
-    /// When it suits: its lane has few workers, but it always has them.
+    /// Slowly but steadily: its lane has few workers, and they do nothing else.
     Low,
 }
 
 impl Priority {
-    /// Every one of them.
-    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+    /// Every priority. It is an array, so that callers can hold one value for each priority.
+    pub const ALL: [Self; Self::COUNT] = variants::array();
 
     /// The name in the table and on the wire.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::High => "high",
-            Self::Normal => "normal",
-            Self::Low => "low",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-/// One of the lanes that each worker has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// One of the four lanes of a worker.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::EnumCount,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum LaneKind {
-    /// Small tasks, which travel in tens.
+    /// Small tasks, delivered in batches of up to ten.
     Small,
-    /// Large ones, each by itself.
+    /// Large tasks, delivered one by one.
     Large,
-    /// Those of high priority, each by itself.
+    /// Tasks of high priority, delivered one by one.
     High,
-    /// Those of low priority, each by itself.
+    /// Tasks of low priority, delivered one by one.
     Low,
 }
 
 impl LaneKind {
-    /// Every one of them.
-    pub const ALL: [Self; 4] = [Self::Small, Self::Large, Self::High, Self::Low];
+    /// Every lane of a worker. It is an array, so that callers can hold one value for each lane.
+    pub const ALL: [Self; Self::COUNT] = variants::array();
 
-    /// Its name in settings and statistics.
+    /// The name in settings and statistics.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Small => "small",
-            Self::Large => "large",
-            Self::High => "high",
-            Self::Low => "low",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    const fn of(size: Size, priority: Priority) -> Self {
+    const fn new(size: Size, priority: Priority) -> Self {
         match (priority, size) {
             (Priority::High, _) => Self::High,
             (Priority::Low, _) => Self::Low,
@@ -74,42 +93,42 @@ impl LaneKind {
     }
 }
 
-/// A lane of a worker. Each has a queue; where the stack leaves one out, its tasks travel with the small ones.
+/// A lane of a worker. Each has a queue. Where a stack leaves a lane out, its tasks use the worker's small lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lane {
-    /// Whose it is.
-    pub modality: WorkerKind,
-    /// Which of its tasks it carries.
+    /// The worker that receives the lane's messages.
+    pub worker_kind: WorkerKind,
+    /// Which of the worker's tasks use the lane.
     pub kind: LaneKind,
 }
 
 impl Lane {
-    pub(crate) const fn of(modality: WorkerKind, size: Size, priority: Priority) -> Self {
+    pub(crate) const fn new(worker_kind: WorkerKind, size: Size, priority: Priority) -> Self {
         Self {
-            modality,
-            kind: LaneKind::of(size, priority),
+            worker_kind,
+            kind: LaneKind::new(size, priority),
         }
     }
 
     /// Every lane of every worker.
     pub fn all() -> impl Iterator<Item = Self> {
-        let kinds = |modality| LaneKind::ALL.map(|kind| Self { modality, kind });
-        WorkerKind::ALL.into_iter().flat_map(kinds)
+        let lanes = |worker_kind| LaneKind::ALL.map(|kind| Self { worker_kind, kind });
+        WorkerKind::ALL.into_iter().flat_map(lanes)
     }
 }
 
 impl fmt::Display for Lane {
-    /// `text-small`
+    /// For example `text-small`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.modality.as_str(), self.kind.as_str())
+        write!(f, "{}-{}", self.worker_kind.as_str(), self.kind.as_str())
     }
 }
 
 impl Task {
-    /// The lane it travels in.
+    /// The lane of the task's messages.
     #[must_use]
     pub const fn lane(&self) -> Lane {
-        Lane::of(self.modality, self.size, self.priority)
+        Lane::new(self.worker_kind, self.size, self.priority)
     }
 }
 
@@ -118,9 +137,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn priority_goes_before_size() {
-        let kinds =
-            Priority::ALL.map(|priority| [Size::Small, Size::Large].map(|size| LaneKind::of(size, priority)));
+    fn priority_takes_precedence_over_size() {
+        let kinds = Priority::ALL
+            .map(|priority| [Size::Small, Size::Large].map(|size| LaneKind::new(size, priority)));
         let expected = [
             [LaneKind::High; 2],
             [LaneKind::Small, LaneKind::Large],
@@ -134,5 +153,15 @@ mod tests {
         let names: std::collections::BTreeSet<_> = Lane::all().map(|lane| lane.to_string()).collect();
         assert_eq!(names.len(), 16);
         assert!(names.contains("image-large") && names.contains("language-low"));
+    }
+
+    #[test]
+    fn a_name_on_the_wire_is_the_name_in_code() {
+        for priority in Priority::ALL {
+            assert_eq!(serde_json::to_value(priority).unwrap(), priority.as_str());
+        }
+        for kind in LaneKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
     }
 }

@@ -1,15 +1,28 @@
-//! The domain of AI Mesh: what a task is, what may be asked of it and how it moves from pending to final.
+//! The domain of AI Mesh: what a task is, what a client may submit, and how a task gets from pending to final.
 //!
-//! Nothing here does I/O or knows AWS. [`NewTask`] is what a client may submit, [`Task`] what is kept of it. Each of its
-//! moves is a conditional [`Write`], made in one place; [`Settlement`] decides what an attempt's outcome means, and
-//! [`SweepAction`] what a task needs that has been in flight for long.
+//! This crate does no I/O and does not know AWS. Read it in this order:
+//!
+//! ```text
+//! task.rs         what the table stores of a task: Task, Status, Message
+//! transitions.rs  every change of a task, each one conditional write; what the fence protects
+//! write.rs        a conditional write as data, which the table renders and tests apply in memory
+//! retry.rs        what follows from an attempt's outcome, and the back-off before the next attempt
+//! sweep.rs        what the sweeper does with a task that has been in flight for long
+//! outcome.rs      how an attempt and a task end, in one table
+//! error_code.rs   the stable codes of errors; failure.rs has the errors themselves
+//! submission.rs   what a client may submit; input/ checks the input of each type
+//! task_type.rs    the types and their workers; lane.rs chooses the queue
+//! output.rs       the result of each type; report.rs how it came about
+//! ```
 
+mod error_code;
 mod failure;
 mod id;
 mod input;
 mod lane;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+mod outcome;
 mod output;
 mod report;
 mod retry;
@@ -19,12 +32,14 @@ mod summary;
 mod sweep;
 mod task;
 mod task_type;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod transitions;
+mod variants;
 mod write;
 
-pub use failure::{Failure, FailureKind, RunError, RunErrorClass, code};
+pub use error_code::{ErrorCode, StoredErrorCode};
+pub use failure::{Failure, FailureKind, RunError, RunErrorClass};
 pub use id::{IdRange, InvalidId, InvalidTenant, Shard, TaskId, Tenant};
 pub use input::{
     Classify, Content, DEFAULT_LABELS, DEFAULT_SUMMARY_SENTENCES, DataExtraction, Engine, Input,
@@ -33,12 +48,13 @@ pub use input::{
     StoredInput, Submitted, Summarize, Translate, UploadId, Uploaded,
 };
 pub use lane::{Lane, LaneKind, Priority};
+pub use outcome::{Outcome, TaskEnd};
 pub use output::{
     BoundingBox, Classification, Embeddings, Extraction, Face, FaceDetection, LabelScore, Line,
     MAX_INLINE_RESULT_BYTES, MAX_RESULT_BYTES, Page, Point, Segment, Sentiment, SentimentLabel, Summary,
     TaskResult, Transcript, Translation,
 };
-pub use report::{ModelName, Report, RunOutput, Timings, Usage};
+pub use report::{Finished, ModelName, Report, RunOutput, StoredResult, Timings, Usage};
 pub use retry::{
     InvalidPolicies, MAX_ATTEMPTS, MAX_THROTTLES, OwnPolicies, RetryPolicies, RetryPolicy, Settlement,
 };
@@ -48,7 +64,7 @@ pub use submission::{
 };
 pub use summary::TaskSummary;
 pub use sweep::{SweepAction, SweepPolicy};
-pub use task::{Attempt, MAX_HISTORY, Message, Outcome, Status, Task, TaskDraft};
+pub use task::{Attempt, MAX_HISTORY, Message, Status, Task, TaskDraft};
 pub use task_type::{TaskType, UnknownTaskType, WorkerKind};
-pub use transitions::{CLOCK_MARGIN, ClaimRefusal, Finished, Isolation, StoredResult, cancel, claim};
+pub use transitions::{CLOCK_MARGIN, ClaimRefusal, Isolation, cancel, claim};
 pub use write::{Change, Condition, Field, Item, Write};

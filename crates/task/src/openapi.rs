@@ -1,7 +1,7 @@
-//! What a client may send, as JSON Schema: the same limits that the parsers beside it hold requests to.
+//! What a client may send, as JSON Schema, with the limits that the parsers enforce.
 //!
-//! A schema may let through what the parser refuses (a length in bytes, two fields that exclude each other); what the schema
-//! refuses, the parser refuses too. A test holds both against the same bodies.
+//! A schema may accept what the parser refuses (a length in bytes, two fields that exclude each other). What a schema refuses,
+//! the parser refuses too. A test compares both on the same bodies.
 
 #[cfg(test)]
 mod tests;
@@ -13,10 +13,10 @@ use crate::{
     MAX_SUMMARY_SENTENCES, MAX_TEXT_BYTES, MAX_TEXTS, MAX_TIMEOUT_SECONDS, TaskType,
 };
 
-/// What is not blank.
+/// A pattern of texts that are not blank.
 const NOT_BLANK: &str = r"\S";
 
-/// The schemas of request bodies, by name, the parts that they refer to among them. They also refer to `Priority`, which is
+/// The schemas of request bodies, by name, with the schemas that they refer to. They also refer to `Priority`, whose schema is
 /// derived.
 #[must_use]
 pub fn request_schemas() -> Vec<(String, Value)> {
@@ -35,10 +35,10 @@ pub fn request_schemas() -> Vec<(String, Value)> {
     schemas
 }
 
-/// A submission that is accepted and shows what the type can do.
+/// A submission that the API accepts and that shows what the type can do.
 #[must_use]
 pub fn example(task_type: TaskType) -> Value {
-    // The smallest image, and the smallest recording, that begin as they should.
+    // The smallest image and the smallest recording with a valid beginning.
     let pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
     let silence = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAgD4AAAB9AAACABAAZGF0YQIAAAAAAA==";
     let input = match task_type {
@@ -68,7 +68,7 @@ fn reference(name: &str) -> String {
     format!("#/components/schemas/{name}")
 }
 
-/// `face_detection` -> `FaceDetection`
+/// For example `face_detection` to `FaceDetection`.
 fn pascal_case(task_type: TaskType) -> String {
     let words = task_type.as_str().split('_');
     words
@@ -81,7 +81,7 @@ fn submission() -> Value {
     let each = TaskType::ALL.map(|task_type| json!({ "$ref": of(task_type) }));
     let mapping = TaskType::ALL.map(|task_type| (task_type.as_str().to_owned(), json!(of(task_type))));
     json!({
-        "description": "A task to run: its type, the input that the type takes, and how it is to be treated.",
+        "description": "A task to run: its type, an input of that type, and options.",
         "oneOf": each,
         "discriminator": { "propertyName": "type", "mapping": Map::from_iter(mapping) },
     })
@@ -94,11 +94,11 @@ fn task(task_type: TaskType) -> Value {
         "metadata": or_null("SubmissionMetadata"),
         "priority": or_null("Priority"),
         "max_attempts": {
-            "description": "How often it is tried; else the type's policy says.",
+            "description": "The highest number of attempts. Without it, the retry policy of the type decides.",
             "type": ["integer", "null"], "minimum": 1, "maximum": MAX_ATTEMPTS,
         },
         "timeout_seconds": {
-            "description": "How long one attempt may run, where that is less than the worker's own limit.",
+            "description": "How long one attempt may run, in seconds. The worker's own limit applies if it is lower.",
             "type": ["integer", "null"], "minimum": 1, "maximum": MAX_TIMEOUT_SECONDS,
         },
     });
@@ -111,7 +111,7 @@ fn task(task_type: TaskType) -> Value {
     })
 }
 
-/// What may be left out may as well be null.
+/// An optional field accepts null too.
 fn or_null(name: &str) -> Value {
     json!({ "oneOf": [{ "type": "null" }, { "$ref": reference(name) }] })
 }
@@ -119,7 +119,7 @@ fn or_null(name: &str) -> Value {
 fn metadata() -> Value {
     json!({
         "description": format!(
-            "Your own notes: given back, never interpreted. Keys and values have {MAX_METADATA_BYTES} bytes together at most."
+            "Your own notes, returned unchanged. Keys and values together have at most {MAX_METADATA_BYTES} bytes."
         ),
         "type": "object",
         "maxProperties": MAX_METADATA_PAIRS,
@@ -130,22 +130,22 @@ fn metadata() -> Value {
 
 fn engine() -> Value {
     json!({
-        "description": "Who answers: `onnx`, a model that the worker carries and the default, or `llm`, the language model of \
-                        the stack's provider.",
+        "description": "Which model runs the task: `onnx`, a bundled model and the default, or `llm`, the language model of the \
+                        stack's provider.",
         "type": "string", "enum": ["onnx", "llm"],
     })
 }
 
 fn extraction_schema() -> Value {
     json!({
-        "description": "A JSON Schema of an object, without references to other documents; or an object that gives each \
-                        field's type: `{\"name\": \"string\"}`. At most 16,384 bytes and 28 levels; numbers are 0, or of a size \
-                        from 1e-130 to below 1e126, and no field's name is empty.",
+        "description": "A JSON Schema of an object, without references to other documents; or an object that names each \
+                        field's type: `{\"name\": \"string\"}`. At most 16,384 bytes and 28 levels. Numbers are 0 or have a \
+                        magnitude from 1e-130 to below 1e126, and no field has an empty name.",
         "type": "object", "minProperties": 1, "propertyNames": { "minLength": 1 },
     })
 }
 
-/// One alternative for each field that can hold the content, each with all of the type's parameters.
+/// One alternative for each field that can contain the content, each with all parameters of the type.
 fn input(task_type: TaskType) -> Value {
     let (parameters, required) = parameters(task_type);
     let contents = match task_type {
@@ -178,18 +178,18 @@ fn input(task_type: TaskType) -> Value {
     json!({ "oneOf": alternatives.collect::<Vec<_>>() })
 }
 
-/// What the input holds beside the content, and what of it must be there.
+/// The fields of the input other than the content, and the names of the required ones.
 fn parameters(task_type: TaskType) -> (Map<String, Value>, &'static [&'static str]) {
     let (parameters, required): (Value, &[&str]) = match task_type {
         TaskType::Classify => (
             json!({
                 "labels": {
-                    "description": "2 or more different ones, 1 with `multi_label`; a default set of twelve if it is left out.",
+                    "description": "At least 2 different labels, or 1 with `multi_label`. Without it, a default set of twelve labels.",
                     "type": ["array", "null"], "minItems": 1, "maxItems": MAX_LABELS, "uniqueItems": true,
                     "items": { "type": "string", "minLength": 1, "maxLength": MAX_LABEL_BYTES, "pattern": NOT_BLANK },
                 },
                 "multi_label": {
-                    "description": "Whether each label is judged by itself, so that several may fit, or none.",
+                    "description": "Whether each label is scored independently, so that several labels or none can fit.",
                     "type": ["boolean", "null"], "default": false,
                 },
                 "engine": or_null("Engine"),
@@ -199,11 +199,11 @@ fn parameters(task_type: TaskType) -> (Map<String, Value>, &'static [&'static st
         TaskType::Summarize => (
             json!({
                 "max_sentences": {
-                    "description": "3 if neither this nor `ratio` is given; they exclude each other.",
+                    "description": "The highest number of sentences: 3 if neither this nor `ratio` is present. They exclude each other.",
                     "type": ["integer", "null"], "minimum": 1, "maximum": MAX_SUMMARY_SENTENCES,
                 },
                 "ratio": {
-                    "description": "The share of the sentences that is kept.",
+                    "description": "The summary's share of the sentences.",
                     "type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1,
                 },
                 "engine": or_null("Engine"),
@@ -256,7 +256,7 @@ fn texts() -> (&'static str, Value) {
 }
 
 fn file(name: &'static str, kinds: &str) -> (&'static str, Value) {
-    let description = format!("The file in base64, bare or as a data URL: {kinds}.");
+    let description = format!("The file in base64, bare or in a data URL: {kinds}.");
     (
         name,
         json!({ "description": description, "type": "string", "minLength": 1 }),
@@ -264,7 +264,7 @@ fn file(name: &'static str, kinds: &str) -> (&'static str, Value) {
 }
 
 fn upload() -> (&'static str, Value) {
-    let description = "An id that `POST /v1/uploads` answered, once its content is uploaded.";
+    let description = "The id that `POST /v1/uploads` returned. Upload the content first.";
     (
         "upload",
         json!({ "description": description, "type": "string", "format": "uuid" }),
@@ -273,20 +273,20 @@ fn upload() -> (&'static str, Value) {
 
 fn new_upload() -> Value {
     json!({
-        "description": "What is announced of an upload: only this can then be uploaded.",
+        "description": "The announcement of an upload. Its signed request accepts this content only.",
         "type": "object",
         "required": ["content_type", "length", "sha256"],
         "properties": {
             "content_type": {
-                "description": "`text/...`, `image/...` or `audio/...`. The content itself is looked at when a task names it.",
+                "description": "`text/...`, `image/...` or `audio/...`. The content's own type is detected when a task names the upload.",
                 "type": "string", "maxLength": 100, "pattern": "^[ -~]+/[ -~]*$",
             },
             "length": {
-                "description": format!("In bytes; a text has {MAX_TEXT_BYTES} at most."),
+                "description": format!("In bytes. A text has at most {MAX_TEXT_BYTES}."),
                 "type": "integer", "minimum": 1, "maximum": MAX_MEDIA_BYTES,
             },
             "sha256": {
-                "description": "The content's SHA-256 in hex.",
+                "description": "The SHA-256 of the content, in hex.",
                 "type": "string", "pattern": "^[0-9a-fA-F]{64}$",
             },
         },

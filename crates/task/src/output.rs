@@ -1,60 +1,62 @@
-//! What each task type answers.
+//! The result of each task type.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{RunError, code, storable};
+use crate::{ErrorCode, RunError, storable};
 
-/// The largest result that rides inside the task's item, in bytes of JSON. A larger one is an object in the payload
-/// bucket: there a write costs as much as 8 KB in the table, and a reader of the item need not carry it along.
+/// The largest result that the task's item contains, in bytes of JSON. A larger one is an object in the payload bucket: that
+/// write costs as much as 8 KB in the table, and nobody who reads the item pays for the result.
 pub const MAX_INLINE_RESULT_BYTES: usize = 32_768;
-/// The largest result that is kept at all: far above what any model here answers.
+/// The largest result that is stored at all, in bytes of JSON. No bundled model returns as much.
 pub const MAX_RESULT_BYTES: usize = 10_000_000;
 
-/// A completed task's result. On the wire it is the inner object alone: the task's type says which one it is.
+/// A completed task's result. On the wire it is only the inner object: the task's type says which one.
 ///
-/// Each has its own set of fields and refuses others, so that reading one back can't take it for another.
+/// Each type has its own set of fields and refuses others, so that a stored result is read back as the type it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum TaskResult {
-    /// Answers `sentiment`.
+    /// Of `sentiment`.
     Sentiment(Sentiment),
-    /// Answers `classify`.
+    /// Of `classify`.
     Classification(Classification),
-    /// Answers `embed`.
+    /// Of `embed`.
     Embeddings(Embeddings),
-    /// Answers `summarize`.
+    /// Of `summarize`.
     Summary(Summary),
-    /// Answers `translate`.
+    /// Of `translate`.
     Translation(Translation),
-    /// Answers `data_extraction`.
+    /// Of `data_extraction`.
     Extraction(Extraction),
-    /// Answers `face_detection`.
+    /// Of `face_detection`.
     FaceDetection(FaceDetection),
-    /// Answers `ocr`.
+    /// Of `ocr`.
     Page(Page),
-    /// Answers `transcribe`.
+    /// Of `transcribe`.
     Transcript(Transcript),
 }
 
 impl TaskResult {
-    /// The result as JSON, if it can't ride inside the item: it is too large, or holds what no item can.
+    /// The result as JSON if it must be an object in the payload bucket: it is too large for the item, or contains what
+    /// DynamoDB refuses. `None` if the item can contain it.
     ///
     /// # Errors
-    /// Permanent when it is too large to be kept at all: the same input would give the same result.
+    /// Permanent above [`MAX_RESULT_BYTES`]: the same input would give the same result.
     pub fn to_object(&self) -> Result<Option<Vec<u8>>, RunError> {
         let json = serde_json::to_vec(self).unwrap_or_default();
         let bytes = json.len();
         if bytes > MAX_RESULT_BYTES {
-            let told =
-                format!("the result has {bytes} bytes and may have {MAX_RESULT_BYTES}: send a smaller input");
-            return Err(RunError::permanent(code::RESULT_TOO_LARGE, told));
+            let message = format!(
+                "the result has {bytes} bytes, above the limit of {MAX_RESULT_BYTES}: send a smaller input"
+            );
+            return Err(RunError::permanent(ErrorCode::ResultTooLarge, message));
         }
         Ok((bytes > MAX_INLINE_RESULT_BYTES || !self.is_storable()).then_some(json))
     }
 
-    /// Whether an item can hold what it says. Only an extraction's words are not ours.
+    /// Whether DynamoDB accepts the result. Only an extraction contains JSON that a language model wrote.
     fn is_storable(&self) -> bool {
         match self {
             Self::Extraction(it) => storable::fault(&Value::Object(it.fields.clone())).is_none(),
@@ -63,29 +65,29 @@ impl TaskResult {
     }
 }
 
-/// Whether a text speaks well or ill of its subject.
+/// Whether a text is positive or negative about its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sentiment {
-    /// The side the model takes.
+    /// The label with the higher probability, or `NEUTRAL` if they are too close.
     pub label: SentimentLabel,
-    /// How sure it is of that side, 0 to 1.
+    /// The probability of the label, 0 to 1.
     pub score: f32,
-    /// How probable it finds that the text speaks well, 0 to 1: what leans which way where the label is NEUTRAL.
+    /// The probability that the text is positive, 0 to 1. It shows the tendency of a text whose label is `NEUTRAL`.
     pub positive: f32,
 }
 
-/// The sides a model of sentiment can take.
+/// The labels of `sentiment`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SentimentLabel {
-    /// Speaks well of it.
+    /// The text is positive about its subject.
     Positive,
-    /// Speaks ill of it.
+    /// The text is negative about its subject.
     Negative,
-    /// Too close to call: inside the model's narrow neutral band.
+    /// The probability lies in the model's narrow neutral band.
     Neutral,
 }
 
@@ -96,10 +98,10 @@ pub enum SentimentLabel {
 pub struct Classification {
     /// The label that fits best.
     pub label: String,
-    /// Its score.
+    /// The score of the best label, 0 to 1.
     pub score: f32,
-    /// Every label with its score, best first. They add up to 1, unless several labels may fit: then each is a
-    /// probability of its own, 0 to 1.
+    /// Every label with its score, best first. The scores add up to 1, except with `multi_label`: then each is an independent
+    /// probability.
     pub scores: Vec<LabelScore>,
 }
 
@@ -107,84 +109,84 @@ pub struct Classification {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LabelScore {
-    /// As it was given.
+    /// The label as the task named it.
     pub label: String,
-    /// 0 to 1.
+    /// How well the label fits, 0 to 1.
     pub score: f32,
 }
 
-/// Where texts lie by their meaning: what means the same points the same way.
+/// Vectors of texts. Texts of similar meaning have vectors of similar direction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Embeddings {
-    /// For each text, in order: 384 numbers, a vector of length 1.
+    /// One vector for each text, in order: 384 numbers, of length 1.
     pub embeddings: Vec<Vec<f32>>,
 }
 
-/// What a text says, in few sentences.
+/// The most important sentences of a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
-    /// The sentences as one text.
+    /// The sentences joined to one text.
     pub summary: String,
-    /// The sentences, in the order of the text.
+    /// The sentences in the order of the text.
     pub sentences: Vec<String>,
 }
 
-/// What a text says, in another language.
+/// A text in another language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Translation {
-    /// The translation.
+    /// The translated text.
     pub text: String,
 }
 
-/// What a text says of each field.
+/// The values that a text gives for the fields of a schema.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Extraction {
-    /// An object that fits the schema.
+    /// An object that matches the task's schema.
     pub fields: Map<String, Value>,
 }
 
-/// What is written on a picture.
+/// The text in an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Page {
-    /// The lines in the order of reading, a line break between each two.
+    /// The lines in reading order, separated by line breaks.
     pub text: String,
-    /// Each line.
+    /// The lines in reading order, with their places.
     pub lines: Vec<Line>,
 }
 
-/// One line of text, in pixels of the original picture held upright (after its EXIF orientation).
+/// One line of text. Coordinates are pixels of the original image, turned upright by its EXIF orientation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Line {
-    /// What it says.
+    /// The characters of the line.
     pub text: String,
-    /// How sure the model is of its characters, 0 to 1.
+    /// The model's confidence in the characters, 0 to 1.
     pub score: f32,
-    /// The rectangle around it.
+    /// The rectangle around it, in pixels.
     #[serde(rename = "box")]
     pub bounds: BoundingBox,
 }
 
-/// What is said in a recording.
+/// The speech in a recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Transcript {
-    /// All of it.
+    /// The text of all segments.
     pub text: String,
-    /// The language, by its ISO 639-1 code; none where nobody speaks.
+    /// The language as an ISO 639-1 code; `null` if nobody speaks.
     pub language: Option<String>,
-    /// Its parts, in order; none where nobody speaks.
+    /// The parts in order; empty if nobody speaks.
     pub segments: Vec<Segment>,
 }
 
@@ -192,39 +194,39 @@ pub struct Transcript {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Segment {
-    /// Seconds from the beginning of the recording.
+    /// When the segment begins, in seconds from the beginning of the recording.
     pub start: f32,
-    /// Seconds from the beginning of the recording.
+    /// When the segment ends, in seconds from the beginning of the recording.
     pub end: f32,
-    /// What is said.
+    /// What is said in the segment.
     pub text: String,
 }
 
-/// The faces on a picture, surest first.
+/// The faces in an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FaceDetection {
-    /// How many faces were found.
+    /// The number of faces.
     pub count: usize,
-    /// Each of them.
+    /// The faces, highest score first.
     pub faces: Vec<Face>,
 }
 
-/// One face, in pixels of the original picture held upright (after its EXIF orientation).
+/// One face. Coordinates are pixels of the original image, turned upright by its EXIF orientation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Face {
-    /// The rectangle around it.
+    /// The rectangle around it, in pixels.
     #[serde(rename = "box")]
     pub bounds: BoundingBox,
-    /// How sure the model is that it is a face, 0 to 1.
+    /// The model's confidence that this is a face, 0 to 1.
     pub score: f32,
-    /// Left eye, right eye, nose, left and right corner of the mouth, as the viewer sees them.
+    /// Left eye, right eye, nose, left and right corner of the mouth, as seen by the viewer.
     pub landmarks: [Point; 5],
 }
 
-/// A rectangle, from its upper left corner.
+/// A rectangle, given by its upper left corner and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BoundingBox {
@@ -232,13 +234,13 @@ pub struct BoundingBox {
     pub x: f32,
     /// Pixels from the upper edge.
     pub y: f32,
-    /// Pixels.
+    /// In pixels.
     pub width: f32,
-    /// Pixels.
+    /// In pixels.
     pub height: f32,
 }
 
-/// A place on a picture.
+/// A point in an image.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Point {
@@ -276,16 +278,16 @@ mod tests {
     }
 
     #[test]
-    fn a_large_result_does_not_ride_inside_and_a_huge_one_is_not_kept() {
+    fn a_large_result_is_an_object_and_a_huge_one_is_refused() {
         assert_eq!(faces(50).to_object(), Ok(None));
         let json = faces(500).to_object().unwrap().unwrap();
         assert_eq!(serde_json::from_slice::<TaskResult>(&json).unwrap(), faces(500));
         let refused = faces(60_000).to_object().err().map(|error| error.code);
-        assert_eq!(refused, Some(code::RESULT_TOO_LARGE));
+        assert_eq!(refused, Some(ErrorCode::ResultTooLarge));
     }
 
     #[test]
-    fn an_extraction_that_no_item_can_hold_does_not_ride_inside() {
+    fn an_extraction_that_dynamodb_refuses_is_an_object() {
         let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
         for (field, is_object) in [
             (json!(1e125), false),

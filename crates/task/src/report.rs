@@ -1,23 +1,22 @@
-//! How a result came about: which model gave it, how long that took, what a provider counted.
+//! What a run returns, and what a completed task stores of it: the result, the model, the times and the token counts.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::TaskResult;
+use crate::{ObjectRef, TaskResult};
 
-/// What a worker's run gives for one task.
+/// What a runner returns for one task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunOutput {
-    /// The answer.
     pub result: TaskResult,
-    /// Who gave it.
+    /// The model that gave the result.
     pub model: ModelName,
-    /// How long the model was loaded for, where it was not before.
+    /// How long the model took to load; zero if it was loaded before.
     pub load: Duration,
-    /// How long the model computed. Tasks that ran as one took this together.
+    /// How long the model computed. Tasks that ran in one batch share this time.
     pub inference: Duration,
-    /// What the provider of a language model counted.
+    /// The provider's token counts; `None` for bundled models.
     pub usage: Option<Usage>,
 }
 
@@ -25,7 +24,7 @@ pub struct RunOutput {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModelName {
-    /// Its name.
+    /// The name as `GET /v1/models` lists it.
     pub name: String,
     /// The first digits of its file's SHA-256 in hex, or the provider's name for it.
     pub version: String,
@@ -35,11 +34,11 @@ pub struct ModelName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Timings {
-    /// From when the task could run (accepted, or rested) until a worker had it.
+    /// From when the task could run (it was accepted, or the attempt before ended) until a worker claimed it.
     pub queued_ms: u64,
-    /// Until its input and its model were there.
+    /// From the claim until input and model were loaded.
     pub load_ms: u64,
-    /// Of computing.
+    /// How long the model computed.
     pub inference_ms: u64,
 }
 
@@ -47,30 +46,29 @@ pub struct Timings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Usage {
-    /// Tokens that were read.
+    /// Tokens of the prompts.
     pub input_tokens: u64,
-    /// Tokens that were written.
+    /// Tokens of the answers.
     pub output_tokens: u64,
     /// How long the provider took, in milliseconds.
     pub provider_ms: u64,
 }
 
-/// What a completed task keeps of its run beside the result.
+/// What a completed task stores of its run beside the result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// Who gave the result.
+    /// The model that gave the result.
     pub model: ModelName,
-    /// How long it took.
     pub timings: Timings,
-    /// What the provider counted, if there was one.
+    /// The provider's token counts; `None` for bundled models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
 }
 
 impl Report {
-    /// The report of a run whose task waited for `queued` and whose input came after `fetch`.
+    /// The report of a run whose task waited for `queued` and whose input took `fetch` to load.
     #[must_use]
-    pub fn of(output: &RunOutput, queued: Duration, fetch: Duration) -> Self {
+    pub fn new(output: &RunOutput, queued: Duration, fetch: Duration) -> Self {
         Self {
             model: output.model.clone(),
             timings: Timings {
@@ -81,6 +79,23 @@ impl Report {
             usage: output.usage,
         }
     }
+}
+
+/// A result, or a reference to it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StoredResult {
+    /// The item contains the result.
+    Inline(TaskResult),
+    /// The payload bucket contains the result.
+    Object(ObjectRef),
+}
+
+/// What completes a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    pub result: StoredResult,
+    /// How the result came about.
+    pub report: Report,
 }
 
 fn millis(time: Duration) -> u64 {

@@ -1,4 +1,7 @@
-//! What an attempt's outcome means for its task.
+//! Which tasks are tried again, and when.
+//!
+//! [`Settlement::new`] decides what follows from an attempt: the result, another attempt, or failure. It is the only place
+//! that decides it. [`RetryPolicy::backoff`] computes the wait before the next attempt.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -6,27 +9,28 @@ use std::time::Duration;
 
 use crate::{Failure, FailureKind, Finished, Outcome, RunError, RunErrorClass, Task, TaskType};
 
-/// How many attempts a task may have at most.
+/// The highest number of attempts that a task may have.
 pub const MAX_ATTEMPTS: u32 = 10;
-/// How often a generation may be throttled without an attempt being spent. At the longest back-offs that takes half a
-/// day; what is turned away for so long is not merely busy, and a task must end some time.
+/// How often one generation may be throttled without a spent attempt. With the longest back-offs that takes half a day. A
+/// service that refuses for longer is not merely busy, and every task must end.
 pub const MAX_THROTTLES: u32 = 100;
 
-/// How often a task is tried, and how long it waits in between.
+/// How often a task is tried, and how long it waits between attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How many attempts a task has, 1 to [`MAX_ATTEMPTS`].
+    /// Attempts of one generation, 1 to [`MAX_ATTEMPTS`].
     pub max_attempts: u32,
-    /// The longest wait after the first attempt; it doubles with each further one.
+    /// The longest wait after the first attempt. It doubles with each further attempt.
     pub base: Duration,
-    /// No wait is longer than this.
+    /// The limit of every wait.
     pub cap: Duration,
 }
 
 impl RetryPolicy {
-    /// The wait after attempt number `attempt` (1 for the first): exponential with full jitter, so that tasks which
-    /// failed together do not return together (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog).
-    /// `random` is uniform in 0..1.
+    /// The wait after attempt number `attempt` (1 for the first): `random` x min(`cap`, `base` x 2^(`attempt` - 1)).
+    ///
+    /// `random` is uniform in 0..1, so this is exponential back-off with full jitter. The jitter spreads tasks that failed at
+    /// the same moment (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog).
     #[must_use]
     pub fn backoff(&self, attempt: u32, random: f64) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
@@ -37,32 +41,32 @@ impl RetryPolicy {
     }
 }
 
-/// The retry policy of each type.
+/// The retry policy of each task type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicies {
-    /// For the types that have none of their own.
+    /// The policy of the types that `own` does not name.
     pub general: RetryPolicy,
-    /// `RETRY_POLICIES` of the template.
+    /// The template's parameter `RetryPolicies`.
     pub own: OwnPolicies,
 }
 
 impl RetryPolicies {
     /// The policy of a type.
     #[must_use]
-    pub fn of(&self, task_type: TaskType) -> &RetryPolicy {
+    pub fn for_type(&self, task_type: TaskType) -> &RetryPolicy {
         self.own.0.get(&task_type).unwrap_or(&self.general)
     }
 }
 
-/// The types that have a policy of their own: `face_detection=5/10/600, ...`, the numbers being attempts, base and cap
-/// in seconds.
+/// The types that have a policy of their own, parsed from `face_detection=5/10/600, ...`. The numbers are attempts, then base
+/// and cap in seconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OwnPolicies(HashMap<TaskType, RetryPolicy>);
 
-/// The text says no retry policies.
+/// An entry that is not a retry policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no retry policy: write type=attempts/base/cap, attempts from 1 to {MAX_ATTEMPTS}, the others in seconds"
+    "`{0}` is not a retry policy: expected type=attempts/base/cap, with 1 to {MAX_ATTEMPTS} attempts, base and cap in seconds"
 )]
 pub struct InvalidPolicies(String);
 
@@ -71,7 +75,7 @@ impl FromStr for OwnPolicies {
 
     fn from_str(text: &str) -> Result<Self, InvalidPolicies> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        let read = |entry: &str| {
+        let parse = |entry: &str| {
             let (task_type, numbers) = entry.split_once('=')?;
             let mut numbers = numbers.split('/').map(|number| number.trim().parse::<u32>().ok());
             let mut next = || numbers.next().flatten();
@@ -84,69 +88,76 @@ impl FromStr for OwnPolicies {
             numbers.next().is_none().then_some((task_type, policy))
         };
         entries
-            .map(|entry| read(entry).ok_or_else(|| InvalidPolicies(entry.to_owned())))
+            .map(|entry| parse(entry).ok_or_else(|| InvalidPolicies(entry.to_owned())))
             .collect::<Result<_, _>>()
             .map(Self)
     }
 }
 
-/// What is to be written of an attempt that ended with a word.
-#[derive(Debug, Clone, PartialEq)]
+/// What follows for a task from an attempt that reported an outcome.
+#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Settlement {
-    /// Final: the result.
+    /// The task is final and has this result.
     Completed(Finished),
-    /// Pending again after the delay; the error is kept until the next attempt ends.
+    /// The task is pending again, and a worker may claim it after `delay`.
+    #[strum(serialize = "retried")]
     Retry {
-        /// What went wrong this time.
+        /// Why this attempt failed. The task shows it until the next attempt ends.
         failure: Failure,
-        /// How it ended.
+        /// How this attempt ended.
         outcome: Outcome,
-        /// How long the task rests.
+        /// The back-off before the next attempt.
         delay: Duration,
     },
-    /// Final: the error.
+    /// The task is final and has this error.
     Failed {
-        /// What went wrong.
+        /// Why the task failed.
         failure: Failure,
-        /// How it ended.
+        /// How its last attempt ended.
         outcome: Outcome,
     },
 }
 
 impl Settlement {
-    /// Decides what follows from the attempt that `task` was claimed for. This is the only place that does. `random` is
-    /// uniform in 0..1.
+    /// Decides what follows from the attempt that `task` was claimed for. `random` is uniform in 0..1.
     #[must_use]
-    pub fn of(outcome: Result<Finished, RunError>, task: &Task, policy: &RetryPolicy, random: f64) -> Self {
+    pub fn new(outcome: Result<Finished, RunError>, task: &Task, policy: &RetryPolicy, random: f64) -> Self {
         let error = match outcome {
             Ok(finished) => return Self::Completed(finished),
             Err(error) => error,
         };
+        // A task that was throttled too often loses attempts as after any other error.
+        let class = match error.class {
+            RunErrorClass::Throttled if task.throttles >= MAX_THROTTLES => RunErrorClass::Transient,
+            class => class,
+        };
         let attempts_left = task.attempt < task.max_attempts;
-        let least = error.retry_after.unwrap_or_default();
-        let (outcome, kind, delay) = match error.class {
-            RunErrorClass::Permanent => (Outcome::Permanent, FailureKind::Permanent, None),
-            RunErrorClass::Throttled if task.throttles < MAX_THROTTLES => {
-                let delay = policy.backoff(task.throttles + 1, random);
-                (Outcome::Throttled, FailureKind::Transient, Some(delay))
-            }
-            RunErrorClass::Timeout => (Outcome::Timeout, FailureKind::Timeout, None),
-            RunErrorClass::Transient | RunErrorClass::Throttled => {
-                (Outcome::Transient, FailureKind::Exhausted, None)
+        let delay = match class {
+            RunErrorClass::Permanent => None,
+            RunErrorClass::Throttled => Some(policy.backoff(task.throttles + 1, random)),
+            RunErrorClass::Transient | RunErrorClass::Timeout => {
+                attempts_left.then(|| policy.backoff(task.attempt, random))
             }
         };
-        let again = attempts_left && matches!(outcome, Outcome::Transient | Outcome::Timeout);
-        match delay.or_else(|| again.then(|| policy.backoff(task.attempt, random))) {
+        let outcome = class.into();
+        match delay {
             Some(delay) => Self::Retry {
+                delay: delay.max(error.retry_after.unwrap_or_default()),
                 failure: error.into_failure(FailureKind::Transient),
                 outcome,
-                delay: delay.max(least),
             },
             None => Self::Failed {
-                failure: error.into_failure(kind),
+                failure: error.into_failure(FailureKind::from_last_attempt(class)),
                 outcome,
             },
         }
+    }
+
+    /// The name in the log: `completed`, `retried` or `failed`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        self.into()
     }
 }
 
@@ -155,7 +166,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{code, testing};
+    use crate::{ErrorCode, testing};
 
     const POLICY: RetryPolicy = RetryPolicy {
         max_attempts: 3,
@@ -163,11 +174,11 @@ mod tests {
         cap: Duration::from_secs(900),
     };
 
-    /// What follows from an error in that attempt of three.
+    /// What follows from an error in this attempt of three.
     fn settled(error: RunError, attempt: u32) -> Settlement {
         let mut task = testing::task();
         task.attempt = attempt;
-        Settlement::of(Err(error), &task, &POLICY, 1.0)
+        Settlement::new(Err(error), &task, &POLICY, 1.0)
     }
 
     fn kind(error: RunError, attempt: u32) -> FailureKind {
@@ -178,21 +189,21 @@ mod tests {
     }
 
     fn transient() -> RunError {
-        RunError::transient(code::INFERENCE_FAILED, "")
+        RunError::transient(ErrorCode::InferenceFailed, "")
     }
 
     #[test]
-    fn a_permanent_error_is_never_tried_again() {
+    fn a_permanent_error_is_never_retried() {
         for attempt in 1..=3 {
             assert_eq!(
-                kind(RunError::permanent(code::PANIC, ""), attempt),
+                kind(RunError::permanent(ErrorCode::Panic, ""), attempt),
                 FailureKind::Permanent
             );
         }
     }
 
     #[test]
-    fn a_transient_error_is_tried_until_the_attempts_are_spent() {
+    fn a_transient_error_is_retried_until_the_attempts_are_exhausted() {
         assert_eq!([1, 2, 3, 4].map(|attempt| kind(transient(), attempt)), {
             use FailureKind::{Exhausted, Transient};
             [Transient, Transient, Exhausted, Exhausted]
@@ -202,43 +213,53 @@ mod tests {
     }
 
     #[test]
-    fn a_throttled_attempt_is_not_spent_and_waits_as_long_as_it_was_told() {
-        let told = Duration::from_secs(77);
-        let throttled = || RunError::throttled(code::THROTTLED, "", Some(told));
+    fn a_throttled_attempt_is_not_spent_and_waits_for_retry_after() {
+        let retry_after = Duration::from_secs(77);
+        let throttled = || RunError::throttled(ErrorCode::Throttled, "", Some(retry_after));
         let Settlement::Retry { outcome, delay, .. } = settled(throttled(), 3) else {
-            panic!("the last attempt, throttled, is not the last")
+            panic!("a throttled last attempt is retried")
         };
-        assert_eq!((outcome, delay), (Outcome::Throttled, told));
+        assert_eq!((outcome, delay), (Outcome::Throttled, retry_after));
         let mut task = testing::task();
         (task.attempt, task.throttles) = (3, MAX_THROTTLES);
-        let settled = Settlement::of(Err(throttled()), &task, &POLICY, 0.0);
-        assert!(matches!(settled, Settlement::Failed { .. }), "but not for ever");
+        let settled = Settlement::new(Err(throttled()), &task, &POLICY, 0.0);
+        assert!(
+            matches!(settled, Settlement::Failed { .. }),
+            "throttled too often"
+        );
     }
 
     #[test]
-    fn a_result_completes_whatever_the_attempt() {
+    fn a_result_completes_the_task_in_any_attempt() {
         let finished = testing::finished();
-        let settled = Settlement::of(Ok(finished.clone()), &testing::task(), &POLICY, 0.0);
+        let settled = Settlement::new(Ok(finished.clone()), &testing::task(), &POLICY, 0.0);
+        assert_eq!(settled.as_str(), "completed");
         assert_eq!(settled, Settlement::Completed(finished));
     }
 
     #[test]
-    fn a_type_may_have_a_policy_of_its_own() {
+    fn a_settlement_has_the_name_that_the_log_shows() {
+        assert_eq!(settled(transient(), 1).as_str(), "retried");
+        assert_eq!(settled(transient(), 3).as_str(), "failed");
+    }
+
+    #[test]
+    fn a_type_can_have_its_own_policy() {
         let policies = |own: &str| RetryPolicies {
             general: POLICY,
             own: own.parse().unwrap(),
         };
         let own = policies(" face_detection=5/10/600 ,");
-        assert_eq!(own.of(TaskType::Sentiment), &POLICY);
+        assert_eq!(own.for_type(TaskType::Sentiment), &POLICY);
         assert_eq!(
-            own.of(TaskType::FaceDetection),
+            own.for_type(TaskType::FaceDetection),
             &RetryPolicy {
                 max_attempts: 5,
                 base: Duration::from_secs(10),
                 cap: Duration::from_secs(600)
             }
         );
-        assert_eq!(policies("").of(TaskType::FaceDetection), &POLICY);
+        assert_eq!(policies("").for_type(TaskType::FaceDetection), &POLICY);
         for wrong in [
             "sentiment",
             "x=1/1/1",
@@ -253,7 +274,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_wait_never_exceeds_its_ceiling(attempt in 0u32..1_000, random in 0.0f64..1.0) {
+        fn backoff_never_exceeds_its_ceiling(attempt in 0u32..1_000, random in 0.0f64..1.0) {
             let ceiling = Duration::from_secs(2).saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(POLICY.cap);
             prop_assert!(POLICY.backoff(attempt, random) <= ceiling);
         }

@@ -1,17 +1,19 @@
-//! What JSON a task's item can hold. DynamoDB refuses an item for one number or one level too many, and a batch for one such
-//! item; so what clients and language models say freely is checked before.
+//! Which JSON a task's item can contain.
+//!
+//! DynamoDB refuses an item because of one number or one level of nesting, and refuses a whole batch because of one such item.
+//! So JSON that clients and language models write is checked before it is stored.
 
 use serde_json::Value;
 
-/// How deep it may be nested. Under an attribute DynamoDB takes 31 lists and maps in one another, and up to three of them are
-/// ours: a schema lies in `payload.object.parameters`.
+/// The deepest nesting. DynamoDB accepts 31 nested lists and maps below an attribute, and up to three of them are not the
+/// client's: a schema is stored in `payload.object.parameters`.
 const MAX_DEPTH: usize = 28;
-/// The least positive number of DynamoDB.
-const LEAST: f64 = 1e-130;
-/// Its numbers are below this.
+/// The smallest positive number of DynamoDB.
+const MIN: f64 = 1e-130;
+/// The smallest number that is too large for DynamoDB.
 const BOUND: f64 = 1e126;
 
-/// Why an item can't hold it, and what to send instead.
+/// Why an item can't contain the value, and what to send instead; `None` if it can.
 pub(crate) fn fault(value: &Value) -> Option<String> {
     fault_within(value, MAX_DEPTH)
 }
@@ -26,11 +28,13 @@ fn fault_within(value: &Value, depth: usize) -> Option<String> {
         Value::Object(members) => members.values().find_map(|value| fault_within(value, depth - 1)),
         Value::Array(items) => items.iter().find_map(|value| fault_within(value, depth - 1)),
         Value::Number(number) => {
-            // No integer of JSON's is out of bounds: 64 bits are 20 digits, and DynamoDB takes 38.
+            // Integers always fit: 64 bits are 20 digits, and DynamoDB accepts 38.
             let size = number.as_f64().unwrap_or_default().abs();
-            let fits = size == 0.0 || (LEAST..BOUND).contains(&size);
+            let fits = size == 0.0 || (MIN..BOUND).contains(&size);
             (!fits).then(|| {
-                format!("holds {number}: send 0, or numbers of a size from {LEAST:e} to below {BOUND:e}")
+                format!(
+                    "contains {number}, which is out of range: send 0 or a number with a magnitude from {MIN:e} to below {BOUND:e}"
+                )
             })
         }
         Value::String(_) | Value::Bool(_) | Value::Null => None,
@@ -55,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_those_that_dynamodb_has() {
+    fn numbers_outside_the_range_of_dynamodb_are_refused() {
         for number in [
             json!(0),
             json!(-0.0),
@@ -76,25 +80,25 @@ mod tests {
             json!(1e126),
             json!(f64::MIN),
         ] {
-            let told = fault(&json!({ "a": [number] })).unwrap_or_default();
+            let message = fault(&json!({ "a": [number] })).unwrap_or_default();
             assert!(
-                told.contains(&number.to_string()) && told.contains("from 1e-130 to below 1e126"),
-                "{told}"
+                message.contains(&number.to_string()) && message.contains("from 1e-130 to below 1e126"),
+                "{message}"
             );
         }
     }
 
     #[test]
-    fn depth_is_what_is_left_of_an_attribute_s() {
+    fn nesting_beyond_the_limit_is_refused() {
         assert_eq!(fault(&nested(MAX_DEPTH)), None);
-        let told = fault(&nested(MAX_DEPTH + 1)).unwrap_or_default();
-        assert!(told.contains("at most 28 levels"), "{told}");
+        let message = fault(&nested(MAX_DEPTH + 1)).unwrap_or_default();
+        assert!(message.contains("at most 28 levels"), "{message}");
     }
 
     #[test]
-    fn every_field_has_a_name() {
-        let told = fault(&json!([{ "a": { "": 1 } }])).unwrap_or_default();
-        assert!(told.contains("name it"), "{told}");
+    fn a_field_with_an_empty_name_is_refused() {
+        let message = fault(&json!([{ "a": { "": 1 } }])).unwrap_or_default();
+        assert!(message.contains("name it"), "{message}");
         assert_eq!(fault(&json!({ "a": ["", null, true] })), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What a client may submit.
+//! What a client may submit: the body of `POST /v1/tasks`.
 
 use std::collections::BTreeMap;
 
@@ -8,39 +8,36 @@ use serde_json::Value;
 use crate::input::object_fields;
 use crate::{InvalidInput, MAX_ATTEMPTS, Priority, Submitted, TaskType, UnknownTaskType};
 
-/// How many pairs of metadata a task may carry.
+/// The highest number of a task's metadata pairs.
 pub const MAX_METADATA_PAIRS: usize = 10;
-/// How many bytes its metadata's keys and values may have together.
+/// The highest number of bytes of a task's metadata, keys and values together.
 pub const MAX_METADATA_BYTES: usize = 1_024;
 
-/// The longest time that may be asked for an attempt, in seconds: no Lambda function runs longer. A worker's own limit is
-/// usually lower, and the lower one counts.
+/// The highest timeout of an attempt, in seconds: no Lambda function runs longer. A worker's own limit is usually lower, and
+/// the lower of the two applies.
 pub const MAX_TIMEOUT_SECONDS: u32 = 900;
 
-/// The client's own notes on a task: given back, never interpreted.
+/// The client's own notes on a task, returned unchanged.
 pub type Metadata = BTreeMap<String, String>;
 
 /// A checked submission.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewTask {
-    /// What it asks for.
     pub task_type: TaskType,
-    /// What it is asked of.
     pub input: Submitted,
-    /// The client's own notes.
+    /// Empty if the client sent none.
     pub metadata: Metadata,
-    /// How soon it is to run.
     pub priority: Priority,
-    /// How many attempts it may have, if the client says.
+    /// 1 to [`MAX_ATTEMPTS`]; `None` for the number in the type's retry policy.
     pub max_attempts: Option<u32>,
-    /// How long an attempt may run, in seconds, if the client says.
+    /// 1 to [`MAX_TIMEOUT_SECONDS`]; `None` for the worker's limit.
     pub timeout_seconds: Option<u32>,
 }
 
 /// Which part of a submission is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubmissionRefusal {
-    /// The whole is not a submission.
+    /// The body as a whole.
     Shape,
     /// `type`.
     TaskType,
@@ -58,9 +55,9 @@ pub enum SubmissionRefusal {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidSubmission {
-    /// The part at fault.
+    /// The refused part.
     pub refusal: SubmissionRefusal,
-    /// A sentence that names it and says what to send.
+    /// A sentence that names the part and says what to send.
     pub message: String,
 }
 
@@ -75,7 +72,7 @@ impl InvalidSubmission {
 
 impl From<UnknownTaskType> for InvalidSubmission {
     fn from(error: UnknownTaskType) -> Self {
-        Self::new(SubmissionRefusal::TaskType, format!("type: {error}"))
+        Self::new(SubmissionRefusal::TaskType, error.to_string())
     }
 }
 
@@ -102,23 +99,23 @@ struct Fields {
 }
 
 impl NewTask {
-    /// Checks a request's body.
+    /// Checks the body of a request.
     ///
     /// # Errors
-    /// [`InvalidSubmission`] names the first part that is at fault.
+    /// [`InvalidSubmission`] names the first part that is not valid.
     pub fn parse(body: Value) -> Result<Self, InvalidSubmission> {
         let fields: Fields = object_fields(body).map_err(|why| {
-            let shape = r#"send {"type": "...", "input": {...}}, and perhaps metadata, priority, max_attempts, timeout_seconds"#;
+            let shape = r#"send {"type": "...", "input": {...}}, optionally with metadata, priority, max_attempts, timeout_seconds"#;
             InvalidSubmission::new(
                 SubmissionRefusal::Shape,
-                format!("the body is no task: {why}; {shape}"),
+                format!("the body is not a task: {why}; {shape}"),
             )
         })?;
         let task_type = fields.task_type.parse()?;
         let metadata = metadata(fields.metadata)?;
         let priority = priority(fields.priority)?;
-        let max_attempts = whole("max_attempts", fields.max_attempts, MAX_ATTEMPTS)?;
-        let timeout_seconds = whole("timeout_seconds", fields.timeout_seconds, MAX_TIMEOUT_SECONDS)?;
+        let max_attempts = whole_number("max_attempts", fields.max_attempts, MAX_ATTEMPTS)?;
+        let timeout_seconds = whole_number("timeout_seconds", fields.timeout_seconds, MAX_TIMEOUT_SECONDS)?;
         let input = Submitted::parse(task_type, fields.input)?;
         Ok(Self {
             task_type,
@@ -144,17 +141,17 @@ fn priority(given: Option<Value>) -> Result<Priority, InvalidSubmission> {
     })
 }
 
-/// A number from 1 to `most`, if it is given.
-fn whole(name: &str, given: Option<Value>, most: u32) -> Result<Option<u32>, InvalidSubmission> {
+/// A number from 1 to `max`; `None` if the field is absent or null.
+fn whole_number(name: &str, given: Option<Value>, max: u32) -> Result<Option<u32>, InvalidSubmission> {
     let Some(given) = given.filter(|given| !given.is_null()) else {
         return Ok(None);
     };
     let number = given.as_u64().and_then(|number| u32::try_from(number).ok());
-    match number.filter(|number| (1..=most).contains(number)) {
+    match number.filter(|number| (1..=max).contains(number)) {
         Some(number) => Ok(Some(number)),
         None => Err(InvalidSubmission::new(
             SubmissionRefusal::Limits,
-            format!("{name} must be a whole number from 1 to {most}"),
+            format!("{name} must be a whole number from 1 to {max}"),
         )),
     }
 }
@@ -201,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_part_at_fault() {
+    fn a_refusal_names_the_part_that_is_not_valid() {
         for body in [
             json!([]),
             json!({}),

@@ -1,4 +1,4 @@
-//! What a list tells of a task.
+//! What a list shows of a task.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -7,16 +7,15 @@ use crate::{
     Failure, Lane, Message, Metadata, Priority, Size, Status, Task, TaskId, TaskType, Tenant, WorkerKind,
 };
 
-/// A task without what may be large: its input, its result and the history of its attempts. Each field is that of
-/// [`Task`].
+/// A task without the parts that may be large: input, result and history. Each field is the one of [`Task`] of that name.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[expect(missing_docs, reason = "each is the field of `Task` of that name")]
 pub struct TaskSummary {
     pub id: TaskId,
     pub tenant: Tenant,
     #[serde(rename = "type")]
     pub task_type: TaskType,
-    pub modality: WorkerKind,
+    #[serde(rename = "modality")]
+    pub worker_kind: WorkerKind,
     pub size: Size,
     #[serde(default)]
     pub priority: Priority,
@@ -38,7 +37,7 @@ pub struct TaskSummary {
 }
 
 impl TaskSummary {
-    /// The attributes of a task's item that it is read from.
+    /// The attributes of a task's item that a summary is read from.
     pub const ATTRIBUTES: [&str; 15] = [
         "id",
         "tenant",
@@ -57,13 +56,13 @@ impl TaskSummary {
         "next_attempt_at",
     ];
 
-    /// The lane it travels in.
+    /// The lane of the task's messages.
     #[must_use]
     pub const fn lane(&self) -> Lane {
-        Lane::of(self.modality, self.size, self.priority)
+        Lane::new(self.worker_kind, self.size, self.priority)
     }
 
-    /// The message that rings for the task's present generation.
+    /// The message of the task's current generation.
     #[must_use]
     pub fn message(&self) -> Message {
         Message {
@@ -80,7 +79,7 @@ impl From<Task> for TaskSummary {
             id: task.id,
             tenant: task.tenant,
             task_type: task.task_type,
-            modality: task.modality,
+            worker_kind: task.worker_kind,
             size: task.size,
             priority: task.priority,
             status: task.status,
@@ -104,7 +103,7 @@ mod tests {
     use crate::{FailureKind, RunError, testing};
 
     #[test]
-    fn it_is_read_from_its_attributes_alone() {
+    fn a_summary_is_read_from_its_attributes_alone() {
         let mut task = testing::task();
         task.error = Some(RunError::crashed().into_failure(FailureKind::Transient));
         task.next_attempt_at = Some(testing::NOON);

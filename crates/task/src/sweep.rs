@@ -1,4 +1,5 @@
-//! What time alone must mend: the janitor's decision about a task that is still in flight when it falls due.
+//! What the sweeper does with a task that is still in flight when its check is due. Only time shows these losses: a worker
+//! that died, and a message that was never sent or was lost.
 
 use std::time::Duration;
 
@@ -7,50 +8,51 @@ use jiff::Timestamp;
 use crate::transitions::CLOCK_MARGIN;
 use crate::{Status, Task};
 
-/// How patient the janitor is. One length of time gives them all, so that a test can shorten it.
+/// How long the sweeper waits between its checks of a task. All times derive from one, so that a test can shorten them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SweepPolicy {
-    /// A task in flight is first looked at this long after it was accepted.
+    /// From the acceptance of a task to its first check.
     pub due_after: Duration,
 }
 
 impl SweepPolicy {
-    /// A task this old is rung for even when its lane has a backlog: 15 minutes where it is due after one.
+    /// In a lane with a backlog, a task of at least this age is requeued: 15 minutes where `due_after` is one.
     const OLD: u32 = 15;
-    /// The longest time between two looks: an hour where a task is due after a minute.
+    /// The longest time between two checks: an hour where `due_after` is a minute.
     const LONGEST: u32 = 60;
 
-    /// When a task that is accepted or freed now is looked at first.
+    /// The first check of a task that is accepted, released or redriven at `now`.
     #[must_use]
     pub fn first_check_at(&self, now: Timestamp) -> Timestamp {
         now + self.due_after
     }
 
-    /// When it is looked at next: as far off as it is old, so that the time between looks doubles.
+    /// The check after one at `now`. The wait is the task's age, so the time between checks doubles.
     fn next_check_at(&self, task: &Task, now: Timestamp) -> Timestamp {
         now + age(task, now).clamp(self.due_after, self.due_after * Self::LONGEST)
     }
 }
 
-/// What a task that is due needs.
+/// What a task needs whose check is due. The time is that of the next check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SweepAction {
-    /// Nothing: it is final.
+    /// Nothing: the task is final.
     Nothing,
-    /// Another look at this time.
+    /// Nothing yet.
     DeferCheck(Timestamp),
-    /// A message, since its own was perhaps never sent, or lost; and another look at this time.
+    /// A new message: its own may be lost.
     Requeue(Timestamp),
-    /// To be taken back from a worker that is gone ([`Task::reclaim`]), and then a message; and another look at this
-    /// time.
+    /// [`Task::reclaim`], then a message: the worker's lease expired.
     Reclaim(Timestamp),
-    /// To be ended: its worker is gone, and its attempts are spent ([`Task::fail_exhausted`]).
+    /// [`Task::fail_exhausted`]: the worker's lease expired, and no attempt is left.
     FailExhausted,
 }
 
 impl Task {
-    /// What the task needs at `now`. A lane that has messages to see has a backlog: the task's own is among them, and one
-    /// more would only make it longer.
+    /// What the task needs at `now`.
+    ///
+    /// A lane with visible messages has a backlog. The task's own message is probably among them, and a second one would only
+    /// make the backlog longer.
     #[must_use]
     pub fn sweep_action(&self, lane_has_backlog: bool, policy: SweepPolicy, now: Timestamp) -> SweepAction {
         let next_check_at = policy.next_check_at(self, now);
@@ -58,17 +60,17 @@ impl Task {
             Status::Completed | Status::Failed | Status::Cancelled => SweepAction::Nothing,
             Status::Blocked => SweepAction::DeferCheck(next_check_at),
             Status::Pending => match self.next_attempt_at {
-                // Its message is hidden for as long.
-                Some(rests_until) if rests_until > now => {
-                    SweepAction::DeferCheck(rests_until + policy.due_after)
-                }
+                // During the back-off the message is hidden, not lost.
+                Some(ready_at) if ready_at > now => SweepAction::DeferCheck(ready_at + policy.due_after),
                 _ if lane_has_backlog && age(self, now) < policy.due_after * SweepPolicy::OLD => {
                     SweepAction::DeferCheck(next_check_at)
                 }
                 _ => SweepAction::Requeue(next_check_at),
             },
             Status::Processing => match self.lease_until {
-                Some(held_until) if held_until >= now => SweepAction::DeferCheck(held_until + CLOCK_MARGIN),
+                Some(lease_until) if lease_until >= now => {
+                    SweepAction::DeferCheck(lease_until + CLOCK_MARGIN)
+                }
                 _ if self.attempt < self.max_attempts => SweepAction::Reclaim(next_check_at),
                 _ => SweepAction::FailExhausted,
             },
@@ -76,7 +78,7 @@ impl Task {
     }
 }
 
-/// How long ago it was accepted. A clock that is behind the one that stamped it makes that no time at all.
+/// How long ago the task was accepted; zero if the clock that stamped it is ahead of this one.
 fn age(task: &Task, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(task.created_at)).unwrap_or_default()
 }
@@ -90,19 +92,19 @@ mod tests {
     const POLICY: SweepPolicy = SweepPolicy { due_after: MINUTE };
 
     #[test]
-    fn a_backlog_is_not_taken_for_a_loss_until_a_task_is_old() {
+    fn in_a_backlog_only_an_old_task_is_requeued() {
         let task = task();
         let at = |minutes: u32| NOON + MINUTE * minutes;
         let mut now = at(1);
-        let mut looks = Vec::new();
+        let mut checks = Vec::new();
         while let SweepAction::DeferCheck(next) = task.sweep_action(true, POLICY, now) {
-            looks.push(now);
+            checks.push(now);
             now = next;
         }
         assert_eq!(
-            looks,
+            checks,
             [at(1), at(2), at(4), at(8)],
-            "the time between looks doubles"
+            "the time between checks doubles"
         );
         assert_eq!(task.sweep_action(true, POLICY, now), SweepAction::Requeue(at(32)));
         assert_eq!(
@@ -112,12 +114,12 @@ mod tests {
         assert_eq!(
             task.sweep_action(true, POLICY, at(600)),
             SweepAction::Requeue(at(660)),
-            "an hour at most"
+            "checks are at most an hour apart"
         );
     }
 
     #[test]
-    fn a_rest_is_not_cut_short() {
+    fn a_task_is_not_requeued_during_its_back_off() {
         let mut task = task();
         task.next_attempt_at = Some(NOON + 5 * MINUTE);
         assert_eq!(
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_ran_out_is_taken_back_while_attempts_are_left() {
+    fn a_task_with_an_expired_lease_is_reclaimed_while_attempts_are_left() {
         let mut task = task();
         (task.status, task.attempt) = (Status::Processing, 1);
         task.lease_until = Some(NOON + MINUTE);
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_behind_finds_nothing_old() {
+    fn a_clock_that_is_behind_requeues_nothing() {
         let task = task();
         let behind = NOON - 10 * MINUTE;
         assert_eq!(

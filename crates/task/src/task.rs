@@ -1,232 +1,198 @@
-//! What is kept of a task.
+//! What the table stores of a task.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::EnumCount;
 
 use crate::{
-    Failure, Metadata, ObjectRef, Payload, Priority, Report, Size, TaskId, TaskResult, TaskType, Tenant,
-    WorkerKind,
+    Failure, Metadata, ObjectRef, Outcome, Payload, Priority, Report, Size, TaskEnd, TaskId, TaskResult,
+    TaskType, Tenant, WorkerKind, variants,
 };
 
-/// How many of its newest attempts a task remembers.
+/// How many attempts a task's history contains. Older ones are dropped.
 pub const MAX_HISTORY: usize = 10;
 
-/// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The state of a task. `completed`, `failed` and `cancelled` are final.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::EnumCount,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
-    /// Waits for other tasks.
+    /// Waits for other tasks to complete.
     Blocked,
     /// Waits for a worker, or for the time of its next attempt.
     Pending,
-    /// A worker holds its lease.
+    /// A worker has claimed it and runs it.
     Processing,
-    /// Final, with a result.
+    /// Final: it has a result.
     Completed,
-    /// Final, with an error.
+    /// Final: it has an error.
     Failed,
-    /// Final, by its owner's word.
+    /// Final: its owner cancelled it.
     Cancelled,
 }
 
 impl Status {
-    /// Every one of them.
-    pub const ALL: [Self; 6] = [
-        Self::Blocked,
-        Self::Pending,
-        Self::Processing,
-        Self::Completed,
-        Self::Failed,
-        Self::Cancelled,
-    ];
+    /// Every status. It is an array, so that callers can hold one value for each status.
+    pub const ALL: [Self; Self::COUNT] = variants::array();
 
     /// The name in the table and on the wire.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Blocked => "blocked",
-            Self::Pending => "pending",
-            Self::Processing => "processing",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// The status of that name.
+    /// The status of this name; `None` if no status has it.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == name)
+        name.parse().ok()
     }
 
-    /// Whether nothing more will happen to it by itself.
+    /// Whether only a person can change the task's status from here.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 }
 
-/// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// With a result.
-    Completed,
-    /// With an error that another attempt would meet again.
-    Permanent,
-    /// With an error that may pass.
-    Transient,
-    /// Cut off at its deadline.
-    Timeout,
-    /// Turned away by something that was asked too often. It is not spent.
-    Throttled,
-    /// Without a word: its process died, or lost its lease.
-    Lost,
-    /// By its owner's word, while it ran.
-    Cancelled,
-}
-
-/// One attempt, as the task remembers it.
+/// One attempt, as the task's history stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The generation it belongs to.
+    /// The task's generation when the attempt began.
     pub generation: u32,
-    /// When it was claimed.
+    /// When a worker claimed the task, in milliseconds since the epoch.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub started_at: Timestamp,
-    /// When its end was written; none while it runs, or if nobody wrote it.
+    /// When the attempt's end was written, in milliseconds since the epoch; `None` while it runs, or if nobody wrote its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub ended_at: Option<Timestamp>,
-    /// How it ended.
+    /// How it ended; `None` as for `ended_at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// Its error's code and message, cut to 256 bytes.
+    /// The error's code and message, cut to 256 bytes; `None` if it did not fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// A task as the table holds it. Times are kept in milliseconds since the epoch.
+/// A task as the table stores it. Times are in milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
-    /// Its name.
     pub id: TaskId,
-    /// Its owner.
+    /// The owner. No other tenant can see the task.
     pub tenant: Tenant,
-    /// What it asks for.
     #[serde(rename = "type")]
     pub task_type: TaskType,
-    /// Which worker runs it.
-    pub modality: WorkerKind,
-    /// How much work it is.
+    /// The worker that runs the task. The attribute is named `modality`.
+    #[serde(rename = "modality")]
+    pub worker_kind: WorkerKind,
+    /// How much work the task is. With `priority` it decides the lane.
     pub size: Size,
-    /// How soon it is to run.
     #[serde(default)]
     pub priority: Priority,
-    /// Where it stands.
     pub status: Status,
-    /// Its input, or where it lies.
+    /// The input, or a reference to its object in the payload bucket.
     pub payload: Payload,
-    /// The client's own notes.
+    /// The client's own notes, returned unchanged.
     #[serde(default)]
     pub metadata: Metadata,
-    /// Rises with every retry by a person; a message of an older generation is dropped.
+    /// 1, and one more with each retry or redrive by a person. A message of an older generation is dropped.
     pub generation: u32,
     /// How many attempts of this generation are spent, the current one included.
     pub attempt: u32,
-    /// How many attempts a generation has.
+    /// How many attempts a generation has, 1 to [`MAX_ATTEMPTS`](crate::MAX_ATTEMPTS).
     pub max_attempts: u32,
-    /// How long an attempt may run, in seconds, where that is less than its worker allows.
+    /// How long an attempt may run, in seconds; `None` for the worker's own limit, which also bounds this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u32>,
-    /// What the logs of all that handle it know it by: the client's own id for what the task is part of, or its request's.
+    /// The client's name for what the task is part of, or else the id of the request. Every log line about the task has it.
     #[serde(default)]
     pub correlation_id: String,
-    /// Rises with every claim, cancel, redrive and take-back, and never resets; only who holds the newest may write an
+    /// Rises with every claim, reclaim, cancel and redrive, and never falls. Only the worker that holds the newest may write an
     /// attempt's end.
     pub fence: u64,
-    /// How many attempts in a row, the current one included, have not ended by themselves: their process died, or
-    /// they were cut off. Above 1 in a running task, its input is suspected to be the cause.
+    /// How many attempts in a row, the current one included, did not report their own end: their process died, or they
+    /// exceeded their deadline. Above 1 in a running task, its input may be the cause.
     #[serde(default, rename = "suspicion")]
     pub consecutive_crashes: u32,
-    /// How many attempts of this generation were throttled, and so not spent.
+    /// How many attempts of this generation were throttled. They are not spent.
     #[serde(default)]
     pub throttles: u32,
-    /// Its attempts, oldest first.
+    /// The newest [`MAX_HISTORY`] attempts, oldest first.
     #[serde(default)]
     pub history: Vec<Attempt>,
-    /// The answer, once completed, if the item can hold it.
+    /// The result of a completed task; `None` if it is in the payload bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<TaskResult>,
-    /// Where a larger answer lies.
+    /// The result's object in the payload bucket; `None` if the item contains the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_object: Option<ObjectRef>,
-    /// How the answer came about, once completed.
+    /// How the result came about; `None` until the task is completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
-    /// The error, once failed; before that, the last attempt's.
+    /// The error of a failed task, or of the last attempt while another follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
-    /// When it was accepted.
+    /// When the API accepted the task.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// When the status last changed, or an attempt began or ended.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub updated_at: Timestamp,
-    /// Not before this will it be tried again.
+    /// No attempt begins before this time; `None` if the task is not backing off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub next_attempt_at: Option<Timestamp>,
-    /// Until when its worker may be taken to be alive.
+    /// Until this time the claim's worker is taken to be alive; `None` unless the task is running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub lease_until: Option<Timestamp>,
-    /// When the janitor looks at it next; none once it is final.
+    /// When the sweeper checks the task next; `None` once it is final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub due_at: Option<Timestamp>,
 }
 
-/// What a new task is made of.
+/// The parts of a new task that its submission decides. Each field is the one of [`Task`] of that name.
 #[derive(Debug, Clone)]
 pub struct TaskDraft {
-    /// Its name.
     pub id: TaskId,
-    /// Its owner.
     pub tenant: Tenant,
-    /// What it asks for.
     pub task_type: TaskType,
-    /// Which worker runs it.
-    pub modality: WorkerKind,
-    /// How much work it is.
+    pub worker_kind: WorkerKind,
     pub size: Size,
-    /// How soon it is to run.
     pub priority: Priority,
-    /// Its input, or where it lies.
     pub payload: Payload,
-    /// The client's own notes.
     pub metadata: Metadata,
-    /// How many attempts a generation has.
     pub max_attempts: u32,
-    /// How long an attempt may run, in seconds.
     pub timeout_seconds: Option<u32>,
-    /// What the logs know it by.
     pub correlation_id: String,
 }
 
 impl Task {
-    /// A task that was just accepted, at `now`.
+    /// A task that the API accepts at `now` and the sweeper first checks at `due_at`.
     #[must_use]
     pub fn new(draft: TaskDraft, now: Timestamp, due_at: Timestamp) -> Self {
         Self {
             id: draft.id,
             tenant: draft.tenant,
             task_type: draft.task_type,
-            modality: draft.modality,
+            worker_kind: draft.worker_kind,
             size: draft.size,
             priority: draft.priority,
             status: Status::Pending,
@@ -253,7 +219,7 @@ impl Task {
         }
     }
 
-    /// The message that rings for the task's present generation.
+    /// The message of the task's current generation.
     #[must_use]
     pub fn message(&self) -> Message {
         Message {
@@ -263,8 +229,8 @@ impl Task {
         }
     }
 
-    /// How long the attempt that it was claimed for has waited: since the task was accepted, or since the attempt before
-    /// ended. Clocks of several machines tell it, so it may be off by their difference.
+    /// How long the current attempt waited: since the previous attempt ended, or since the task was accepted. The two times
+    /// come from different machines, so their clocks' difference is part of it.
     #[must_use]
     pub fn waited(&self) -> Duration {
         let mut attempts = self.history.iter().rev();
@@ -277,17 +243,17 @@ impl Task {
         Duration::try_from(current.started_at - since).unwrap_or_default()
     }
 
-    /// Its attempts, each with the end that is known of it: one that nobody wrote an end of, and that does not run, was
-    /// cancelled with its task, or lost.
+    /// The attempts, each with its outcome. An attempt without a stored outcome that does not run was cancelled with its task,
+    /// or lost.
     #[must_use]
     pub fn history_with_outcomes(&self) -> Vec<Attempt> {
         let mut history = self.history.clone();
         let last = history.len().saturating_sub(1);
-        for (place, attempt) in history.iter_mut().enumerate() {
-            if attempt.outcome.is_some() || (place == last && self.status == Status::Processing) {
+        for (index, attempt) in history.iter_mut().enumerate() {
+            if attempt.outcome.is_some() || (index == last && self.status == Status::Processing) {
                 continue;
             }
-            let is_cancelled = place == last && self.status == Status::Cancelled;
+            let is_cancelled = index == last && self.status == Status::Cancelled;
             attempt.outcome = Some(if is_cancelled {
                 Outcome::Cancelled
             } else {
@@ -297,25 +263,19 @@ impl Task {
         history
     }
 
-    /// Whether all its attempts were in vain, so that a person should look at it: a dead letter.
+    /// Whether the task is a dead letter: it failed because its attempts are exhausted, so that a person should look at it.
     #[must_use]
     pub fn is_dead_letter(&self) -> bool {
-        self.status == Status::Failed
-            && self
-                .error
-                .as_ref()
-                .is_some_and(|error| error.kind.is_dead_letter())
+        TaskEnd::new(self.status, self.error.as_ref()) == Some(TaskEnd::Dead)
     }
 }
 
-/// What travels through a queue: only the name of a task. The table holds the truth.
+/// A queue's message: a hint that a task may be ready. The table decides whether there is work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Message {
-    /// The task's owner.
     pub tenant: Tenant,
-    /// The task.
     pub id: TaskId,
-    /// The generation it rings for.
+    /// The task's generation when the message was sent.
     pub generation: u32,
 }
 
@@ -325,14 +285,15 @@ mod tests {
     use crate::testing;
 
     #[test]
-    fn a_status_has_one_name() {
+    fn a_status_has_one_name_in_code_in_the_table_and_on_the_wire() {
         for status in Status::ALL {
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+            assert_eq!(Status::named(status.as_str()), Some(status));
         }
     }
 
     #[test]
-    fn an_attempt_without_an_end_runs_or_was_cancelled_or_lost() {
+    fn an_attempt_without_an_outcome_runs_or_was_cancelled_or_lost() {
         let begun = Attempt {
             generation: 1,
             started_at: testing::NOON,
@@ -361,6 +322,9 @@ mod tests {
     fn a_task_is_read_back_as_it_was_written() {
         let task = testing::task();
         let written = serde_json::to_string(&task).unwrap();
+        for attribute in [r#""modality":"text""#, r#""suspicion":0"#] {
+            assert!(written.contains(attribute), "{written}");
+        }
         assert_eq!(serde_json::from_str::<Task>(&written).unwrap(), task);
     }
 }

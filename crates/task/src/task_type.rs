@@ -1,96 +1,103 @@
-//! What may be asked for, and who answers.
-
-use std::fmt;
-use std::str::FromStr;
+//! Task types, and the workers that run them.
 
 use serde::{Deserialize, Serialize};
+use strum::EnumCount;
 
-/// What a task asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+use crate::variants;
+
+/// What a task computes.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumCount,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(
+    serialize_all = "snake_case",
+    parse_err_ty = UnknownTaskType,
+    parse_err_fn = UnknownTaskType::new
+)]
 pub enum TaskType {
-    /// Does the text speak well or ill of its subject?
+    /// Whether a text is positive or negative.
     Sentiment,
-    /// Which of these labels fits the text?
+    /// Which of several labels fits a text.
     Classify,
-    /// Where does the text lie among others, by its meaning?
+    /// One vector for each text. Texts of similar meaning have similar vectors.
     Embed,
-    /// What does the text say, in few sentences?
+    /// A text's most important sentences.
     Summarize,
-    /// What does the text say, in another language?
+    /// A text in another language.
     Translate,
-    /// What does the text say of each field of a schema?
+    /// The values that a text gives for the fields of a schema.
     DataExtraction,
-    /// Where are the faces on the picture?
+    /// The faces in an image.
     FaceDetection,
-    /// What is written on the picture?
+    /// The lines of text in an image.
     Ocr,
-    /// What is said in the recording?
+    /// The speech in a recording.
     Transcribe,
 }
 
-/// Which worker runs a task, and so which queue it travels through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Which worker runs a task. Each has its own queues.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::EnumCount,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum WorkerKind {
-    /// The text worker's: texts, by models that it carries.
+    /// Texts, by bundled models.
     Text,
-    /// The image worker's.
+    /// Images, by bundled models.
     Image,
-    /// The audio worker's.
+    /// Recordings, by a bundled model.
     Audio,
-    /// The language worker's: texts, by a language model that a provider runs.
+    /// Texts, by a provider's language model.
     Language,
 }
 
 impl WorkerKind {
-    /// Every one of them.
-    pub const ALL: [Self; 4] = [Self::Text, Self::Image, Self::Audio, Self::Language];
+    /// Every kind. It is an array, so that callers can hold one value for each kind.
+    pub const ALL: [Self; Self::COUNT] = variants::array();
 
-    /// Its name in the table, in settings and in statistics.
+    /// The name in the table, in settings and in statistics.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Image => "image",
-            Self::Audio => "audio",
-            Self::Language => "language",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 impl TaskType {
-    /// Every type, in the order the documentation lists them.
-    pub const ALL: [Self; 9] = [
-        Self::Sentiment,
-        Self::Classify,
-        Self::Embed,
-        Self::Summarize,
-        Self::Translate,
-        Self::DataExtraction,
-        Self::FaceDetection,
-        Self::Ocr,
-        Self::Transcribe,
-    ];
+    /// Every type, in the order of the documentation. It is an array, so that callers can hold one value for each type.
+    pub const ALL: [Self; Self::COUNT] = variants::array();
 
-    /// The name on the wire.
+    /// The name in the table and on the wire.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sentiment => "sentiment",
-            Self::Classify => "classify",
-            Self::Embed => "embed",
-            Self::Summarize => "summarize",
-            Self::Translate => "translate",
-            Self::DataExtraction => "data_extraction",
-            Self::FaceDetection => "face_detection",
-            Self::Ocr => "ocr",
-            Self::Transcribe => "transcribe",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// The worker that runs it, unless its parameters ask for another engine.
+    /// The worker that runs the type, unless a task's parameters choose another engine.
     #[must_use]
     pub const fn default_worker(self) -> WorkerKind {
         match self {
@@ -101,16 +108,16 @@ impl TaskType {
         }
     }
 
-    /// What an input of this type looks like, for whoever sent another.
+    /// The shape of an input of this type, for the message that refuses another.
     pub(crate) const fn input_shape(self) -> &'static str {
         match self {
             Self::Sentiment => r#"{"text": "..."}"#,
             Self::Classify => {
-                r#"{"text": "..."}, and perhaps "labels": ["...", "..."], "multi_label": true, "engine": "llm""#
+                r#"{"text": "..."}, optionally with "labels": ["...", "..."], "multi_label": true, "engine": "llm""#
             }
             Self::Embed => r#"{"text": "..."} or {"texts": ["...", "..."]}"#,
             Self::Summarize => {
-                r#"{"text": "..."}, and perhaps "max_sentences": 3 or "ratio": 0.2, "engine": "llm""#
+                r#"{"text": "..."}, optionally with "max_sentences": 3 or "ratio": 0.2, and "engine": "llm""#
             }
             Self::Translate => r#"{"text": "...", "target_language": "de"}"#,
             Self::DataExtraction => r#"{"text": "...", "schema": {...}}"#,
@@ -120,25 +127,21 @@ impl TaskType {
     }
 }
 
-impl fmt::Display for TaskType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// No type has that name.
+/// A name that is not a task type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no task type is named so; the types are {}", TaskType::ALL.map(TaskType::as_str).join(", "))]
-pub struct UnknownTaskType;
+#[error(
+    "unknown task type `{}`: expected one of {}",
+    .0.escape_debug(),
+    TaskType::ALL.map(TaskType::as_str).join(", ")
+)]
+pub struct UnknownTaskType(String);
 
-impl FromStr for TaskType {
-    type Err = UnknownTaskType;
+impl UnknownTaskType {
+    /// The longest part of the name that the message quotes, in bytes.
+    const MAX_QUOTED_BYTES: usize = 40;
 
-    fn from_str(name: &str) -> Result<Self, UnknownTaskType> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
-            .ok_or(UnknownTaskType)
+    fn new(name: &str) -> Self {
+        Self(name[..name.floor_char_boundary(Self::MAX_QUOTED_BYTES)].to_owned())
     }
 }
 
@@ -148,11 +151,25 @@ mod tests {
 
     #[test]
     fn a_name_on_the_wire_is_the_name_in_code() {
-        for kind in TaskType::ALL {
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-            assert_eq!(kind.as_str().parse(), Ok(kind));
+        for task_type in TaskType::ALL {
+            assert_eq!(serde_json::to_value(task_type).unwrap(), task_type.as_str());
+            assert_eq!(task_type.as_str().parse(), Ok(task_type));
         }
-        assert_eq!("telepathy".parse::<TaskType>(), Err(UnknownTaskType));
-        assert!(UnknownTaskType.to_string().contains("sentiment, classify"));
+        for kind in WorkerKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_is_quoted_beside_the_known_ones() {
+        let error = "telepathy".parse::<TaskType>().unwrap_err();
+        assert_eq!(error, UnknownTaskType("telepathy".to_owned()));
+        let message = error.to_string();
+        assert!(
+            message.starts_with("unknown task type `telepathy`: expected one of sentiment, classify, "),
+            "{message}"
+        );
+        let long = "é".repeat(1_000).parse::<TaskType>().unwrap_err();
+        assert_eq!(long, UnknownTaskType("é".repeat(20)));
     }
 }

@@ -1,75 +1,72 @@
-//! Every move of a task, each one conditional write. There is no other way to change one.
+//! Every transition of a task. Each is one conditional [`Write`], and no other code changes a task.
 //!
 //! ```text
 //! blocked --release--> pending --claim--> processing --complete--> completed
 //!                         ^                   |------fail--------> failed
-//!                         |--retry, reclaim--|
+//!                         |--retry, reclaim---|
 //! blocked, pending, processing --cancel--> cancelled          failed, cancelled --redrive--> pending
 //! ```
 //!
-//! What makes them safe: only the newest claim's holder may end an attempt (`fence`), only the newest generation's message
-//! may claim, and no move but `redrive` leaves a final status. No clock decides any of that: clocks only say when it is
-//! worth to try.
+//! # What the fence protects
+//!
+//! A worker can be frozen for longer than its lease. The sweeper then reclaims the task, and a second worker runs it. When the
+//! first worker wakes up, it would write the end of an attempt that is no longer its own.
+//!
+//! Therefore each claim, reclaim, cancel and redrive increments the task's `fence`, and each write of a running task requires
+//! the fence that its claim returned (the condition `Task::held`). So only the newest claim can renew the lease or end the attempt, and a
+//! task reaches one final status per generation.
+//!
+//! Two more numbers restrict the claim itself. A message of an older `generation` claims nothing, and neither does a message for
+//! a task whose `attempt` has reached `max_attempts`.
+//!
+//! Clocks decide nothing. They only say when a transition is worth a try: when a back-off looks over, or a lease looks expired.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::task::{MAX_HISTORY, Outcome};
+use crate::task::MAX_HISTORY;
 use crate::write::{Change, Condition, Field, Write};
-use crate::{Attempt, Failure, FailureKind, Message, ObjectRef, Report, RunError, Status, Task, TaskResult};
+use crate::{
+    Attempt, Failure, FailureKind, Finished, Message, Outcome, RunError, Status, StoredResult, Task,
+};
 
-/// Two machines' clocks may differ by this much. A message that comes a little early is not worth a receive.
+/// The difference between two machines' clocks that a claim tolerates. Without it, a message that is delivered a moment early
+/// would cost one of its three receives.
 pub const CLOCK_MARGIN: Duration = Duration::from_secs(1);
 
-/// How a worker means to run what it claims.
+/// How a worker intends to run the task that it claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
-    /// Together with others, which a crash would take along.
+    /// In one process with other tasks, which a crash would end too. Quarantined tasks refuse such a claim.
     Batched,
-    /// By itself.
+    /// Alone in its process.
     Isolated,
 }
 
-/// Why a claim was refused, read off the item that refused it.
+/// Why a claim was refused. [`Task::claim_refusal`] reads it from the item that refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimRefusal {
-    /// Nothing is left to do: it is final, waits for other tasks, or is of another generation than the message.
+    /// No message is needed: the task is final, blocked, or of another generation than the message.
     NothingToDo,
-    /// Not free before then: it rests after a failure, or another worker holds it.
+    /// The task can't be claimed before this time: it is backing off, or another worker holds its lease.
     NotBefore(Timestamp),
-    /// Its last attempt did not end by itself: claim it as [`Isolation::Isolated`] when nothing else is at stake.
+    /// The task's last attempt did not report its own end. Claim it as [`Isolation::Isolated`].
     Quarantined {
-        /// How many attempts in a row did not.
+        /// How many attempts in a row did not report their own end.
         consecutive_crashes: u32,
     },
-    /// Its attempts are spent and the last one ended without a word: [`Task::fail_exhausted`] it.
+    /// No attempt is left, and the last one did not report its own end. Apply [`Task::fail_exhausted`].
     AttemptsExhausted,
 }
 
-/// An attempt's result, or where it lies.
-#[derive(Debug, Clone, PartialEq)]
-pub enum StoredResult {
-    /// In the item.
-    Inline(TaskResult),
-    /// In the payload bucket.
-    Object(ObjectRef),
-}
-
-/// What a task is completed with.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Finished {
-    /// The result.
-    pub result: StoredResult,
-    /// How it came about.
-    pub report: Report,
-}
-
-/// Takes the task that a message rings for until `lease_until`: nobody else can hold it then.
+/// Claims the task of a message until `lease_until`.
+///
+/// Of several workers that try at once, one succeeds: a claim changes the status or the lease that the condition requires.
 #[must_use]
 pub fn claim(message: &Message, isolation: Isolation, now: Timestamp, lease_until: Timestamp) -> Write {
-    let rested = Condition::Any(vec![
+    let is_ready = Condition::Any(vec![
         Condition::Absent(Field::NextAttemptAt),
         Condition::AtMost(Field::NextAttemptAt, millis(now + CLOCK_MARGIN)),
     ]);
@@ -77,7 +74,7 @@ pub fn claim(message: &Message, isolation: Isolation, now: Timestamp, lease_unti
         is(Field::Generation, message.generation),
         Condition::BelowField(Field::Attempt, Field::MaxAttempts),
         Condition::Any(vec![
-            Condition::All(vec![status(Status::Pending), rested]),
+            Condition::All(vec![status(Status::Pending), is_ready]),
             Condition::All(vec![
                 status(Status::Processing),
                 Condition::Below(Field::LeaseUntil, millis(now)),
@@ -87,7 +84,7 @@ pub fn claim(message: &Message, isolation: Isolation, now: Timestamp, lease_unti
     if isolation == Isolation::Batched {
         all.push(is(Field::ConsecutiveCrashes, 0));
     }
-    let begun = Attempt {
+    let attempt = Attempt {
         generation: message.generation,
         started_at: now,
         ended_at: None,
@@ -100,8 +97,9 @@ pub fn claim(message: &Message, isolation: Isolation, now: Timestamp, lease_unti
             set_status(Status::Processing),
             Change::Add(Field::Attempt, 1),
             Change::Add(Field::Fence, 1),
+            // Counted as a crash until the attempt reports its own end.
             Change::Add(Field::ConsecutiveCrashes, 1),
-            Change::Append(Field::History, json(&begun)),
+            Change::Append(Field::History, json(&attempt)),
             set(Field::LeaseUntil, millis(lease_until)),
             set(Field::UpdatedAt, millis(now)),
             Change::Remove(Field::NextAttemptAt),
@@ -109,13 +107,13 @@ pub fn claim(message: &Message, isolation: Isolation, now: Timestamp, lease_unti
     }
 }
 
-/// Ends any task that is not final, at once. Whoever runs it is refused when it would write its end.
+/// Cancels any task that is not final, at once. A worker that runs it finds out when its next write is refused.
 #[must_use]
 pub fn cancel(now: Timestamp) -> Write {
     let open = Status::ALL.into_iter().filter(|status| !status.is_final());
     Write {
         condition: Condition::Any(open.map(status).collect()),
-        changes: finally(
+        changes: become_final(
             Status::Cancelled,
             now,
             [Change::Add(Field::Fence, 1), Change::Remove(Field::NextAttemptAt)],
@@ -124,7 +122,7 @@ pub fn cancel(now: Timestamp) -> Write {
 }
 
 impl Task {
-    /// Why this task, as the table showed it, refused a claim.
+    /// Why this task, as the table returned it, refused a claim.
     #[must_use]
     pub fn claim_refusal(&self, message: &Message, now: Timestamp) -> ClaimRefusal {
         if self.generation != message.generation {
@@ -146,7 +144,7 @@ impl Task {
         }
     }
 
-    /// Lets the worker that claimed this task hold it longer.
+    /// Extends the lease of the worker that claimed this task.
     #[must_use]
     pub fn renew(&self, lease_until: Timestamp) -> Write {
         Write {
@@ -155,7 +153,7 @@ impl Task {
         }
     }
 
-    /// Ends the attempt that this task was claimed for: it has its result.
+    /// Ends the attempt that this task was claimed for, and completes the task.
     #[must_use]
     pub fn complete(&self, finished: &Finished, now: Timestamp) -> Write {
         let result = match &finished.result {
@@ -166,17 +164,17 @@ impl Task {
             result,
             set(Field::Report, json(&finished.report)),
             set(Field::ConsecutiveCrashes, 0),
-            self.history_with(Outcome::Completed, None, now),
+            self.end_attempt(Outcome::Completed, None, now),
             Change::Remove(Field::Error),
         ];
         Write {
             condition: self.held(),
-            changes: finally(Status::Completed, now, more),
+            changes: become_final(Status::Completed, now, more),
         }
     }
 
-    /// Ends the attempt that this task was claimed for: it failed, and another follows after `not_before`. A throttled
-    /// attempt is not spent. `due_at` is when the janitor looks, where that must be put off.
+    /// Ends the attempt that this task was claimed for, and lets another begin at `not_before`. A throttled attempt is not
+    /// spent. `due_at` moves the sweeper's next check; `None` leaves it where it is.
     #[must_use]
     pub fn schedule_retry(
         &self,
@@ -186,7 +184,7 @@ impl Task {
         due_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Write {
-        // An attempt that was cut off leaves its consecutive_crashes behind, so that the next one runs apart from other tasks.
+        // An attempt that exceeded its deadline counts like a crash, so that the next one runs isolated.
         let consecutive_crashes = if outcome == Outcome::Timeout {
             self.consecutive_crashes
         } else {
@@ -198,7 +196,7 @@ impl Task {
             set(Field::ConsecutiveCrashes, consecutive_crashes),
             set(Field::NextAttemptAt, millis(not_before)),
             set(Field::UpdatedAt, millis(now)),
-            self.history_with(outcome, Some(failure), now),
+            self.end_attempt(outcome, Some(failure), now),
             Change::Remove(Field::LeaseUntil),
         ];
         if outcome == Outcome::Throttled {
@@ -211,20 +209,20 @@ impl Task {
         }
     }
 
-    /// Ends the attempt that this task was claimed for, and the task with it.
+    /// Ends the attempt that this task was claimed for, and fails the task.
     #[must_use]
     pub fn fail(&self, failure: &Failure, outcome: Outcome, now: Timestamp) -> Write {
         Write {
             condition: self.held(),
-            changes: self.failed(failure, outcome, now),
+            changes: self.failure_changes(failure, outcome, now),
         }
     }
 
-    /// Ends a task whose attempts are spent and whose last one ended without a word.
+    /// Fails a task that has no attempt left and whose last attempt did not report its own end.
     #[must_use]
     pub fn fail_exhausted(&self, now: Timestamp) -> Write {
         let failure = RunError::crashed().into_failure(FailureKind::Exhausted);
-        let mut changes = self.failed(&failure, Outcome::Lost, now);
+        let mut changes = self.failure_changes(&failure, Outcome::Lost, now);
         changes.push(Change::Add(Field::Fence, 1));
         Write {
             condition: self.abandoned(now),
@@ -232,7 +230,7 @@ impl Task {
         }
     }
 
-    /// Takes a task back from a worker whose lease has run out, for another attempt.
+    /// Makes a task pending again whose worker let the lease expire.
     #[must_use]
     pub fn reclaim(&self, due_at: Timestamp, now: Timestamp) -> Write {
         let failure = RunError::crashed().into_failure(FailureKind::Transient);
@@ -244,14 +242,14 @@ impl Task {
                 set(Field::Error, json(&failure)),
                 set(Field::UpdatedAt, millis(now)),
                 set(Field::DueAt, millis(due_at)),
-                self.history_with(Outcome::Lost, Some(&failure), now),
+                self.end_attempt(Outcome::Lost, Some(&failure), now),
                 Change::Remove(Field::LeaseUntil),
             ],
         }
     }
 
-    /// Gives a failed or cancelled task a new generation of attempts. It is kept until `expires_at` from now on; an input
-    /// in the bucket goes by its own age.
+    /// Gives a failed or cancelled task a new generation with all its attempts. The item is stored until `expires_at`. An input
+    /// in the payload bucket is deleted by its own age.
     #[must_use]
     pub fn redrive(&self, due_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Write {
         Write {
@@ -267,7 +265,10 @@ impl Task {
                 set(Field::Attempt, 0),
                 set(Field::ConsecutiveCrashes, 0),
                 set(Field::Throttles, 0),
-                set(Field::History, json(&newest(self.history_with_outcomes()))),
+                set(
+                    Field::History,
+                    json(&newest_attempts(self.history_with_outcomes())),
+                ),
                 set(Field::UpdatedAt, millis(now)),
                 set(Field::DueShard, self.id.shard().to_string()),
                 set(Field::DueAt, millis(due_at)),
@@ -279,7 +280,7 @@ impl Task {
         }
     }
 
-    /// Frees a task whose dependencies have completed.
+    /// Lets a blocked task run: the tasks that it waits for have completed.
     #[must_use]
     pub fn release(&self, due_at: Timestamp, now: Timestamp) -> Write {
         Write {
@@ -295,7 +296,7 @@ impl Task {
         }
     }
 
-    /// Has the janitor look again at another time, if nobody has changed that since.
+    /// Moves the sweeper's next check to `due_at`, unless somebody has claimed the task or moved the check since.
     #[must_use]
     pub fn defer_check(&self, due_at: Timestamp) -> Write {
         let unchanged = match self.due_at {
@@ -308,12 +309,12 @@ impl Task {
         }
     }
 
-    /// The caller's claim is the newest.
+    /// The task is running, and the claim that returned this task is the newest. This is the condition that the fence stands for.
     fn held(&self) -> Condition {
         Condition::All(vec![status(Status::Processing), is(Field::Fence, self.fence)])
     }
 
-    /// The claim that this task shows is still the newest, and its lease has run out.
+    /// The claim that this task shows is still the newest, and its lease has expired.
     fn abandoned(&self, now: Timestamp) -> Condition {
         Condition::All(vec![
             self.held(),
@@ -321,34 +322,36 @@ impl Task {
         ])
     }
 
-    fn failed(&self, failure: &Failure, outcome: Outcome, now: Timestamp) -> Vec<Change> {
+    fn failure_changes(&self, failure: &Failure, outcome: Outcome, now: Timestamp) -> Vec<Change> {
         let partition = self.id.shard().partition(&self.tenant);
         let more = [
             set(Field::Error, json(failure)),
             set(Field::FailedTenantShard, partition),
-            self.history_with(outcome, Some(failure), now),
+            self.end_attempt(outcome, Some(failure), now),
         ];
-        finally(Status::Failed, now, more)
+        become_final(Status::Failed, now, more)
     }
 
-    /// The whole history, its last attempt ended. Under a condition on the fence nobody else can have added to it.
-    fn history_with(&self, outcome: Outcome, failure: Option<&Failure>, now: Timestamp) -> Change {
+    /// Writes the last attempt's end into the history, as a whole. The condition on the fence guarantees that nobody has added
+    /// an attempt since this task was read.
+    fn end_attempt(&self, outcome: Outcome, failure: Option<&Failure>, now: Timestamp) -> Change {
         let mut history = self.history.clone();
         if let Some(attempt) = history.last_mut() {
             attempt.ended_at = Some(now);
             attempt.outcome = Some(outcome);
             attempt.error = failure.map(Failure::brief);
         }
-        set(Field::History, json(&newest(history)))
+        set(Field::History, json(&newest_attempts(history)))
     }
 }
 
-fn newest(mut history: Vec<Attempt>) -> Vec<Attempt> {
+fn newest_attempts(mut history: Vec<Attempt>) -> Vec<Attempt> {
     history.drain(..history.len().saturating_sub(MAX_HISTORY));
     history
 }
 
-fn finally(to: Status, now: Timestamp, more: impl IntoIterator<Item = Change>) -> Vec<Change> {
+/// The changes that make a task final, and take it from the index of tasks in flight.
+fn become_final(to: Status, now: Timestamp, more: impl IntoIterator<Item = Change>) -> Vec<Change> {
     let mut changes = vec![
         set_status(to),
         set(Field::UpdatedAt, millis(now)),
@@ -381,7 +384,7 @@ fn millis(time: Timestamp) -> i64 {
 }
 
 fn json(value: &impl serde::Serialize) -> Value {
-    // Our own types, whose maps have text for keys: there is nothing in them that JSON can't say.
+    // Serialization fails only for maps whose keys are not strings, which none of these types has.
     serde_json::to_value(value).unwrap_or_default()
 }
 

@@ -1,25 +1,24 @@
-//! A conditional write, as data: what must hold of a task's item, and what then becomes of it.
+//! A conditional write as data: what must hold for a task's item, and how the item then changes.
 //!
-//! The moves of a task (`transitions.rs`) are written in these words alone. The task table renders them for DynamoDB; the
-//! model checks apply them to items in memory. So both keep the same promises.
+//! Every transition (`transitions.rs`) is a value of this type. The task table renders it as a DynamoDB expression, and the
+//! model test applies it to items in memory. So both enforce the same conditions.
 
 use serde_json::{Map, Value};
 
-/// A task's item.
+/// A task's item: attributes by name.
 pub type Item = Map<String, Value>;
 
-/// An attribute that moves read or write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(
-    missing_docs,
-    reason = "each is the field of `Task` of that name, but for the last three"
-)]
+/// An attribute that transitions read or write. Except for the last three, each is the field of [`Task`](crate::Task) of
+/// the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Field {
     Status,
     Generation,
     Attempt,
     MaxAttempts,
     Fence,
+    #[strum(serialize = "suspicion")]
     ConsecutiveCrashes,
     Throttles,
     History,
@@ -31,92 +30,72 @@ pub enum Field {
     NextAttemptAt,
     LeaseUntil,
     DueAt,
-    /// The partition of the index of what is in flight.
+    /// The partition of the index of tasks in flight: the task's shard. Absent once the task is final.
     DueShard,
-    /// The partition of the index of what has failed.
+    /// The partition of the index of failed tasks: the tenant and the shard. Absent unless the task failed.
     FailedTenantShard,
-    /// When DynamoDB may remove the item, in seconds since the epoch.
+    /// When DynamoDB may delete the item, in seconds since the epoch.
     ExpiresAt,
 }
 
 impl Field {
-    /// The attribute's name.
+    /// The attribute's name in the table.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Status => "status",
-            Self::Generation => "generation",
-            Self::Attempt => "attempt",
-            Self::MaxAttempts => "max_attempts",
-            Self::Fence => "fence",
-            Self::ConsecutiveCrashes => "suspicion",
-            Self::Throttles => "throttles",
-            Self::History => "history",
-            Self::Result => "result",
-            Self::ResultObject => "result_object",
-            Self::Report => "report",
-            Self::Error => "error",
-            Self::UpdatedAt => "updated_at",
-            Self::NextAttemptAt => "next_attempt_at",
-            Self::LeaseUntil => "lease_until",
-            Self::DueAt => "due_at",
-            Self::DueShard => "due_shard",
-            Self::FailedTenantShard => "failed_tenant_shard",
-            Self::ExpiresAt => "expires_at",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
-/// What must hold of an item. An attribute that is absent is equal to nothing and below nothing, as in DynamoDB.
+/// What must hold for an item. As in DynamoDB, no comparison holds for an absent attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
-    /// It has this value.
+    /// The attribute has this value.
     Is(Field, Value),
-    /// It is not there.
+    /// The attribute is absent.
     Absent(Field),
-    /// It is a number, and no more than this.
+    /// The attribute is a number, and not above this one.
     AtMost(Field, i64),
-    /// It is a number, and less than this.
+    /// The attribute is a number below this one.
     Below(Field, i64),
-    /// It is a number, and less than another attribute.
+    /// The first attribute is a number below the second.
     BelowField(Field, Field),
-    /// All of these hold.
+    /// Every condition holds.
     All(Vec<Self>),
-    /// One of these holds.
+    /// At least one condition holds.
     Any(Vec<Self>),
 }
 
-/// One change to an item. All changes of a write read the item as it was before.
+/// One change to an item. Every change of a write sees the item as it was before the write.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// Gives it a value.
+    /// Sets the attribute to a value.
     Set(Field, Value),
-    /// Adds to a number that is there.
+    /// Adds to a number. The attribute exists.
     Add(Field, i64),
-    /// Adds an element to a list that is there.
+    /// Appends an element to a list. The attribute exists.
     Append(Field, Value),
-    /// Takes it away.
+    /// Removes the attribute.
     Remove(Field),
 }
 
-/// A conditional write.
+/// A conditional write: all of its changes are made, or none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
-    /// What must hold for it to land.
+    /// What must hold for the changes to be made.
     pub condition: Condition,
-    /// What it then does.
+    /// The changes, in any order.
     pub changes: Vec<Change>,
 }
 
 impl Condition {
-    /// Whether it holds of the item.
+    /// Whether the condition holds for the item.
     #[must_use]
     pub fn holds(&self, item: &Item) -> bool {
         let number = |field: Field| item.get(field.name()).and_then(Value::as_i64);
         match self {
             Self::Is(field, value) => item.get(field.name()) == Some(value),
             Self::Absent(field) => !item.contains_key(field.name()),
-            Self::AtMost(field, most) => number(*field).is_some_and(|it| it <= *most),
+            Self::AtMost(field, bound) => number(*field).is_some_and(|it| it <= *bound),
             Self::Below(field, bound) => number(*field).is_some_and(|it| it < *bound),
             Self::BelowField(field, bound) => number(*field)
                 .zip(number(*bound))
@@ -128,7 +107,7 @@ impl Condition {
 }
 
 impl Write {
-    /// Does to an item in memory what the table would do to its own, and tells whether the condition held.
+    /// Applies the write to an item in memory as the table applies it. Returns whether the condition held.
     pub fn apply(&self, item: &mut Item) -> bool {
         if !self.condition.holds(item) {
             return false;
@@ -182,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_below_nothing() {
+    fn no_comparison_holds_for_an_absent_attribute() {
         let item = Item::new();
         assert!(!Condition::AtMost(Field::LeaseUntil, i64::MAX).holds(&item));
         assert!(!Condition::BelowField(Field::Attempt, Field::MaxAttempts).holds(&item));

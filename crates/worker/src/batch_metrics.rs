@@ -1,4 +1,4 @@
-//! What an invocation did, counted for the metrics. An environment serves one invocation at a time.
+//! What one batch counted for the metrics. A process handles one batch at a time.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use mesh_task::Settlement;
 use mesh_telemetry::{EmfRecord, Metric};
 
-/// The counters of the invocation that runs.
+/// The counters of the current batch.
 #[derive(Debug, Default)]
 pub(crate) struct BatchMetrics {
     messages: AtomicU64,
@@ -15,24 +15,24 @@ pub(crate) struct BatchMetrics {
     failed: AtomicU64,
     retried: AtomicU64,
     refused: AtomicU64,
-    /// In milliseconds.
+    /// The wait of each claimed task, in milliseconds.
     waits: Mutex<Vec<u64>>,
 }
 
 impl BatchMetrics {
-    /// A batch came.
+    /// Counts the messages of a batch.
     pub(crate) fn received(&self, messages: usize) {
         self.messages.fetch_add(messages as u64, Relaxed);
     }
 
-    /// A task was claimed that had waited as long.
+    /// Counts a claimed task and its wait.
     pub(crate) fn waited(&self, wait: Duration) {
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         waits.push(millis);
     }
 
-    /// An attempt's end was written.
+    /// Counts an attempt whose end was written.
     pub(crate) fn settled(&self, settlement: &Settlement) {
         let counter = match settlement {
             Settlement::Completed(_) => &self.completed,
@@ -42,12 +42,12 @@ impl BatchMetrics {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// An attempt's end was refused.
+    /// Counts an attempt whose end was refused.
     pub(crate) fn refused(&self) {
         self.refused.fetch_add(1, Relaxed);
     }
 
-    /// Writes the metrics of the invocation, and begins anew.
+    /// Writes the metrics of the batch and resets the counters.
     pub(crate) fn emit(&self) {
         let cold = u64::from(mesh_telemetry::is_cold_start());
         self.take().with_nonzero(Metric::ColdStarts, cold).write();
@@ -68,19 +68,20 @@ impl BatchMetrics {
 
 #[cfg(test)]
 mod tests {
-    use mesh_task::RunError;
+    use mesh_task::{ErrorCode, RunError};
 
     use super::*;
 
     #[test]
-    fn an_invocation_is_counted_by_itself_and_what_did_not_happen_has_no_value() {
+    fn each_batch_is_counted_alone_and_events_that_did_not_happen_have_no_value() {
         let batch_metrics = BatchMetrics::default();
         batch_metrics.received(3);
         batch_metrics.waited(Duration::from_millis(40));
         batch_metrics.waited(Duration::from_secs(2));
         batch_metrics.refused();
         batch_metrics.settled(&Settlement::Failed {
-            failure: RunError::permanent("fault", "no").into_failure(mesh_task::FailureKind::Permanent),
+            failure: RunError::permanent(ErrorCode::Panic, "no")
+                .into_failure(mesh_task::FailureKind::Permanent),
             outcome: mesh_task::Outcome::Permanent,
         });
         let first = batch_metrics.take();

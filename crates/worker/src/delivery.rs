@@ -1,160 +1,143 @@
-//! The messages of a batch, read.
+//! A received message, and what becomes of it.
+//!
+//! A queue delivers a message again unless the worker deletes it. After its last receive it goes to the dead-letter queue.
 
-use std::collections::HashSet;
+use std::time::Duration;
 
-use aws_lambda_events::event::sqs::SqsMessage;
-use mesh_task::{Message, Task};
-use mesh_telemetry::{Trace, task_span};
+use mesh_aws::MAX_DELAY;
+use mesh_task::{FailureKind, Message, Settlement, Task};
+use mesh_telemetry::Trace;
 use tracing::Span;
 
-/// One delivery of a message.
+use crate::{Runner, Worker};
+
+/// One receive of a message.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    /// The task it rings for.
+    /// The message's body: the task that may be ready.
     pub(crate) message: Message,
-    /// What the batch's answer names it by.
+    /// The name of the message in the batch's response.
     pub(crate) message_id: String,
-    /// The name of the queue that it came from.
+    /// The name of the queue that delivered the message.
     pub(crate) queue: String,
-    /// What the queue names this delivery by.
+    /// The queue's name for this receive. Changing the visibility timeout requires it.
     pub(crate) receipt_handle: String,
-    /// How often it was delivered, this time included.
+    /// How often the message was received, this time included.
     pub(crate) receives: u32,
-    /// The trace that it is a part of: its sender's.
+    /// The trace of the sender; `None` if the message has no valid trace header.
     pub(crate) trace: Option<Trace>,
-    /// What is logged of its task is logged in it.
+    /// The span of every log line about the task.
     pub(crate) span: Span,
 }
 
 impl Delivery {
-    /// Has the log name the attempt too.
+    /// Adds the attempt and the correlation id to the log lines of the task.
     pub(crate) fn record(&self, task: &Task) {
         self.span.record("attempt", task.attempt);
         self.span.record("correlation_id", &*task.correlation_id);
     }
 }
 
-/// What the queue is told of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// Nothing is left to do for it: delete it.
-    Done,
-    /// Keep it: it is delivered again, or moved to the dead-letter queue.
-    Keep,
-}
-
-/// A message that rings for no task.
+/// A message that does not name a task. It is retained, so that its queue moves it to the dead-letter queue.
 #[derive(Debug)]
-pub(crate) struct Unreadable {
+pub(crate) struct ForeignMessage {
     pub(crate) message_id: String,
     pub(crate) queue: String,
     pub(crate) receipt_handle: Option<String>,
 }
 
-/// A batch's messages, sorted out.
+/// A parsed batch.
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
-    /// One for each task.
+    /// The number of messages, with duplicates and foreign ones.
+    pub(crate) received: usize,
+    /// One delivery for each task.
     pub(crate) deliveries: Vec<Delivery>,
-    /// Messages that are none of ours. They are kept, so that SQS sets them aside in the dead-letter queue.
-    pub(crate) unreadable: Vec<Unreadable>,
+    pub(crate) foreign: Vec<ForeignMessage>,
 }
 
-impl Deliveries {
-    /// Reads a batch. Of several messages for one task the first is taken, and the others are done with: the first is
-    /// still there should this batch come to nothing.
-    pub(crate) fn read(records: Vec<SqsMessage>) -> Self {
-        let mut read = Self::default();
-        let mut seen = HashSet::new();
-        for record in records {
-            let message_id = record.message_id.unwrap_or_default();
-            let queue = record.event_source_arn.unwrap_or_default();
-            let queue = queue.rsplit(':').next().unwrap_or_default().to_owned();
-            let message = record.body.as_deref().map(serde_json::from_str::<Message>);
-            let (message, receipt_handle) = match (message, record.receipt_handle) {
-                (Some(Ok(message)), Some(receipt_handle)) => (message, receipt_handle),
-                (_, receipt_handle) => {
-                    tracing::error!(
-                        message_id,
-                        "a message is not a task's; it goes to the dead-letter queue"
-                    );
-                    read.unreadable.push(Unreadable {
-                        message_id,
-                        queue,
-                        receipt_handle,
-                    });
-                    continue;
-                }
-            };
-            let receives = record
-                .attributes
-                .get("ApproximateReceiveCount")
-                .and_then(|count| count.parse().ok());
-            if seen.insert(message.clone()) {
-                let receives = receives.unwrap_or(1);
-                let trace = record.attributes.get("AWSTraceHeader");
-                let trace = trace.and_then(|header| Trace::parse(header));
-                let span = task_span(&message, trace.as_ref());
-                read.deliveries.push(Delivery {
-                    message,
-                    message_id,
-                    queue,
-                    receipt_handle,
-                    receives,
-                    trace,
-                    span,
-                });
+/// What becomes of a message when the batch ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disposition {
+    /// The queue deletes it: nothing is left to do for its task.
+    Delete,
+    /// The queue delivers it again after its visibility timeout, or moves it to the dead-letter queue.
+    Retain,
+}
+
+impl Disposition {
+    /// For a message whose task is no longer this worker's, as the table returned the task. The newer claim of a task that
+    /// is not final may depend on this message.
+    pub(crate) fn after_lost_claim(task: Option<&Task>) -> Self {
+        match task {
+            Some(task) if !task.status.is_final() => Self::Retain,
+            _ => Self::Delete,
+        }
+    }
+}
+
+impl<R: Runner> Worker<R> {
+    /// For a message whose task's end was just written.
+    pub(crate) async fn acknowledge(&self, delivery: &Delivery, settlement: &Settlement) -> Disposition {
+        match settlement {
+            Settlement::Retry { delay, .. } if *delay <= MAX_DELAY => self.release(delivery, *delay).await,
+            Settlement::Failed { failure, .. } if failure.kind != FailureKind::Permanent => {
+                self.dead_letter(delivery).await
+            }
+            // The sweeper sends a message after a longer delay.
+            Settlement::Retry { .. } | Settlement::Completed(_) | Settlement::Failed { .. } => {
+                Disposition::Delete
             }
         }
-        read
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use mesh_task::{TaskId, Tenant};
-
-    use super::*;
-
-    const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
-
-    fn record(id: &str, body: &str) -> SqsMessage {
-        let mut record = SqsMessage::default();
-        record.message_id = Some(id.to_owned());
-        record.receipt_handle = Some(format!("receipt of {id}"));
-        record.body = Some(body.to_owned());
-        record
-            .attributes
-            .insert("ApproximateReceiveCount".to_owned(), "2".to_owned());
-        record
-            .attributes
-            .insert("AWSTraceHeader".to_owned(), TRACE.to_owned());
-        record
     }
 
-    #[test]
-    fn a_doubled_message_rings_once_and_a_strange_one_is_kept() {
-        let message = Message {
-            tenant: Tenant::first(),
-            id: TaskId::generate(),
-            generation: 1,
-        };
-        let body = serde_json::to_string(&message).unwrap();
-        let strange = [r#"{"id":"x"}"#, "", "null"].map(|body| record("strange", body));
-        let mut records = vec![record("first", &body), record("double", &body)];
-        records.extend(strange);
-        let read = Deliveries::read(records);
-        let unreadable: Vec<_> = read
-            .unreadable
-            .iter()
-            .map(|message| message.message_id.as_str())
-            .collect();
-        assert_eq!(unreadable, ["strange", "strange", "strange"]);
-        let [delivery] = &read.deliveries[..] else {
-            panic!("one task, one delivery: {read:?}")
-        };
-        assert_eq!((delivery.message_id.as_str(), delivery.receives), ("first", 2));
-        assert_eq!(delivery.message, message);
-        assert_eq!(delivery.trace, Trace::parse(TRACE));
+    /// Lets the message be delivered again after a delay.
+    ///
+    /// The last receive is not spent on waiting, because SQS would then move the message to the dead-letter queue. A new
+    /// message replaces it.
+    pub(crate) async fn release(&self, delivery: &Delivery, delay: Duration) -> Disposition {
+        if delivery.receives < self.max_receives {
+            self.change_visibility(&delivery.queue, &delivery.receipt_handle, delay)
+                .await;
+            return Disposition::Retain;
+        }
+        let queue = self.queues.named(&delivery.queue);
+        match queue
+            .send_traced(&delivery.message, delay, delivery.trace.as_ref())
+            .await
+        {
+            Ok(()) => Disposition::Delete,
+            Err(error) => {
+                tracing::error!(
+                    event = "message_not_replaced",
+                    %error,
+                    "no new message could be sent: the old one is retained"
+                );
+                Disposition::Retain
+            }
+        }
+    }
+
+    /// For the message of a task that is now a dead letter. On its last receive it becomes visible at once, so that SQS moves
+    /// it to the dead-letter queue, which alarms watch.
+    pub(crate) async fn dead_letter(&self, delivery: &Delivery) -> Disposition {
+        if delivery.receives < self.max_receives {
+            return Disposition::Delete;
+        }
+        self.change_visibility(&delivery.queue, &delivery.receipt_handle, Duration::ZERO)
+            .await;
+        Disposition::Retain
+    }
+
+    /// Hides a message for this long. On failure it stays hidden for the queue's own visibility timeout.
+    pub(crate) async fn change_visibility(&self, queue: &str, receipt_handle: &str, delay: Duration) {
+        let queue = self.queues.named(queue);
+        if let Err(error) = queue.change_visibility(receipt_handle, delay).await {
+            tracing::warn!(
+                event = "visibility_not_changed",
+                %error,
+                "the message retains its visibility timeout"
+            );
+        }
     }
 }

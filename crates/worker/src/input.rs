@@ -1,13 +1,13 @@
-//! Brings a claimed task's input, from its item or from the payload bucket.
+//! Reads a claimed task's input, from its item or from the payload bucket.
 
 use mesh_aws::{Payloads, ReadError};
-use mesh_task::{Input, Payload, RunError, Task, code};
+use mesh_task::{ErrorCode, Input, Payload, RunError, Task};
 
 /// The input of a task.
 ///
 /// # Errors
-/// Permanent when the input is gone or changed at the second look, or unreadable; transient or throttled when the bucket
-/// did not answer.
+/// Permanent when the input is not valid, or still missing or changed in the second attempt. Transient or throttled when the
+/// payload bucket does not return it.
 pub(crate) async fn load(payloads: &Payloads, task: &Task) -> Result<Input, RunError> {
     let input = match &task.payload {
         Payload::Inline(input) => Input::from_inline(task.task_type, input.clone()),
@@ -15,46 +15,48 @@ pub(crate) async fn load(payloads: &Payloads, task: &Task) -> Result<Input, RunE
             let body = payloads
                 .read(object)
                 .await
-                .map_err(|error| unread(&error, task))?;
+                .map_err(|error| read_error(&error, task))?;
             Input::from_object(task.task_type, parameters.clone(), &object.content_type, body)
         }
     };
-    input.map_err(|error| RunError::permanent(code::INVALID_INPUT, error.0))
+    input.map_err(|error| RunError::permanent(ErrorCode::InvalidInput, error.0))
 }
 
-fn unread(error: &ReadError, task: &Task) -> RunError {
-    // An object that seems to be missing or another gets a second look before its task fails for good.
-    let is_first_look = task.attempt == 1 && task.max_attempts > 1;
-    let damaged = |code, told| {
-        if is_first_look {
-            RunError::transient(code, told)
+fn read_error(error: &ReadError, task: &Task) -> RunError {
+    // A missing or changed object is read a second time before its task fails for good.
+    let is_first_read = task.attempt == 1 && task.max_attempts > 1;
+    let damaged = |code, message| {
+        if is_first_read {
+            RunError::transient(code, message)
         } else {
-            RunError::permanent(code, told)
+            RunError::permanent(code, message)
         }
     };
     match error {
         ReadError::Missing => damaged(
-            code::PAYLOAD_MISSING,
-            "the stored input is gone: submit the task again",
+            ErrorCode::PayloadMissing,
+            "the stored input is missing: submit the task again",
         ),
         ReadError::Changed => damaged(
-            code::PAYLOAD_CHANGED,
+            ErrorCode::PayloadChanged,
             "the stored input was changed after it was submitted: submit the task again",
         ),
-        ReadError::Aws(error) if error.is_throttling() => {
-            RunError::throttled(code::THROTTLED, "the payload bucket is asked too often", None)
-        }
+        ReadError::Aws(error) if error.is_throttling() => RunError::throttled(
+            ErrorCode::Throttled,
+            "the payload bucket limits the request rate: try again later",
+            None,
+        ),
         ReadError::Aws(error) => {
-            tracing::warn!(task = %task.id, %error, "an input could not be read");
-            unanswered()
+            tracing::warn!(event = "input_not_read", task_id = %task.id, %error, "an input could not be read");
+            storage_unavailable()
         }
     }
 }
 
-/// The bucket did not answer, or not in time.
-pub(crate) fn unanswered() -> RunError {
+/// The error of an attempt whose input the payload bucket did not return in time.
+pub(crate) fn storage_unavailable() -> RunError {
     RunError::transient(
-        code::STORAGE_UNAVAILABLE,
-        "the storage that holds the input did not answer",
+        ErrorCode::StorageUnavailable,
+        "the payload bucket did not return the input: try again later",
     )
 }

@@ -5,25 +5,25 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// Writing a batch's ends takes a few round trips; the margin for them is a tenth of the time, within these bounds.
+/// Writing the ends of a batch takes a few round trips. A tenth of the time is reserved for them, within these bounds.
 const MIN_MARGIN: Duration = Duration::from_millis(500);
 const MAX_MARGIN: Duration = Duration::from_secs(3);
-/// A lease outlasts the moment at which the platform kills the function: after that, nobody can write under it.
+/// A lease ends this long after Lambda kills the function. Nobody can write under the lease then.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
-/// One invocation's time.
+/// The time limits of one invocation.
 #[derive(Debug, Clone, Copy)]
-pub struct Invocation {
+pub(crate) struct Invocation {
     work_until: Instant,
     lease_until: Timestamp,
     grace: Duration,
-    least_share: Duration,
+    /// The time that one more task requires.
+    min_share: Duration,
 }
 
 impl Invocation {
-    /// An invocation that the platform ends at that time.
-    #[must_use]
-    pub fn until(end: SystemTime) -> Self {
+    /// The limits of an invocation that Lambda ends at this time.
+    pub(crate) fn until(end: SystemTime) -> Self {
         let left = end.duration_since(SystemTime::now()).unwrap_or_default();
         let margin = (left / 10).clamp(MIN_MARGIN, MAX_MARGIN);
         let work = left.saturating_sub(margin);
@@ -31,35 +31,35 @@ impl Invocation {
             work_until: Instant::now() + work,
             lease_until: Timestamp::now() + left + LEASE_MARGIN,
             grace: margin / 3 * 2,
-            least_share: work / 10,
+            min_share: work / 10,
         }
     }
 
-    /// When the tasks' work is cut off.
+    /// When running tasks are stopped.
     pub(crate) fn work_until(&self) -> Instant {
         self.work_until
     }
 
-    /// Until when inputs that are fetched now are waited for: half of what is left, so that the others in the batch have
-    /// time to run.
+    /// Until when the batch waits for inputs that are loaded now: half of the remaining time, so that the tasks whose inputs
+    /// arrived have time to run.
     pub(crate) fn load_until(&self) -> Instant {
         let now = Instant::now();
         now + self.work_until.saturating_duration_since(now) / 2
     }
 
-    /// How long a run may take to heed its stop: most of the margin, the rest being for writing the ends.
+    /// How long a run may take to react to its stop: two thirds of the margin. The rest is for writing the ends.
     pub(crate) fn grace(&self) -> Duration {
         self.grace
     }
 
-    /// Until when a claim made in this invocation holds.
+    /// The latest end of a lease that is claimed in this invocation.
     pub(crate) fn lease_until(&self) -> Timestamp {
         self.lease_until
     }
 
-    /// Whether enough time is left to begin one more task.
+    /// Whether enough time is left for one more task: a tenth of the invocation's.
     pub(crate) fn has_room(&self) -> bool {
-        self.work_until.saturating_duration_since(Instant::now()) > self.least_share
+        self.work_until.saturating_duration_since(Instant::now()) > self.min_share
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invocation_without_time_begins_nothing() {
+    fn an_invocation_without_time_has_no_room_for_a_task() {
         assert!(!Invocation::until(SystemTime::now()).has_room());
         assert!(!Invocation::until(SystemTime::UNIX_EPOCH).has_room());
     }

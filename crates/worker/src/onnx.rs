@@ -1,9 +1,9 @@
-//! What the workers that run models of ours share: their words for the loop's.
+//! What the workers with bundled models share: their interrupts, outputs and errors as the worker's loop needs them.
 
 use std::time::{Duration, Instant};
 
-use mesh_models::{Interrupt, ModelError, ModelId};
-use mesh_task::{ModelName, RunError, RunOutput, TaskResult, code};
+use mesh_models::{AudioError, ImageError, InputError, Interrupt, ModelError, ModelId};
+use mesh_task::{ErrorCode, ModelName, RunError, RunOutput, TaskResult};
 
 use crate::Stop;
 
@@ -18,7 +18,7 @@ pub fn interrupt_on(stop: &Stop) -> Interrupt {
     interrupt
 }
 
-/// What a model's result is on its task.
+/// A model's result as the outcome of its task.
 #[must_use]
 pub fn output(result: TaskResult, model: ModelId, load: Duration, inference: Duration) -> RunOutput {
     RunOutput {
@@ -33,27 +33,44 @@ pub fn output(result: TaskResult, model: ModelId, load: Duration, inference: Dur
     }
 }
 
-/// What a model's error is on its task.
+/// A model's error as the outcome of its task.
 #[must_use]
 pub fn run_error(error: &ModelError) -> RunError {
     match error {
         ModelError::Interrupted => RunError::timeout(),
-        ModelError::Input(error) => RunError::permanent(error.code(), error.to_string()),
-        error => failed(error),
+        ModelError::Input(error) => RunError::permanent(input_error_code(error), error.to_string()),
+        ModelError::Inference(_) => failed(error),
     }
 }
 
-/// A failure of ours. What was met is for the log, not for the sender.
+/// Every error of an input has a code of its own. No match here has a wildcard, so that the compiler finds a missing one.
+fn input_error_code(error: &InputError) -> ErrorCode {
+    match error {
+        InputError::Image(error) => match error {
+            ImageError::Unsupported { .. } => ErrorCode::UnsupportedImageType,
+            ImageError::Invalid { .. } => ErrorCode::InvalidImage,
+            ImageError::TooLarge { .. } => ErrorCode::ImageTooLarge,
+        },
+        InputError::Audio(error) => match error {
+            AudioError::Unsupported { .. } => ErrorCode::UnsupportedAudioType,
+            AudioError::Invalid { .. } => ErrorCode::InvalidAudio,
+            AudioError::TooLong { .. } => ErrorCode::AudioTooLong,
+            AudioError::TooLarge { .. } => ErrorCode::AudioTooLarge,
+        },
+    }
+}
+
+/// The outcome of a task whose model failed for a reason other than the input. The reason is logged, not shown to the client.
 #[must_use]
 pub fn failed(error: &dyn std::fmt::Display) -> RunError {
-    tracing::error!(%error, "the model failed");
+    tracing::error!(event = "model_failed", %error, "the model failed");
     RunError::transient(
-        code::INFERENCE_FAILED,
-        "the model failed; the worker's log says how",
+        ErrorCode::InferenceFailed,
+        "the model failed: see the worker's log for the reason",
     )
 }
 
-/// A model that most batches can do without: loaded when the first task asks for it, and kept from then on.
+/// A model that most batches do not need. The first task that needs it loads it, and later ones share it.
 #[derive(Debug)]
 pub struct Lazy<M> {
     model: std::sync::OnceLock<M>,
@@ -68,10 +85,10 @@ impl<M> Default for Lazy<M> {
 }
 
 impl<M> Lazy<M> {
-    /// The model, and how long it was loaded for just now.
+    /// The model, and how long this call took to load it: zero if it was loaded before.
     ///
     /// # Errors
-    /// Those of `load`; the next call tries again.
+    /// Those of `load`. The next call tries again.
     pub fn get<E: std::fmt::Display>(
         &self,
         load: impl FnOnce() -> Result<M, E>,
@@ -82,5 +99,29 @@ impl<M> Lazy<M> {
         let begun = Instant::now();
         let model = load().map_err(|error| failed(&error))?;
         Ok((self.model.get_or_init(|| model), begun.elapsed()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_an_input_has_the_code_that_clients_know() {
+        let image = ImageError::Unsupported {
+            found: "a PDF file".to_owned(),
+        };
+        let audio = AudioError::TooLong { limit: 30 };
+        for (error, code) in [
+            (
+                ModelError::from(InputError::from(image)),
+                "unsupported_image_type",
+            ),
+            (ModelError::from(InputError::from(audio)), "audio_too_long"),
+        ] {
+            let error = run_error(&error);
+            assert_eq!(error.code.as_str(), code, "{error}");
+        }
+        assert_eq!(run_error(&ModelError::Interrupted), RunError::timeout());
     }
 }

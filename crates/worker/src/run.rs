@@ -1,173 +1,189 @@
-//! Runs jobs off the async threads, contained: no panic and no overrun leaves here.
+//! Runs jobs on a thread that may block. Neither a panic nor a run that ignores its deadline stops the worker's loop.
 //!
-//! While they run, their claims are renewed. A claim that can't be is not the worker's any more: its task was cancelled,
-//! or taken over after a pause. When that is so of all of them, the run is stopped.
+//! While jobs run, their claims are renewed. A claim that cannot be renewed is lost: its task was cancelled, or reclaimed after
+//! a pause. When all claims of a run are lost, the run is stopped.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mesh_task::{RunError, RunErrorClass, RunOutput, Task, code};
+use mesh_task::{ErrorCode, RunError, RunErrorClass, RunOutput, Task};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-use crate::delivery::Answer;
+use crate::delivery::Disposition;
 use crate::{Invocation, Job, Runner, Stop};
 
 type Outcomes = Vec<Result<RunOutput, RunError>>;
 
-/// How a task's run ended.
+/// How an attempt ended.
 #[derive(Debug, PartialEq)]
-pub(crate) enum End {
-    /// With an outcome that is to be written.
-    Own(Result<RunOutput, RunError>),
-    /// The task is no longer the worker's; what is left of its message.
-    Lost(Answer),
+pub(crate) enum AttemptEnd {
+    /// The run reported an outcome, which is to be written.
+    Reported(Result<RunOutput, RunError>),
+    /// The task is no longer this worker's. Nothing is written, and this becomes of the message.
+    ClaimLost(Disposition),
 }
 
-/// Jobs that are run as one. A job has until its own timeout, or until the invocation's work must end. Where one is cut off
-/// before the others are at their end, these run again: that costs them time, and no attempt.
+/// Jobs that run as one batch.
+///
+/// A job may run until its task's own timeout, or until the invocation's work must end. When one job reaches its deadline, the
+/// whole run is stopped, and the jobs that have time left run again in the next round. That costs them time, but no attempt.
 #[derive(Debug)]
 pub(crate) struct Run<T> {
-    open: Vec<Running<T>>,
+    unfinished: Vec<RunningJob<T>>,
     grace: Duration,
-    overran: bool,
+    ignored_stop: bool,
 }
 
-/// One job on its way, and what its caller knows of it.
+/// A job with what its caller needs when it ends.
 #[derive(Debug)]
-struct Running<T> {
-    known: T,
+struct RunningJob<T> {
+    context: T,
     job: Job,
     deadline: Instant,
-    end: Option<End>,
+    /// What becomes of the message once the claim is lost; `None` while this worker owns the claim.
+    claim_lost: Option<Disposition>,
 }
 
 impl<T> Run<T> {
-    pub(crate) fn of(jobs: Vec<(T, Job)>, invocation: &Invocation) -> Self {
+    pub(crate) fn new(jobs: Vec<(T, Job)>, invocation: &Invocation) -> Self {
         let begun = Instant::now();
         let deadline = |job: &Job| {
-            let own = job
+            let timeout = job
                 .task
                 .timeout_seconds
                 .map(|seconds| begun + Duration::from_secs(seconds.into()));
-            own.map_or(invocation.work_until(), |own| own.min(invocation.work_until()))
+            timeout.map_or(invocation.work_until(), |timeout| {
+                timeout.min(invocation.work_until())
+            })
         };
-        let open = jobs.into_iter().map(|(known, job)| Running {
+        let jobs = jobs.into_iter().map(|(context, job)| RunningJob {
             deadline: deadline(&job),
-            known,
+            context,
             job,
-            end: None,
+            claim_lost: None,
         });
         Self {
-            open: open.collect(),
+            unfinished: jobs.collect(),
             grace: invocation.grace(),
-            overran: false,
+            ignored_stop: false,
         }
     }
 
-    /// Whether jobs are left to run.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.open.is_empty()
+    /// Whether every job has ended.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.unfinished.is_empty()
     }
 
-    /// Whether the run did not heed its stop: its thread goes on, and only the process's end will end it.
-    pub(crate) fn overran(&self) -> bool {
-        self.overran
+    /// Whether the runner ignored its stop. Its thread still runs, and only the end of the process ends it.
+    pub(crate) fn ignored_stop(&self) -> bool {
+        self.ignored_stop
     }
 
-    /// Runs the open jobs until the first of their deadlines, and returns those that are at their end, which may be none.
-    /// `renew` is called for each task once a `period`; it answers only when the task is no longer the worker's.
-    pub(crate) async fn round<R: Runner>(
+    /// Runs the unfinished jobs until the first of their deadlines. Returns those that ended, which may be none.
+    ///
+    /// `renew` is called for each task once per `period`. It returns what becomes of the message when the claim is lost.
+    pub(crate) async fn next_round<R: Runner>(
         &mut self,
         runner: &Arc<R>,
         period: Duration,
-        renew: impl AsyncFn(&Task) -> Option<Answer>,
-    ) -> Vec<(T, End)> {
-        let Some(until) = self.open.iter().map(|one| one.deadline).min() else {
+        renew: impl AsyncFn(&Task) -> Option<Disposition>,
+    ) -> Vec<(T, AttemptEnd)> {
+        let Some(deadline) = self.unfinished.iter().map(|running| running.deadline).min() else {
             return Vec::new();
         };
-        let jobs: Vec<_> = self.open.iter().map(|one| one.job.clone()).collect();
+        let jobs: Vec<_> = self
+            .unfinished
+            .iter()
+            .map(|running| running.job.clone())
+            .collect();
         let stop = Stop::default();
         let mut run = tokio::task::spawn_blocking({
             let (runner, stop) = (Arc::clone(runner), stop.clone());
-            move || contained(&*runner, &jobs, &stop)
+            move || run_catching_panics(&*runner, &jobs, &stop)
         });
-        let ended = tokio::select! {
-            ended = &mut run => Some(ended),
-            () = sleep_until(until) => None,
-            () = hold_on(&mut self.open, period, renew) => None,
+        let returned = tokio::select! {
+            returned = &mut run => Some(returned),
+            () = sleep_until(deadline) => None,
+            () = renew_claims(&mut self.unfinished, period, renew) => None,
         };
-        let was_stopped = ended.is_none();
-        let ended = match ended {
-            Some(ended) => Some(ended),
+        let was_stopped = returned.is_none();
+        let returned = match returned {
+            Some(returned) => Some(returned),
             None => {
                 stop.trigger();
                 timeout(self.grace, run).await.ok()
             }
         };
-        self.overran = ended.is_none();
-        let outcomes = match ended {
+        self.ignored_stop = returned.is_none();
+        let outcomes = match returned {
             Some(Ok(outcomes)) => outcomes,
-            // The thread itself is gone, which the containment rules out but for a failure of the runtime's own.
-            Some(Err(error)) => all(self.open.len(), &unfinished(&error.to_string())),
-            None => all(self.open.len(), &RunError::timeout()),
+            // Panics are caught, so only a failure of the runtime ends the thread.
+            Some(Err(error)) => fail_all(self.unfinished.len(), &run_failed(&error.to_string())),
+            None => fail_all(self.unfinished.len(), &RunError::timeout()),
         };
         let now = Instant::now();
-        let (mut ends, mut open) = (Vec::new(), Vec::new());
-        for (mut one, outcome) in self.open.drain(..).zip(outcomes) {
-            let was_cut = matches!(&outcome, Err(error) if error.class == RunErrorClass::Timeout);
-            let has_time = was_stopped && !self.overran && now < one.deadline;
-            match one.end.take() {
-                Some(end) => ends.push((one.known, end)),
-                None if was_cut && has_time => open.push(one),
-                None => ends.push((one.known, End::Own(outcome))),
+        let (mut ended, mut unfinished) = (Vec::new(), Vec::new());
+        for (running, outcome) in self.unfinished.drain(..).zip(outcomes) {
+            let timed_out = matches!(&outcome, Err(error) if error.class == RunErrorClass::Timeout);
+            let has_time = was_stopped && !self.ignored_stop && now < running.deadline;
+            match running.claim_lost {
+                Some(disposition) => ended.push((running.context, AttemptEnd::ClaimLost(disposition))),
+                None if timed_out && has_time => unfinished.push(running),
+                None => ended.push((running.context, AttemptEnd::Reported(outcome))),
             }
         }
-        self.open = open;
-        ends
+        self.unfinished = unfinished;
+        ended
     }
 }
 
-/// Renews the claims once a period, for as long as one of them is the worker's.
-async fn hold_on<T>(
-    running: &mut [Running<T>],
+/// Renews the claims once per period. Returns when all of them are lost.
+async fn renew_claims<T>(
+    jobs: &mut [RunningJob<T>],
     period: Duration,
-    renew: impl AsyncFn(&Task) -> Option<Answer>,
+    renew: impl AsyncFn(&Task) -> Option<Disposition>,
 ) {
     let mut ticks = interval_at(Instant::now() + period, period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while running.iter().any(|one| one.end.is_none()) {
+    while jobs.iter().any(|running| running.claim_lost.is_none()) {
         ticks.tick().await;
-        let open = running.iter_mut().filter(|one| one.end.is_none());
-        join_all(open.map(async |one| one.end = renew(&one.job.task).await.map(End::Lost))).await;
+        let claimed = jobs.iter_mut().filter(|running| running.claim_lost.is_none());
+        join_all(claimed.map(async |running| running.claim_lost = renew(&running.job.task).await)).await;
     }
 }
 
-/// Runs the jobs as one, and if that panics one by one: the task whose input is at fault fails, and it alone.
-fn contained<R: Runner>(runner: &R, jobs: &[Job], stop: &Stop) -> Outcomes {
+/// Runs the jobs as one batch. If that panics, runs them one by one, so that only the job that panics again fails.
+fn run_catching_panics<R: Runner>(runner: &R, jobs: &[Job], stop: &Stop) -> Outcomes {
     match catch_unwind(AssertUnwindSafe(|| runner.run(jobs, stop))) {
         Ok(outcomes) if outcomes.len() == jobs.len() => outcomes,
-        Ok(outcomes) => all(
+        Ok(outcomes) => fail_all(
             jobs.len(),
-            &unfinished(&format!("{} outcomes for {} jobs", outcomes.len(), jobs.len())),
+            &run_failed(&format!(
+                "the runner returned {} outcomes for {} jobs",
+                outcomes.len(),
+                jobs.len()
+            )),
         ),
         Err(_) if jobs.len() > 1 => {
             tracing::warn!(
+                event = "batch_panicked",
                 jobs = jobs.len(),
-                "a batch panicked; its tasks are run one by one"
+                "a batch panicked: its tasks are run one by one"
             );
             jobs.chunks(1)
-                .flat_map(|job| contained(runner, job, stop))
+                .flat_map(|job| run_catching_panics(runner, job, stop))
                 .collect()
         }
         Err(panic) => {
-            // The log has where; the message may quote the input, and so is for the task alone.
-            let message = panic_message(&*panic);
-            tracing::error!("a task panicked");
-            let told =
-                format!("the input made the worker panic ({message}): please report it with the input");
-            all(jobs.len(), &RunError::permanent(code::PANIC, told))
+            // The panic hook logs where it happened. The message may quote the input, so only the task shows it.
+            tracing::error!(event = "task_panicked", "a task panicked");
+            let message = format!(
+                "the input made the worker panic ({}): please report it with the input",
+                panic_message(&*panic)
+            );
+            fail_all(jobs.len(), &RunError::permanent(ErrorCode::Panic, message))
         }
     }
 }
@@ -178,15 +194,16 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
-fn unfinished(why: &str) -> RunError {
-    tracing::error!(why, "a run did not end as it should");
+/// The outcome of jobs whose run returned no outcome. The reason is logged, not shown to the client.
+fn run_failed(reason: &str) -> RunError {
+    tracing::error!(event = "run_failed", reason, "a run failed");
     RunError::transient(
-        code::INFERENCE_FAILED,
-        "the run did not end as it should; it is tried again",
+        ErrorCode::InferenceFailed,
+        "the worker could not run the task: see the worker's log for the reason",
     )
 }
 
-fn all(count: usize, error: &RunError) -> Outcomes {
+fn fail_all(count: usize, error: &RunError) -> Outcomes {
     vec![Err(error.clone()); count]
 }
 

@@ -1,11 +1,11 @@
-//! The word that ends a run.
+//! The signal that ends a run early.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 type Callback = Box<dyn FnOnce() + Send>;
 
-/// Tells a running batch to end. Clones are the same stop; once triggered it stays so.
+/// A signal that tells a running batch to end. Clones share it, and it is never reset.
 #[derive(Clone, Default)]
 pub struct Stop(Arc<Mutex<State>>);
 
@@ -16,7 +16,7 @@ struct State {
 }
 
 impl Stop {
-    /// Calls `callback` when the stop is triggered: at once, if it is already.
+    /// Calls `callback` once when the stop is triggered, or now if it already is.
     pub fn on_trigger(&self, callback: impl FnOnce() + Send + 'static) {
         let mut state = self.lock();
         if state.triggered {
@@ -27,7 +27,6 @@ impl Stop {
         }
     }
 
-    /// Whether it was triggered.
     #[must_use]
     pub fn is_triggered(&self) -> bool {
         self.lock().triggered
@@ -43,7 +42,7 @@ impl Stop {
         }
     }
 
-    /// No code panics while it holds the lock, so what a poisoned one guards is whole.
+    /// No code panics while it owns the lock, so a poisoned lock still guards a valid state.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_callback_is_called_once_before_or_after() {
+    fn a_callback_is_called_once_whether_added_before_or_after_the_trigger() {
         let stop = Stop::default();
         let calls = Arc::new(AtomicU32::new(0));
         let count = |calls: &Arc<AtomicU32>| {

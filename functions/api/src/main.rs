@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
-use lambda_http::Error;
-use mesh_api::{Api, ModelSettings, Workers};
+use http::{Extensions, HeaderValue};
+use lambda_http::{Context, Error};
+use mesh_api::{ApiState, ModelSettings, Workers};
 use mesh_aws::{Metrics, Payloads, Queues, StatsTable, TaskTable};
-use mesh_http::TokenHash;
+use mesh_http::{RequestContext, TokenHash, with_context};
 use mesh_task::Tenant;
-use mesh_telemetry::{init_logging, retry_policies, setting, sweep_policy};
+use mesh_telemetry::{begin_invocation, init_logging, retry_policies, setting, sweep_policy};
+
+/// Lambda takes 6 MB for a synchronous invocation's event (AWS Lambda quotas).
+const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     init_logging(env!("CARGO_CRATE_NAME"));
     let config = mesh_aws::sdk_config().await?;
-    let api = Api {
+    let api = ApiState {
         table: TaskTable::new(&config, setting("TASKS_TABLE")?),
         stats: StatsTable::new(&config, setting("STATS_TABLE")?),
         payloads: Payloads::new(&config, setting("PAYLOAD_BUCKET")?),
@@ -31,7 +34,19 @@ async fn main() -> Result<(), Error> {
     };
     // Lambda gives a starting environment more processor time than a running one: the TLS handshakes are cheapest here.
     tokio::join!(api.table.warm(), api.queues.warm());
-    lambda_http::run(mesh_api::router(api)).await
+    lambda_http::run(with_context(mesh_api::router(api), lambda_context)).await
+}
+
+/// What Lambda knows about a request. From here on each line of the log contains its id.
+fn lambda_context(extensions: &Extensions) -> RequestContext {
+    let Some(context) = extensions.get::<Context>() else {
+        return RequestContext::default();
+    };
+    begin_invocation(&context.request_id);
+    RequestContext {
+        max_event_bytes: Some(MAX_EVENT_BYTES),
+        ..RequestContext::new(&context.request_id, context.deadline())
+    }
 }
 
 /// The tenant that requests without a token act as, if the template's `CompatTenant` names one.

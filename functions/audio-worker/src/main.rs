@@ -1,4 +1,4 @@
-//! Transcribes recordings.
+//! Runs the audio tasks: transcribe.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     mesh_worker::run(env!("CARGO_CRATE_NAME"), move || AudioRunner::load(variant)).await
 }
 
-/// The template's choice of model.
+/// The model that the template's `SpeechModel` parameter selects.
 fn variant() -> Result<SpeechVariant, SettingError> {
     setting("SPEECH_MODEL")
 }
@@ -35,7 +35,7 @@ impl AudioRunner {
         else {
             return Err(RunError::wrong_worker(job.task.task_type));
         };
-        let begun = Instant::now();
+        let start = Instant::now();
         let transcript = self.speech.transcribe(audio, interrupt);
         let transcript = transcript.map_err(|error| onnx::run_error(&error))?;
         let segments = transcript.segments.into_iter().map(|segment| Segment {
@@ -52,7 +52,7 @@ impl AudioRunner {
             result,
             self.speech.id(),
             Duration::ZERO,
-            begun.elapsed(),
+            start.elapsed(),
         ))
     }
 }
@@ -60,7 +60,7 @@ impl AudioRunner {
 impl Runner for AudioRunner {
     const READS_OBJECTS: bool = true;
 
-    /// One recording after the other: each keeps the processor busy for long.
+    /// Runs one recording at a time, since each one uses the whole processor.
     fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<RunOutput, RunError>> {
         let interrupt = onnx::interrupt_on(stop);
         jobs.iter().map(|job| self.run_one(job, &interrupt)).collect()

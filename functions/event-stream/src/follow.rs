@@ -8,36 +8,35 @@ use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
 use jiff::Timestamp;
-use mesh_stats::{Change, ChangeView};
+use mesh_api_types::ChangeView;
+use mesh_http::PollInterval;
+use mesh_stats::Change;
 use mesh_task::{Status, Task, TaskId, Tenant};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::Events;
-use crate::request::Asked;
+use crate::request::StreamRequest;
 
-/// A client that was cut off comes back after so long.
+/// How long a client waits before it reconnects.
 const RETRY: Duration = Duration::from_secs(2);
-/// So often it is told that the connection lives.
+/// How often a comment shows the client that the connection is alive.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// After a change the log is read again so soon; while nothing happens each pause is half as long again, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// So many changes are read at a time.
-const MOST: usize = 500;
-/// What a client that fell too far behind is told, at the end.
+/// How many changes are read at a time.
+const MAX_CHANGES: usize = 500;
+/// The last event for a client whose next change is deleted.
 const GONE: &str = "event: gone\ndata: {}\n\n";
 
-/// The one task that a stream tells of, as it stood in the table when the stream began. The log lags behind the table:
-/// what it still tells of the time before is no news.
+/// The one task that a stream is about, in its state in the table when the stream began. The log lags behind the table,
+/// so it may still report changes from before that state.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct One {
+pub(crate) struct WatchedTask {
     id: TaskId,
     generation: u32,
     fence: u64,
     updated_at: Timestamp,
 }
 
-impl One {
+impl WatchedTask {
     pub(crate) fn new(task: &Task) -> Self {
         Self {
             id: task.id,
@@ -47,9 +46,9 @@ impl One {
         }
     }
 
-    /// Whether a change of the log is one of this task, and later than its state at the beginning. Under one fence only
-    /// times tell what came first: where clocks differ that may cost a step in between, but never the end.
-    fn is_told(&self, change: &Change) -> bool {
+    /// Whether a change is one of this task, and later than its state at the beginning. Under one fence only times say
+    /// what came first: where clocks differ a stream may lose an intermediate state, but never the end.
+    fn is_changed_by(&self, change: &Change) -> bool {
         let is_later = match (change.generation, change.fence).cmp(&(self.generation, self.fence)) {
             Ordering::Less => false,
             Ordering::Equal => ends(change) || change.updated_at > self.updated_at,
@@ -59,7 +58,7 @@ impl One {
     }
 }
 
-/// Whether a task is final with this change, or gone.
+/// Whether a task is final with this change, or deleted.
 fn ends(change: &Change) -> bool {
     change.status.is_none_or(Status::is_final)
 }
@@ -68,34 +67,39 @@ fn ends(change: &Change) -> bool {
 pub(crate) struct Follow {
     events: Arc<Events>,
     tenant: Tenant,
-    /// The one task of which it tells; all, if there is none.
-    only: Option<One>,
+    /// The one task that the stream is about. `None` streams all of the tenant's tasks.
+    only: Option<WatchedTask>,
     after: u64,
-    /// Whether the log holds more than was read of it at once.
+    /// Whether the log holds more than the last read returned.
     is_behind: bool,
     until: Instant,
-    pause: Duration,
+    interval: PollInterval,
     heartbeat: Instant,
-    over: bool,
+    has_ended: bool,
 }
 
 impl Follow {
-    pub(crate) fn new(events: Arc<Events>, asked: Asked, after: u64, only: Option<One>) -> Self {
+    pub(crate) fn new(
+        events: Arc<Events>,
+        request: StreamRequest,
+        after: u64,
+        only: Option<WatchedTask>,
+    ) -> Self {
         Self {
             events,
-            tenant: asked.tenant,
+            tenant: request.tenant,
             only,
             after,
             is_behind: true,
-            until: asked.until,
-            pause: FIRST_PAUSE,
+            until: request.until,
+            interval: PollInterval::default(),
             heartbeat: Instant::now() + HEARTBEAT,
-            over: false,
+            has_ended: false,
         }
     }
 
-    /// The stream's text: at once how to come back and the beginning, then each change.
-    pub(crate) fn told(self, beginning: String) -> impl Stream<Item = Result<String, Infallible>> {
+    /// The stream's text: first how to reconnect and the beginning, then each change.
+    pub(crate) fn events(self, beginning: String) -> impl Stream<Item = Result<String, Infallible>> {
         let first = format!(": following\nretry: {}\n\n{beginning}", RETRY.as_millis());
         stream::unfold((self, Some(first)), async |(mut follow, first)| {
             let text = match first {
@@ -106,31 +110,30 @@ impl Follow {
         })
     }
 
-    /// What is to be said next; nothing when the stream is over.
+    /// The next text to send; `None` when the stream ends.
     async fn next(&mut self) -> Option<String> {
         loop {
             let now = Instant::now();
-            // Its time is over even where changes come without a pause.
-            if self.over || now >= self.until {
+            // The time limit also holds where changes come without a pause.
+            if self.has_ended || now >= self.until {
                 return None;
             }
             if now >= self.heartbeat {
                 self.heartbeat = now + HEARTBEAT;
                 return Some(":\n\n".to_owned());
             }
-            // Each read costs: after a change too it is worth one only a little later.
+            // Each read costs money: even after a change the next one waits for a first pause.
             if !self.is_behind {
-                sleep_until((now + self.pause).min(self.until).min(self.heartbeat)).await;
-                self.pause = (self.pause * 3 / 2).min(LONGEST_PAUSE);
+                self.interval.sleep(self.until.min(self.heartbeat)).await;
             }
-            // Nor does a table that is slow to answer hold it up.
+            // A table that is slow to answer does not delay the end.
             match timeout_at(self.until, self.changes()).await {
                 Err(_) => return None,
                 Ok(Ok(text)) if text.is_empty() => {}
                 Ok(Ok(text)) => return Some(text),
                 Ok(Err(error)) => {
-                    // The client comes back, and goes on from the last event that it has seen.
-                    tracing::error!(%error, "a stream ends before its time");
+                    // The client reconnects, and continues after the last event that it has seen.
+                    tracing::error!(event = "stream_ended_early", %error, "a stream ended before its time");
                     return None;
                 }
             }
@@ -140,29 +143,30 @@ impl Follow {
     /// The changes since the last ones, as events.
     async fn changes(&mut self) -> Result<String, mesh_aws::AwsError> {
         let stats = &self.events.stats;
-        let book = stats.counters(&self.tenant).await?;
+        let counters = stats.counters(&self.tenant).await?;
         self.is_behind = false;
-        if book.last == self.after {
+        if counters.last == self.after {
             return Ok(String::new());
         }
-        let Some(changes) = stats.changes(&self.tenant, &book, self.after, MOST).await? else {
-            self.over = true;
+        let changes = stats.changes(&self.tenant, &counters, self.after, MAX_CHANGES);
+        let Some(changes) = changes.await? else {
+            self.has_ended = true;
             return Ok(GONE.to_owned());
         };
-        self.pause = FIRST_PAUSE;
+        self.interval.reset();
         let mut text = String::new();
         for (number, change) in changes {
             self.after = number;
-            if self.only.is_some_and(|one| !one.is_told(&change)) {
+            if self.only.is_some_and(|watched| !watched.is_changed_by(&change)) {
                 continue;
             }
-            self.over = self.only.is_some() && ends(&change);
+            self.has_ended = self.only.is_some() && ends(&change);
             text.push_str(&event(&ChangeView::from((number, change))));
-            if self.over {
+            if self.has_ended {
                 break;
             }
         }
-        self.is_behind = self.after < book.last;
+        self.is_behind = self.after < counters.last;
         Ok(text)
     }
 }
@@ -182,9 +186,9 @@ mod tests {
 
     use super::*;
 
-    /// A task in its second generation, in the hands of its fourth claim.
-    fn one() -> One {
-        One {
+    /// A task in its second generation, claimed for the fourth time.
+    fn watched() -> WatchedTask {
+        WatchedTask {
             id: TaskId::generate(),
             generation: 2,
             fence: 4,
@@ -207,31 +211,31 @@ mod tests {
     }
 
     #[test]
-    fn what_the_log_still_tells_of_the_time_before_is_not_told() {
-        let one = one();
-        let told = |generation, fence, status, second| {
-            one.is_told(&change(one.id, generation, fence, status, second))
+    fn a_change_from_before_the_stream_began_is_not_sent() {
+        let task = watched();
+        let is_sent = |generation, fence, status, second| {
+            task.is_changed_by(&change(task.id, generation, fence, status, second))
         };
-        // That it failed before somebody retried it would end the stream.
-        assert!(!told(1, 3, Some(Status::Failed), 5));
-        assert!(!told(2, 3, Some(Status::Processing), 5));
-        assert!(!told(2, 4, Some(Status::Processing), 0));
-        assert!(told(2, 4, Some(Status::Pending), 1));
-        assert!(told(2, 5, Some(Status::Processing), -1), "clocks differ");
+        // A failure from before a retry would end the stream.
+        assert!(!is_sent(1, 3, Some(Status::Failed), 5));
+        assert!(!is_sent(2, 3, Some(Status::Processing), 5));
+        assert!(!is_sent(2, 4, Some(Status::Processing), 0));
+        assert!(is_sent(2, 4, Some(Status::Pending), 1));
+        assert!(is_sent(2, 5, Some(Status::Processing), -1), "clocks differ");
     }
 
     #[test]
-    fn the_end_is_told_whatever_the_clocks_say() {
-        let one = one();
+    fn the_end_is_sent_whatever_the_clocks_say() {
+        let task = watched();
         for status in [Some(Status::Completed), Some(Status::Failed), None] {
-            let end = change(one.id, 2, 4, status, -1);
-            assert!(ends(&end) && one.is_told(&end), "{status:?}");
+            let end = change(task.id, 2, 4, status, -1);
+            assert!(ends(&end) && task.is_changed_by(&end), "{status:?}");
         }
     }
 
     #[test]
-    fn of_another_task_nothing_is_told() {
+    fn a_change_of_another_task_is_not_sent() {
         let other = change(TaskId::generate(), 9, 9, Some(Status::Completed), 9);
-        assert!(!one().is_told(&other));
+        assert!(!watched().is_changed_by(&other));
     }
 }

@@ -1,37 +1,33 @@
-//! Server-sent events: what happens to a tenant's tasks, or to one, told as it happens.
+//! Server-sent events: what happens to a tenant's tasks, or to one of them, as it happens.
 //!
-//! A function of its own, behind a Function URL, because an HTTP API can't stream. An open stream occupies one
-//! environment of it, and is billed for as long; so each is bounded by the function's timeout, and the client goes on in
-//! the next from where it was (`Last-Event-ID`, the number in the change log).
+//! This is a function of its own, behind a Function URL, because an HTTP API can't stream. An open stream occupies one
+//! environment, and is billed for as long. So the function's timeout bounds each stream, and the client continues in the
+//! next one where it was (`Last-Event-ID`, the number in the change log).
 
 mod follow;
-mod problem;
 mod request;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Router, middleware};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, Method};
-use lambda_http::Error;
+use axum::{Router, routing::get};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Extensions, HeaderName, HeaderValue, Method};
+use lambda_http::{Context, Error};
+use mesh_api_types::{ChangeStatus, ChangeView};
 use mesh_aws::{StatsTable, TaskTable};
-use mesh_http::TokenHash;
-use mesh_stats::ChangeView;
+use mesh_http::auth::SERVICE_TOKEN;
+use mesh_http::{Problem, ProblemKind, RequestContext, TokenHash, browser, with_context};
 use mesh_task::TaskId;
-use mesh_telemetry::setting;
-use tower_http::cors::{Any, CorsLayer};
+use mesh_telemetry::{begin_invocation, setting};
 
-use crate::follow::{Follow, One, event};
-use crate::problem::Problem;
-use crate::request::Asked;
+use crate::follow::{Follow, WatchedTask, event};
+use crate::request::StreamRequest;
 
-/// How long a browser may remember what it was allowed.
-const PREFLIGHT_AGE: Duration = Duration::from_hours(1);
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 #[derive(Debug)]
 struct Events {
@@ -50,69 +46,82 @@ async fn main() -> Result<(), Error> {
         token: setting("TOKEN_SHA256")?,
     };
     events.tasks.warm().await;
-    lambda_http::run_with_streaming_response(router(events)).await
+    let router = with_context(router(events), lambda_context);
+    lambda_http::run_with_streaming_response(router).await
+}
+
+/// What Lambda knows about a request. From here on each line of the log contains its id.
+fn lambda_context(extensions: &Extensions) -> RequestContext {
+    let Some(context) = extensions.get::<Context>() else {
+        return RequestContext::default();
+    };
+    begin_invocation(&context.request_id);
+    RequestContext::new(&context.request_id, context.deadline())
 }
 
 fn router(events: Events) -> Router {
-    // No cookie lets anyone in, so pages of any origin may ask: they need the token, like all others.
-    let cors = CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET])
-        .allow_headers([
-            HeaderName::from_static("x-service-token"),
-            HeaderName::from_static("authorization"),
-            HeaderName::from_static("last-event-id"),
-        ])
-        .expose_headers([HeaderName::from_static("x-request-id"), RETRY_AFTER, ALLOW])
-        .max_age(PREFLIGHT_AGE);
-    Router::new()
-        .route("/v1/events", get(all))
-        .route("/v1/tasks/{id}/events", get(one))
-        .fallback(async || Problem::NoSuchAddress)
-        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(middleware::from_fn(problem::render))
-        .layer(cors)
-        .with_state(Arc::new(events))
+    // No cookie lets anyone in, so pages of any origin may call: they need the token, as every caller does.
+    let cors = browser::cors(
+        &HeaderValue::from_static("*"),
+        [Method::GET],
+        [SERVICE_TOKEN, AUTHORIZATION, LAST_EVENT_ID],
+    );
+    let router = Router::new()
+        .route("/v1/events", get(tenant_events))
+        .route("/v1/tasks/{id}/events", get(task_events))
+        .fallback(async || route_not_found())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(from_fn(mesh_http::render));
+    browser::layers(router, Some(cors)).with_state(Arc::new(events))
+}
+
+fn route_not_found() -> Problem {
+    Problem::new(
+        ProblemKind::RouteNotFound,
+        "nothing is served at this address: use /v1/events or /v1/tasks/{id}/events",
+    )
 }
 
 /// `GET /v1/events`: all of the tenant's tasks.
-async fn all(State(events): State<Arc<Events>>, request: Request) -> Result<Response, Problem> {
-    let asked = Asked::read(&events.token, &request)?;
-    let book = events.stats.counters(&asked.tenant).await?;
-    let after = asked.after.unwrap_or(book.last);
-    // What is gone is told before the stream begins, where a status code can say it.
-    let first = events.stats.changes(&asked.tenant, &book, after, 1).await?;
-    first.ok_or(Problem::Gone)?;
-    Ok(stream(String::new(), Follow::new(events, asked, after, None)))
+async fn tenant_events(State(events): State<Arc<Events>>, request: Request) -> Result<Response, Problem> {
+    let request = StreamRequest::read(&events.token, &request)?;
+    let counters = events.stats.counters(&request.tenant).await?;
+    let after = request.after.unwrap_or(counters.last);
+    // Deleted changes are reported before the stream begins, where a status code can say it.
+    let first = events.stats.changes(&request.tenant, &counters, after, 1).await?;
+    first.ok_or_else(Problem::changes_gone)?;
+    Ok(stream(String::new(), Follow::new(events, request, after, None)))
 }
 
-/// `GET /v1/tasks/{id}/events`: one task, from how it stands until it is final.
-async fn one(State(events): State<Arc<Events>>, request: Request) -> Result<Response, Problem> {
-    let asked = Asked::read(&events.token, &request)?;
-    let id: TaskId = request::task_id(request.uri().path()).ok_or(Problem::NoSuchTask)?;
-    // Read before the task: so no change falls in between.
-    let book = events.stats.counters(&asked.tenant).await?;
-    let task = events.tasks.get(&asked.tenant, id).await?;
-    let task = task.ok_or(Problem::NoSuchTask)?;
-    let one = One::new(&task);
-    let stands = event(&ChangeView {
-        cursor: book.last.to_string(),
+/// `GET /v1/tasks/{id}/events`: one task, from its present state until it is final.
+async fn task_events(State(events): State<Arc<Events>>, request: Request) -> Result<Response, Problem> {
+    let id: Option<TaskId> = request::task_id(request.uri().path());
+    let request = StreamRequest::read(&events.token, &request)?;
+    let id = id.ok_or_else(Problem::task_not_found)?;
+    // Read before the task, so that no change falls in between.
+    let counters = events.stats.counters(&request.tenant).await?;
+    let task = events.tasks.get(&request.tenant, id).await?;
+    let task = task.ok_or_else(Problem::task_not_found)?;
+    let present = event(&ChangeView {
+        cursor: counters.last.to_string(),
         id,
         task_type: task.task_type,
-        status: task.status.as_str(),
+        status: ChangeStatus::Task(task.status),
         previous_status: None,
         generation: task.generation,
         attempt: task.attempt,
         updated_at: task.updated_at,
     });
     if task.status.is_final() {
-        return Ok(answer(Body::from(stands)));
+        return Ok(answer(Body::from(present)));
     }
-    Ok(stream(stands, Follow::new(events, asked, book.last, Some(one))))
+    let watched = WatchedTask::new(&task);
+    let follow = Follow::new(events, request, counters.last, Some(watched));
+    Ok(stream(present, follow))
 }
 
 fn stream(beginning: String, follow: Follow) -> Response {
-    answer(Body::from_stream(follow.told(beginning)))
+    answer(Body::from_stream(follow.events(beginning)))
 }
 
 fn answer(body: Body) -> Response {

@@ -1,53 +1,58 @@
-//! What a request asks for.
+//! A request for a stream.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::extract::Request;
 use http::HeaderMap;
-use lambda_http::RequestExt;
-use mesh_http::TokenHash;
+use mesh_http::{Problem, RequestContext, TokenHash};
 use mesh_task::{TaskId, Tenant};
 use tokio::time::Instant;
 
-use crate::problem::Problem;
-
-/// What a stream leaves of its invocation, to end in order.
+/// How long before the function's own deadline a stream ends, so that it ends in order.
 const END_MARGIN: Duration = Duration::from_secs(5);
 
-/// Who asks, from where on, and how long the answer may go on.
+/// Whose changes are streamed, after which cursor, and how long.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct StreamRequest {
     pub(crate) tenant: Tenant,
-    /// The number in the change log that the caller has seen last; none begins at the present.
+    /// The last change that the caller has seen, by its number in the change log. `None` begins at the present.
     pub(crate) after: Option<u64>,
     pub(crate) until: Instant,
 }
 
-impl Asked {
+impl StreamRequest {
     pub(crate) fn read(token: &TokenHash, request: &Request) -> Result<Self, Problem> {
-        let tenant = token.tenant_of(request.headers())?;
-        let context = request.lambda_context_ref();
-        let deadline = context.map_or(SystemTime::now(), |context| context.deadline());
-        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         Ok(Self {
-            tenant,
+            tenant: token.tenant_of(request.headers())?,
             after: cursor(request.headers(), request.uri().query())?,
-            until: Instant::now() + left.saturating_sub(END_MARGIN),
+            until: RequestContext::from_extensions(request.extensions()).deadline_before(END_MARGIN),
         })
     }
 }
 
-/// `Last-Event-ID`, as a client sends it that goes on, else `?after=`, as in `GET /v1/changes`.
+/// `Last-Event-ID`, which a client sends that reconnects, else `?after=`, as in `GET /v1/changes`.
 fn cursor(headers: &HeaderMap, query: Option<&str>) -> Result<Option<u64>, Problem> {
     let header = headers.get("last-event-id");
-    let header = header.map(|value| value.to_str().map_err(|_| Problem::BadCursor));
+    let header = header.map(|value| value.to_str().map_err(|_| invalid_cursor()));
     let header = header.transpose()?.filter(|value| !value.is_empty());
     let given = match (header, query.filter(|query| !query.is_empty())) {
         (Some(given), _) => given,
-        (None, Some(query)) => query.strip_prefix("after=").ok_or(Problem::BadQuery)?,
+        (None, Some(query)) => query.strip_prefix("after=").ok_or_else(invalid_query)?,
         (None, None) => return Ok(None),
     };
-    given.parse().map(Some).map_err(|_| Problem::BadCursor)
+    given.parse().map(Some).map_err(|_| invalid_cursor())
+}
+
+fn invalid_cursor() -> Problem {
+    Problem::invalid_query(
+        "the cursor is invalid: send the id of an event, or the next of GET /v1/changes, unchanged",
+    )
+}
+
+fn invalid_query() -> Problem {
+    Problem::invalid_query(
+        "unknown parameter: a stream takes only `after`. Send the token in a header, not in the address.",
+    )
 }
 
 /// The id in `/v1/tasks/{id}/events`, if it is one.
@@ -70,16 +75,16 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_goes_on_where_the_client_was() {
+    fn a_stream_continues_where_the_client_was() {
         assert_eq!(read(None, None), Ok(None));
         assert_eq!(read(Some(""), Some("")), Ok(None));
         assert_eq!(read(None, Some("after=7")), Ok(Some(7)));
         assert_eq!(read(Some("9"), Some("after=7")), Ok(Some(9)));
         for wrong in ["-1", "x", "1.5", "99999999999999999999"] {
-            assert_eq!(read(Some(wrong), None), Err(Problem::BadCursor));
+            assert_eq!(read(Some(wrong), None), Err(invalid_cursor()));
         }
-        assert_eq!(read(None, Some("after=")), Err(Problem::BadCursor));
-        assert_eq!(read(None, Some("token=secret")), Err(Problem::BadQuery));
+        assert_eq!(read(None, Some("after=")), Err(invalid_cursor()));
+        assert_eq!(read(None, Some("token=secret")), Err(invalid_query()));
     }
 
     #[test]

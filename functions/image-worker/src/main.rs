@@ -1,4 +1,4 @@
-//! Runs what is asked of images.
+//! Runs the image tasks: face detection and OCR.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
 
 struct ImageRunner {
     faces: FaceDetector,
-    /// Loaded when a task first asks for it: where only faces are looked for, no cold start pays for it.
+    /// Loaded for the first OCR task, so that a cold start for face detection does not wait for it.
     ocr: Lazy<OcrModel>,
 }
 
@@ -38,7 +38,7 @@ impl ImageRunner {
     }
 
     fn detect_faces(&self, image: &[u8], interrupt: &Interrupt) -> Result<RunOutput, RunError> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let faces = self.faces.detect(image, interrupt);
         let faces: Vec<_> = faces
             .map_err(|error| onnx::run_error(&error))?
@@ -53,13 +53,13 @@ impl ImageRunner {
             result,
             FaceDetector::ID,
             Duration::ZERO,
-            begun.elapsed(),
+            start.elapsed(),
         ))
     }
 
     fn read(&self, image: &[u8], interrupt: &Interrupt) -> Result<RunOutput, RunError> {
         let (ocr, load) = self.ocr.get(|| OcrModel::load(&mesh_worker::assets()))?;
-        let begun = Instant::now();
+        let start = Instant::now();
         let page = ocr
             .read(image, interrupt)
             .map_err(|error| onnx::run_error(&error))?;
@@ -72,14 +72,14 @@ impl ImageRunner {
             text: page.text,
             lines: lines.collect(),
         });
-        Ok(onnx::output(result, OcrModel::ID, load, begun.elapsed()))
+        Ok(onnx::output(result, OcrModel::ID, load, start.elapsed()))
     }
 }
 
 impl Runner for ImageRunner {
     const READS_OBJECTS: bool = true;
 
-    /// One image after the other: they differ in size, and on one core a batch of images saves nothing.
+    /// Runs one image at a time. Images differ in size, and batching saves nothing on one core.
     fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<RunOutput, RunError>> {
         let interrupt = onnx::interrupt_on(stop);
         jobs.iter().map(|job| self.run_one(job, &interrupt)).collect()

@@ -1,7 +1,7 @@
-//! Runs what is asked of a language model, which a provider runs.
+//! Runs the tasks of language models, through the provider that the stack configures.
 
-mod answer;
-mod setup;
+mod model;
+mod run_job;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +12,7 @@ use mesh_worker::{Job, Runner, Stop};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::setup::Models;
+use crate::model::{ModelCache, Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -20,21 +20,21 @@ async fn main() -> Result<(), Error> {
 }
 
 struct LanguageRunner {
-    models: Models,
+    models: ModelCache,
 }
 
 impl LanguageRunner {
     fn load() -> Result<Self, mesh_telemetry::SettingError> {
-        let models = Models::new(setup::Settings::read()?);
-        // Lambda gives a starting environment more CPU than a running one. What fails now is told to the tasks, and tried
-        // again for each batch.
+        let models = ModelCache::new(Settings::read()?);
+        // Lambda gives a starting environment more CPU than a running one. A failure here is not fatal: each batch tries
+        // again, and reports the failure in its tasks.
         if let Err(error) = Handle::current().block_on(models.get()) {
-            tracing::error!(%error, "the language model is not set up");
+            tracing::error!(event = "language_model_unavailable", %error, "the language model can't be created");
         }
         Ok(Self { models })
     }
 
-    /// Runs the jobs side by side. Those that are not done when the stop comes are dropped, and with them their calls.
+    /// Runs the jobs concurrently. A stop drops the jobs that are still running, which cancels their requests.
     async fn run_all(
         &self,
         jobs: &[Job],
@@ -47,13 +47,13 @@ impl LanguageRunner {
         let run = async |job: &Job| {
             let mut stopped = stopped.clone();
             tokio::select! {
-                outcome = answer::answer(&model, job) => outcome,
-                // The sender lives in the stop, which outlives the run.
+                outcome = run_job::run_job(&model, job) => outcome,
+                // The sender is owned by the stop, which outlives the run.
                 _ = stopped.wait_for(|stopped| *stopped) => Err(RunError::timeout()),
             }
         };
         let outcomes = join_all(jobs.iter().map(run)).await;
-        self.models.heed(&outcomes).await;
+        self.models.reset_if_refused(&outcomes).await;
         outcomes
     }
 }
@@ -62,12 +62,11 @@ impl Runner for LanguageRunner {
     const READS_OBJECTS: bool = false;
 
     fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<RunOutput, RunError>> {
-        let (tell, stopped) = watch::channel(false);
+        let (sender, stopped) = watch::channel(false);
         stop.on_trigger(move || {
-            tell.send_replace(true);
+            sender.send_replace(true);
         });
-        // This thread may block. What it waits for is driven by the runtime's own thread, and so are the connections,
-        // which live on from run to run.
+        // This thread may block. The runtime's own thread drives the requests, and the connections that outlive this run.
         Handle::current().block_on(self.run_all(jobs, &stopped))
     }
 }

@@ -1,22 +1,18 @@
-//! The runner against a scripted server.
+//! Tests the runner against a scripted server.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use mesh_language::Limits;
-use mesh_task::{
-    Content, Input, Payload, RunErrorClass, Size, Submitted, Task, TaskDraft, TaskId, TaskResult, TaskType,
-    Tenant, WorkerKind, code,
-};
+use mesh_task::{Content, ErrorCode, Input, RunErrorClass, TaskResult, TaskType, WorkerKind, testing};
 use serde_json::{Value, json};
 use wiremock::matchers::{body_string_contains, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::setup::{Kind, Settings};
+use crate::model::ProviderKind;
 
-fn runner(kind: Kind, base_url: String) -> LanguageRunner {
+fn runner(kind: ProviderKind, base_url: String) -> LanguageRunner {
     let settings = Settings {
         kind,
         model: "m".to_owned(),
@@ -26,31 +22,16 @@ fn runner(kind: Kind, base_url: String) -> LanguageRunner {
         limits: Limits::default(),
     };
     LanguageRunner {
-        models: Models::new(settings),
+        models: ModelCache::new(settings),
     }
 }
 
 fn job(task_type: TaskType, input: Value) -> Job {
-    let Submitted::Whole(parsed) = Submitted::parse(task_type, input.clone()).unwrap() else {
-        panic!("nothing was uploaded")
-    };
-    let now = Timestamp::now();
-    let draft = TaskDraft {
-        id: TaskId::generate(),
-        tenant: Tenant::first(),
-        task_type,
-        modality: WorkerKind::Language,
-        size: Size::Small,
-        priority: mesh_task::Priority::Normal,
-        payload: Payload::Inline(input),
-        metadata: [].into(),
-        max_attempts: 3,
-        timeout_seconds: None,
-        correlation_id: String::new(),
-    };
+    let (mut task, input) = testing::task_with(task_type, input);
+    task.worker_kind = WorkerKind::Language;
     Job {
-        task: Task::new(draft, now, now),
-        input: Arc::new(parsed),
+        task,
+        input: Arc::new(input),
     }
 }
 
@@ -61,33 +42,48 @@ fn translation(text: &str) -> Job {
     )
 }
 
-/// Answers each question whose text has the word in it.
-async fn answer(server: &MockServer, word: &str, answer: ResponseTemplate) {
-    let asked = Mock::given(method("POST")).and(body_string_contains(word));
-    asked.respond_with(answer).mount(server).await;
+/// Responds to each request whose body contains the word.
+async fn respond(server: &MockServer, word: &str, response: ResponseTemplate) {
+    let mock = Mock::given(method("POST")).and(body_string_contains(word));
+    mock.respond_with(response).mount(server).await;
 }
 
-fn said(words: &Value) -> ResponseTemplate {
+fn completion(content: &Value) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({
         "model": "m-2026-01",
-        "choices": [{ "message": { "content": words.to_string() }, "finish_reason": "stop" }],
+        "choices": [{ "message": { "content": content.to_string() }, "finish_reason": "stop" }],
         "usage": { "prompt_tokens": 10, "completion_tokens": 5 },
     }))
 }
 
-/// Runs the jobs as the worker's loop does, on a thread that may block.
+/// Runs the jobs on a blocking thread, as the worker's loop does.
 async fn run(runner: LanguageRunner, jobs: Vec<Job>) -> Vec<Result<RunOutput, RunError>> {
     let running = tokio::task::spawn_blocking(move || runner.run(&jobs, &Stop::default()));
     running.await.unwrap()
 }
 
 #[tokio::test]
-async fn each_type_has_its_result_with_the_model_and_its_tokens() {
+async fn each_task_type_has_its_result_with_model_and_tokens() {
     let server = MockServer::start().await;
-    answer(&server, "translation", said(&json!({ "translation": "Hallo" }))).await;
-    answer(&server, "extraction", said(&json!({ "name": "Ada" }))).await;
-    answer(&server, "summary", said(&json!({ "sentences": ["A.", "B."] }))).await;
-    answer(&server, "classification", said(&json!({ "label": "travel" }))).await;
+    respond(
+        &server,
+        "translation",
+        completion(&json!({ "translation": "Hallo" })),
+    )
+    .await;
+    respond(&server, "extraction", completion(&json!({ "name": "Ada" }))).await;
+    respond(
+        &server,
+        "summary",
+        completion(&json!({ "sentences": ["A.", "B."] })),
+    )
+    .await;
+    respond(
+        &server,
+        "classification",
+        completion(&json!({ "label": "travel" })),
+    )
+    .await;
     let text = "Hello from Rome.";
     let jobs = vec![
         translation(text),
@@ -98,7 +94,7 @@ async fn each_type_has_its_result_with_the_model_and_its_tokens() {
         job(TaskType::Summarize, json!({ "text": text, "engine": "llm" })),
         job(TaskType::Classify, json!({ "text": text, "engine": "llm" })),
     ];
-    let outcomes = run(runner(Kind::OpenAi, server.uri()), jobs).await;
+    let outcomes = run(runner(ProviderKind::OpenAi, server.uri()), jobs).await;
     let outputs: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
     for output in &outputs {
         assert_eq!(
@@ -129,16 +125,16 @@ async fn each_type_has_its_result_with_the_model_and_its_tokens() {
 }
 
 #[tokio::test]
-async fn one_bad_job_harms_no_other() {
+async fn failed_job_does_not_affect_the_others() {
     let server = MockServer::start().await;
-    answer(&server, "refused", ResponseTemplate::new(400)).await;
-    answer(
+    respond(&server, "refused", ResponseTemplate::new(400)).await;
+    respond(
         &server,
         "busy",
         ResponseTemplate::new(429).insert_header("retry-after", "9"),
     )
     .await;
-    answer(&server, "fine", said(&json!({ "translation": "gut" }))).await;
+    respond(&server, "fine", completion(&json!({ "translation": "gut" }))).await;
     let mut stray = translation("fine");
     stray.input = Arc::new(Input {
         parameters: stray.input.parameters.clone(),
@@ -150,46 +146,46 @@ async fn one_bad_job_harms_no_other() {
         stray,
         translation("fine"),
     ];
-    let outcomes = run(runner(Kind::OpenAi, server.uri()), jobs).await;
+    let outcomes = run(runner(ProviderKind::OpenAi, server.uri()), jobs).await;
     let [Err(refused), Err(busy), Err(stray), Ok(fine)] = &outcomes[..] else {
         panic!("{outcomes:?}")
     };
     assert_eq!(
         (refused.class, refused.code),
-        (RunErrorClass::Permanent, code::PROVIDER_REFUSED)
+        (RunErrorClass::Permanent, ErrorCode::ProviderRefused)
     );
     assert_eq!(
         (busy.class, busy.retry_after),
         (RunErrorClass::Throttled, Some(Duration::from_secs(9)))
     );
-    assert_eq!(stray.code, code::WRONG_WORKER);
+    assert_eq!(stray.code, ErrorCode::WrongWorker);
     assert!(matches!(fine.result, TaskResult::Translation(_)));
 }
 
 #[tokio::test]
-async fn a_stop_cuts_off_what_runs() {
+async fn stop_cancels_running_jobs() {
     let server = MockServer::start().await;
-    let (tell, stopped) = watch::channel(false);
-    let slow = said(&json!({ "translation": "gut" })).set_delay(Duration::from_secs(60));
-    answer(&server, "slow", slow).await;
-    let runner = runner(Kind::OpenAi, server.uri());
+    let (sender, stopped) = watch::channel(false);
+    let slow = completion(&json!({ "translation": "gut" })).set_delay(Duration::from_secs(60));
+    respond(&server, "slow", slow).await;
+    let runner = runner(ProviderKind::OpenAi, server.uri());
     let jobs = [translation("slow"), translation("slow too")];
-    let begun = Instant::now();
+    let start = Instant::now();
     let stop = async {
         while server.received_requests().await.unwrap_or_default().len() < jobs.len() {
             tokio::task::yield_now().await;
         }
-        tell.send_replace(true);
+        sender.send_replace(true);
     };
     let (outcomes, ()) = tokio::join!(runner.run_all(&jobs, &stopped), stop);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(outcomes, [Err(RunError::timeout()), Err(RunError::timeout())]);
 }
 
 #[tokio::test]
-async fn without_a_provider_each_task_is_told_at_once_how_to_set_one_up() {
+async fn without_a_provider_each_task_fails_permanently_with_advice() {
     let outcomes = run(
-        runner(Kind::None, String::new()),
+        runner(ProviderKind::None, String::new()),
         vec![translation("a"), translation("b")],
     )
     .await;
@@ -197,16 +193,20 @@ async fn without_a_provider_each_task_is_told_at_once_how_to_set_one_up() {
         let error = outcome.unwrap_err();
         assert_eq!(
             (error.class, error.code),
-            (RunErrorClass::Permanent, code::PROVIDER_NOT_CONFIGURED)
+            (RunErrorClass::Permanent, ErrorCode::ProviderNotConfigured)
         );
         assert!(error.message.contains("LanguageProvider"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_provider_that_is_set_up_wrongly_is_told_to_the_tasks() {
-    let outcomes = run(runner(Kind::OpenAi, "nowhere".to_owned()), vec![translation("a")]).await;
+async fn misconfigured_provider_fails_the_tasks() {
+    let outcomes = run(
+        runner(ProviderKind::OpenAi, "nowhere".to_owned()),
+        vec![translation("a")],
+    )
+    .await;
     let error = outcomes[0].as_ref().unwrap_err();
-    assert_eq!(error.code, code::PROVIDER_NOT_CONFIGURED);
+    assert_eq!(error.code, ErrorCode::ProviderNotConfigured);
     assert!(error.message.contains("nowhere"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Runs what is asked of texts by models of ours.
+//! Runs the text tasks whose models are part of the stack: sentiment, embed, classify and summarize.
 
 mod texts;
 
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
 
 struct TextRunner {
     sentiment: SentimentModel,
-    /// Loaded when a task first asks for it: where only sentiment is asked for, no cold start pays for it.
+    /// Loaded for the first task that needs it, so that a cold start for sentiment tasks does not wait for it.
     text: Lazy<TextModel>,
 }
 
@@ -31,14 +31,14 @@ impl TextRunner {
         })
     }
 
-    /// All of them in one pass of the sentiment model.
+    /// Runs all texts in one call of the sentiment model.
     fn run_sentiment(&self, texts: &[&str], interrupt: &Interrupt) -> Vec<Outcome> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let sentiments = match self.sentiment.classify(texts, interrupt) {
             Ok(sentiments) => sentiments,
             Err(error) => return vec![Err(onnx::run_error(&error)); texts.len()],
         };
-        let inference = begun.elapsed();
+        let inference = start.elapsed();
         let output = |sentiment| {
             let result = texts::sentiment(sentiment);
             Ok(onnx::output(
@@ -51,7 +51,7 @@ impl TextRunner {
         sentiments.into_iter().map(output).collect()
     }
 
-    /// All of them, of whatever type, in one pass of the embedder.
+    /// Runs all jobs, whatever their types, in one call of the embedder.
     fn run_text(&self, jobs: &[&Job], interrupt: &Interrupt) -> Vec<Outcome> {
         if jobs.is_empty() {
             return Vec::new();
@@ -61,13 +61,13 @@ impl TextRunner {
             Ok(loaded) => loaded,
             Err(error) => return vec![Err(error); jobs.len()],
         };
-        let begun = Instant::now();
+        let start = Instant::now();
         let requests: Vec<_> = jobs.iter().filter_map(|job| texts::request(job)).collect();
         let answers = match model.run(&requests, interrupt) {
             Ok(answers) => answers,
             Err(error) => return vec![Err(onnx::run_error(&error)); jobs.len()],
         };
-        let inference = begun.elapsed();
+        let inference = start.elapsed();
         let output = |(request, answer)| {
             let result = texts::result(request, answer);
             Ok(onnx::output(result, TextModel::ID, load, inference))
@@ -79,22 +79,22 @@ impl TextRunner {
 impl Runner for TextRunner {
     const READS_OBJECTS: bool = false;
 
-    /// A batch of mixed types is one pass of each model that it needs.
+    /// Runs a batch of mixed task types in one call of each model that it needs.
     fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Outcome> {
         let interrupt = onnx::interrupt_on(stop);
         let sentiments: Vec<_> = jobs.iter().filter_map(sentiment_text).collect();
-        let others: Vec<_> = jobs.iter().filter(|job| texts::request(job).is_some()).collect();
+        let text_jobs: Vec<_> = jobs.iter().filter(|job| texts::request(job).is_some()).collect();
         let mut sentiments = self.run_sentiment(&sentiments, &interrupt).into_iter();
-        let mut texts = self.run_text(&others, &interrupt).into_iter();
+        let mut texts = self.run_text(&text_jobs, &interrupt).into_iter();
         let outcome = |job: &Job| {
-            let ran = if sentiment_text(job).is_some() {
+            let outcome = if sentiment_text(job).is_some() {
                 sentiments.next()
             } else if texts::request(job).is_some() {
                 texts.next()
             } else {
                 return Err(RunError::wrong_worker(job.task.task_type));
             };
-            ran.unwrap_or_else(|| Err(onnx::failed(&"an answer is missing")))
+            outcome.unwrap_or_else(|| Err(onnx::failed(&"an answer is missing")))
         };
         jobs.iter().map(outcome).collect()
     }

@@ -1,4 +1,4 @@
-//! What a task asks of the text models in their words, and their answers in the task's.
+//! Converts between the types of tasks and those of the text models.
 
 use mesh_models::{TextAnswer, TextRequest};
 use mesh_task::{
@@ -7,7 +7,7 @@ use mesh_task::{
 };
 use mesh_worker::Job;
 
-/// What a job asks of the embedder, if it does.
+/// The job as a request to the embedder; `None` if another model runs it.
 pub(crate) fn request(job: &Job) -> Option<TextRequest<'_>> {
     match (&job.input.parameters, &job.input.content) {
         (Parameters::Embed, Content::Texts(texts)) => Some(TextRequest::Embed {
@@ -21,16 +21,16 @@ pub(crate) fn request(job: &Job) -> Option<TextRequest<'_>> {
             })
         }
         (Parameters::Summarize(summarize), Content::Text(text)) if summarize.engine == Engine::Onnx => {
-            let whole = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+            let to_usize = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
             let count = match summarize.ratio {
                 None => Some(summarize.max_sentences.unwrap_or(DEFAULT_SUMMARY_SENTENCES)),
                 Some(_) => None,
             };
-            #[expect(clippy::cast_possible_truncation, reason = "a share of sentences, 0 to 1")]
+            #[expect(clippy::cast_possible_truncation, reason = "a ratio between 0 and 1")]
             let ratio = summarize.ratio.map(|ratio| ratio as f32);
             Some(TextRequest::Summarize {
                 text,
-                max_sentences: count.map(whole),
+                max_sentences: count.map(to_usize),
                 ratio,
             })
         }
@@ -38,7 +38,7 @@ pub(crate) fn request(job: &Job) -> Option<TextRequest<'_>> {
     }
 }
 
-/// The embedder's answer to a request.
+/// The embedder's answer to `request` as a task's result.
 pub(crate) fn result(request: &TextRequest<'_>, answer: TextAnswer) -> TaskResult {
     match answer {
         TextAnswer::Embed(embeddings) => TaskResult::Embeddings(Embeddings {
@@ -70,7 +70,7 @@ fn classification(labels: &[&str], scores: &[f32]) -> TaskResult {
             score,
         })
         .collect();
-    scores.sort_by(|one, other| other.score.total_cmp(&one.score));
+    scores.sort_by(|a, b| b.score.total_cmp(&a.score));
     let (label, score) = scores
         .first()
         .map(|best| (best.label.clone(), best.score))
@@ -78,7 +78,7 @@ fn classification(labels: &[&str], scores: &[f32]) -> TaskResult {
     TaskResult::Classification(Classification { label, score, scores })
 }
 
-/// The sentiment model's answer.
+/// The sentiment model's answer as a task's result.
 pub(crate) fn sentiment(sentiment: mesh_models::Sentiment) -> TaskResult {
     let label = match sentiment.label {
         mesh_models::SentimentLabel::Positive => SentimentLabel::Positive,
@@ -95,7 +95,7 @@ pub(crate) fn sentiment(sentiment: mesh_models::Sentiment) -> TaskResult {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_default_labels_are_those_that_the_model_was_measured_with() {
+    fn default_labels_are_those_that_the_model_was_measured_with() {
         assert_eq!(mesh_task::DEFAULT_LABELS, mesh_models::DEFAULT_LABELS);
     }
 }

@@ -1,11 +1,11 @@
-//! Pictures that are accepted for what their first bytes promise and turn out to be something else: their tasks fail at
-//! once, for good, with a code and a sentence for whoever sent them.
+//! Files that begin like an image but can't be decoded, or declare too many pixels. Their tasks fail permanently, with a
+//! code and a message that says what to send.
 
 use image::ImageFormat;
 use mesh_tests::Api;
-use mesh_tests::pictures::{astronaut, encode, hollow_bmp, hollow_gif, hollow_png};
+use mesh_tests::pictures::{astronaut, bmp_without_pixels, encode, gif_without_pixels, png_without_pixels};
 
-/// Submits all, then looks at each: they travel together.
+/// Submits all files, then asserts that each task fails with this code. Files that are submitted together run in batches.
 fn assert_all_fail(files: &[(&str, Vec<u8>)], code: &str) {
     let api = Api::new();
     let ids: Vec<_> = files
@@ -21,7 +21,7 @@ fn assert_all_fail(files: &[(&str, Vec<u8>)], code: &str) {
 }
 
 #[test]
-fn a_truncated_image_fails_for_good() {
+fn a_truncated_image_fails_permanently() {
     let half = |format| {
         let file = encode(&astronaut(), format);
         file[..file.len() / 2].to_vec()
@@ -36,14 +36,14 @@ fn a_truncated_image_fails_for_good() {
 }
 
 #[test]
-fn an_image_cut_off_after_its_head_fails_for_good() {
+fn an_image_cut_off_after_its_header_fails_permanently() {
     let head = |format, bytes: usize| encode(&astronaut(), format)[..bytes].to_vec();
     let files = [
         ("jpeg", head(ImageFormat::Jpeg, 20)),
         ("png", head(ImageFormat::Png, 33)),
         ("gif", head(ImageFormat::Gif, 13)),
         ("bmp", head(ImageFormat::Bmp, 54)),
-        ("nothing to draw", hollow_png(64, 64)),
+        ("png without pixels", png_without_pixels(64, 64)),
     ];
     assert_all_fail(&files, "invalid_image");
 }
@@ -51,25 +51,25 @@ fn an_image_cut_off_after_its_head_fails_for_good() {
 #[test]
 fn an_image_that_declares_60_000_by_60_000_pixels_is_not_decoded() {
     let files = [
-        ("png", hollow_png(60_000, 60_000)),
-        ("gif", hollow_gif(60_000, 60_000)),
-        ("bmp", hollow_bmp(60_000, 60_000)),
+        ("png", png_without_pixels(60_000, 60_000)),
+        ("gif", gif_without_pixels(60_000, 60_000)),
+        ("bmp", bmp_without_pixels(60_000, 60_000)),
     ];
     assert_all_fail(&files, "image_too_large");
 }
 
 #[test]
-fn an_image_of_too_many_pixels_with_lawful_sides_is_not_decoded() {
+fn an_image_with_too_many_pixels_but_allowed_sides_is_not_decoded() {
     let files = [
-        ("png", hollow_png(16_000, 16_000)),
-        ("gif", hollow_gif(16_000, 16_000)),
-        ("bmp", hollow_bmp(16_000, 16_000)),
+        ("png", png_without_pixels(16_000, 16_000)),
+        ("gif", gif_without_pixels(16_000, 16_000)),
+        ("bmp", bmp_without_pixels(16_000, 16_000)),
     ];
     assert_all_fail(&files, "image_too_large");
 }
 
 #[test]
-fn a_damaged_image_fails_for_good() {
+fn a_damaged_image_fails_permanently() {
     let mut png = encode(&astronaut(), ImageFormat::Png);
     let middle = png.len() / 2;
     for byte in &mut png[middle..middle + 2_000] {

@@ -1,24 +1,24 @@
-//! Many tasks in one request: each is taken or refused by itself, and a repeat under the same key makes none twice.
+//! Many tasks in one request: each is accepted or refused by itself, and a repeat under the same key creates no task twice.
 
 use std::collections::BTreeSet;
 use std::thread;
 
-use mesh_tests::{Api, Cloud, Lane, Reply, eventually, sentiment};
+use mesh_tests::{Api, Cloud, Lane, Reply, clients, eventually, sentiment};
 use serde_json::{Value, json};
 
 const NO_FAULT: &str = "";
 const PATH: &str = "/v1/tasks/batch";
 
-/// A key that no other test, and no earlier run, has used.
+/// A key that is unique to this test and this run.
 fn fresh_key() -> String {
     let now = jiff::Timestamp::now().as_nanosecond();
     format!("{}-{now}", thread::current().name().unwrap_or_default())
 }
 
-/// A batch whose tasks can be found again in the table.
-fn noted(note: &str, tasks: usize) -> Value {
+/// A batch whose tasks can be found in the table by their metadata.
+fn batch_with_note(note: &str, tasks: usize) -> Value {
     let task = |n: usize| {
-        let mut task = sentiment(&format!("fine, {n} times over"));
+        let mut task = sentiment(&format!("fine, number {n}"));
         task["metadata"] = json!({ "note": note });
         task
     };
@@ -40,7 +40,7 @@ fn results(reply: &Reply) -> &[Value] {
     reply.body["results"].as_array().expect("a list")
 }
 
-/// The ids of a batch of which every task was accepted.
+/// The ids of a batch's tasks, all of which must be accepted.
 fn ids(reply: &Reply) -> Vec<String> {
     let id = |result: &Value| {
         assert_eq!(result["status"], 202, "{result}");
@@ -50,9 +50,9 @@ fn ids(reply: &Reply) -> Vec<String> {
 }
 
 #[test]
-fn each_entry_is_answered_as_a_request_of_its_own_would_be() {
+fn each_entry_is_answered_like_a_single_submission() {
     let api = Api::new();
-    let odd = [
+    let invalid = [
         json!(null),
         json!([]),
         json!({}),
@@ -67,19 +67,23 @@ fn each_entry_is_answered_as_a_request_of_its_own_would_be() {
     ];
     let large = "What a wonderful film. ".repeat(300);
     let mut tasks = Vec::new();
-    for odd in &odd {
-        tasks.extend([odd.clone(), sentiment(&large), sentiment("fine")]);
+    for task in &invalid {
+        tasks.extend([task.clone(), sentiment(&large), sentiment("fine")]);
     }
     let reply = api.post_to(PATH, Some(&json!({ "tasks": tasks })));
     let results = results(&reply);
     assert_eq!(results.len(), tasks.len());
     for (task, result) in tasks.iter().zip(results) {
-        let alone = api.post(task);
-        assert_eq!(result["status"], alone.status, "{task}: {result}");
-        if alone.status == 202 {
+        let single = api.post(task);
+        assert_eq!(result["status"], single.status, "{task}: {result}");
+        if single.status == 202 {
             let id = result["task"]["id"].as_str().expect("an id is text");
-            let taken = |body: &Value| (body["type"].clone(), body["status"].clone());
-            assert_eq!(taken(&result["task"]), taken(&alone.body), "{result}");
+            let type_and_status = |body: &Value| (body["type"].clone(), body["status"].clone());
+            assert_eq!(
+                type_and_status(&result["task"]),
+                type_and_status(&single.body),
+                "{result}"
+            );
             assert_eq!(
                 result["task"]["links"]["self"],
                 format!("/v1/tasks/{id}"),
@@ -87,21 +91,21 @@ fn each_entry_is_answered_as_a_request_of_its_own_would_be() {
             );
             api.result(id);
         } else {
-            let mut expected = alone.body.clone();
+            let mut expected = single.body.clone();
             expected["request_id"] = json!(reply.header("x-request-id"));
             assert_eq!(result["problem"], expected, "{task}");
         }
     }
-    let objects = results[1]["task"]["id"].as_str().map(|id| api.show(id));
-    let objects = objects.expect("a large text was accepted");
+    let large = results[1]["task"]["id"].as_str().map(|id| api.show(id));
+    let large = large.expect("a large text was accepted");
     assert!(
-        objects["input"]["object"]["bytes"].as_u64() > Some(4_096),
-        "{objects}"
+        large["input"]["object"]["bytes"].as_u64() > Some(4_096),
+        "{large}"
     );
 }
 
 #[test]
-fn what_is_no_batch_is_refused() {
+fn a_body_that_is_not_a_batch_is_refused() {
     let api = Api::new();
     for body in [
         json!([]),
@@ -124,16 +128,18 @@ fn what_is_no_batch_is_refused() {
 }
 
 #[test]
-fn the_same_key_twice_at_once_is_one_batch() {
+fn concurrent_requests_with_one_key_create_one_batch() {
     let (api, cloud, key) = (Api::new(), Cloud::new(), fresh_key());
-    let body = noted(&key, 30);
+    let body = batch_with_note(&key, 30);
     let sent: BTreeSet<_> = thread::scope(|scope| {
         let send = || ids(&post(&api, &key, &body, NO_FAULT));
         let sent: Vec<_> = (0..4).map(|_| scope.spawn(send)).collect();
-        let ids = sent.into_iter().map(|ids| ids.join().expect("it is accepted"));
+        let ids = sent
+            .into_iter()
+            .map(|ids| ids.join().expect("the batch is accepted"));
         ids.collect()
     });
-    assert_eq!(sent.len(), 1, "all were answered the same ids");
+    assert_eq!(sent.len(), 1, "all responses have the same ids");
     for id in sent.iter().flatten() {
         let task = api.finished(id);
         assert_eq!(
@@ -141,10 +147,10 @@ fn the_same_key_twice_at_once_is_one_batch() {
             (&json!("completed"), &json!(1), &json!(1)),
             "{task}"
         );
-        // Four requests have written it, and none of them over what a worker wrote.
+        // Four requests wrote the task. None of them overwrote what a worker wrote.
         assert_eq!(cloud.item(id)["fence"].as_n().map(String::as_str), Ok("1"));
     }
-    assert_eq!(cloud.noted("note", &key).len(), 30);
+    assert_eq!(cloud.items_with_metadata("note", &key).len(), 30);
     let mut other = body.clone();
     other["tasks"][29]["input"]["text"] = json!("not fine");
     post(&api, &key, &other, NO_FAULT).problem(422, "idempotency-key-reused");
@@ -158,7 +164,7 @@ fn the_same_key_twice_at_once_is_one_batch() {
 }
 
 #[test]
-fn a_batch_in_which_nothing_can_be_kept_leaves_its_key_free() {
+fn a_batch_without_a_valid_task_leaves_its_key_free() {
     let (api, key) = (Api::new(), fresh_key());
     let refused = post(&api, &key, &json!({ "tasks": [sentiment("")] }), NO_FAULT);
     assert_eq!(results(&refused)[0]["status"], 422, "{refused:?}");
@@ -170,8 +176,8 @@ fn a_batch_in_which_nothing_can_be_kept_leaves_its_key_free() {
     ));
 }
 
-/// Repeats a batch until all of it is accepted, and waits for its tasks.
-fn completed(api: &Api, cloud: &Cloud, key: &str, body: &Value) {
+/// Repeats a batch until all its tasks are accepted, and waits until they are completed.
+fn repeat_until_completed(api: &Api, cloud: &Cloud, key: &str, body: &Value) {
     let tasks = body["tasks"].as_array().map_or(0, Vec::len);
     let ids = eventually("the batch is accepted", || {
         let reply = post(api, key, body, NO_FAULT);
@@ -182,37 +188,41 @@ fn completed(api: &Api, cloud: &Cloud, key: &str, body: &Value) {
         api.result(id);
     }
     let found: BTreeSet<_> = cloud
-        .noted("note", key)
+        .items_with_metadata("note", key)
         .iter()
         .map(|item| item["id"].as_s().cloned().expect("an id is text"))
         .collect();
-    assert_eq!(found, ids.into_iter().collect(), "none beside them");
+    assert_eq!(
+        found,
+        ids.into_iter().collect(),
+        "the table contains no other task of the batch"
+    );
     assert_eq!(found.len(), tasks);
 }
 
 #[test]
-fn a_batch_whose_process_died_among_its_writes_is_completed_by_the_next() {
-    let (api, cloud) = (Api::new(), Cloud::new());
-    let (key, body) = eventually("a process dies in the middle", || {
+fn a_batch_whose_process_died_between_its_writes_is_completed_by_a_repeat() {
+    let (api, cloud) = clients();
+    let (key, body) = eventually("the API's process dies between two writes", || {
         let key = fresh_key();
-        let body = noted(&key, 30);
+        let body = batch_with_note(&key, 30);
         let cut_off = post(&api, &key, &body, "PutItem=abort:0.06");
-        let written = cloud.noted("note", &key).len();
+        let written = cloud.items_with_metadata("note", &key).len();
         (cut_off.status >= 500 && (1..30).contains(&written)).then_some((key, body))
     });
-    completed(&api, &cloud, &key, &body);
+    repeat_until_completed(&api, &cloud, &key, &body);
 }
 
 #[test]
-fn what_was_written_and_not_rung_for_is_reported_and_rung_for_by_the_next() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+fn tasks_whose_messages_were_not_sent_are_reported_and_requeued_by_a_repeat() {
+    let (api, cloud) = clients();
     for fault in [
         "SendMessageBatch=before:0.5",
         "SendMessageBatch=after:0.5",
         "SendMessageBatch=abort",
     ] {
         let key = fresh_key();
-        let body = noted(&key, 30);
+        let body = batch_with_note(&key, 30);
         let cut_off = post(&api, &key, &body, fault);
         if cut_off.status == 202 {
             for result in results(&cut_off) {
@@ -220,21 +230,21 @@ fn what_was_written_and_not_rung_for_is_reported_and_rung_for_by_the_next() {
                 assert_eq!(result["status"] == 503, is_problem, "{result}");
             }
         }
-        assert_eq!(cloud.noted("note", &key).len(), 30, "{fault}");
-        completed(&api, &cloud, &key, &body);
+        assert_eq!(cloud.items_with_metadata("note", &key).len(), 30, "{fault}");
+        repeat_until_completed(&api, &cloud, &key, &body);
     }
 }
 
 #[test]
-fn without_a_key_what_could_not_be_written_is_reported_entry_by_entry() {
-    let (api, cloud) = (Api::new(), Cloud::new());
-    let (note, reply) = eventually("one call of several fails", || {
+fn without_a_key_each_task_that_could_not_be_written_is_reported() {
+    let (api, cloud) = clients();
+    let (note, reply) = eventually("some of the calls fail", || {
         let note = fresh_key();
         let headers = [
             ("x-service-token", api.token()),
             ("x-ai-mesh-fault", "BatchWriteItem=before:0.4"),
         ];
-        let body = noted(&note, 100).to_string();
+        let body = batch_with_note(&note, 100).to_string();
         let reply = api.send("POST", PATH, &headers, Some(body.as_bytes()));
         let refused = results(&reply)
             .iter()
@@ -247,14 +257,11 @@ fn without_a_key_what_could_not_be_written_is_reported_entry_by_entry() {
         .filter_map(|result| result["task"]["id"].as_str().map(str::to_owned))
         .collect();
     let written: BTreeSet<_> = cloud
-        .noted("note", &note)
+        .items_with_metadata("note", &note)
         .iter()
         .map(|item| item["id"].as_s().cloned().expect("an id is text"))
         .collect();
-    assert_eq!(
-        written, accepted,
-        "what was accepted was written, and nothing else"
-    );
+    assert_eq!(written, accepted, "exactly the accepted tasks were written");
     for id in &accepted {
         api.result(id);
     }
@@ -264,23 +271,28 @@ mod serial {
     use super::*;
 
     #[test]
-    fn a_thousand_are_taken_at_once() {
+    fn a_thousand_tasks_are_accepted_at_once() {
         let (api, cloud, note) = (Api::new(), Cloud::new(), fresh_key());
-        let ids = Lane::Text.held_back(|| {
-            let ids = ids(&post(&api, &fresh_key(), &noted(&note, 1_000), NO_FAULT));
-            assert!(ids.is_sorted(), "the last is the newest");
-            assert_eq!(cloud.noted("note", &note).len(), 1_000);
-            let unkeyed = super::ids(&api.post_to(PATH, Some(&noted(&note, 1_000))));
+        let ids = Lane::Text.paused(|| {
+            let ids = ids(&post(
+                &api,
+                &fresh_key(),
+                &batch_with_note(&note, 1_000),
+                NO_FAULT,
+            ));
+            assert!(ids.is_sorted(), "the ids are in the order of the batch");
+            assert_eq!(cloud.items_with_metadata("note", &note).len(), 1_000);
+            let unkeyed = super::ids(&api.post_to(PATH, Some(&batch_with_note(&note, 1_000))));
             let stored: BTreeSet<_> = ids.iter().chain(&unkeyed).collect();
             assert_eq!(stored.len(), 2_000);
-            assert_eq!(cloud.noted("note", &note).len(), 2_000);
+            assert_eq!(cloud.items_with_metadata("note", &note).len(), 2_000);
             assert!(
-                cloud.messages(&Lane::Text.queue_url()) >= 2_000,
-                "each has its message"
+                cloud.message_count(&Lane::Text.queue_url()) >= 2_000,
+                "each task has a message"
             );
-            // A few of them are enough to run.
-            cloud.forget(&ids[10..]);
-            cloud.forget(&unkeyed[..990]);
+            // Only a few of them need to run.
+            cloud.delete_tasks(&ids[10..]);
+            cloud.delete_tasks(&unkeyed[..990]);
             [&ids[..10], &unkeyed[990..]].concat()
         });
         for id in &ids {

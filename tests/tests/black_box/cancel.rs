@@ -1,10 +1,10 @@
-//! What a person may do to a task: cancel it, and give it another chance.
+//! Cancelling and retrying a task.
 
-use mesh_tests::{Api, Cloud, Lane, eventually, logged, pictures, sounds};
+use mesh_tests::{Api, Lane, clients, eventually, log_events, pictures, sounds};
 use serde_json::{Value, json};
 
-fn runs(api: &Api, id: &str) {
-    eventually("it runs", || {
+fn await_running(api: &Api, id: &str) {
+    eventually("the task runs", || {
         (api.show(id)["status"] == "processing").then_some(())
     });
 }
@@ -17,26 +17,26 @@ fn assert_cancelled(task: &Value) {
 }
 
 #[test]
-fn a_resting_task_is_cancelled_at_once_and_is_not_run_again() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+fn a_task_that_waits_for_its_next_attempt_is_cancelled_and_does_not_run_again() {
+    let (api, cloud) = clients();
     let id = api.submit_text("fine", &[("fault", "busy:600")]);
-    eventually("it rests", || {
+    eventually("the task waits for its next attempt", || {
         api.show(&id).get("next_attempt_at").is_some().then_some(())
     });
     let cancelled = api.cancel(&id);
     assert_eq!(cancelled.status, 200, "{cancelled:?}");
     assert_eq!(cancelled.body["status"], "cancelled", "{cancelled:?}");
     let before = cloud.item(&id);
-    // Its own message is hidden as long as the rest.
-    cloud.ring(&Lane::Text.queue_url(), &id, 1);
-    eventually("its message comes and is dropped", || {
-        logged(&["nothing left to do", &id]).pop()
+    // Its own message is not visible before the end of the back-off.
+    cloud.send_message(&Lane::Text.queue_url(), &id, 1);
+    eventually("the message is delivered and dropped", || {
+        log_events("message_obsolete", &id).pop()
     });
     assert_eq!(cloud.item(&id), before);
 }
 
 #[test]
-fn what_is_final_is_not_cancelled() {
+fn a_final_task_cannot_be_cancelled() {
     let api = Api::new();
     let completed = api.submit_text("fine", &[]);
     let failed = api.submit_text("fine", &[("fault", "panic")]);
@@ -52,17 +52,17 @@ fn what_is_final_is_not_cancelled() {
 }
 
 #[test]
-fn only_a_task_can_be_cancelled_or_retried() {
+fn cancel_and_retry_need_an_existing_task() {
     let api = Api::new();
     let id = api.submit_text("fine", &[]);
-    let stranger = format!("{}{}", &id[..30], "ffffff");
+    let unknown = format!("{}{}", &id[..30], "ffffff");
     for action in ["cancel", "retry"] {
-        api.post_to(&format!("/v1/tasks/{stranger}/{action}"), None)
+        api.post_to(&format!("/v1/tasks/{unknown}/{action}"), None)
             .problem(404, "task-not-found");
         api.post_to(&format!("/v1/tasks/no-id/{action}"), None)
             .problem(404, "task-not-found");
-        let unknown = api.send("POST", &format!("/v1/tasks/{id}/{action}"), &[], None);
-        unknown.problem(401, "unauthorized");
+        api.send("POST", &format!("/v1/tasks/{id}/{action}"), &[], None)
+            .problem(401, "unauthorized");
         api.get(&format!("/v1/tasks/{id}/{action}"))
             .problem(405, "method-not-allowed");
     }
@@ -70,10 +70,10 @@ fn only_a_task_can_be_cancelled_or_retried() {
 
 #[test]
 fn a_cancelled_task_can_be_retried_and_its_old_message_starts_nothing() {
-    let (api, cloud) = (Api::new(), Cloud::new());
-    let id = eventually("one is cancelled between its two attempts", || {
+    let (api, cloud) = clients();
+    let id = eventually("a task is cancelled between its two attempts", || {
         let id = api.submit_text("fine", &[("fault", "transient:1")]);
-        eventually("its first attempt is over", || {
+        eventually("its first attempt has started", || {
             (api.show(&id)["attempt"] != 0).then_some(())
         });
         let cancelled = api.cancel(&id);
@@ -81,7 +81,7 @@ fn a_cancelled_task_can_be_retried_and_its_old_message_starts_nothing() {
     });
     let retried = api.retry(&id);
     assert_eq!(retried.status, 202, "{retried:?}");
-    cloud.ring(&Lane::Text.queue_url(), &id, 1);
+    cloud.send_message(&Lane::Text.queue_url(), &id, 1);
     let task = api.finished(&id);
     assert_eq!(
         (&task["status"], &task["generation"], &task["attempt"]),
@@ -98,7 +98,7 @@ fn a_cancelled_task_can_be_retried_and_its_old_message_starts_nothing() {
 }
 
 #[test]
-fn only_what_failed_or_was_cancelled_is_retried() {
+fn only_a_failed_or_cancelled_task_can_be_retried() {
     let api = Api::new();
     let completed = api.submit_text("fine", &[]);
     let before = api.finished(&completed);
@@ -106,11 +106,11 @@ fn only_what_failed_or_was_cancelled_is_retried() {
     assert!(detail.contains("completed"), "{detail}");
     assert_eq!(api.show(&completed), before);
 
-    let resting = api.submit_limited(json!({ "max_attempts": 9 }), &[("fault", "transient:99")]);
-    api.retry(&resting).problem(409, "task-not-retryable");
-    assert_eq!(api.cancel(&resting).status, 200);
+    let open = api.submit_limited(json!({ "max_attempts": 9 }), &[("fault", "transient:99")]);
+    api.retry(&open).problem(409, "task-not-retryable");
+    assert_eq!(api.cancel(&open).status, 200);
 
-    // What was permanent may have been mended since: people may try.
+    // A permanent failure can be retried too: its cause may have been fixed.
     let failed = api.submit_text("fine", &[("fault", "panic")]);
     api.failed(&failed, "permanent", "panic");
     let retried = api.retry(&failed);
@@ -129,15 +129,15 @@ fn only_what_failed_or_was_cancelled_is_retried() {
 }
 
 #[test]
-fn of_many_cancels_and_retries_at_once_each_counts_once() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+fn of_concurrent_cancels_or_retries_exactly_one_succeeds() {
+    let (api, cloud) = clients();
     let id = api.submit_limited(json!({ "max_attempts": 9 }), &[("fault", "transient:99")]);
-    let at_once = |act: fn(&Api, &str) -> mesh_tests::Reply| -> Vec<u16> {
+    let ten_concurrent = |call: fn(&Api, &str) -> mesh_tests::Reply| -> Vec<u16> {
         std::thread::scope(|scope| {
-            let sent: Vec<_> = (0..10).map(|_| scope.spawn(|| act(&api, &id).status)).collect();
+            let sent: Vec<_> = (0..10).map(|_| scope.spawn(|| call(&api, &id).status)).collect();
             let mut statuses: Vec<_> = sent
                 .into_iter()
-                .map(|status| status.join().expect("an answer"))
+                .map(|status| status.join().expect("a response"))
                 .collect();
             statuses.sort_unstable();
             statuses
@@ -145,42 +145,42 @@ fn of_many_cancels_and_retries_at_once_each_counts_once() {
     };
     let mut expected = vec![200];
     expected.extend([409; 9]);
-    assert_eq!(at_once(Api::cancel), expected);
+    assert_eq!(ten_concurrent(Api::cancel), expected);
     expected[0] = 202;
-    assert_eq!(at_once(Api::retry), expected);
+    assert_eq!(ten_concurrent(Api::retry), expected);
     assert_eq!(cloud.item(&id)["generation"].as_n().map(String::as_str), Ok("2"));
     assert_eq!(api.cancel(&id).status, 200);
 }
 
 #[test]
-fn a_running_task_is_cancelled_at_once_and_its_long_work_stops() {
-    let (api, cloud) = (Api::new(), Cloud::new());
-    // Of the lane whose function may run longest: nothing else stops it so soon.
+fn a_running_task_is_cancelled_at_once_and_its_run_stops() {
+    let (api, cloud) = clients();
+    // A transcription, since the audio worker's function may run longest: no timeout stops the run so soon.
     let audio = pictures::base64(&sounds::silence(1));
     let id = api.submit(
         "transcribe",
         json!({ "audio": audio }),
         &[("fault", "slow:50000")],
     );
-    runs(&api, &id);
+    await_running(&api, &id);
     let cancelled = api.cancel(&id);
     assert_eq!(cancelled.status, 200, "{cancelled:?}");
     assert_cancelled(&cancelled.body);
     let before = cloud.item(&id);
-    // The worker looks at its lease twice a second here, and finds it gone.
-    let stopped = eventually("the worker stops", || {
-        logged(&["a running task is no longer this worker", &id]).pop()
+    // The worker renews its lease twice a second on this stack, and the first renewal after the cancellation is refused.
+    let lost = eventually("the worker loses its claim", || {
+        log_events("claim_lost", &id).pop()
     });
-    let noticed: jiff::Timestamp = stopped["timestamp"]
+    let lost_at: jiff::Timestamp = lost["timestamp"]
         .as_str()
         .and_then(|time| time.parse().ok())
         .expect("a time");
     let cancelled_at: jiff::Timestamp = cancelled.text("updated_at").parse().expect("a time");
     assert!(
-        noticed.duration_since(cancelled_at) < jiff::SignedDuration::from_secs(30),
-        "it would have run for 50 s: {stopped}"
+        lost_at.duration_since(cancelled_at) < jiff::SignedDuration::from_secs(30),
+        "the run stops before its 50 s: {lost}"
     );
-    assert_eq!(cloud.item(&id), before, "its end is not written");
+    assert_eq!(cloud.item(&id), before, "the end of the run is not written");
     let task = api.show(&id);
     assert_cancelled(&task);
     assert_eq!(task["attempts"][0]["outcome"], "cancelled", "{task}");
@@ -190,15 +190,15 @@ mod serial {
     use super::*;
 
     #[test]
-    fn a_task_that_waits_for_its_worker_is_cancelled_and_never_runs() {
+    fn a_queued_task_is_cancelled_and_never_runs() {
         let api = Api::new();
-        let (id, kept) = Lane::Text.held_back(|| {
+        let (id, other) = Lane::Text.paused(|| {
             let ids = (api.submit_text("fine", &[]), api.submit_text("fine", &[]));
             let cancelled = api.cancel(&ids.0);
             assert_eq!(cancelled.status, 200, "{cancelled:?}");
             ids
         });
-        api.result(&kept);
+        api.result(&other);
         let task = api.show(&id);
         assert_cancelled(&task);
         assert_eq!(

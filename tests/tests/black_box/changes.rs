@@ -1,4 +1,4 @@
-//! What is promised of the change log: each change once, a task's in their order, and a word when some are gone.
+//! The change log: it contains each change once, the changes of a task in their order, and says when some are gone.
 
 use mesh_task::TaskId;
 use mesh_tests::{Api, Cloud, Reply, eventually, stream};
@@ -10,11 +10,11 @@ fn changes(api: &Api, query: &str) -> Reply {
     reply
 }
 
-/// The changes after a cursor until each of these is found.
+/// Follows the changes after a cursor until each of these conditions has matched one of them. Returns the changes.
 fn follow(api: &Api, after: &str, ends: &[&dyn Fn(&Value) -> bool]) -> Vec<Value> {
     let mut after = after.to_owned();
     let mut followed = Vec::new();
-    eventually("the change is told", || {
+    eventually("the changes are in the log", || {
         let reply = changes(api, &format!("after={after}&wait=20"));
         after = reply.text("next").to_owned();
         followed.extend(reply.body["changes"].as_array().into_iter().flatten().cloned());
@@ -32,19 +32,19 @@ fn a_follower_sees_each_change_of_a_task_once_and_in_order() {
     assert_eq!(
         now.body["changes"],
         json!([]),
-        "without a cursor it begins at the present"
+        "without a cursor the log begins at the present"
     );
     let id = api.submit_text("fine", &[]);
-    let gone = api.submit_text("fine", &[("fault", "busy:600")]);
-    api.cancel(&gone);
+    let cancelled = api.submit_text("fine", &[("fault", "busy:600")]);
+    api.cancel(&cancelled);
     api.result(&id);
-    // The one that ends last may be either.
-    let is_cancelled = |change: &Value| change["id"] == *gone && change["status"] == "cancelled";
+    // Either may end last.
+    let is_cancelled = |change: &Value| change["id"] == *cancelled && change["status"] == "cancelled";
     let is_completed = |change: &Value| change["id"] == *id && change["status"] == "completed";
     let followed = follow(&api, now.text("next"), &[&is_cancelled, &is_completed]);
     let of = |id: &str| -> Vec<&Value> { followed.iter().filter(|change| change["id"] == *id).collect() };
-    let told = of(&id);
-    let statuses: Vec<_> = told
+    let completed = of(&id);
+    let statuses: Vec<_> = completed
         .iter()
         .map(|change| (&change["previous_status"], &change["status"]))
         .collect();
@@ -55,15 +55,18 @@ fn a_follower_sees_each_change_of_a_task_once_and_in_order() {
             (&json!("pending"), &json!("processing")),
             (&json!("processing"), &json!("completed")),
         ],
-        "{told:?}"
+        "{completed:?}"
     );
-    let last = told[2];
+    let last = completed[2];
     assert_eq!(
         (&last["type"], &last["generation"], &last["attempt"]),
         (&json!("sentiment"), &json!(1), &json!(1))
     );
     assert_eq!(last["updated_at"], api.show(&id)["updated_at"]);
-    assert_eq!(of(&gone).last().expect("it was cancelled")["status"], "cancelled");
+    assert_eq!(
+        of(&cancelled).last().expect("it has changes")["status"],
+        "cancelled"
+    );
 
     let cursors = followed
         .iter()
@@ -71,15 +74,15 @@ fn a_follower_sees_each_change_of_a_task_once_and_in_order() {
     let cursors: Vec<_> = cursors.map(|cursor| cursor.expect("a number")).collect();
     assert!(
         cursors.windows(2).all(|pair| pair[1] == pair[0] + 1),
-        "no gap and no double: {cursors:?}"
+        "no gap and no duplicate: {cursors:?}"
     );
-    // A cursor is of one change, not of an answer.
+    // A cursor belongs to one change, not to a response.
     let again = changes(&api, &format!("after={}", cursors[0]));
     assert_eq!(again.body["changes"][0]["cursor"], json!(cursors[1].to_string()));
 }
 
 #[test]
-fn a_cursor_that_the_log_does_not_hold_is_said_to_be_gone() {
+fn a_cursor_that_is_not_in_the_change_log_is_gone() {
     let api = Api::new();
     let detail = api
         .get("/v1/changes?after=99999999999999")
@@ -93,17 +96,17 @@ fn a_cursor_that_the_log_does_not_hold_is_said_to_be_gone() {
 }
 
 #[test]
-fn what_has_expired_is_gone_as_a_whole() {
-    let (cloud, tenant) = (Cloud::new(), stream::stranger("expired"));
+fn a_cursor_before_an_expired_change_is_gone() {
+    let (cloud, tenant) = (Cloud::new(), stream::unique_tenant("expired"));
     for first in [10, 20, 30] {
-        cloud.react(&stream::life(&tenant, TaskId::generate(), first));
+        cloud.deliver_records(&stream::lifecycle(&tenant, TaskId::generate(), first));
     }
     let numbers = |after| -> Option<Vec<u64>> {
         let changes = cloud.changes(&tenant, after)?;
         Some(changes.into_iter().map(|(number, _)| number).collect())
     };
     assert_eq!(numbers(0), Some((1..=9).collect()));
-    // DynamoDB removes it when it comes to it; until then it must not be told either.
+    // DynamoDB deletes an expired item some time later. Until then the log must not contain it either.
     cloud.edit_stats(&tenant, 3, "SET expires_at = :value", &[], 1);
     assert_eq!((numbers(0), numbers(2)), (None, None));
     assert_eq!(numbers(3), Some((4..=9).collect()));
@@ -114,11 +117,11 @@ fn what_has_expired_is_gone_as_a_whole() {
 }
 
 #[test]
-fn a_tenant_sees_its_own_changes_alone() {
-    let (api, cloud, tenant) = (Api::new(), Cloud::new(), stream::stranger("other"));
+fn a_tenant_sees_only_its_own_changes() {
+    let (api, cloud, tenant) = (Api::new(), Cloud::new(), stream::unique_tenant("other"));
     let now = changes(&api, "");
     let (theirs, ours) = (TaskId::generate(), api.submit_text("fine", &[]));
-    cloud.react(&stream::life(&tenant, theirs, 1));
+    cloud.deliver_records(&stream::lifecycle(&tenant, theirs, 1));
     assert_eq!(cloud.changes(&tenant, 0).map(|changes| changes.len()), Some(3));
     api.result(&ours);
     let is_end = |change: &Value| change["id"] == *ours && change["status"] == "completed";

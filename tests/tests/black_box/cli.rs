@@ -1,4 +1,4 @@
-//! The command line against the stack: what people type, and what scripts read.
+//! The command line against the stack: its commands, and the output that scripts read.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use mesh_task::TaskId;
 use mesh_tests::{eventually, pictures};
 use serde_json::{Value, json};
 
-/// What boxes are drawn with.
+/// The color of the boxes around faces.
 const BOX: Rgb<u8> = Rgb([0, 230, 64]);
 
-/// The program, which is built beside this one.
+/// The path of the program, which is in the same target folder as this test.
 fn program() -> PathBuf {
-    let this = std::env::current_exe().expect("this program lies somewhere");
+    let this = std::env::current_exe().expect("this program has a path");
     let folder = this
         .parent()
         .and_then(Path::parent)
@@ -22,13 +22,13 @@ fn program() -> PathBuf {
     let program = folder.join("mesh");
     assert!(
         program.exists(),
-        "{} is not there: cargo build -p mesh",
+        "{} is missing: run cargo build -p mesh",
         program.display()
     );
     program
 }
 
-/// The program, with the stack's address and token from the environment.
+/// The program with arguments. It has the stack's URL and token from the environment.
 fn mesh(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
     command
@@ -38,34 +38,41 @@ fn mesh(arguments: &[&str]) -> Command {
     command
 }
 
-struct Ended {
+struct Output {
     code: Option<i32>,
     out: String,
     err: String,
 }
 
-fn run(arguments: &[&str]) -> Ended {
-    ended(&mut mesh(arguments))
+fn run(arguments: &[&str]) -> Output {
+    output_of(&mut mesh(arguments))
 }
 
-fn ended(command: &mut Command) -> Ended {
-    let output = command.output().expect("it can be run");
+fn output_of(command: &mut Command) -> Output {
+    let output = command.output().expect("the program can be run");
     let [out, err] =
-        [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("it prints UTF-8"));
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("the output is UTF-8"));
     let token = mesh_tests::setting("AI_MESH_TOKEN");
     assert!(!out.contains(&token) && !err.contains(&token), "{out}{err}");
-    Ended {
+    Output {
         code: output.status.code(),
         out,
         err,
     }
 }
 
-/// What it prints, where all goes well.
-fn told(arguments: &[&str]) -> String {
-    let ended = run(arguments);
-    assert_eq!(ended.code, Some(0), "{arguments:?}: {}{}", ended.out, ended.err);
-    ended.out
+/// The standard output of a command that must succeed.
+#[track_caller]
+fn stdout(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert_eq!(
+        output.code,
+        Some(0),
+        "{arguments:?}: {}{}",
+        output.out,
+        output.err
+    );
+    output.out
 }
 
 fn lines(text: &str) -> Vec<Value> {
@@ -78,7 +85,7 @@ fn lines(text: &str) -> Vec<Value> {
 fn a_text_is_submitted_waited_for_listed_and_inspected() {
     let order = TaskId::generate().to_string();
     let note = format!("order={order}");
-    let task = told(&[
+    let task = stdout(&[
         "submit",
         "sentiment",
         "--text",
@@ -94,14 +101,14 @@ fn a_text_is_submitted_waited_for_listed_and_inspected() {
         (&json!("completed"), &json!("POSITIVE"))
     );
     let id = task["id"].as_str().expect("an id is text");
-    assert_eq!(lines(&told(&["result", id]))[0], task["result"]);
-    assert!(told(&["status", id]).contains("POSITIVE with score"));
-    let listed = eventually("it is listed", || {
-        let listed = told(&["list", "--metadata", &note]);
+    assert_eq!(lines(&stdout(&["result", id]))[0], task["result"]);
+    assert!(stdout(&["status", id]).contains("POSITIVE with score"));
+    let listed = eventually("the task is listed", || {
+        let listed = stdout(&["list", "--metadata", &note]);
         listed.contains(id).then_some(listed)
     });
-    assert_eq!(listed.lines().count(), 2, "a head and one task: {listed}");
-    let history = told(&["inspect", id]);
+    assert_eq!(listed.lines().count(), 2, "a header and one task: {listed}");
+    let history = stdout(&["inspect", id]);
     for event in ["accepted", "claimed", "completed  load"] {
         assert!(history.contains(event), "{history}");
     }
@@ -111,16 +118,16 @@ fn a_text_is_submitted_waited_for_listed_and_inspected() {
 }
 
 #[test]
-fn a_photo_is_annotated_where_the_face_is_and_held_upright() {
-    let folder = tempfile::tempdir().expect("a folder can be made");
+fn an_annotated_photo_is_upright_and_has_a_box_around_the_face() {
+    let folder = tempfile::tempdir().expect("a folder can be created");
     let upright = pictures::astronaut();
-    // Stored on its side, with the note that says so.
+    // Stored on its side, with an EXIF orientation.
     let stored = pictures::encode(&upright.rotate270(), ImageFormat::Jpeg);
     let photo = folder.path().join("photo.jpg");
     std::fs::write(&photo, pictures::with_orientation(&stored, 6)).expect("a file can be written");
     let copy = folder.path().join("copy.png");
     let [from, to] = [&photo, &copy].map(|path| path.display().to_string());
-    let task = told(&[
+    let task = stdout(&[
         "submit",
         "face_detection",
         "--file",
@@ -131,15 +138,15 @@ fn a_photo_is_annotated_where_the_face_is_and_held_upright() {
     ]);
     let task = &lines(&task)[0];
     assert_eq!(task["result"]["count"], 1, "{task}");
-    let face = pictures::Rect::of(&task["result"]["faces"][0]);
+    let face = pictures::Rect::from_face(&task["result"]["faces"][0]);
     assert!(face.overlap(&pictures::ASTRONAUT_FACE) > 0.5, "{face:?}");
 
-    let drawn = image::open(&copy).expect("the copy is a picture").into_rgb8();
+    let drawn = image::open(&copy).expect("the copy is an image").into_rgb8();
     assert_eq!(drawn.dimensions(), (upright.width(), upright.height()));
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "it lies on the picture"
+        reason = "the box is on the picture"
     )]
     let at = |x: f64, y: f64| *drawn.get_pixel(x.round() as u32, y.round() as u32);
     let (middle_x, middle_y) = (face.x + face.width / 2.0, face.y + face.height / 2.0);
@@ -154,10 +161,10 @@ fn a_photo_is_annotated_where_the_face_is_and_held_upright() {
         assert_eq!(at(x, y), BOX, "at {x}, {y} of {face:?}");
     }
     assert_ne!(at(middle_x, face.y - 3.0), BOX);
-    // The same of a task that was submitted before.
+    // The same for a task that was submitted before.
     let later = folder.path().join("later.jpg");
     let id = task["id"].as_str().expect("an id is text");
-    told(&[
+    stdout(&[
         "result",
         id,
         "--file",
@@ -168,24 +175,24 @@ fn a_photo_is_annotated_where_the_face_is_and_held_upright() {
     assert!(later.exists());
 }
 
-/// Submits a file of 200 texts and looks at what became of each.
-fn two_hundred(name: &str, content: &str, first_line: u64) {
-    let folder = tempfile::tempdir().expect("a folder can be made");
+/// Submits a file of 200 texts and asserts the result of each.
+fn assert_200_results(name: &str, content: &str, first_line: u64) {
+    let folder = tempfile::tempdir().expect("a folder can be created");
     let file = folder.path().join(name);
     std::fs::write(&file, content).expect("a file can be written");
     let output = folder.path().join("results.jsonl");
     let [file, output] = [file, output].map(|path| path.display().to_string());
-    let ended = run(&["batch", &file, "--output", &output, "--in-order", "--size", "90"]);
-    assert_eq!(ended.code, Some(1), "one is refused: {}", ended.err);
+    let batch = run(&["batch", &file, "--output", &output, "--in-order", "--size", "90"]);
+    assert_eq!(batch.code, Some(1), "one text is refused: {}", batch.err);
     assert!(
-        ended.err.contains("200 lines: 199 completed, 1 refused"),
+        batch.err.contains("200 lines: 199 completed, 1 refused"),
         "{}",
-        ended.err
+        batch.err
     );
-    let results = lines(&std::fs::read_to_string(output).expect("the results are there"));
-    let of = |result: &Value| result["line"].as_u64();
+    let results = lines(&std::fs::read_to_string(output).expect("the file has the results"));
+    let line = |result: &Value| result["line"].as_u64();
     assert_eq!(
-        results.iter().filter_map(of).collect::<Vec<_>>(),
+        results.iter().filter_map(line).collect::<Vec<_>>(),
         (first_line..first_line + 200).collect::<Vec<_>>()
     );
     for (n, result) in results.iter().enumerate() {
@@ -197,7 +204,7 @@ fn two_hundred(name: &str, content: &str, first_line: u64) {
     }
 }
 
-/// Lines of texts, each with the lines' own number: every other one speaks ill, and one is blank.
+/// 200 texts, each with its own number: positive and negative ones in turn, and a blank one.
 fn texts() -> impl Iterator<Item = String> {
     let run = TaskId::generate();
     (0..200).map(move |n| match n {
@@ -210,20 +217,20 @@ fn texts() -> impl Iterator<Item = String> {
 #[test]
 fn two_hundred_texts_of_a_jsonl_file_come_back_in_order() {
     let line = |text| json!({ "type": "sentiment", "input": { "text": text } }).to_string() + "\n";
-    two_hundred("texts.jsonl", &texts().map(line).collect::<String>(), 1);
+    assert_200_results("texts.jsonl", &texts().map(line).collect::<String>(), 1);
 }
 
 #[test]
 fn two_hundred_texts_of_a_csv_file_come_back_in_order() {
     let line = |text| format!("sentiment,\"{text}\",csv\n");
     let head = "type,text,metadata.from\n".to_owned();
-    two_hundred("texts.csv", &(head + &texts().map(line).collect::<String>()), 2);
+    assert_200_results("texts.csv", &(head + &texts().map(line).collect::<String>()), 2);
 }
 
 #[test]
 fn a_dead_letter_is_listed_shown_and_redriven() {
-    // Of a type whose dead letters no other test redrives.
-    let poison = [
+    // No other test redrives dead letters of this type.
+    let failing = [
         "submit",
         "classify",
         "--text",
@@ -233,28 +240,34 @@ fn a_dead_letter_is_listed_shown_and_redriven() {
         "--metadata",
         "fault=transient:1",
     ];
-    let id = told(&poison).trim().to_owned();
+    let id = stdout(&failing).trim().to_owned();
     let dead = run(&["wait", &id]);
     assert_eq!(dead.code, Some(1), "{}", dead.err);
-    assert!(dead.out.contains("failed fault: attempt 1 fails"), "{}", dead.out);
-    eventually("it is listed", || {
-        let listed = told(&["dead", "list", "--type", "classify", "--all", "--json"]);
+    assert!(
+        dead.out
+            .contains("failed fault: an injected fault failed attempt 1"),
+        "{}",
+        dead.out
+    );
+    eventually("the dead letter is listed", || {
+        let listed = stdout(&["dead-letters", "list", "--type", "classify", "--all", "--json"]);
         lines(&listed).into_iter().find(|letter| letter["id"] == *id)
     });
-    assert!(told(&["dead", "show", &id]).contains("transient"));
-    assert_eq!(told(&["dead", "redrive", &id]).trim(), id);
-    assert_eq!(run(&["wait", &id]).code, Some(1), "it fails as before");
-    let history = told(&["inspect", &id]);
+    assert!(stdout(&["dead-letters", "show", &id]).contains("transient"));
+    assert_eq!(stdout(&["dead-letters", "redrive", &id]).trim(), id);
+    assert_eq!(run(&["wait", &id]).code, Some(1), "the task fails again");
+    let history = stdout(&["inspect", &id]);
     assert!(history.contains("run 1 of generation 2"), "{history}");
-    let completed = told(&["submit", "sentiment", "--text", "fine", "--wait", "--json"]);
+    let completed = stdout(&["submit", "sentiment", "--text", "fine", "--wait", "--json"]);
     let completed = lines(&completed)[0]["id"].as_str().unwrap_or_default().to_owned();
+    // The command's earlier name is an alias.
     let skipped = run(&["dead", "redrive", &completed]);
     assert_eq!(skipped.code, Some(1), "{}", skipped.err);
 }
 
 #[test]
-fn the_history_of_a_task_that_was_tried_again_shows_each_attempt() {
-    let id = told(&[
+fn inspect_shows_each_attempt_of_a_retried_task() {
+    let id = stdout(&[
         "submit",
         "sentiment",
         "--text",
@@ -264,12 +277,12 @@ fn the_history_of_a_task_that_was_tried_again_shows_each_attempt() {
     ])
     .trim()
     .to_owned();
-    told(&["wait", &id]);
-    let history = told(&["inspect", &id]);
+    stdout(&["wait", &id]);
+    let history = stdout(&["inspect", &id]);
     let order = [
         "accepted",
         "claimed",
-        "transient  fault: attempt 1 fails",
+        "transient  fault: an injected fault failed attempt 1",
         "claimed",
         "completed  load",
     ];
@@ -277,41 +290,45 @@ fn the_history_of_a_task_that_was_tried_again_shows_each_attempt() {
     for event in order {
         let at = rest
             .find(event)
-            .unwrap_or_else(|| panic!("no {event:?} in its place: {history}"));
+            .unwrap_or_else(|| panic!("{event:?} is missing or out of order: {history}"));
         rest = &rest[at + event.len()..];
     }
 }
 
 #[test]
-fn a_doctor_finds_the_stack_sound_and_a_wrong_token_wrong() {
-    let sound = told(&["doctor"]);
-    assert!(sound.lines().all(|line| line.starts_with("ok")), "{sound}");
-    assert_eq!(sound.lines().count(), 6, "{sound}");
-    let wrong = ended(mesh(&["doctor"]).env("AI_MESH_TOKEN", "wrong"));
-    assert_eq!(wrong.code, Some(4), "{}", wrong.out);
-    assert!(wrong.out.contains("failed  token"), "{}", wrong.out);
-    assert_eq!(ended(mesh(&["list"]).env("AI_MESH_TOKEN", "wrong")).code, Some(4));
+fn doctor_passes_on_the_stack_and_fails_with_a_wrong_token() {
+    let passed = stdout(&["doctor"]);
+    assert!(passed.lines().all(|line| line.starts_with("ok")), "{passed}");
+    assert_eq!(passed.lines().count(), 6, "{passed}");
+    let failed = output_of(mesh(&["doctor"]).env("AI_MESH_TOKEN", "wrong"));
+    assert_eq!(failed.code, Some(4), "{}", failed.out);
+    assert!(failed.out.contains("failed  token"), "{}", failed.out);
+    assert_eq!(
+        output_of(mesh(&["list"]).env("AI_MESH_TOKEN", "wrong")).code,
+        Some(4)
+    );
 }
 
 #[test]
-fn a_watch_into_a_pipe_tells_each_change_in_a_line() {
+fn watch_into_a_pipe_prints_one_line_per_change() {
     let mut watch = mesh(&["watch", "--type", "summarize"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("it can be run");
-    let mut said = BufReader::new(watch.stderr.take().expect("it is piped")).lines();
+        .expect("the program can be run");
+    let mut messages = BufReader::new(watch.stderr.take().expect("stderr is piped")).lines();
     assert!(
-        said.next()
-            .expect("it says so")
+        messages
+            .next()
+            .expect("there is a message")
             .expect("a line is text")
             .starts_with("watching")
     );
-    let id = told(&["submit", "summarize", "--text", "One. Two. Three."])
+    let id = stdout(&["submit", "summarize", "--text", "One. Two. Three."])
         .trim()
         .to_owned();
     let mut seen = Vec::new();
-    for line in BufReader::new(watch.stdout.take().expect("it is piped")).lines() {
+    for line in BufReader::new(watch.stdout.take().expect("stdout is piped")).lines() {
         let line = line.expect("a line is text");
         if line.contains(&id) {
             seen.push(line.clone());
@@ -320,14 +337,17 @@ fn a_watch_into_a_pipe_tells_each_change_in_a_line() {
             break;
         }
     }
-    watch.kill().and_then(|()| watch.wait()).expect("it can be ended");
+    watch
+        .kill()
+        .and_then(|()| watch.wait())
+        .expect("the program can be killed");
     assert!(seen.len() >= 2 && seen[0].contains("pending"), "{seen:?}");
 }
 
 #[test]
-fn the_stack_s_workers_models_and_counters_are_told() {
-    told(&["submit", "sentiment", "--text", "fine", "--wait"]);
-    assert!(told(&["workers"]).contains("text-worker"));
-    assert!(told(&["models"]).contains("minilm-sentiment"));
-    assert!(told(&["stats"]).contains("wait for a worker"));
+fn workers_models_and_stats_are_printed() {
+    stdout(&["submit", "sentiment", "--text", "fine", "--wait"]);
+    assert!(stdout(&["workers"]).contains("text-worker"));
+    assert!(stdout(&["models"]).contains("minilm-sentiment"));
+    assert!(stdout(&["stats"]).contains("wait for a worker"));
 }

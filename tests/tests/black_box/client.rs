@@ -1,13 +1,13 @@
-//! The client crate against the stack: each of its calls once, and what it makes of refusals.
+//! The client crate against the stack: each of its calls once, and the errors for refusals.
 
 use std::time::Duration;
 
 use mesh_client::{Client, Error, Filter, RedriveTarget, Source, Submission};
 use mesh_task::{Parameters, Status, TaskId, TaskResult, TaskType};
-use mesh_tests::{PATIENCE, pictures};
+use mesh_tests::{TIMEOUT, pictures};
 
 fn client() -> Client {
-    Client::from_env().expect("the stack's address and token can be used")
+    Client::from_env().expect("the stack's URL and token are valid")
 }
 
 fn sentiment(text: &str) -> Submission {
@@ -17,7 +17,7 @@ fn sentiment(text: &str) -> Submission {
 fn slug(error: &Error) -> &str {
     match error {
         Error::Problem(problem) => problem.slug(),
-        other => panic!("no refusal: {other}"),
+        other => panic!("not a refusal: {other}"),
     }
 }
 
@@ -32,7 +32,7 @@ async fn a_text_is_submitted_waited_for_listed_and_counted() {
         client.submit_keyed(&submission, &key).await.unwrap().id,
         accepted.id
     );
-    let task = client.wait(accepted.id, PATIENCE).await.unwrap();
+    let task = client.wait(accepted.id, TIMEOUT).await.unwrap();
     assert_eq!(
         (task.status, task.task_type),
         (Status::Completed, TaskType::Sentiment)
@@ -56,11 +56,14 @@ async fn a_text_is_submitted_waited_for_listed_and_counted() {
             .changes(Some(&after), Duration::from_secs(20))
             .await
             .unwrap();
-        assert!(!seen.changes.is_empty(), "the change log knows of the task");
+        assert!(
+            !seen.changes.is_empty(),
+            "the change log contains the task's changes"
+        );
         if seen
             .changes
             .iter()
-            .any(|change| change.id == accepted.id && change.status == "completed")
+            .any(|change| change.id == accepted.id && change.status.as_str() == "completed")
         {
             break;
         }
@@ -76,13 +79,13 @@ async fn a_text_is_submitted_waited_for_listed_and_counted() {
 }
 
 #[tokio::test]
-async fn an_uploaded_picture_is_looked_at() {
+async fn a_face_is_detected_on_an_uploaded_picture() {
     let client = client();
     let file = pictures::encode(&pictures::astronaut(), image::ImageFormat::Png);
     let id = client.upload("image/png", file).await.unwrap();
     let submission = Submission::new(&Parameters::FaceDetection, &Source::Upload(id));
     let task = client.submit(&submission).await.unwrap();
-    let task = client.wait(task.id, PATIENCE).await.unwrap();
+    let task = client.wait(task.id, TIMEOUT).await.unwrap();
     let Some(TaskResult::FaceDetection(found)) = &task.result else {
         panic!("{task:?}")
     };
@@ -90,7 +93,7 @@ async fn an_uploaded_picture_is_looked_at() {
 }
 
 #[tokio::test]
-async fn refusals_are_told_by_their_names() {
+async fn refusals_are_errors_with_their_problem_type() {
     let client = client();
     let blank = sentiment(" ");
     assert_eq!(slug(&client.submit(&blank).await.unwrap_err()), "invalid-input");
@@ -100,7 +103,7 @@ async fn refusals_are_told_by_their_names() {
         .unwrap();
     assert_eq!(slug(each[1].as_ref().unwrap_err()), "invalid-input");
     let id = each[0].as_ref().unwrap().id;
-    assert_eq!(client.wait(id, PATIENCE).await.unwrap().status, Status::Completed);
+    assert_eq!(client.wait(id, TIMEOUT).await.unwrap().status, Status::Completed);
     assert_eq!(slug(&client.cancel(id).await.unwrap_err()), "task-is-final");
     assert_eq!(slug(&client.retry(id).await.unwrap_err()), "task-not-retryable");
     assert_eq!(
@@ -122,6 +125,6 @@ async fn refusals_are_told_by_their_names() {
             .iter()
             .all(|task| task.task_type == TaskType::Transcribe)
     );
-    let stranger = Client::new(&mesh_tests::setting("AI_MESH_URL"), "wrong").unwrap();
-    assert_eq!(slug(&stranger.stats().await.unwrap_err()), "unauthorized");
+    let with_wrong_token = Client::new(&mesh_tests::setting("AI_MESH_URL"), "wrong").unwrap();
+    assert_eq!(slug(&with_wrong_token.stats().await.unwrap_err()), "unauthorized");
 }

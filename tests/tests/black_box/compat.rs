@@ -1,12 +1,12 @@
-//! The calls that the READMEs of the four earlier systems show, as their clients make them: docs/COMPAT.md has them side
-//! by side.
+//! The calls of the four earlier systems' READMEs, as their clients make them. docs/COMPAT.md lists them.
 
 use std::time::{Duration, Instant};
 
 use mesh_tests::{Api, Reply, pictures, sounds};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a client polls.
+const TIMEOUT: Duration = Duration::from_secs(120);
 const TEXT: &str = "The museum opens its new wing on Saturday. Visitors will see four hundred paintings. The cloakroom \
     has been painted green. Admission is free on the first weekend.";
 
@@ -21,8 +21,8 @@ fn get(api: &Api, path: &str) -> Value {
     reply.body
 }
 
-/// Polls as those clients do, until the status is one of these.
-fn polled(api: &Api, path: &str, ends: &[&str]) -> Value {
+/// Polls as those clients do, until the status is one of these, and returns the body.
+fn poll(api: &Api, path: &str, ends: &[&str]) -> Value {
     let begun = Instant::now();
     loop {
         let body = api
@@ -33,7 +33,7 @@ fn polled(api: &Api, path: &str, ends: &[&str]) -> Value {
             return body;
         }
         assert!(["pending", "processing", "running"].contains(&&*status), "{body}");
-        assert!(begun.elapsed() < PATIENCE, "{body}");
+        assert!(begun.elapsed() < TIMEOUT, "{body}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -57,7 +57,7 @@ fn submit_and_status_of_a_text() {
             Some(1),
             "{reply:?}"
         );
-        let done = polled(&api, &format!("/status/{}", id(&reply, "task_id")), &["done"]);
+        let done = poll(&api, &format!("/status/{}", id(&reply, "task_id")), &["done"]);
         assert_eq!(done["result"]["label"], json!("POSITIVE"), "{done}");
         assert!(done["result"]["score"].as_f64().expect("a score") > 0.9, "{done}");
         assert_eq!(done.as_object().map(serde_json::Map::len), Some(2), "{done}");
@@ -73,7 +73,7 @@ fn submit_and_result_of_an_image() {
     ));
     let reply = post(&api, "/submit", &json!({ "type": "image", "data": image }));
     let task = id(&reply, "task_id");
-    let done = polled(&api, &format!("/result/{task}"), &["done"]);
+    let done = poll(&api, &format!("/result/{task}"), &["done"]);
     assert_eq!(
         (&done["task_id"], &done["result"]),
         (&json!(task), &json!({ "faces": 1 })),
@@ -82,7 +82,7 @@ fn submit_and_result_of_an_image() {
 }
 
 #[test]
-fn a_form_is_taken_by_what_its_file_is() {
+fn the_type_of_a_form_s_task_follows_from_its_file() {
     let api = Api::new();
     let photograph = pictures::encode(&pictures::astronaut(), image::ImageFormat::Jpeg);
     let part = |name: &str, content: &[u8]| {
@@ -93,14 +93,14 @@ fn a_form_is_taken_by_what_its_file_is() {
     let headers = [("content-type", "multipart/form-data; boundary=limit")];
     for (content, member) in [(&photograph[..], "faces"), (b"A fine day.", "label")] {
         let reply = api.send("POST", "/enqueue", &headers, Some(&form(content)));
-        let done = polled(&api, &format!("/status/{}", id(&reply, "task_id")), &["done"]);
+        let done = poll(&api, &format!("/status/{}", id(&reply, "task_id")), &["done"]);
         assert!(done["result"].get(member).is_some(), "{done}");
     }
-    // What the form calls a picture is taken for one.
+    // A form that declares an image is treated as one.
     let named = [part("task_type", b"image"), form(b"A fine day.")].concat();
     let reply = api.send("POST", "/enqueue", &headers, Some(&named));
     reply.problem(422, "invalid-input");
-    // It is the text that is too long, not the form.
+    // The text is too long, not the form.
     let long = form(&b"fine ".repeat(500_000));
     let reply = api.send("POST", "/enqueue", &headers, Some(&long));
     reply.problem(422, "invalid-input");
@@ -114,7 +114,7 @@ fn a_form_is_taken_by_what_its_file_is() {
 #[test]
 fn a_sentiment_is_never_neutral() {
     let api = Api::new();
-    // Said by both, so that one that is too close to call now is met.
+    // Texts without a clear sentiment. The earlier system knows only two labels.
     for text in [
         "Monday.",
         "It has a button.",
@@ -123,7 +123,7 @@ fn a_sentiment_is_never_neutral() {
     ] {
         let reply = post(&api, "/submit", &json!({ "type": "text", "data": text }));
         let task = id(&reply, "task_id");
-        let done = polled(&api, &format!("/status/{task}"), &["done"]);
+        let done = poll(&api, &format!("/status/{task}"), &["done"]);
         let (label, score) = (
             &done["result"]["label"],
             done["result"]["score"].as_f64().expect("a score"),
@@ -134,7 +134,7 @@ fn a_sentiment_is_never_neutral() {
         );
         assert!((0.5..=1.0).contains(&score), "{done}");
         let native = &api.show(&task)["result"];
-        let positive = native["positive"].as_f64().expect("how it leans");
+        let positive = native["positive"].as_f64().expect("a probability");
         assert_eq!(label == "POSITIVE", positive >= 0.5, "{native}");
     }
 }
@@ -149,7 +149,7 @@ fn task_and_its_status() {
     );
     assert_eq!(reply.text("status"), "submitted");
     let task = id(&reply, "task_id");
-    let done = polled(&api, &format!("/task/{task}"), &["completed"]);
+    let done = poll(&api, &format!("/task/{task}"), &["completed"]);
     assert_eq!(
         (&done["id"], &done["data"], &done["result"]["label"]),
         (&json!(task), &json!("I hate waiting."), &json!("NEGATIVE")),
@@ -158,10 +158,10 @@ fn task_and_its_status() {
 }
 
 #[test]
-fn task_without_a_body_runs_that_system_s_sample() {
+fn task_without_a_body_runs_the_sample_task() {
     let api = Api::new();
     let reply = api.send("POST", "/task", &[], None);
-    let done = polled(&api, &format!("/task/{}", id(&reply, "task_id")), &["completed"]);
+    let done = poll(&api, &format!("/task/{}", id(&reply, "task_id")), &["completed"]);
     assert_eq!(done["data"], json!("Sample background task"), "{done}");
 }
 
@@ -189,7 +189,7 @@ fn the_platform_s_tasks_with_a_service_token() {
             ),
             (&json!(task_type), &input, &json!("pending"))
         );
-        polled(
+        poll(
             &api,
             &format!("/api/v1/tasks/{}", reply.text("id")),
             &["completed", "failed"],
@@ -209,7 +209,7 @@ fn the_platform_s_tasks_with_a_service_token() {
         "{class}"
     );
 
-    // No language model is set up here: what fails is told where these clients look for it.
+    // This stack has no language model. Such a failure is where these clients look for it.
     for (task_type, input) in [
         (
             "translate",
@@ -232,13 +232,13 @@ fn the_platform_s_tasks_with_a_service_token() {
 }
 
 #[test]
-fn the_platform_never_acts_without_a_token() {
+fn the_platform_s_routes_need_a_token() {
     let api = Api::new();
     let body = json!({ "task_type": "summarize", "input": { "text": TEXT } });
     post(&api, "/api/v1/tasks", &body).problem(401, "unauthorized");
     let path = format!("/api/v1/tasks/{}", api.submit_text("fine", &[]));
     api.send("GET", &path, &[], None).problem(401, "unauthorized");
-    // A wrong one is no less wrong where none is asked for.
+    // A wrong token is refused even where none is needed.
     let headers = [("x-service-token", "wrong"), ("content-type", "application/json")];
     let body = json!({ "type": "text", "data": "fine" }).to_string();
     let reply = api.send("POST", "/submit", &headers, Some(body.as_bytes()));
@@ -259,7 +259,7 @@ fn jobs_of_uploaded_files() {
         let path = format!("uploads/{upload}");
         let reply = post(&api, "/jobs", &json!({ "input_file_path": path }));
         let job = id(&reply, "id");
-        let done = polled(&api, &format!("/jobs/{job}"), &["completed", "failed"]);
+        let done = poll(&api, &format!("/jobs/{job}"), &["completed", "failed"]);
         assert_eq!(
             (&done["status"], &done["error_message"]),
             (&json!("completed"), &json!(null)),
@@ -272,16 +272,16 @@ fn jobs_of_uploaded_files() {
 }
 
 #[test]
-fn a_job_that_fails_says_why() {
+fn a_failed_job_has_an_error_message() {
     let api = Api::new();
-    // The beginning of a picture, and nothing more.
-    let upload = api.upload("image/png", &pictures::hollow_png(100, 100)[..60]);
+    // Only the beginning of a picture.
+    let upload = api.upload("image/png", &pictures::png_without_pixels(100, 100)[..60]);
     let reply = post(
         &api,
         "/jobs",
         &json!({ "input_file_path": format!("default/uploads/{upload}") }),
     );
-    let failed = polled(&api, &format!("/jobs/{}", id(&reply, "id")), &["failed"]);
+    let failed = poll(&api, &format!("/jobs/{}", id(&reply, "id")), &["failed"]);
     assert!(
         failed["error_message"]
             .as_str()
@@ -315,7 +315,7 @@ fn jobs_are_listed_page_by_page_and_counted() {
         }
         let cursor = page["next_cursor"].as_str();
         let cursor = cursor.unwrap_or_else(|| panic!("{ids:?} are not in {seen:?}"));
-        // After two small pages larger ones: another test may have submitted a thousand since.
+        // After two small pages the test reads larger ones, since another test may have submitted a thousand tasks.
         limit = if seen.len() < 4 { 2 } else { 100 };
         path = format!("/jobs?limit={limit}&cursor={cursor}");
     }
@@ -350,7 +350,7 @@ fn an_unknown_task_is_404_and_a_cancelled_one_failed() {
 }
 
 #[test]
-fn a_body_that_says_nothing_of_a_task_is_refused_in_words() {
+fn a_body_without_a_task_is_refused_with_an_explanation() {
     let api = Api::new();
     for body in [
         json!({}),

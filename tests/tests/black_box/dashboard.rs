@@ -1,9 +1,9 @@
-//! The dashboard's files, as any client gets them. What one does with it, web/tests does in a browser.
+//! The dashboard's files, as any client gets them. web/tests tests the dashboard itself in a browser.
 
 use mesh_tests::Api;
 
 #[test]
-fn the_page_loads_nothing_of_another_host_and_is_asked_for_anew() {
+fn the_page_loads_nothing_from_other_hosts_and_is_revalidated() {
     let api = Api::new();
     let page = api.send("GET", "/", &[], None);
     assert_eq!(
@@ -25,7 +25,7 @@ fn the_page_loads_nothing_of_another_host_and_is_asked_for_anew() {
 }
 
 #[test]
-fn nothing_but_the_dashboard_s_own_files_is_served() {
+fn only_the_dashboard_s_own_files_are_served() {
     let api = Api::new();
     for path in [
         "/index.html",

@@ -1,16 +1,16 @@
-//! Dead letters: tasks whose attempts were all in vain are listed with what is known of them, and redriven.
+//! Dead letters: tasks that failed after all their attempts. They are listed with their errors and attempts, and redriven.
 
 use std::collections::BTreeSet;
 
-use mesh_tests::{Api, Cloud, eventually};
+use mesh_tests::{Api, Lane, clients, eventually, log_events};
 use serde_json::{Value, json};
 
-/// A task whose first attempt is its last, and in vain.
-fn poison(api: &Api) -> String {
+/// Submits a task whose only attempt fails.
+fn submit_failing(api: &Api) -> String {
     api.submit_limited(json!({ "max_attempts": 1 }), &[("fault", "transient:1")])
 }
 
-/// Every dead letter of the list, page by page.
+/// All dead letters, page by page.
 fn listed(api: &Api, limit: usize) -> Vec<Value> {
     let mut found = Vec::new();
     let mut cursor = String::new();
@@ -37,7 +37,7 @@ fn ids(letters: &[Value]) -> Vec<String> {
 #[test]
 fn dead_letters_are_listed_newest_first_with_their_error_and_their_attempts() {
     let api = Api::new();
-    let ours: Vec<_> = (0..7).map(|_| poison(&api)).collect();
+    let ours: Vec<_> = (0..7).map(|_| submit_failing(&api)).collect();
     let permanent = api.submit_text("fine", &[("fault", "panic")]);
     let fine = api.submit_text("fine", &[]);
     for id in &ours {
@@ -46,7 +46,7 @@ fn dead_letters_are_listed_newest_first_with_their_error_and_their_attempts() {
     api.failed(&permanent, "permanent", "panic");
     api.result(&fine);
 
-    // The index follows the table after a moment.
+    // The index is eventually consistent with the table.
     let letters = eventually("all of them are listed", || {
         let letters = listed(&api, 3);
         let found: BTreeSet<_> = ids(&letters).into_iter().collect();
@@ -61,19 +61,23 @@ fn dead_letters_are_listed_newest_first_with_their_error_and_their_attempts() {
         .into_iter()
         .rev()
         .collect();
-    assert_eq!(order, newest_first, "in order, and none twice");
+    assert_eq!(order, newest_first, "newest first, without duplicates");
     assert!(!order.contains(&permanent) && !order.contains(&fine));
     let letter = letters
         .iter()
         .find(|letter| letter["id"] == ours[0].as_str())
-        .expect("it is listed");
-    assert_eq!(*letter, api.show(&ours[0]), "as the task itself shows");
+        .expect("the task is listed");
+    assert_eq!(
+        *letter,
+        api.show(&ours[0]),
+        "the list shows what the task itself shows"
+    );
     assert_eq!(letter["error"]["kind"], "exhausted", "{letter}");
     assert_eq!(letter["attempts"][0]["outcome"], "transient", "{letter}");
     assert!(
         letter["attempts"][0]["error"]
             .as_str()
-            .is_some_and(|error| error.contains("attempt 1 fails"))
+            .is_some_and(|error| error.contains("an injected fault failed attempt 1"))
     );
 
     let of_type = |name: &str| {
@@ -88,7 +92,7 @@ fn dead_letters_are_listed_newest_first_with_their_error_and_their_attempts() {
 }
 
 #[test]
-fn what_asks_for_no_list_is_refused() {
+fn an_invalid_query_or_redrive_is_refused() {
     let api = Api::new();
     for query in [
         "limit=0",
@@ -121,27 +125,27 @@ fn what_asks_for_no_list_is_refused() {
 }
 
 #[test]
-fn listed_ids_are_redriven_once_each_and_all_others_are_named() {
-    let (api, cloud) = (Api::new(), Cloud::new());
-    let dead = poison(&api);
+fn listed_ids_are_redriven_once_and_all_others_are_skipped() {
+    let (api, cloud) = clients();
+    let dead = submit_failing(&api);
     api.failed(&dead, "exhausted", "fault");
     let completed = api.submit_text("fine", &[]);
     let before = api.finished(&completed);
-    let stranger = format!("{}{}", &dead[..30], "ffffff");
-    let redrive = json!({ "ids": [dead, completed, stranger, "no-id", dead] });
+    let unknown = format!("{}{}", &dead[..30], "ffffff");
+    let redrive = json!({ "ids": [dead, completed, unknown, "no-id", dead] });
 
     let answer = api.post_to("/v1/dead-letters/redrive", Some(&redrive));
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.body["redriven"], json!([dead]), "{answer:?}");
     assert_eq!(
         answer.body["skipped"],
-        json!([completed, stranger, "no-id"]),
+        json!([completed, unknown, "no-id"]),
         "{answer:?}"
     );
-    assert_eq!(api.show(&completed), before, "what is completed stays so");
+    assert_eq!(api.show(&completed), before, "a completed task does not change");
 
-    // It fails as before, under a generation of its own.
-    let task = eventually("it is dead again", || {
+    // The task fails again, in its second generation.
+    let task = eventually("the task fails again", || {
         let task = api.show(&dead);
         (task["status"] == "failed").then_some(task)
     });
@@ -151,10 +155,10 @@ fn listed_ids_are_redriven_once_each_and_all_others_are_named() {
         "{task}"
     );
     assert_eq!(task["attempts"].as_array().map(Vec::len), Some(2), "{task}");
-    // The message of the generation before starts nothing.
-    cloud.ring(&mesh_tests::Lane::Text.queue_url(), &dead, 1);
-    eventually("it is dropped", || {
-        mesh_tests::logged(&["nothing left to do", &dead]).pop()
+    // A message of the first generation starts nothing.
+    cloud.send_message(&Lane::Text.queue_url(), &dead, 1);
+    eventually("the message is dropped", || {
+        log_events("message_obsolete", &dead).pop()
     });
     assert_eq!(api.show(&dead), task);
 }
@@ -163,14 +167,14 @@ mod serial {
     use super::*;
 
     #[test]
-    fn all_are_redriven_page_by_page() {
+    fn all_dead_letters_are_redriven_page_by_page() {
         let api = Api::new();
-        // Of a type of which no other test has dead letters: it would redrive theirs.
-        let poison = json!({
+        // This test redrives all dead letters of its type, so no other test may have dead letters of it.
+        let failing = json!({
             "type": "embed", "input": { "text": "fine" }, "max_attempts": 1, "metadata": { "fault": "transient:1" },
         });
         let ours: Vec<_> = (0..120)
-            .map(|_| api.post(&poison).text("id").to_owned())
+            .map(|_| api.post(&failing).text("id").to_owned())
             .collect();
         for id in &ours {
             api.failed(id, "exhausted", "fault");
@@ -185,11 +189,11 @@ mod serial {
             let answer = api.post_to("/v1/dead-letters/redrive", Some(&body));
             assert_eq!(answer.status, 200, "{answer:?}");
             let page = answer.body["redriven"].as_array().expect("a list");
-            assert!(page.len() <= 100, "bounded");
+            assert!(page.len() <= 100, "a page has a limit");
             for id in page {
                 assert!(
                     redriven.insert(id.as_str().expect("an id is text").to_owned()),
-                    "{id} twice"
+                    "{id} was redriven twice"
                 );
             }
             match answer.body.get("next_cursor") {
@@ -198,7 +202,7 @@ mod serial {
             }
         }
         for id in &ours {
-            assert!(redriven.contains(id), "{id} was left out");
+            assert!(redriven.contains(id), "{id} was not redriven");
             let task = api.failed(id, "exhausted", "fault");
             assert_eq!(task["generation"], 2, "{task}");
         }

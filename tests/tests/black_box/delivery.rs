@@ -1,129 +1,111 @@
-//! Messages that come twice, late, or from nowhere. Each of these promises is kept by the table, whatever the queue does.
+//! Messages that are delivered twice, late, or that are not a task's. The table keeps each of these promises, whatever the
+//! queue does.
 
-use mesh_tests::{Api, Cloud, Lane, eventually, logged};
+use mesh_tests::{Lane, clients, eventually, log_events, log_events_where};
 use serde_json::json;
 
-/// How the worker notes a message that rings for nothing.
-const NOTHING_TO_DO: &str = "a message had nothing left to do";
-
-/// Waits until that many deliveries for the task were found to have nothing left to do.
-fn await_dropped(id: &str, messages: usize) {
-    eventually("the doubled messages are delivered and dropped", || {
-        (logged(&[NOTHING_TO_DO, id]).len() >= messages).then_some(())
+/// Waits until this number of the task's messages were found to have nothing left to do.
+fn await_obsolete(id: &str, messages: usize) {
+    eventually("the duplicate messages are delivered and dropped", || {
+        (log_events("message_obsolete", id).len() >= messages).then_some(())
     });
 }
 
 #[test]
-fn a_message_delivered_again_after_the_end_changes_nothing() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+fn a_message_delivered_again_for_a_final_task_changes_nothing() {
+    let (api, cloud) = clients();
     let completed = api.submit_text("fine", &[]);
     let failed = api.submit_text("fine", &[("fault", "panic")]);
     for id in [&completed, &failed] {
         api.finished(id);
         let before = cloud.item(id);
-        cloud.ring(&Lane::Text.queue_url(), id, 1);
-        cloud.ring(&Lane::Text.queue_url(), id, 1);
-        // Two messages in one batch are one.
-        await_dropped(id, 1);
-        assert_eq!(cloud.item(id), before, "not even a time is written");
+        cloud.send_message(&Lane::Text.queue_url(), id, 1);
+        cloud.send_message(&Lane::Text.queue_url(), id, 1);
+        // Two messages of a task in one batch count as one.
+        await_obsolete(id, 1);
+        assert_eq!(cloud.item(id), before, "no attribute changes");
         assert_eq!(before["fence"].as_n().map(String::as_str), Ok("1"));
     }
 }
 
 #[test]
-fn a_message_doubled_before_the_end_runs_its_task_once() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+fn a_duplicate_message_of_a_pending_task_runs_it_once() {
+    let (api, cloud) = clients();
     let ids: Vec<_> = (0..5)
         .map(|_| {
             let id = api.submit_text("fine", &[]);
-            cloud.ring(&Lane::Text.queue_url(), &id, 1);
-            cloud.ring(&Lane::Text.queue_url(), &id, 1);
+            cloud.send_message(&Lane::Text.queue_url(), &id, 1);
+            cloud.send_message(&Lane::Text.queue_url(), &id, 1);
             id
         })
         .collect();
     for id in ids {
-        let task = api.finished(&id);
-        assert_eq!(
-            (&task["status"], &task["attempt"]),
-            (&json!("completed"), &json!(1)),
-            "{task}"
-        );
+        api.completed(&id, 1);
         assert_eq!(
             cloud.item(&id)["fence"].as_n().map(String::as_str),
             Ok("1"),
-            "claimed once"
+            "the task was claimed once"
         );
     }
 }
 
 #[test]
-fn a_message_doubled_during_a_rest_does_not_cut_it_short_nor_spend_an_attempt() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+fn a_duplicate_message_during_a_back_off_neither_shortens_it_nor_uses_an_attempt() {
+    let (api, cloud) = clients();
     let id = api.submit_text("fine", &[("fault", "transient:1")]);
-    eventually("the task rests or is done", || {
+    eventually("the first attempt has started", || {
         (api.show(&id)["attempt"] != 0).then_some(())
     });
     for _ in 0..4 {
-        cloud.ring(&Lane::Text.queue_url(), &id, 1);
+        cloud.send_message(&Lane::Text.queue_url(), &id, 1);
     }
-    let task = api.finished(&id);
-    assert_eq!(
-        (&task["status"], &task["attempt"]),
-        (&json!("completed"), &json!(2)),
-        "{task}"
-    );
+    api.completed(&id, 2);
 }
 
 #[test]
-fn a_message_of_another_generation_or_of_no_task_is_dropped() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+fn a_message_of_another_generation_or_an_unknown_task_is_dropped() {
+    let (api, cloud) = clients();
     let id = api.submit_text("fine", &[]);
     api.finished(&id);
     let before = cloud.item(&id);
-    cloud.ring(&Lane::Text.queue_url(), &id, 0);
-    cloud.ring(&Lane::Text.queue_url(), &id, 7);
-    // Well-formed, and made here: the table has never heard of it.
-    let stranger = format!("{}{}", &id[..30], "ffffff");
-    cloud.ring(&Lane::Text.queue_url(), &stranger, 1);
-    await_dropped(&id, 2);
-    await_dropped(&stranger, 1);
+    cloud.send_message(&Lane::Text.queue_url(), &id, 0);
+    cloud.send_message(&Lane::Text.queue_url(), &id, 7);
+    // A valid id that is not in the table.
+    let unknown = format!("{}{}", &id[..30], "ffffff");
+    cloud.send_message(&Lane::Text.queue_url(), &unknown, 1);
+    await_obsolete(&id, 2);
+    await_obsolete(&unknown, 1);
     assert_eq!(cloud.item(&id), before);
-    api.get(&format!("/v1/tasks/{stranger}"))
+    api.get(&format!("/v1/tasks/{unknown}"))
         .problem(404, "task-not-found");
 }
 
 #[test]
-fn what_is_no_message_of_ours_is_set_aside_and_hurts_none_beside_it() {
-    let (api, cloud) = (Api::new(), Cloud::new());
-    let mark = api.submit_text("fine", &[]);
-    let strange = [
-        format!("no JSON {mark}"),
-        json!({ "mark": mark }).to_string(),
-        json!({ "tenant": "../other", "id": mark, "generation": 1 }).to_string(),
-        json!({ "tenant": "default", "id": format!("x{mark}"), "generation": 1 }).to_string(),
-        json!({ "tenant": "default", "id": mark, "generation": -1 }).to_string(),
-        json!([mark, null]).to_string(),
+fn a_foreign_message_goes_to_the_dead_letter_queue_and_does_not_affect_its_neighbors() {
+    let (api, cloud) = clients();
+    let id = api.submit_text("fine", &[]);
+    let foreign = [
+        format!("not JSON {id}"),
+        json!({ "mark": id }).to_string(),
+        json!({ "tenant": "../other", "id": id, "generation": 1 }).to_string(),
+        json!({ "tenant": "default", "id": format!("x{id}"), "generation": 1 }).to_string(),
+        json!({ "tenant": "default", "id": id, "generation": -1 }).to_string(),
+        json!([id, null]).to_string(),
     ];
-    for body in &strange {
-        cloud.send(&Lane::Text.queue_url(), body);
+    for body in &foreign {
+        cloud.send_body(&Lane::Text.queue_url(), body);
     }
-    let neighbours: Vec<_> = (0..8).map(|_| api.submit_text("fine", &[])).collect();
-    for id in neighbours {
-        let task = api.finished(&id);
-        assert_eq!(
-            (&task["status"], &task["attempt"]),
-            (&json!("completed"), &json!(1)),
-            "{task}"
-        );
+    let neighbors: Vec<_> = (0..8).map(|_| api.submit_text("fine", &[])).collect();
+    for id in neighbors {
+        api.completed(&id, 1);
     }
-    for body in &strange {
-        let set_aside = eventually("the janitor sets it aside", || {
-            let lines = logged(&["it is set aside here", &mark]);
-            lines.into_iter().find(|line| line["body"] == body.as_str())
+    for body in &foreign {
+        let dropped = eventually("the sweeper logs and drops the message", || {
+            log_events_where("foreign_message_dropped", "body", body).pop()
         });
         assert_eq!(
-            set_aside["receives"], "4",
-            "three times there and once here: {set_aside}"
+            dropped["receives"], "4",
+            "the worker received it three times, the sweeper once: {dropped}"
         );
     }
 }

@@ -1,21 +1,21 @@
-//! The API's document and its pages: for everybody, and from nobody else's host.
+//! The OpenAPI document and the documentation's pages: they are public, and load nothing from other hosts.
 
 use mesh_tests::Api;
 
 #[test]
-fn the_document_is_the_one_that_is_kept() {
-    let kept = include_str!("../../../docs/openapi.json");
-    let kept: serde_json::Value = serde_json::from_str(kept).unwrap();
+fn the_served_document_is_docs_openapi_json() {
+    let expected = include_str!("../../../docs/openapi.json");
+    let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
     let reply = Api::new().send("GET", "/openapi.json", &[], None);
     assert_eq!(
         (reply.status, reply.header("content-type")),
         (200, "application/json")
     );
-    assert_eq!(reply.body, kept);
+    assert_eq!(reply.body, expected);
 }
 
 #[test]
-fn the_pages_load_nothing_from_elsewhere() {
+fn the_pages_load_nothing_from_other_hosts() {
     let api = Api::new();
     let page = api.send("GET", "/docs", &[], None);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What is promised of pictures.
+//! Face detection.
 
 use image::{DynamicImage, ImageFormat};
 use mesh_tests::Api;
@@ -8,7 +8,7 @@ use mesh_tests::pictures::{
 };
 use serde_json::{Value, json};
 
-/// How much of their union two boxes of one face share at least. Where a face ends is a matter of taste.
+/// The smallest intersection over union of two boxes of one face. The exact edges of a face are a matter of judgement.
 const SAME_FACE: f64 = 0.5;
 
 fn faces(result: &Value) -> &[Value] {
@@ -17,12 +17,12 @@ fn faces(result: &Value) -> &[Value] {
     faces
 }
 
-/// The one face, which must be the astronaut's, on her picture held upright.
+/// Asserts that the result has one face, which is the astronaut's on her upright picture.
 fn assert_is_the_astronaut(result: &Value) {
     let [face] = faces(result) else {
-        panic!("one face: {result}")
+        panic!("not one face: {result}")
     };
-    let found = Rect::of(face);
+    let found = Rect::from_face(face);
     assert!(found.overlap(&ASTRONAUT_FACE) > SAME_FACE, "{face}");
     let score = face["score"].as_f64().expect("a score is a number");
     assert!((0.5..=1.0).contains(&score), "{face}");
@@ -75,7 +75,7 @@ fn every_face_of_a_group_photo_is_found_where_it_is() {
     ];
     let (photo, expected) = group_photo(1280, 800, &heads);
     let result = api.result(&api.submit_image(&encode(&photo, ImageFormat::Jpeg), &[]));
-    let found: Vec<_> = faces(&result).iter().map(Rect::of).collect();
+    let found: Vec<_> = faces(&result).iter().map(Rect::from_face).collect();
     assert_eq!(found.len(), expected.len(), "{result}");
     for face in &expected {
         assert!(
@@ -86,7 +86,7 @@ fn every_face_of_a_group_photo_is_found_where_it_is() {
 }
 
 #[test]
-fn every_promised_format_is_taken_whatever_it_claims_to_be() {
+fn every_supported_format_is_accepted_whatever_type_it_declares() {
     let api = Api::new();
     let formats = [
         (ImageFormat::Jpeg, "image/jpeg"),
@@ -97,7 +97,7 @@ fn every_promised_format_is_taken_whatever_it_claims_to_be() {
     ];
     let submitted = formats.map(|(format, media_type)| {
         let image = pictures::base64(&encode(&astronaut(), format));
-        // Always the same claim: the content decides.
+        // Always declared as PNG: the content decides.
         let input = json!({ "image": format!("data:image/png;base64,{image}") });
         (api.submit("face_detection", input, &[]), media_type)
     });
@@ -109,32 +109,32 @@ fn every_promised_format_is_taken_whatever_it_claims_to_be() {
 }
 
 #[test]
-fn base64_is_taken_with_and_without_padding_and_as_a_data_url() {
+fn base64_is_accepted_with_and_without_padding_and_as_a_data_url() {
     let api = Api::new();
     let small = testdata("astronaut.png").resize(256, 256, image::imageops::FilterType::Triangle);
     let mut file = encode(&small, ImageFormat::Jpeg);
-    // What follows a JPEG's end is no matter; a length that base64 has to pad is.
+    // Bytes after a JPEG's end are ignored. They give the file a length that base64 has to pad.
     while file.len() % 3 != 1 {
         file.push(0);
     }
     let padded = pictures::base64(&file);
     assert!(padded.ends_with("=="));
-    let spellings = [
+    let variants = [
         padded.clone(),
         padded.trim_end_matches('=').to_owned(),
         format!("data:image/jpeg;base64,{padded}"),
         format!("data:;base64,{padded}"),
     ];
-    for id in spellings.map(|image| api.submit("face_detection", json!({ "image": image }), &[])) {
+    for id in variants.map(|image| api.submit("face_detection", json!({ "image": image }), &[])) {
         assert_eq!(api.result(&id)["count"], 1);
     }
 }
 
 #[test]
-fn boxes_are_in_pixels_of_the_picture_held_upright() {
+fn boxes_are_in_pixels_of_the_upright_picture() {
     let api = Api::new();
     let upright = astronaut();
-    // How each orientation's picture is stored, so that a viewer who heeds it sees the upright one.
+    // For each orientation, the stored picture that a viewer turns upright.
     let stored: [(u8, DynamicImage); 4] = [
         (2, upright.fliph()),
         (3, upright.rotate180()),
@@ -151,12 +151,12 @@ fn boxes_are_in_pixels_of_the_picture_held_upright() {
 }
 
 #[test]
-fn a_turned_picture_that_is_wider_than_high_keeps_its_faces_inside() {
+fn faces_on_a_rotated_picture_are_found_where_they_are() {
     let api = Api::new();
     let (photo, expected) = group_photo(320, 720, &[(60, 60, 1.0), (40, 400, 1.25)]);
     let file = with_orientation(&encode(&photo.rotate270(), ImageFormat::Jpeg), 6);
     let result = api.result(&api.submit_image(&file, &[]));
-    let found: Vec<_> = faces(&result).iter().map(Rect::of).collect();
+    let found: Vec<_> = faces(&result).iter().map(Rect::from_face).collect();
     assert_eq!(found.len(), 2, "{result}");
     for face in &expected {
         assert!(
@@ -167,7 +167,7 @@ fn a_turned_picture_that_is_wider_than_high_keeps_its_faces_inside() {
 }
 
 #[test]
-fn the_first_frame_of_an_animation_counts() {
+fn only_the_first_frame_of_an_animation_is_used() {
     let api = Api::new();
     let mut file = Vec::new();
     let mut encoder = image::codecs::gif::GifEncoder::new(&mut file);
@@ -175,21 +175,21 @@ fn the_first_frame_of_an_animation_counts() {
     for frame in [astronaut(), cat] {
         encoder
             .encode_frame(image::Frame::new(frame.to_rgba8()))
-            .expect("a frame fits");
+            .expect("a frame can be encoded");
     }
     drop(encoder);
     assert_is_the_astronaut(&api.result(&api.submit_image(&file, &[])));
 }
 
 #[test]
-fn an_image_just_under_the_limit_of_a_request_is_taken() {
+fn an_image_just_under_the_limit_of_a_request_is_accepted() {
     let api = Api::new();
-    // 4.6 MB, which base64 makes 6.2 MB of Lambda's 6.29.
+    // 4.6 MB, which base64 encodes in 6.2 MB. Lambda's limit is 6.29 MB.
     let file = encode(&pictures::noise(1_240, 1_240), ImageFormat::Bmp);
     let event = pictures::base64(&file).len();
     assert!(
         (6_100_000..6_280_000).contains(&event),
-        "a test of the limit is near it: {event}"
+        "the request is close to the limit: {event}"
     );
     let task = api.finished(&api.submit_image(&file, &[]));
     assert_eq!(

@@ -1,53 +1,43 @@
-//! What a failing attempt means for its task and for those beside it. Faults are asked for by metadata; the functions
-//! under test are built with the feature that heeds it.
+//! What a failing attempt means for its task and for the other tasks of its batch. A task requests a fault in its metadata;
+//! the functions under test are built with fault injection.
 
 use jiff::{SignedDuration, Timestamp};
-use mesh_tests::{Api, Cloud, Lane, eventually, logged, pictures};
+use mesh_tests::{Api, Cloud, Lane, clients, eventually, log_events, pictures};
 use serde_json::{Value, json};
 
-/// How the janitor notes a message that was received in vain too often.
-const SET_ASIDE: &str = "a message came to the dead-letter queue";
+/// The event of a message that the queue moved to the dead-letter queue, as the sweeper logs it.
+const DEAD_LETTER: &str = "dead_letter_received";
 
 #[test]
-fn a_transient_fault_is_tried_again_and_leaves_no_error() {
+fn a_transient_failure_is_retried_and_leaves_no_error() {
     let api = Api::new();
-    let task = api.finished(&api.submit_text("fine", &[("fault", "transient:1")]));
-    assert_eq!(
-        (&task["status"], &task["attempt"]),
-        (&json!("completed"), &json!(2)),
-        "{task}"
-    );
-    for gone in ["error", "next_attempt_at"] {
-        assert!(task.get(gone).is_none(), "{task}");
+    let task = api.completed(&api.submit_text("fine", &[("fault", "transient:1")]), 2);
+    for absent in ["error", "next_attempt_at"] {
+        assert!(task.get(absent).is_none(), "{task}");
     }
 }
 
 #[test]
-fn the_last_attempt_counts_as_much_as_the_first() {
+fn a_task_may_complete_on_its_last_attempt() {
     let api = Api::new();
-    let task = api.finished(&api.submit_text("fine", &[("fault", "transient:2")]));
-    assert_eq!(
-        (&task["status"], &task["attempt"]),
-        (&json!("completed"), &json!(3)),
-        "{task}"
-    );
+    api.completed(&api.submit_text("fine", &[("fault", "transient:2")]), 3);
 }
 
 #[test]
-fn between_two_attempts_a_task_is_pending_and_shows_its_error_and_its_next_time() {
+fn between_two_attempts_a_task_is_pending_and_shows_its_error_and_its_next_attempt() {
     let api = Api::new();
     let id = api.submit_limited(json!({ "max_attempts": 10 }), &[("fault", "transient:99")]);
-    let resting = eventually("the task rests", || {
+    let waiting = eventually("the task waits for its next attempt", || {
         let task = api.show(&id);
         (task["status"] == "pending" && task.get("error").is_some()).then_some(task)
     });
     assert_eq!(
-        (&resting["error"]["kind"], &resting["error"]["code"]),
+        (&waiting["error"]["kind"], &waiting["error"]["code"]),
         (&json!("transient"), &json!("fault")),
-        "{resting}"
+        "{waiting}"
     );
     let time = |name: &str| {
-        resting[name]
+        waiting[name]
             .as_str()
             .and_then(|time| time.parse::<Timestamp>().ok())
     };
@@ -55,51 +45,72 @@ fn between_two_attempts_a_task_is_pending_and_shows_its_error_and_its_next_time(
         time("next_attempt_at").expect("a time"),
         time("updated_at").expect("a time"),
     );
-    assert!(next >= updated, "{resting}");
+    assert!(next >= updated, "{waiting}");
+    // RetryCapSeconds of tests/stack.toml.
     assert!(
         next.duration_since(updated) <= SignedDuration::from_secs(2),
-        "a rest is bounded: {resting}"
+        "the back-off has a cap: {waiting}"
     );
 }
 
 #[test]
-fn a_poison_task_is_exhausted_and_its_message_set_aside_after_exactly_three_receives() {
+fn a_task_that_always_fails_is_exhausted_and_dead_lettered_after_exactly_three_receives() {
     let api = Api::new();
     let id = api.submit_text("fine", &[("fault", "transient:99")]);
     let task = api.failed(&id, "exhausted", "fault");
     assert_eq!(task["attempt"], 3, "{task}");
     assert!(task.get("next_attempt_at").is_none(), "{task}");
 
-    // Each attempt took a delivery of its own, and all three were of one message, which the queue then gave up.
-    let seen = eventually("the janitor sees its message", || logged(&[SET_ASIDE, &id]).pop());
+    // Each attempt was one receive of the same message. The fourth is the sweeper's, from the dead-letter queue.
+    let received = eventually("the sweeper receives the message", || {
+        log_events(DEAD_LETTER, &id).pop()
+    });
     assert_eq!(
-        (&seen["receives"], &seen["status"]),
+        (&received["receives"], &received["status"]),
         (&json!("4"), &json!("failed")),
-        "{seen}"
+        "{received}"
     );
-    assert_eq!(api.show(&id), task, "nothing follows");
+    assert_eq!(api.show(&id), task, "the task does not change any more");
 }
 
 #[test]
-fn a_task_that_fails_for_good_leaves_no_dead_letter() {
+fn a_task_that_fails_permanently_leaves_no_dead_letter() {
     let api = Api::new();
-    let bad = api.submit_image(&pictures::hollow_png(64, 64), &[]);
-    api.failed(&bad, "permanent", "invalid_image");
-    // A later one is there: so would the first be.
-    let poison = api.submit_text("fine", &[("fault", "transient:99")]);
-    eventually("the janitor sees the poison's message", || {
-        logged(&[SET_ASIDE, &poison]).pop()
+    let failed_at_first = api.submit_image(&pictures::png_without_pixels(64, 64), &[]);
+    api.failed(&failed_at_first, "permanent", "invalid_image");
+    // It fails permanently in its third attempt, at its message's last receive. If the worker treated that as a dead letter,
+    // the queue would move the message to the dead-letter queue at once. This stack has no language provider.
+    let input = json!({ "text": "Good morning", "target_language": "de" });
+    let failed_at_last = api.submit("translate", input, &[("fault", "transient:2")]);
+    let task = api.failed(&failed_at_last, "permanent", "provider_not_configured");
+    assert_eq!(task["attempt"], 3, "{task}");
+    let attempts = eventually("its attempts are logged", || {
+        Some(log_events("attempt_ended", &failed_at_last)).filter(|attempts| attempts.len() == 3)
     });
-    assert!(logged(&[SET_ASIDE, &bad]).is_empty());
+    assert_eq!(attempts[2]["settlement"], "failed", "{attempts:?}");
+
+    // A dead letter of the same lane, which is logged after theirs would have been.
+    let dead = api.submit(
+        "translate",
+        json!({ "text": "Good evening", "target_language": "de" }),
+        &[("fault", "transient:99")],
+    );
+    api.failed(&dead, "exhausted", "fault");
+    eventually("the sweeper receives the younger dead letter", || {
+        log_events(DEAD_LETTER, &dead).pop()
+    });
+    for id in [&failed_at_first, &failed_at_last] {
+        assert_eq!(log_events(DEAD_LETTER, id), [] as [Value; 0]);
+    }
 }
 
 mod serial {
     use super::*;
 
     #[test]
-    fn a_panic_fails_its_own_task_and_none_beside_it() {
+    fn a_panic_fails_its_own_task_and_no_other_of_its_batch() {
         let api = Api::new();
-        let ids = Lane::Text.held_back(|| {
+        let ids = Lane::Text.paused(|| {
             let fault = |n| if n == 4 { ("fault", "panic") } else { ("n", "fine") };
             (0..10)
                 .map(|n| api.submit_text("fine", &[fault(n)]))
@@ -110,52 +121,86 @@ mod serial {
                 let task = api.failed(id, "permanent", "panic");
                 assert_eq!(task["attempt"], 1, "{task}");
             } else {
-                let task = api.finished(id);
-                assert_eq!(
-                    (&task["status"], &task["attempt"]),
-                    (&json!("completed"), &json!(1)),
-                    "{task}"
-                );
+                api.completed(id, 1);
             }
         }
     }
 
-    #[test]
-    fn an_input_that_is_gone_or_was_changed_is_not_run() {
-        let (api, cloud) = (Api::new(), Cloud::new());
-        // Of few words, so that it travels in the lane that is held back, and too long for its item.
+    /// Three tasks of one batch.
+    struct Batch {
+        /// Its input was deleted.
+        missing: String,
+        /// Its input was overwritten.
+        changed: String,
+        /// It runs for 4.5 s.
+        slow: String,
+    }
+
+    /// Submits three tasks, and changes two of their inputs before they are delivered.
+    fn submit_batch(api: &Api, cloud: &Cloud) -> Batch {
+        // Few words, so that the task is small and goes to the paused lane, but too many bytes for its item.
         let text = format!("What a wonderful film. {}", "x".repeat(5_000));
-        let (gone, changed, kept) = Lane::Text.held_back(|| {
-            let ids = ["none", "none", "slow:4500"].map(|fault| api.submit_text(&text, &[("fault", fault)]));
-            let keys = ids.each_ref().map(|id| {
+        Lane::Text.paused(|| {
+            let [missing, changed, slow] =
+                ["none", "none", "slow:4500"].map(|fault| api.submit_text(&text, &[("fault", fault)]));
+            let key = |id: &str| {
                 let task = api.show(id);
                 task["input"]["object"]["key"]
                     .as_str()
                     .expect("a large text is an object")
                     .to_owned()
-            });
-            cloud.delete_payload(&keys[0]);
-            cloud.overwrite_payload(&keys[1], "Another text altogether.");
-            ids.into()
+            };
+            cloud.delete_payload(&key(&missing));
+            cloud.overwrite_payload(&key(&changed), "Another text altogether.");
+            Batch {
+                missing,
+                changed,
+                slow,
+            }
+        })
+    }
+
+    /// The invocation that made a task's first attempt.
+    fn first_invocation(id: &str) -> String {
+        let ended = eventually("the first attempt is logged", || {
+            log_events("attempt_ended", id).into_iter().next()
         });
-        let kept = api.finished(&kept);
-        assert_eq!(kept["status"], "completed", "{kept}");
-        let time = |task: &Value, name: &str| -> Timestamp {
-            let time = task["attempts"][0][name].as_str().expect("a time");
+        let invocation = ended["function_request_id"].as_str();
+        invocation.expect("the entry names its invocation").to_owned()
+    }
+
+    #[test]
+    fn a_missing_or_changed_input_is_not_run() {
+        let (api, cloud) = clients();
+        // Messages of other tests may be delivered between these three, in which case they are two batches.
+        let batch = eventually("one invocation runs all three tasks", || {
+            let batch = submit_batch(&api, &cloud);
+            api.result(&batch.slow);
+            let of_slow = first_invocation(&batch.slow);
+            let others = [&batch.missing, &batch.changed];
+            others
+                .iter()
+                .all(|id| first_invocation(id) == of_slow)
+                .then_some(batch)
+        });
+        let slow = api.show(&batch.slow);
+        let first_end = |task: &Value| -> Timestamp {
+            let time = task["attempts"][0]["ended_at"].as_str().expect("a time");
             time.parse().expect("a time")
         };
-        for (id, code) in [(gone, "payload_missing"), (changed, "payload_changed")] {
-            let task = api.failed(&id, "permanent", code);
-            let ran_on = time(&kept, "ended_at").duration_since(time(&task, "ended_at"));
-            if time(&task, "started_at") < time(&kept, "ended_at") - SignedDuration::from_secs(2) {
-                assert!(
-                    ran_on > SignedDuration::from_millis(500),
-                    "it waits for no neighbour's run: {task} {kept}"
-                );
-            }
+        for (id, code) in [
+            (&batch.missing, "payload_missing"),
+            (&batch.changed, "payload_changed"),
+        ] {
+            let task = api.failed(id, "permanent", code);
+            let ran_on = first_end(&slow).duration_since(first_end(&task));
+            assert!(
+                ran_on > SignedDuration::from_millis(500),
+                "the attempt ends without waiting for the rest of its batch: {task} {slow}"
+            );
             assert_eq!(
                 task["attempt"], 2,
-                "it is looked for once more after a while: {task}"
+                "the input is read once more after a while: {task}"
             );
         }
     }

@@ -1,10 +1,10 @@
-//! Whether the API lives, whether what it needs answers, and which models the stack has.
+//! Health of the API and of the services that it calls, and the list of models.
 
 use mesh_tests::Api;
 use serde_json::{Value, json};
 
-/// A deep check while calls to AWS fail as `faults` say.
-fn deep(api: &Api, faults: &str) -> (u16, Value) {
+/// A deep check, with `faults` injected into its calls to AWS.
+fn deep_check(api: &Api, faults: &str) -> (u16, Value) {
     let headers = [("x-service-token", api.token()), ("x-ai-mesh-fault", faults)];
     let reply = api.send("GET", "/health?deep=1", &headers, None);
     (reply.status, reply.body)
@@ -20,12 +20,13 @@ fn names(report: &Value, ok: bool) -> Vec<&str> {
 }
 
 #[test]
-fn whether_it_lives_takes_no_token_and_calls_nobody() {
+fn health_needs_no_token_and_calls_no_service() {
     let api = Api::new();
     for path in ["/health", "/health?deep=0"] {
         let reply = api.send("GET", path, &[], None);
         assert_eq!((reply.status, &reply.body), (200, &json!({ "status": "ok" })));
-        let metered: Value = serde_json::from_str(reply.header("x-ai-mesh-meter")).expect("it is JSON");
+        let metered: Value =
+            serde_json::from_str(reply.header("x-ai-mesh-meter")).expect("the meter is JSON");
         assert_eq!(metered["calls"], json!({}));
     }
 }
@@ -37,9 +38,9 @@ fn queues() -> Vec<String> {
 }
 
 #[test]
-fn a_deep_check_asks_table_queues_and_bucket() {
+fn a_deep_check_calls_the_table_the_queues_and_the_bucket() {
     let api = Api::new();
-    let (status, report) = deep(&api, "");
+    let (status, report) = deep_check(&api, "");
     assert_eq!((status, &report["status"]), (200, &json!("ok")), "{report}");
     let mut expected = queues();
     expected.insert(0, "table".to_owned());
@@ -61,7 +62,7 @@ fn a_deep_check_names_what_fails() {
         ("GetObject=before", vec!["bucket".to_owned()]),
         ("GetQueueAttributes=before", queues()),
     ] {
-        let (status, report) = deep(&api, fault);
+        let (status, report) = deep_check(&api, fault);
         assert_eq!((status, &report["status"]), (503, &json!("failing")), "{report}");
         assert_eq!(names(&report, false), failing, "{report}");
         let checks = report["checks"].as_array().expect("a list");
@@ -75,22 +76,22 @@ fn a_deep_check_names_what_fails() {
 }
 
 #[test]
-fn a_deep_check_takes_the_token() {
+fn a_deep_check_needs_the_token() {
     let api = Api::new();
     api.send("GET", "/health?deep=1", &[], None)
         .problem(401, "unauthorized");
     api.send("GET", "/health?deep=1", &[("x-service-token", "wrong")], None)
         .problem(401, "unauthorized");
-    for odd in ["yes", "", "2"] {
+    for invalid in ["yes", "", "2"] {
         let detail = api
-            .get(&format!("/health?deep={odd}"))
+            .get(&format!("/health?deep={invalid}"))
             .problem(400, "invalid-query");
         assert!(detail.contains("deep"), "{detail}");
     }
 }
 
 #[test]
-fn the_models_are_those_that_answer() {
+fn the_listed_models_are_those_that_run() {
     let api = Api::new();
     let reply = api.get("/v1/models");
     assert_eq!(reply.status, 200, "{reply:?}");

@@ -1,11 +1,11 @@
-//! The API's manners: routes, methods, waiting.
+//! Routes, methods, and waiting for a task.
 
 use std::time::{Duration, Instant};
 
 use mesh_tests::{Api, Lane, eventually, sentiment};
 
 #[test]
-fn health_is_told_to_anyone() {
+fn health_is_public() {
     let api = Api::new();
     let reply = api.send("GET", "/health", &[], None);
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -36,7 +36,7 @@ fn an_unknown_route_is_404() {
 }
 
 #[test]
-fn a_wrong_method_is_405_and_told_the_right_ones() {
+fn a_wrong_method_is_405_and_lists_the_allowed_ones() {
     let api = Api::new();
     let token = [("x-service-token", api.token())];
     let task = "/v1/tasks/019a0000-0000-7000-8000-000000000000";
@@ -62,7 +62,7 @@ fn a_wrong_method_is_405_and_told_the_right_ones() {
 }
 
 #[test]
-fn a_wait_that_is_no_number_up_to_twenty_is_refused() {
+fn a_wait_that_is_not_a_number_from_0_to_20_is_refused() {
     let api = Api::new();
     let id = api.submit_text("fine", &[]);
     for wait in ["21", "-1", "1.5", "abc", "", "%20", "1e1", "99999999999999999999"] {
@@ -78,14 +78,14 @@ fn a_wait_for_a_final_task_is_answered_at_once() {
     let api = Api::new();
     let id = api.submit_text("fine", &[]);
     api.finished(&id);
-    let asked = Instant::now();
+    let sent = Instant::now();
     let reply = api.get(&format!("/v1/tasks/{id}?wait=20"));
     assert_eq!((reply.status, reply.text("status")), (200, "completed"));
-    assert!(asked.elapsed() < Duration::from_secs(19), "{:?}", asked.elapsed());
+    assert!(sent.elapsed() < Duration::from_secs(19), "{:?}", sent.elapsed());
 }
 
 #[test]
-fn no_wait_answers_at_once_with_what_is() {
+fn without_a_wait_the_current_state_is_returned_at_once() {
     let api = Api::new();
     let reply = api.post(&sentiment("fine"));
     let task = api.show(reply.text("id"));
@@ -99,13 +99,13 @@ mod serial {
     use super::*;
 
     #[test]
-    fn a_wait_lasts_as_long_as_was_asked_or_until_the_task_is_final() {
+    fn a_wait_lasts_for_its_time_or_until_the_task_is_final() {
         let api = Api::new();
-        let id = Lane::Text.held_back(|| {
+        let id = Lane::Text.paused(|| {
             let id = api.submit_text("fine", &[]);
-            let asked = Instant::now();
+            let sent = Instant::now();
             let reply = api.get(&format!("/v1/tasks/{id}?wait=1"));
-            let took = asked.elapsed();
+            let took = sent.elapsed();
             assert_eq!((reply.status, reply.text("status")), (200, "pending"));
             assert!(
                 (Duration::from_secs(1)..Duration::from_secs(19)).contains(&took),
@@ -113,15 +113,11 @@ mod serial {
             );
             id
         });
-        eventually(
-            "a wait is answered when the task is final, and before its time",
-            || {
-                let asked = Instant::now();
-                let reply = api.get(&format!("/v1/tasks/{id}?wait=20"));
-                assert_eq!(reply.status, 200, "{reply:?}");
-                (reply.text("status") == "completed" && asked.elapsed() < Duration::from_secs(20))
-                    .then_some(())
-            },
-        );
+        eventually("a wait ends before its time, when the task is final", || {
+            let sent = Instant::now();
+            let reply = api.get(&format!("/v1/tasks/{id}?wait=20"));
+            assert_eq!(reply.status, 200, "{reply:?}");
+            (reply.text("status") == "completed" && sent.elapsed() < Duration::from_secs(20)).then_some(())
+        });
     }
 }

@@ -1,30 +1,30 @@
-//! A request that is sent again makes no second task, wherever the first one was cut off.
+//! A request that is repeated under its key creates no second task, wherever the first one was cut off.
 
 use std::collections::BTreeSet;
 use std::thread;
 
-use mesh_tests::{Api, Cloud, eventually, sentiment};
+use mesh_tests::{Api, Cloud, clients, eventually, sentiment};
 use serde_json::{Value, json};
 
 const NO_FAULT: &str = "";
 
-/// A key that no other test, and no earlier run, has used.
+/// A key that is unique to this test and this run.
 fn fresh_key() -> String {
     let now = jiff::Timestamp::now().as_nanosecond();
     format!("{}-{now}", thread::current().name().unwrap_or_default())
 }
 
-/// A submission whose task can be found again in the table.
-fn noted(key: &str) -> Value {
+/// A submission whose task can be found in the table by its metadata.
+fn sentiment_with_note(key: &str) -> Value {
     let mut body = sentiment("fine");
     body["metadata"] = json!({ "note": key });
     body
 }
 
 #[test]
-fn fifty_at_once_are_one_task() {
+fn fifty_concurrent_requests_create_one_task() {
     let (api, cloud, key) = (Api::new(), Cloud::new(), fresh_key());
-    let body = noted(&key);
+    let body = sentiment_with_note(&key);
     let ids: BTreeSet<_> = thread::scope(|scope| {
         let send = || {
             let reply = api.post_keyed(&key, &body, NO_FAULT);
@@ -32,23 +32,24 @@ fn fifty_at_once_are_one_task() {
             reply.text("id").to_owned()
         };
         let sent: Vec<_> = (0..50).map(|_| scope.spawn(send)).collect();
-        let ids = sent.into_iter().map(|id| id.join().expect("it is accepted"));
+        let ids = sent
+            .into_iter()
+            .map(|id| id.join().expect("the request is accepted"));
         ids.collect()
     });
     assert_eq!(ids.len(), 1, "{ids:?}");
     for id in &ids {
-        let task = api.finished(id);
-        assert_eq!(
-            (&task["status"], &task["attempt"]),
-            (&json!("completed"), &json!(1)),
-            "{task}"
-        );
+        api.completed(id, 1);
     }
-    assert_eq!(cloud.noted("note", &key).len(), 1, "none lies beside it");
+    assert_eq!(
+        cloud.items_with_metadata("note", &key).len(),
+        1,
+        "the table contains no other task of the key"
+    );
 }
 
 #[test]
-fn the_first_task_is_returned_as_it_stands_whatever_the_order_of_fields() {
+fn a_repeat_returns_the_first_task_whatever_the_order_of_fields() {
     let (api, key) = (Api::new(), fresh_key());
     let first = api.post_keyed(&key, &sentiment("fine"), NO_FAULT);
     api.finished(first.text("id"));
@@ -76,7 +77,7 @@ fn another_body_under_the_same_key_is_refused() {
 }
 
 #[test]
-fn what_can_be_no_key_is_refused() {
+fn an_invalid_key_is_refused() {
     let api = Api::new();
     for key in ["", "é", &"k".repeat(256)] {
         api.post_keyed(key, &sentiment("fine"), NO_FAULT)
@@ -94,12 +95,11 @@ fn a_refused_request_leaves_its_key_free() {
     assert_eq!(api.post_keyed(&key, &sentiment("fine"), NO_FAULT).status, 202);
 }
 
-/// A first request that is cut off in various ways, and its repeat.
 #[test]
-fn a_request_that_was_cut_off_anywhere_is_made_whole_by_the_next() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+fn a_request_that_was_cut_off_anywhere_is_completed_by_a_repeat() {
+    let (api, cloud) = clients();
     for (fault, puts) in [
-        // Of the two items that a keyed request puts, none, or both, or one.
+        // A request with a key puts two items: the key's record, then the task. The number is that of tasks.
         ("PutItem=before", 0),
         ("SendMessage=abort", 1),
         ("SendMessage=before", 1),
@@ -107,30 +107,38 @@ fn a_request_that_was_cut_off_anywhere_is_made_whole_by_the_next() {
         ("PutItem=after", 0),
     ] {
         let key = fresh_key();
-        let cut_off = api.post_keyed(&key, &noted(&key), fault);
+        let cut_off = api.post_keyed(&key, &sentiment_with_note(&key), fault);
         assert!(cut_off.status >= 500, "{fault}: {cut_off:?}");
-        assert_eq!(cloud.noted("note", &key).len(), puts, "{fault}");
+        assert_eq!(cloud.items_with_metadata("note", &key).len(), puts, "{fault}");
 
         let id = eventually("the request is accepted", || {
-            let reply = api.post_keyed(&key, &noted(&key), NO_FAULT);
+            let reply = api.post_keyed(&key, &sentiment_with_note(&key), NO_FAULT);
             (reply.status == 202).then(|| reply.text("id").to_owned())
         });
         api.result(&id);
-        assert_eq!(cloud.noted("note", &key).len(), 1, "{fault}");
+        assert_eq!(cloud.items_with_metadata("note", &key).len(), 1, "{fault}");
     }
 }
 
 #[test]
-fn a_call_that_the_client_sends_again_by_itself_is_no_second_request() {
-    let (api, cloud, key) = (Api::new(), Cloud::new(), fresh_key());
-    let reply = api.post_keyed(&key, &noted(&key), "PutItem=delay,SendMessage=delay");
-    assert_eq!(reply.status, 202, "{reply:?}");
-    api.result(reply.text("id"));
-    assert_eq!(cloud.noted("note", &key).len(), 1);
+fn a_call_that_the_aws_client_retries_creates_no_second_task() {
+    let (api, cloud) = clients();
+    for faults in [
+        // Calls that take too long.
+        "PutItem=delay,SendMessage=delay",
+        // Lost responses, once to each write and to the message: the second PutItem is the first one's repeat.
+        "PutItem=resend#1,PutItem=resend#3,SendMessage=resend#1",
+    ] {
+        let key = fresh_key();
+        let reply = api.post_keyed(&key, &sentiment_with_note(&key), faults);
+        assert_eq!(reply.status, 202, "{faults}: {reply:?}");
+        api.result(reply.text("id"));
+        assert_eq!(cloud.items_with_metadata("note", &key).len(), 1, "{faults}");
+    }
 }
 
 #[test]
-fn a_key_is_forgotten_after_a_day() {
+fn a_key_expires_after_a_day() {
     let (api, cloud, key) = (Api::new(), Cloud::new(), fresh_key());
     let first = api.post_keyed(&key, &sentiment("fine"), NO_FAULT);
     cloud.age_key(&key, jiff::SignedDuration::from_hours(25));

@@ -1,13 +1,15 @@
-//! Lanes: who waits for whom, and who does not.
+//! Lanes: tasks of one lane do not wait for the tasks of another.
 
 use std::thread;
 
 use mesh_tests::{Api, Cloud, Lane, eventually, setting};
 use serde_json::{Value, json};
 
+/// The number of small tasks in the backlog.
 const BACKLOG: usize = 500;
-/// So many must still wait when the others are through.
+/// The number of them that must still wait when the tasks of the other lanes have completed.
 const BACKLOG_LEFT: u32 = 100;
+/// The number of large tasks: more than run at a time.
 const LARGE: usize = 20;
 /// The template's `LargeConcurrency`.
 const LARGE_SLOTS: usize = 8;
@@ -24,7 +26,7 @@ fn submit(api: &Api, task: &Value) -> String {
     reply.text("id").to_owned()
 }
 
-/// Submits many at once, and answers with their ids.
+/// Submits tasks concurrently, and returns their ids.
 fn submit_all(api: &Api, tasks: &[Value]) -> Vec<String> {
     thread::scope(|scope| {
         let chunks: Vec<_> = tasks
@@ -36,7 +38,7 @@ fn submit_all(api: &Api, tasks: &[Value]) -> Vec<String> {
             .collect();
         let ids = chunks
             .into_iter()
-            .map(|chunk| chunk.join().expect("all are taken"));
+            .map(|chunk| chunk.join().expect("all tasks are accepted"));
         ids.flatten().collect()
     })
 }
@@ -47,10 +49,10 @@ fn long() -> String {
 }
 
 #[test]
-fn a_task_tells_its_priority_and_an_unknown_one_is_refused() {
+fn a_task_shows_its_priority_and_an_unknown_one_is_refused() {
     let api = Api::new();
     for priority in ["high", "normal", "low"] {
-        let id = submit(&api, &text("fine", priority, ""));
+        let id = submit(&api, &text("fine", priority, "none"));
         assert_eq!(api.finished(&id)["priority"], json!(priority));
     }
     for priority in [
@@ -60,7 +62,7 @@ fn a_task_tells_its_priority_and_an_unknown_one_is_refused() {
         json!(1),
         json!(["high"]),
     ] {
-        let mut task = text("fine", "high", "");
+        let mut task = text("fine", "high", "none");
         task["priority"] = priority;
         let detail = api.post(&task).problem(422, "invalid-priority");
         assert!(detail.contains("high, normal, low"), "{detail}");
@@ -74,27 +76,27 @@ fn serial_high_low_and_large_tasks_do_not_wait_for_a_backlog_of_small_ones() {
     let api = Api::new();
     let backlog: Vec<_> = (0..BACKLOG).map(|_| text("fine", "normal", "slow:50")).collect();
     let others = [
-        text("fine", "high", ""),
-        text("fine", "low", ""),
-        text(&long(), "normal", ""),
+        text("fine", "high", "none"),
+        text("fine", "low", "none"),
+        text(&long(), "normal", "none"),
     ];
-    let (waiting, others) = Lane::Text.held_back(|| {
+    let (waiting, others) = Lane::Text.paused(|| {
         let waiting = submit_all(&api, &backlog);
         (waiting, others.map(|task| submit(&api, &task)))
     });
     for id in &others {
         assert_eq!(api.finished(id)["status"], json!("completed"));
     }
-    // They came last of all.
-    let left = Cloud::new().messages(&setting("TEXT_QUEUE_URL"));
-    assert!(left >= BACKLOG_LEFT, "only {left} of {BACKLOG} still wait");
+    // They were submitted last.
+    let left = Cloud::new().message_count(&setting("TEXT_QUEUE_URL"));
+    assert!(left >= BACKLOG_LEFT, "only {left} of {BACKLOG} tasks still wait");
     for id in &waiting {
         assert_eq!(api.finished(id)["status"], json!("completed"));
     }
 }
 
 #[test]
-fn serial_large_tasks_fill_their_own_slots_and_small_ones_flow_beside_them() {
+fn serial_large_tasks_use_their_own_slots_and_do_not_delay_small_ones() {
     let api = Api::new();
     let large = vec![text(&long(), "normal", "slow:4000"); LARGE];
     let large = submit_all(&api, &large);
@@ -103,7 +105,7 @@ fn serial_large_tasks_fill_their_own_slots_and_small_ones_flow_beside_them() {
         large.iter().filter(is).count()
     };
     eventually("large tasks run", || (running() > 0).then_some(()));
-    let small = submit_all(&api, &vec![text("fine", "normal", ""); 50]);
+    let small = submit_all(&api, &vec![text("fine", "normal", "none"); 50]);
     for id in &small {
         assert_eq!(api.finished(id)["status"], json!("completed"));
     }
@@ -111,21 +113,21 @@ fn serial_large_tasks_fill_their_own_slots_and_small_ones_flow_beside_them() {
     let runs: Vec<_> = large.iter().map(|id| run_of(&api.finished(id))).collect();
     assert!(
         small_done < latest(&api, &large),
-        "the small ones waited for the large"
+        "the small tasks waited for the large ones"
     );
-    // At the start of each run: how many others were on.
-    let beside = |at: &String| runs.iter().filter(|(start, end)| start <= at && at < end).count();
-    let most = runs.iter().map(|(start, _)| beside(start)).max();
-    assert_eq!(most, Some(LARGE_SLOTS), "{runs:?}");
+    // The number of runs at the start of each run.
+    let running_at = |at: &String| runs.iter().filter(|(start, end)| start <= at && at < end).count();
+    let max = runs.iter().map(|(start, _)| running_at(start)).max();
+    assert_eq!(max, Some(LARGE_SLOTS), "{runs:?}");
 }
 
-/// When the last of them ended. Times of one format sort as they follow.
+/// When the last of these tasks ended. Times of one format sort like text.
 fn latest(api: &Api, ids: &[String]) -> String {
     let ends = ids.iter().map(|id| run_of(&api.show(id)).1);
-    ends.max().expect("there is one")
+    ends.max().expect("there is a task")
 }
 
-/// When its last attempt began and ended.
+/// The start and the end of a task's last attempt.
 fn run_of(task: &Value) -> (String, String) {
     let attempt = task["attempts"].as_array().and_then(|attempts| attempts.last());
     let time = |name: &str| {

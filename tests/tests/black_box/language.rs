@@ -1,4 +1,4 @@
-//! What is promised of the tasks that need a language model, on a stack that has none.
+//! Tasks that need a language model, on a stack without one.
 
 use mesh_tests::Api;
 use serde_json::json;
@@ -36,11 +36,11 @@ fn without_a_provider_a_task_fails_at_once_and_says_how_to_configure_one() {
 }
 
 #[test]
-fn a_schema_that_no_answer_can_be_held_to_is_refused_at_submit() {
+fn an_unusable_schema_is_refused_at_submission() {
     let api = Api::new();
     let field = |schema| json!({ "type": "object", "properties": { "a": schema } });
     let deep = (0..30).fold(json!(1), |inner, _| json!([inner]));
-    for (schema, told) in [
+    for (schema, message) in [
         (
             field(json!({ "$ref": "http://169.254.169.254/latest" })),
             "nothing is fetched",
@@ -49,12 +49,12 @@ fn a_schema_that_no_answer_can_be_held_to_is_refused_at_submit() {
         (field(json!({ "type": "strin" })), "no valid JSON Schema"),
         (json!({ "type": "array", "items": {} }), "must describe an object"),
         (json!({ "name": "strange" }), "must describe an object"),
-        (field(json!({ "minimum": 1e200 })), "holds 1e+200"),
+        (field(json!({ "minimum": 1e200 })), "contains 1e+200"),
         (field(json!({ "default": deep })), "nested too deep"),
     ] {
         let input = json!({ "text": "Ann is 41.", "schema": schema });
         let reply = api.post(&json!({ "type": "data_extraction", "input": input }));
         let detail = reply.problem(422, "invalid-input");
-        assert!(detail.contains(told), "{detail}");
+        assert!(detail.contains(message), "{detail}");
     }
 }

@@ -1,4 +1,4 @@
-//! The list of tasks: newest first, in pages that neither lose a task nor show one twice, whatever arrives meanwhile.
+//! The list of tasks: newest first, in pages that neither lose nor repeat a task while others arrive.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use mesh_tests::{Api, Cloud, Lane, Reply, eventually, sentiment};
 use serde_json::{Value, json};
 
-/// A note that no other test, and no earlier run, has used.
+/// A note that is unique to this test and this run.
 fn fresh_note() -> String {
     let now = jiff::Timestamp::now().as_nanosecond();
     format!("{}-{now}", thread::current().name().unwrap_or_default()).replace([':', '_'], "-")
 }
 
-/// Submits texts that bear a note.
+/// Submits tasks with a note in their metadata, and with further fields.
 fn submit(api: &Api, note: &str, tasks: usize, more: &Value) -> Vec<String> {
     let mut task = sentiment("fine");
     task["metadata"] = json!({ "note": note });
@@ -25,12 +25,17 @@ fn submit(api: &Api, note: &str, tasks: usize, more: &Value) -> Vec<String> {
     let results = reply.body["results"].as_array().expect("a list");
     results
         .iter()
-        .map(|result| result["task"]["id"].as_str().expect("it is accepted").to_owned())
+        .map(|result| {
+            result["task"]["id"]
+                .as_str()
+                .expect("the task is accepted")
+                .to_owned()
+        })
         .collect()
 }
 
-/// Every task of a list; `between` runs between two pages.
-fn listed(api: &Api, query: &str, mut between: impl FnMut()) -> Vec<Value> {
+/// All tasks of a list. `between` runs between two pages.
+fn list_all(api: &Api, query: &str, mut between: impl FnMut()) -> Vec<Value> {
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = api.get(&format!("/v1/tasks?{query}{cursor}"));
@@ -51,12 +56,12 @@ fn ids(tasks: &[Value]) -> Vec<String> {
         .collect()
 }
 
-/// The tasks of a note, in the list's order.
-fn noted(tasks: &[Value], note: &str) -> Vec<String> {
-    let is_ours = |task: &&Value| task["metadata"]["note"] == note;
+/// The ids of the tasks with a note, in the list's order.
+fn ids_with_note(tasks: &[Value], note: &str) -> Vec<String> {
+    let has_note = |task: &&Value| task["metadata"]["note"] == note;
     tasks
         .iter()
-        .filter(is_ours)
+        .filter(has_note)
         .map(|task| task["id"].as_str().expect("an id is text").to_owned())
         .collect()
 }
@@ -70,18 +75,18 @@ fn newest_first(mut ids: Vec<String>) -> Vec<String> {
 fn tasks_are_listed_newest_first_without_their_payloads() {
     let (api, note) = (Api::new(), fresh_note());
     let ours = submit(&api, &note, 20, &json!({}));
-    // At once, and of this moment: other tests submit many.
+    // A page with the tasks of this moment only, since other tests submit many.
     let soon = Timestamp::now() + SignedDuration::from_secs(1);
     let page = eventually("all of them are listed", || {
         let page = api.get(&format!("/v1/tasks?limit=200&created_before={soon}"));
         let tasks = page.body["tasks"].as_array().expect("a list").clone();
-        (noted(&tasks, &note).len() == 20).then_some(tasks)
+        (ids_with_note(&tasks, &note).len() == 20).then_some(tasks)
     });
-    assert_eq!(noted(&page, &note), newest_first(ours.clone()));
+    assert_eq!(ids_with_note(&page, &note), newest_first(ours.clone()));
     assert_eq!(ids(&page), newest_first(ids(&page)));
     api.result(&ours[19]);
     let one = |tasks: &[Value]| tasks.iter().find(|task| task["id"] == ours[19].as_str()).cloned();
-    let listed = eventually("its end is listed", || {
+    let listed = eventually("the completed task is listed", || {
         let page = api.get(&format!("/v1/tasks?metadata.note={note}"));
         one(page.body["tasks"].as_array().expect("a list")).filter(|task| task["status"] == "completed")
     });
@@ -97,7 +102,10 @@ fn tasks_are_listed_newest_first_without_their_payloads() {
         let removed = shown.as_object_mut().and_then(|task| task.remove(large));
         assert!(removed.is_some(), "{large}");
     }
-    assert_eq!(listed, shown, "all else is as the task itself shows");
+    assert_eq!(
+        listed, shown,
+        "the other fields are those that the task itself shows"
+    );
 }
 
 #[test]
@@ -109,7 +117,7 @@ fn pages_lose_nothing_and_show_nothing_twice_while_tasks_arrive() {
         .expect("a time")
         .to_owned();
     for limit in [7, 25] {
-        let found = listed(
+        let found = list_all(
             &api,
             &format!("limit={limit}&metadata.note={note}&created_after={since}"),
             || {
@@ -119,12 +127,12 @@ fn pages_lose_nothing_and_show_nothing_twice_while_tasks_arrive() {
         );
         assert_eq!(ids(&found), newest_first(ours.clone()), "{limit}");
     }
-    // The same without a filter: what is added to the list meanwhile is above the first page.
+    // The same without a filter. Tasks that arrive meanwhile are above the first page.
     let mut late = Vec::new();
-    let found = listed(&api, &format!("limit=20&created_after={since}"), || {
+    let found = list_all(&api, &format!("limit=20&created_after={since}"), || {
         late.extend(submit(&api, &note, 2, &json!({})));
     });
-    assert_eq!(noted(&found, &note), newest_first(ours));
+    assert_eq!(ids_with_note(&found, &note), newest_first(ours));
     assert!(!late.is_empty(), "tasks arrived between the pages");
     let all = ids(&found);
     assert_eq!(
@@ -134,7 +142,7 @@ fn pages_lose_nothing_and_show_nothing_twice_while_tasks_arrive() {
 }
 
 #[test]
-fn every_filter_lets_its_own_through_alone() {
+fn each_filter_returns_only_matching_tasks() {
     let (api, note) = (Api::new(), fresh_note());
     let fine = submit(&api, &note, 3, &json!({}));
     let embedded = submit(&api, &note, 2, &json!({ "type": "embed" }));
@@ -147,7 +155,7 @@ fn every_filter_lets_its_own_through_alone() {
         api.failed(id, "exhausted", "fault");
     }
     let all = [fine.clone(), embedded.clone(), failed.clone()].concat();
-    // Only what is younger than the first is gone through: the stack holds the tasks of all tests.
+    // Only tasks that are newer than the first, since the stack has the tasks of all tests.
     let since = api.show(&fine[0])["created_at"]
         .as_str()
         .expect("a time")
@@ -158,16 +166,16 @@ fn every_filter_lets_its_own_through_alone() {
         } else {
             format!("&created_after={since}")
         };
-        ids(&listed(
+        ids(&list_all(
             &api,
             &format!("metadata.note={note}{filter}{since}"),
             || (),
         ))
     };
-    // An index, and a read that need not be consistent, follow the table after a moment.
-    eventually("the list has caught up", || {
-        let caught_up = of("").len() == 9 && of("&status=failed").len() == 4;
-        (caught_up && of("&status=completed").len() == 5).then_some(())
+    // The index and the list's reads are eventually consistent with the table.
+    eventually("the list is consistent", || {
+        let is_consistent = of("").len() == 9 && of("&status=failed").len() == 4;
+        (is_consistent && of("&status=completed").len() == 5).then_some(())
     });
     assert_eq!(of(""), newest_first(all));
     assert_eq!(of("&limit=2"), of(""));
@@ -186,10 +194,10 @@ fn every_filter_lets_its_own_through_alone() {
     }
     let time = |id: &str| api.show(id)["created_at"].as_str().expect("a time").to_owned();
     let (first, last) = (time(&embedded[0]), time(&failed[3]));
-    let made_before_embedded: Vec<_> = fine.iter().filter(|id| time(id) < first).cloned().collect();
+    let created_before: Vec<_> = fine.iter().filter(|id| time(id) < first).cloned().collect();
     assert_eq!(
         of(&format!("&created_before={first}")),
-        newest_first(made_before_embedded)
+        newest_first(created_before)
     );
     assert!(of(&format!("&created_after={last}")).contains(&failed[3]));
     assert!(!of(&format!("&created_before={last}")).contains(&failed[3]));
@@ -204,7 +212,7 @@ fn every_filter_lets_its_own_through_alone() {
 }
 
 #[test]
-fn what_asks_for_no_list_is_refused() {
+fn an_invalid_query_is_refused() {
     let api = Api::new();
     for query in [
         "limit=0",
@@ -225,7 +233,7 @@ fn what_asks_for_no_list_is_refused() {
             .get(&format!("/v1/tasks?{query}"))
             .problem(400, "invalid-query");
         assert!(
-            detail.contains("send") || detail.contains("from 1 to 200") || detail.contains("types are"),
+            detail.contains("send") || detail.contains("from 1 to 200") || detail.contains("expected one of"),
             "{detail}"
         );
     }
@@ -243,7 +251,7 @@ fn a_cursor_that_was_changed_or_is_of_another_list_is_refused() {
     let mut changed = cursor.to_owned();
     let digit = if changed.ends_with('0') { "1" } else { "0" };
     changed.replace_range(changed.len() - 1.., digit);
-    for wrong in [
+    for invalid in [
         format!("cursor={changed}"),
         format!("cursor={}", &cursor[..cursor.len() - 2]),
         format!("status=failed&cursor={cursor}"),
@@ -253,17 +261,17 @@ fn a_cursor_that_was_changed_or_is_of_another_list_is_refused() {
         "cursor=01900000-0000-7000-8000-000000000000".to_owned(),
     ] {
         let detail = api
-            .get(&format!("/v1/tasks?{wrong}"))
+            .get(&format!("/v1/tasks?{invalid}"))
             .problem(400, "invalid-query");
-        assert!(detail.contains("next_cursor"), "{wrong}: {detail}");
+        assert!(detail.contains("next_cursor"), "{invalid}: {detail}");
     }
 }
 
-/// A page, and how many items were read for it.
+/// A page, and the number of items that were read for it.
 fn metered(api: &Api, query: &str) -> (u64, Reply) {
     let page = api.get(&format!("/v1/tasks?{query}"));
     assert_eq!(page.status, 200, "{page:?}");
-    let metered: Value = serde_json::from_str(page.header("x-ai-mesh-meter")).expect("it is JSON");
+    let metered: Value = serde_json::from_str(page.header("x-ai-mesh-meter")).expect("the meter is JSON");
     (metered["scanned"].as_u64().expect("a number"), page)
 }
 
@@ -271,45 +279,45 @@ mod serial {
     use super::*;
 
     #[test]
-    fn what_is_in_flight_is_found_among_much_else_with_a_thousand_reads_a_page() {
+    fn tasks_in_flight_are_found_among_many_others_with_a_thousand_reads_per_page() {
         let (api, cloud, note) = (Api::new(), Cloud::new(), fresh_note());
         let done = submit(&api, &note, 5, &json!({}));
         for id in &done {
             api.result(id);
         }
-        let pending = Lane::Text.held_back(|| {
+        let pending = Lane::Text.paused(|| {
             let pending = submit(&api, &note, 20, &json!({}));
             let since = api.show(&pending[0])["created_at"]
                 .as_str()
                 .expect("a time")
                 .to_owned();
             let ours = format!("metadata.note={note}&created_after={since}");
-            let of = |filter: &str| ids(&listed(&api, &format!("{ours}{filter}"), || ()));
-            // Few enough to be read from the index.
+            let of = |filter: &str| ids(&list_all(&api, &format!("{ours}{filter}"), || ()));
+            // Few enough tasks to read them from the index.
             assert_eq!(of("&status=pending&limit=7"), newest_first(pending.clone()));
             assert_eq!(of("&status=processing"), Vec::<String>::new());
 
-            // Too many for that: the tasks themselves are gone through.
+            // Too many for the index: the list reads the tasks themselves.
             let crowd = submit(&api, "crowd", 1_000, &json!({}));
             assert_eq!(of("&status=pending&limit=7"), newest_first(pending.clone()));
 
             let (read, page) = metered(&api, "limit=50");
             assert!(read <= 150, "{read} for a page of 50");
             assert_eq!(page.body["tasks"].as_array().map(Vec::len), Some(50));
-            for nobody in ["metadata.note=nobody", "metadata.note=nobody&status=pending"] {
-                let (read, page) = metered(&api, nobody);
+            for no_match in ["metadata.note=nobody", "metadata.note=nobody&status=pending"] {
+                let (read, page) = metered(&api, no_match);
                 assert!((500..=1_000).contains(&read), "{read}");
-                assert_eq!(page.body["tasks"], json!([]), "it gives up");
-                assert!(!page.text("next_cursor").is_empty(), "and says where it was");
+                assert_eq!(page.body["tasks"], json!([]), "the page has no match");
+                assert!(!page.text("next_cursor").is_empty(), "the list can be continued");
             }
-            cloud.forget(&crowd);
+            cloud.delete_tasks(&crowd);
             pending
         });
         for id in &pending {
             api.result(id);
         }
-        eventually("none is in flight", || {
-            let found = listed(&api, &format!("metadata.note={note}&status=pending"), || ());
+        eventually("no task is in flight", || {
+            let found = list_all(&api, &format!("metadata.note={note}&status=pending"), || ());
             found.is_empty().then_some(())
         });
     }

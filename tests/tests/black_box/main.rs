@@ -1,5 +1,5 @@
-//! The tests that need a stack: they know of it what its users know, its address. One program, since linking thirty takes
-//! longer than running most of them, and a gigabyte and a half.
+//! The tests that need a deployed stack: they use it over HTTP, as its clients do. All are in one program, because linking
+//! thirty programs takes longer than running most of the tests.
 
 mod bad_images;
 mod batch;
@@ -8,6 +8,7 @@ mod changes;
 mod cli;
 mod client;
 mod compat;
+mod crashes;
 mod dashboard;
 mod dead_letters;
 mod delivery;
@@ -17,16 +18,14 @@ mod faces;
 mod faults;
 mod health;
 mod http;
-mod hygiene;
 mod idempotency;
-mod janitor;
-mod killers;
 mod lanes;
 mod language;
 mod limits;
 mod list;
 #[cfg(feature = "live")]
 mod live;
+mod middleware;
 mod observability;
 mod ocr;
 mod refusals;
@@ -34,6 +33,7 @@ mod security;
 mod sentiment;
 mod speech;
 mod stats;
+mod sweeper;
 mod texts;
 mod uploads;
 mod workers;

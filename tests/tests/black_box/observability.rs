@@ -1,12 +1,12 @@
-//! What operators see: logs that tell a task's story without its text, metrics that CloudWatch has, a trace from the api
-//! to the worker, and alarms that go off.
+//! What operators see: a log that follows a task without its text, metrics in CloudWatch, a trace from the api to the worker,
+//! and alarms whose thresholds are breached.
 
 use mesh_task::Tenant;
 use mesh_telemetry::{DIMENSION, Metric, tenant_hash};
-use mesh_tests::{Api, Cloud, Reply, eventually, is_in_log, logged, sentiment, setting};
+use mesh_tests::{Api, Cloud, Reply, clients, eventually, log_contains, log_events, sentiment, setting};
 use serde_json::{Value, json};
 
-/// Submits a text with these headers beside the token.
+/// Submits a text with these headers and the token.
 fn submit(api: &Api, text: &str, headers: &[(&str, &str)]) -> Reply {
     let mut all = vec![("x-service-token", api.token())];
     all.extend(headers);
@@ -20,21 +20,23 @@ fn submit(api: &Api, text: &str, headers: &[(&str, &str)]) -> Reply {
     reply
 }
 
-/// The line of the worker's log that says how an attempt at the task ended.
-fn ended(id: &str) -> Value {
-    eventually("its end is logged", || logged(&["an attempt ended", id]).pop())
+/// The worker's log entry about the end of the task's latest attempt.
+fn attempt_ended(id: &str) -> Value {
+    eventually("the end of the attempt is logged", || {
+        log_events("attempt_ended", id).pop()
+    })
 }
 
-/// The line of the api's log that says that the task is accepted.
-fn accepted(id: &str) -> Value {
+/// The api's log entry about the task's submission.
+fn task_accepted(id: &str) -> Value {
     let cloud = Cloud::new();
-    eventually("it is logged", || {
-        cloud.logged_by_api(&["a task is accepted", id]).pop()
+    eventually("the submission is logged", || {
+        cloud.api_log_events("task_accepted", id).pop()
     })
 }
 
 #[test]
-fn the_log_tells_a_tasks_story_and_never_its_text() {
+fn the_log_follows_a_task_and_never_contains_its_text() {
     let api = Api::new();
     let word = format!("zyzzyva{}", fastrand::u64(..));
     let correlation = format!("order-{}", fastrand::u64(..));
@@ -46,7 +48,7 @@ fn the_log_tells_a_tasks_story_and_never_its_text() {
     let id = reply.text("id");
     api.result(id);
 
-    let (accepted, ended) = (accepted(id), ended(id));
+    let (accepted, ended) = (task_accepted(id), attempt_ended(id));
     for entry in [&accepted, &ended] {
         assert_eq!(entry["task_id"], json!(id), "{entry}");
         assert_eq!(entry["correlation_id"], json!(correlation), "{entry}");
@@ -86,42 +88,46 @@ fn the_log_tells_a_tasks_story_and_never_its_text() {
         (&json!(1), &json!("completed")),
         "{ended}"
     );
-    assert_eq!(Cloud::new().logged_by_api(&[&word]), [] as [Value; 0]);
+    let cloud = Cloud::new();
     assert!(
-        is_in_log(&correlation) && !is_in_log(&word),
-        "the text is in no line"
+        cloud.api_log_contains(&correlation) && !cloud.api_log_contains(&word),
+        "no line of the api contains the text"
+    );
+    assert!(
+        log_contains(&correlation) && !log_contains(&word),
+        "no line of another function contains the text"
     );
 }
 
 #[test]
 fn a_trace_goes_with_the_task_from_the_api_to_the_worker() {
     let api = Api::new();
-    // One that waited so long that the janitor rang for it goes on under the janitor's trace.
-    let is_rung_for = |id: &str| {
-        let tended = logged(&["an overdue task is tended", id]);
-        tended
+    // A task that waits too long on a busy machine gets a message from the sweeper, with the sweeper's trace.
+    let is_swept = |id: &str| {
+        ["task_requeued", "task_reclaimed"]
             .iter()
-            .any(|entry| entry["what"] != "a task is looked at again later")
+            .any(|event| !log_events(event, id).is_empty())
     };
-    let of_its_own = |submit: &dyn Fn() -> String| {
-        eventually("a task needs no other message than its own", || {
+    let without_sweeper = |submit: &dyn Fn() -> String| {
+        eventually("a task completes without a message from the sweeper", || {
             let id = submit();
             api.result(&id);
-            (!is_rung_for(&id)).then_some(id)
+            (!is_swept(&id)).then_some(id)
         })
     };
-    let id = of_its_own(&|| submit(&api, "fine", &[]).text("id").to_owned());
-    let again = of_its_own(&|| api.submit_limited(json!({ "max_attempts": 4 }), &[("fault", "transient:3")]));
-    for id in [id, again] {
-        let accepted = accepted(&id);
-        let trace = accepted["xray_trace_id"].as_str().expect("the stack is traced");
-        let ends = eventually("its end is logged", || {
-            let ends = logged(&["an attempt ended", &id]);
+    let id = without_sweeper(&|| submit(&api, "fine", &[]).text("id").to_owned());
+    let retried =
+        without_sweeper(&|| api.submit_limited(json!({ "max_attempts": 4 }), &[("fault", "transient:3")]));
+    for id in [id, retried] {
+        let accepted = task_accepted(&id);
+        let trace = accepted["xray_trace_id"].as_str().expect("the stack has tracing");
+        let ends = eventually("the last attempt is logged", || {
+            let ends = log_events("attempt_ended", &id);
             ends.iter()
                 .any(|end| end["settlement"] == "completed")
                 .then_some(ends)
         });
-        // The fourth attempt's message is a fresh one.
+        // Also the fourth attempt, whose message is a new one.
         for end in ends {
             assert_eq!(end["xray_trace_id"], json!(trace), "{end}");
         }
@@ -129,7 +135,7 @@ fn a_trace_goes_with_the_task_from_the_api_to_the_worker() {
 }
 
 #[test]
-fn a_clients_own_trace_is_what_its_task_is_known_by() {
+fn a_client_s_own_trace_id_is_its_task_s_correlation_id() {
     let api = Api::new();
     let trace = format!("{:032x}", fastrand::u128(1..));
     let parent = format!("00-{trace}-b7ad6b7169203331-01");
@@ -137,16 +143,16 @@ fn a_clients_own_trace_is_what_its_task_is_known_by() {
     assert_eq!(reply.header("x-correlation-id"), trace);
     let task = api.finished(reply.text("id"));
     assert_eq!(task["correlation_id"], json!(trace));
-    assert_eq!(ended(reply.text("id"))["correlation_id"], json!(trace));
+    assert_eq!(attempt_ended(reply.text("id"))["correlation_id"], json!(trace));
 }
 
 #[test]
-fn what_was_done_is_in_the_metrics() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+fn each_function_emits_its_metrics() {
+    let (api, cloud) = clients();
     api.result(&api.submit_text("fine", &[]));
     api.get("/v1/tasks/none").problem(404, "task-not-found");
-    cloud.run_janitor();
-    let [api, worker, janitor, reactor] = [
+    cloud.run_sweeper();
+    let [api, worker, sweeper, reactor] = [
         "API_FUNCTION",
         "TEXT_WORKER_FUNCTION",
         "JANITOR_FUNCTION",
@@ -165,28 +171,29 @@ fn what_was_done_is_in_the_metrics() {
         (Metric::TasksCompleted, &[(DIMENSION, &*worker)]),
         (Metric::BatchSize, &[(DIMENSION, &*worker)]),
         (Metric::QueueWait, &[(DIMENSION, &*worker)]),
-        (Metric::JanitorRuns, &[(DIMENSION, &*janitor)]),
+        (Metric::JanitorRuns, &[(DIMENSION, &*sweeper)]),
         (Metric::ChangesCounted, &ended[..1]),
         (Metric::TasksEnded, &ended[..]),
     ] {
         eventually(metric.name(), || {
-            let (count, sum) = cloud.measured(metric, dimensions);
+            let (count, sum) = cloud.metric_samples(metric, dimensions);
             (count > 0.0 && sum > 0.0).then_some(())
         });
     }
-    let (requests, failed) = cloud.measured(Metric::ServerErrors, &submit[..1]);
+    let (requests, failed) = cloud.metric_samples(Metric::ServerErrors, &submit[..1]);
     assert!(requests > 0.0 && failed <= requests, "{failed} of {requests}");
 }
 
 #[test]
-fn a_dead_letter_sets_off_its_alarm() {
-    let (api, cloud) = (Api::new(), Cloud::new());
+fn a_dead_letter_breaches_its_alarm() {
+    let (api, cloud) = clients();
     let dead = api.submit_limited(json!({ "max_attempts": 1 }), &[("fault", "transient:1")]);
     api.failed(&dead, "exhausted", "fault");
-    eventually("the alarm goes off", || {
-        let alarms = cloud.alarms(Metric::DeadLetters);
-        assert_eq!(alarms.len(), 1, "{alarms:?}");
-        let state = alarms[0].state_value().map(|state| state.as_str().to_owned());
-        (state.as_deref() == Some("ALARM")).then_some(())
+    let alarms = cloud.alarms(Metric::DeadLetters);
+    assert_eq!(alarms.len(), 1, "{alarms:?}");
+    let alarm = &alarms[0];
+    assert!(!alarm.alarm_actions().is_empty(), "{alarm:?}");
+    eventually("the metric breaches the threshold", || {
+        cloud.breaches(alarm).then_some(())
     });
 }

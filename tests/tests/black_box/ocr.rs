@@ -1,4 +1,4 @@
-//! What is promised of text on pictures.
+//! OCR: text on pictures.
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use mesh_tests::{Api, pictures};
@@ -24,7 +24,7 @@ fn a_scanned_page_is_read_line_by_line() {
     }
     let lines = task["result"]["lines"].as_array().expect("lines are a list");
     let joined: Vec<_> = lines.iter().filter_map(|line| line["text"].as_str()).collect();
-    assert_eq!(joined.join("\n"), text, "the text is its lines in order");
+    assert_eq!(joined.join("\n"), text, "the text consists of the lines in order");
     for line in lines {
         let side = |name: &str| line["box"][name].as_f64().unwrap_or(f64::NAN);
         assert!(side("x") >= 0.0 && side("x") + side("width") <= 384.0, "{line}");

@@ -1,12 +1,12 @@
-//! Submissions that are refused: with the status, the type of problem and a sentence that says what to do, and without a
-//! task.
+//! Submissions that are refused, each with a status, a problem type, and a detail that says what to do.
 
 use mesh_tests::{Api, sentiment};
 use serde_json::{Value, json};
 
+/// The largest event of a synchronous Lambda invocation, in bytes.
 const EVENT_LIMIT: usize = 6 * 1024 * 1024;
 
-/// Posts each body; each must be refused, with this sentence among the detail.
+/// Asserts that each body is refused, with this text in the detail.
 fn assert_refused(bodies: impl IntoIterator<Item = Value>, status: u16, slug: &str, says: &str) {
     let api = Api::new();
     for body in bodies {
@@ -58,7 +58,7 @@ fn a_missing_an_unknown_and_a_wrong_field_of_the_input_are_refused() {
 }
 
 #[test]
-fn a_body_that_is_no_submission_is_refused() {
+fn a_body_that_is_not_a_submission_is_refused() {
     let bodies = [
         json!({}),
         json!([]),
@@ -75,7 +75,7 @@ fn a_body_that_is_no_submission_is_refused() {
 }
 
 #[test]
-fn a_body_that_is_no_json_is_refused() {
+fn a_body_that_is_not_json_is_refused() {
     let api = Api::new();
     let deep = "[".repeat(100_000);
     let bodies: [&[u8]; 6] = [
@@ -120,7 +120,7 @@ fn metadata_over_its_limits_is_refused() {
 }
 
 #[test]
-fn what_is_no_image_is_refused() {
+fn content_that_is_not_an_image_is_refused() {
     assert_refused(
         ["aGVsbG8gd29ybGQ=", "JVBERi0xLjcK", "PHN2Zz48L3N2Zz4="].map(|image| picture(json!(image))),
         422,
@@ -148,7 +148,7 @@ fn what_is_no_image_is_refused() {
 }
 
 #[test]
-fn an_address_or_a_file_of_the_server_is_never_fetched() {
+fn a_url_or_a_server_path_is_never_fetched() {
     let addresses = [
         "https://example.com/face.png",
         "http://169.254.169.254/latest/meta-data/",
@@ -157,7 +157,7 @@ fn an_address_or_a_file_of_the_server_is_never_fetched() {
         addresses.map(|image| picture(json!(image))),
         422,
         "invalid-input",
-        "nothing is fetched",
+        "URLs are not fetched",
     );
     let paths = [
         "file:///etc/passwd",
@@ -174,7 +174,7 @@ fn an_address_or_a_file_of_the_server_is_never_fetched() {
 }
 
 #[test]
-fn a_request_over_lambdas_limit_is_refused_and_told_of_the_way_for_large_inputs() {
+fn a_request_over_lambda_s_limit_is_refused_and_pointed_to_uploads() {
     let api = Api::new();
     let of_length = |bytes: usize| {
         let frame = picture(json!("")).to_string().len();
@@ -186,17 +186,17 @@ fn a_request_over_lambdas_limit_is_refused_and_told_of_the_way_for_large_inputs(
             .problem(413, "payload-too-large");
         assert!(detail.contains("/v1/uploads"), "{detail}");
     }
-    // What a body takes inside an event counts, where a quote takes two bytes.
+    // The limit applies to the body as it is escaped in the event, where a quote takes two bytes.
     let quotes = text(json!({ "text": "\"".repeat(EVENT_LIMIT / 3) })).to_string();
     assert!(quotes.len() < EVENT_LIMIT);
     api.post_raw(quotes.as_bytes()).problem(413, "payload-too-large");
-    // Below the limit it is read, and found to be no image.
+    // Below the limit the body is read, and its content is not an image.
     api.post_raw(of_length(EVENT_LIMIT - 16_384).as_bytes())
         .problem(422, "invalid-input");
 }
 
 #[test]
-fn what_a_refusal_echoes_does_not_grow_with_the_request() {
+fn the_size_of_a_refusal_does_not_grow_with_the_request() {
     let api = Api::new();
     let mut body = sentiment("fine");
     body["x".repeat(100_000)] = json!(1);

@@ -1,15 +1,15 @@
-//! Who is let in, and how far.
+//! Authentication, and what responses must not reveal.
 
 use std::collections::BTreeSet;
 
 use mesh_tests::Api;
 use serde_json::json;
 
-/// Well-formed, and no task's.
+/// A valid id that no task has.
 const UNKNOWN: &str = "019a0000-0000-7000-8000-000000000000";
 
 #[test]
-fn without_the_token_nothing_of_v1_is_served() {
+fn v1_is_not_served_without_the_token() {
     let api = Api::new();
     let token = api.token();
     let id = api.submit_text("fine", &[]);
@@ -51,7 +51,7 @@ fn without_the_token_nothing_of_v1_is_served() {
 }
 
 #[test]
-fn the_token_is_taken_in_either_header() {
+fn the_token_is_accepted_in_either_header() {
     let api = Api::new();
     let (bearer, lower) = (
         format!("Bearer {}", api.token()),
@@ -70,7 +70,7 @@ fn the_token_is_taken_in_either_header() {
 }
 
 #[test]
-fn a_token_in_the_address_is_not_taken() {
+fn a_token_in_the_url_is_not_accepted() {
     let api = Api::new();
     let path = format!("/v1/tasks/{UNKNOWN}?token={0}&x-service-token={0}", api.token());
     api.send("GET", &path, &[], None).problem(401, "unauthorized");
@@ -95,7 +95,7 @@ fn an_unknown_id_and_a_malformed_one_are_the_same_404() {
         "%F0%9F%98%80".to_owned(),
         "%FF%FE".to_owned(),
         "a".repeat(5_000),
-        // The parts of a key, and of expressions.
+        // Parts of keys and of expressions.
         format!("default%23{id}"),
         ":generation".to_owned(),
         "'%20OR%201=1".to_owned(),
@@ -109,12 +109,12 @@ fn an_unknown_id_and_a_malformed_one_are_the_same_404() {
     assert_eq!(
         details.len(),
         1,
-        "an answer that differs tells what is there: {details:?}"
+        "different details would reveal which ids exist: {details:?}"
     );
 }
 
 #[test]
-fn an_id_can_t_climb_out_of_its_place() {
+fn an_id_cannot_traverse_paths() {
     let api = Api::new();
     let paths = [
         "/v1/tasks/../../../etc/passwd",
@@ -134,20 +134,20 @@ fn an_id_can_t_climb_out_of_its_place() {
             reply.text("type").starts_with("urn:ai-mesh:problem:"),
             "{path}: {reply:?}"
         );
-        // Nor does the way up lead past the token: outside of /v1 there is nothing.
-        let stranger = api.send("GET", path, &[], None);
+        // A path that leaves /v1 needs no token, but there is nothing to serve.
+        let without_token = api.send("GET", path, &[], None);
         assert!(
             matches!(
-                stranger.text("title"),
+                without_token.text("title"),
                 "Token missing or wrong" | "Address not found"
             ),
-            "{path}: {stranger:?}"
+            "{path}: {without_token:?}"
         );
     }
 }
 
 #[test]
-fn names_in_a_submission_become_no_part_of_a_key() {
+fn metadata_never_becomes_part_of_an_object_key() {
     let api = Api::new();
     let text = "good ".repeat(1_500);
     let metadata = [
@@ -168,25 +168,25 @@ fn names_in_a_submission_become_no_part_of_a_key() {
 }
 
 #[test]
-fn what_is_wrong_inside_is_never_told() {
+fn errors_never_reveal_internals() {
     let api = Api::new();
-    let built_in = env!("CARGO_MANIFEST_DIR").to_lowercase();
+    let build_folder = env!("CARGO_MANIFEST_DIR").to_lowercase();
     for reply in [
         api.get("/v1/tasks/42"),
         api.post_raw(b"{"),
         api.send("GET", "/v1/tasks/42", &[], None),
     ] {
-        let told = format!("{} {:?}", reply.body, reply.headers).to_lowercase();
-        for inside in [
+        let response = format!("{} {:?}", reply.body, reply.headers).to_lowercase();
+        for internal in [
             "dynamodb",
             "arn:",
             "amazonaws",
-            built_in.trim_end_matches("/tests"),
+            build_folder.trim_end_matches("/tests"),
             "panicked",
             "rustc",
             ".rs:",
         ] {
-            assert!(!told.contains(inside), "{inside}: {told}");
+            assert!(!response.contains(internal), "{internal}: {response}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is promised of texts.
+//! Sentiment analysis, and what applies to all tasks with a text.
 
 use std::thread;
 
@@ -12,20 +12,20 @@ const SCORN: &str = "A dreadful, boring mess. I hated it and want those two hour
 #[test]
 fn a_sentence_of_praise_is_positive_and_one_of_scorn_is_negative() {
     let api = Api::new();
-    let asked = [(PRAISE, "POSITIVE"), (SCORN, "NEGATIVE")];
-    for (id, label) in asked.map(|(text, label)| (api.submit_text(text, &[]), label)) {
+    let texts = [(PRAISE, "POSITIVE"), (SCORN, "NEGATIVE")];
+    for (id, label) in texts.map(|(text, label)| (api.submit_text(text, &[]), label)) {
         let result = api.result(&id);
         assert_eq!(result["label"], label, "{result}");
         let score = result["score"].as_f64().expect("a score is a number");
         assert!(
             (0.5..=1.0).contains(&score),
-            "so clear a text leaves little doubt: {result}"
+            "the sentiment of the text is clear: {result}"
         );
     }
 }
 
 #[test]
-fn a_task_shows_what_was_asked_what_came_of_it_and_nothing_else() {
+fn a_task_shows_its_request_and_its_result_and_nothing_else() {
     let api = Api::new();
     let metadata = json!({ "order": "4711", "note": "über 9 €" });
     let accepted =
@@ -53,7 +53,7 @@ fn a_task_shows_what_was_asked_what_came_of_it_and_nothing_else() {
             .unwrap_or_else(|| panic!("no time {name} in {task}"));
         written
             .parse()
-            .unwrap_or_else(|error| panic!("{name} is no RFC 3339 time ({error}): {task}"))
+            .unwrap_or_else(|error| panic!("{name} is not an RFC 3339 time ({error}): {task}"))
     };
     let (created, updated) = (time("created_at"), time("updated_at"));
     assert!(created < updated, "{task}");
@@ -88,11 +88,11 @@ fn a_task_shows_what_was_asked_what_came_of_it_and_nothing_else() {
             "updated_at": task["updated_at"],
         })
     );
-    assert_eq!(api.show(id), task, "a final task stays as it is");
+    assert_eq!(api.show(id), task, "a final task does not change");
 }
 
 #[test]
-fn each_of_many_texts_gets_its_own_answer() {
+fn each_of_many_texts_gets_its_own_result() {
     let api = Api::new();
     let texts: Vec<_> = (0..30)
         .map(|n| {
@@ -101,7 +101,7 @@ fn each_of_many_texts_gets_its_own_answer() {
             } else {
                 (PRAISE, "POSITIVE")
             };
-            // Of different lengths: a batch is sorted by length before it goes through the model.
+            // Texts of different lengths, since a batch is sorted by length before its inference.
             (format!("{}{text}", "Number ".repeat(n % 7)), label)
         })
         .collect();
@@ -136,7 +136,7 @@ fn fifty_submissions_at_once_are_all_accepted_and_completed() {
 }
 
 #[test]
-fn a_text_too_large_for_the_table_is_kept_apart_and_the_task_says_where() {
+fn a_text_too_large_for_the_table_is_stored_as_an_object() {
     let api = Api::new();
     let text = format!("{PRAISE} {}", "And the music was a delight, too. ".repeat(150));
     let id = api.submit_text(&text, &[]);
@@ -150,7 +150,7 @@ fn a_text_too_large_for_the_table_is_kept_apart_and_the_task_says_where() {
     let key = object["key"].as_str().expect("a key");
     assert!(
         key.contains(&id) && key.contains("default"),
-        "a key is made of the tenant and the task alone: {key}"
+        "the key contains the tenant and the task's id: {key}"
     );
 }
 
@@ -183,7 +183,7 @@ fn a_text_in_any_script_completes() {
 }
 
 #[test]
-fn metadata_up_to_its_limits_is_given_back() {
+fn metadata_up_to_its_limits_is_returned() {
     let api = Api::new();
     let mut body = sentiment("fine");
     body["metadata"] = (0..10)
@@ -192,7 +192,7 @@ fn metadata_up_to_its_limits_is_given_back() {
     let bytes: usize = (0..10).map(|n| format!("key-{n}").len() + 97).sum();
     assert!(
         (1_000..=1_024).contains(&bytes),
-        "a test of the limit is near it: {bytes}"
+        "the metadata is close to the limit: {bytes}"
     );
     let reply = api.post(&body);
     assert_eq!(reply.status, 202, "{reply:?}");

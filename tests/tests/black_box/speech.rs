@@ -1,4 +1,4 @@
-//! What is promised of recordings.
+//! Transcription of recordings.
 
 use image::ImageFormat;
 use mesh_tests::{Api, pictures, sounds};
@@ -10,7 +10,7 @@ fn transcribe(api: &Api, file: &[u8]) -> String {
 }
 
 #[test]
-fn what_a_man_reads_is_written_down_with_its_times() {
+fn speech_is_transcribed_with_its_times() {
     let api = Api::new();
     let task = api.finished(&transcribe(&api, &sounds::beckett()));
     assert_eq!(task["status"], "completed", "{task}");
@@ -35,7 +35,7 @@ fn what_a_man_reads_is_written_down_with_its_times() {
 }
 
 #[test]
-fn where_nobody_speaks_no_words_are_invented() {
+fn silence_is_transcribed_as_no_words() {
     let api = Api::new();
     let result = api.result(&transcribe(&api, &sounds::silence(3)));
     assert_eq!(result, json!({ "text": "", "language": null, "segments": [] }));

@@ -1,13 +1,13 @@
-//! What is promised of the counters: they come to what the table holds, and whatever is repeated counts once.
+//! The counters: they equal the table after a while, and a repeated record counts once.
 
 use std::collections::BTreeMap;
 
 use mesh_stats::Counts;
 use mesh_task::{Lane, Status, TaskId, TaskType, Tenant};
-use mesh_tests::{Api, Cloud, eventually, stream};
+use mesh_tests::{Api, Cloud, clients, eventually, stream};
 use serde_json::{Value, json};
 
-/// No other test's tasks are many of these.
+/// Types of which other tests submit few tasks.
 const TYPES: [&str; 2] = ["embed", "summarize"];
 
 fn completed(count: i64) -> Counts {
@@ -22,45 +22,46 @@ fn stats(api: &Api) -> Value {
     reply.body
 }
 
-/// Tasks by type and status, as a scan of the table finds them.
-fn truth(cloud: &Cloud) -> BTreeMap<String, u64> {
-    let mut truth = BTreeMap::new();
+/// The numbers of tasks by type and status, from a scan of the table.
+fn in_table(cloud: &Cloud) -> BTreeMap<String, u64> {
+    let mut numbers = BTreeMap::new();
     for item in cloud.items().expect("the table can be scanned") {
         if let (Some(task_type), Some(status)) = (item["type"].as_str(), item["status"].as_str())
             && TYPES.contains(&task_type)
         {
-            *truth.entry(format!("{task_type} {status}")).or_default() += 1;
+            *numbers.entry(format!("{task_type} {status}")).or_default() += 1;
         }
     }
-    truth
+    numbers
 }
 
-/// The same, as the counters tell it.
-fn told(api: &Api) -> BTreeMap<String, u64> {
+/// The numbers of tasks by type and status, from the counters.
+fn counted(api: &Api) -> BTreeMap<String, u64> {
     let stats = stats(api);
-    let mut told = BTreeMap::new();
+    let mut numbers = BTreeMap::new();
     for task_type in TYPES {
         for (status, count) in stats["by_type"][task_type].as_object().into_iter().flatten() {
-            let count = count.as_u64().expect("a count is no less than zero");
+            let count = count.as_u64().expect("a count is not negative");
             if count > 0 {
-                told.insert(format!("{task_type} {status}"), count);
+                numbers.insert(format!("{task_type} {status}"), count);
             }
         }
     }
-    told
+    numbers
 }
 
-fn agree(api: &Api, cloud: &Cloud) -> BTreeMap<String, u64> {
-    eventually("the counters come to what the table holds", || {
-        let truth = truth(cloud);
-        (told(api) == truth).then_some(truth)
+/// Waits until the counters equal the table, and returns the numbers.
+fn await_agreement(api: &Api, cloud: &Cloud) -> BTreeMap<String, u64> {
+    eventually("the counters equal the table", || {
+        let in_table = in_table(cloud);
+        (counted(api) == in_table).then_some(in_table)
     })
 }
 
 #[test]
-fn serial_after_a_burst_the_counters_tell_what_the_table_holds_and_a_rebuild_mends_them() {
-    let (api, cloud) = (Api::new(), Cloud::new());
-    let before = agree(&api, &cloud);
+fn serial_after_a_burst_the_counters_equal_the_table_and_a_rebuild_corrects_them() {
+    let (api, cloud) = clients();
+    let before = await_agreement(&api, &cloud);
     let text = json!({ "text": "One fine day. Another came. The third was the last." });
     let mut ids = Vec::new();
     for round in 0..12 {
@@ -72,7 +73,7 @@ fn serial_after_a_burst_the_counters_tell_what_the_table_holds_and_a_rebuild_men
         for task_type in TYPES {
             let id = api.submit(task_type, text.clone(), fault);
             if round % 4 == 3 {
-                // Too late for some.
+                // Some tasks are final before.
                 api.cancel(&id);
             }
             ids.push(id);
@@ -81,7 +82,7 @@ fn serial_after_a_burst_the_counters_tell_what_the_table_holds_and_a_rebuild_men
     for id in &ids {
         api.finished(id);
     }
-    let after = agree(&api, &cloud);
+    let after = await_agreement(&api, &cloud);
     assert_eq!(
         after.values().sum::<u64>(),
         before.values().sum::<u64>() + 24,
@@ -108,69 +109,69 @@ fn serial_after_a_burst_the_counters_tell_what_the_table_holds_and_a_rebuild_men
     let lanes: Vec<_> = Lane::all().map(|lane| format!("\"{lane}\"")).collect();
     assert_eq!(names, lanes, "{stats}");
 
-    // As when their time is over.
-    cloud.forget(&ids[..6]);
-    let fewer = agree(&api, &cloud);
+    // As if they had expired.
+    cloud.delete_tasks(&ids[..6]);
+    let fewer = await_agreement(&api, &cloud);
     assert_eq!(fewer.values().sum::<u64>(), after.values().sum::<u64>() - 6);
 
     // As if records had been lost.
     let names = [("#type", "embed"), ("#version", "version")];
     let update = "SET counts.#type.failed = counts.#type.failed + :value, #version = #version + :value";
     cloud.edit_stats(&Tenant::first(), 0, update, &names, 1_000);
-    assert!(told(&api)["embed failed"] > 1_000);
-    let rebuilt = cloud.rebuild_stats().expect("it can be counted anew");
+    assert!(counted(&api)["embed failed"] > 1_000);
+    let rebuilt = cloud.rebuild_stats().expect("the counters can be rebuilt");
     assert!(rebuilt["tasks"].as_u64() >= Some(18), "{rebuilt}");
-    agree(&api, &cloud);
+    await_agreement(&api, &cloud);
 }
 
 #[test]
-fn a_batch_that_is_repeated_or_cut_in_half_counts_once() {
-    let (cloud, tenant) = (Cloud::new(), stream::stranger("repeated"));
+fn a_batch_that_is_repeated_or_bisected_counts_once() {
+    let (cloud, tenant) = (Cloud::new(), stream::unique_tenant("repeated"));
     let ids: Vec<_> = (0..10).map(|_| TaskId::generate()).collect();
     let lives = ids.iter().zip((1_000..).step_by(3));
     let batch: Vec<_> = lives
-        .flat_map(|(id, first)| stream::life(&tenant, *id, first))
+        .flat_map(|(id, first)| stream::lifecycle(&tenant, *id, first))
         .collect();
     for part in [&batch[..], &batch, &batch[..15], &batch[15..], &batch[7..]] {
-        cloud.react(part);
-        assert_eq!(cloud.book(&tenant).counts, completed(10));
+        cloud.deliver_records(part);
+        assert_eq!(cloud.counters(&tenant).counts, completed(10));
     }
-    assert_eq!(cloud.book(&tenant).last, 30, "each change is logged once");
+    assert_eq!(cloud.counters(&tenant).last, 30, "each change is logged once");
     let removal = [stream::removal(&tenant, ids[3], 2_000)];
     for _ in 0..2 {
-        cloud.react(&removal);
+        cloud.deliver_records(&removal);
     }
-    assert_eq!(cloud.book(&tenant).counts, completed(9));
+    assert_eq!(cloud.counters(&tenant).counts, completed(9));
 }
 
 #[test]
-fn shards_side_by_side_count_all_they_have_whatever_their_numbers() {
-    let (cloud, tenant) = (Cloud::new(), stream::stranger("shards"));
-    // Numbers of different shards mean nothing to each other, and each batch has tasks in every sixteenth.
+fn concurrent_stream_shards_are_all_counted_whatever_their_sequence_numbers() {
+    let (cloud, tenant) = (Cloud::new(), stream::unique_tenant("shards"));
+    // Sequence numbers of different stream shards can't be compared. Each batch has tasks of every shard of the tasks.
     let shards: Vec<Vec<_>> = [10_u128.pow(37), 500, 10_u128.pow(20), 700]
         .into_iter()
         .map(|first| {
             let lives = (0..20).zip((first..).step_by(3));
             lives
-                .flat_map(|(_, first)| stream::life(&tenant, TaskId::generate(), first))
+                .flat_map(|(_, first)| stream::lifecycle(&tenant, TaskId::generate(), first))
                 .collect()
         })
         .collect();
-    cloud.react_at_once(&shards);
-    assert_eq!(cloud.book(&tenant).counts, completed(80));
-    cloud.react_at_once(&shards);
-    let book = cloud.book(&tenant);
+    cloud.deliver_concurrently(&shards);
+    assert_eq!(cloud.counters(&tenant).counts, completed(80));
+    cloud.deliver_concurrently(&shards);
+    let counters = cloud.counters(&tenant);
     assert_eq!(
-        (book.counts, book.last),
+        (counters.counts, counters.last),
         (completed(80), 240),
-        "a repeat is known again"
+        "repeated records are recognized"
     );
 }
 
 #[test]
-fn what_is_no_task_holds_nothing_up() {
-    let (cloud, tenant) = (Cloud::new(), stream::stranger("odd"));
-    let mut batch = stream::life(&tenant, TaskId::generate(), 1);
+fn a_record_that_is_not_a_task_is_skipped() {
+    let (cloud, tenant) = (Cloud::new(), stream::unique_tenant("unreadable"));
+    let mut batch = stream::lifecycle(&tenant, TaskId::generate(), 1);
     batch[0]["dynamodb"]["NewImage"]["type"] = json!({ "S": "telepathy" });
     batch.insert(
         0,
@@ -179,13 +180,13 @@ fn what_is_no_task_holds_nothing_up() {
             "NewImage": { "tenant_shard": { "S": "default#key#0" }, "id": { "S": "00" } },
         } }),
     );
-    batch.extend(stream::life(&tenant, TaskId::generate(), 10));
-    cloud.react(&batch);
+    batch.extend(stream::lifecycle(&tenant, TaskId::generate(), 10));
+    cloud.deliver_records(&batch);
     assert_eq!(
         cloud
-            .book(&tenant)
+            .counters(&tenant)
             .counts
-            .of(TaskType::Sentiment, Status::Completed),
+            .get(TaskType::Sentiment, Status::Completed),
         2
     );
 }

@@ -1,4 +1,4 @@
-//! What is promised of labels, embeddings and summaries.
+//! Classification, embeddings and summaries.
 
 use mesh_tests::{Api, Lane};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ fn with_several_labels_each_has_a_score_of_its_own() {
 }
 
 #[test]
-fn texts_that_mean_the_same_lie_near_each_other() {
+fn texts_with_the_same_meaning_have_similar_embeddings() {
     let api = Api::new();
     let texts = [
         "The cat sleeps on the sofa.",
@@ -67,28 +67,34 @@ fn texts_that_mean_the_same_lie_near_each_other() {
     let found = embeddings(&api.result(&api.submit("embed", json!({ "texts": texts }), &[])));
     assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [384; 3]);
     assert!(cosine(&found[0], &found[1]) > cosine(&found[0], &found[2]) + 0.3);
-    assert!((cosine(&found[0], &found[0]) - 1.0).abs() < 1e-3, "of length 1");
+    assert!(
+        (cosine(&found[0], &found[0]) - 1.0).abs() < 1e-3,
+        "the length is 1"
+    );
     let alone = embeddings(&api.result(&api.submit("embed", json!({ "text": texts[0] }), &[])));
-    assert!(cosine(&alone[0], &found[0]) > 0.999, "the same in any company");
+    assert!(
+        cosine(&alone[0], &found[0]) > 0.999,
+        "the other texts of a request do not matter"
+    );
 }
 
 #[test]
-fn embeddings_too_many_for_the_item_come_as_a_link() {
+fn embeddings_too_large_for_the_item_come_as_a_link() {
     let api = Api::new();
     let id = api.submit("embed", json!({ "texts": vec!["word"; 64] }), &[]);
     let task = api.finished(&id);
     assert_eq!(task["status"], "completed", "{task}");
     assert!(task.get("result").is_none(), "{task}");
     let url = task["result_link"]["url"].as_str().expect("there is a link");
-    let mut answer = ureq::get(url).call().expect("the link is good");
-    let body = answer.body_mut().read_to_string().expect("the result is text");
+    let mut response = ureq::get(url).call().expect("the link works");
+    let body = response.body_mut().read_to_string().expect("the result is text");
     let result: Value = serde_json::from_str(&body).expect("the result is JSON");
     assert_eq!(embeddings(&result).len(), 64);
     assert_eq!(task["model"]["name"], "all-MiniLM-L6-v2", "{task}");
 }
 
 #[test]
-fn a_summary_is_made_of_the_sentences_that_matter() {
+fn a_summary_consists_of_the_important_sentences() {
     let api = Api::new();
     let input = json!({ "text": STORY, "max_sentences": 2 });
     let result = api.result(&api.submit("summarize", input, &[]));
@@ -99,7 +105,7 @@ fn a_summary_is_made_of_the_sentences_that_matter() {
         assert!(STORY.contains(sentence), "{sentence}");
         assert!(
             !sentence.contains("stamps"),
-            "what is beside the point is left out: {result}"
+            "the unimportant sentence is left out: {result}"
         );
     }
     let summary = result["summary"].as_str().expect("the summary is text");
@@ -119,7 +125,7 @@ mod serial {
     #[test]
     fn a_batch_of_mixed_types_runs_as_one() {
         let api = Api::new();
-        let ids = Lane::Text.held_back(|| {
+        let ids = Lane::Text.paused(|| {
             [
                 api.submit("sentiment", json!({ "text": "Splendid!" }), &[]),
                 api.submit(
@@ -141,7 +147,7 @@ mod serial {
         let inference = |place: usize| &tasks[place]["timings"]["inference_ms"];
         assert!(
             inference(1) == inference(2) && inference(2) == inference(3),
-            "one pass: {tasks:?}"
+            "the three tasks share one inference: {tasks:?}"
         );
         for task in &tasks {
             let version = task["model"]["version"].as_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is promised of contents that are too large for a request.
+//! Uploads: content that is too large for a request.
 
 use image::{DynamicImage, ImageFormat, imageops::FilterType};
 use mesh_tests::{Api, pictures, put};
@@ -6,7 +6,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 #[test]
-fn a_picture_too_large_for_a_request_is_uploaded_and_then_named() {
+fn a_picture_too_large_for_a_request_is_uploaded_and_referenced() {
     let api = Api::new();
     let photograph = pictures::astronaut().resize_exact(1_600, 1_600, FilterType::Triangle);
     let file = pictures::encode(&DynamicImage::ImageRgb8(photograph.to_rgb8()), ImageFormat::Bmp);
@@ -26,43 +26,43 @@ fn a_picture_too_large_for_a_request_is_uploaded_and_then_named() {
     let object = &task["input"]["object"];
     assert_eq!(object["content_type"], "image/bmp", "{task}");
     assert_eq!(object["sha256"], hex::encode(Sha256::digest(&file)), "{task}");
-    // The link is all that is needed to look at it: no token, no signature of the caller's own.
+    // The link works without a token and without a signature of the caller's own.
     let link = &task["input_link"];
     for name in ["bytes", "content_type", "sha256"] {
         assert_eq!(link[name], object[name], "{task}");
     }
-    let got = ureq::get(link["url"].as_str().expect("an address")).call();
-    let body = got.expect("the link opens").into_body().read_to_vec();
+    let got = ureq::get(link["url"].as_str().expect("a URL")).call();
+    let body = got.expect("the link works").into_body().read_to_vec();
     assert!(
-        body.expect("the object has an end") == file,
-        "it is what was uploaded"
+        body.expect("the object can be read") == file,
+        "the object is what was uploaded"
     );
     let text = api.finished(&api.submit_text("fine", &[]));
     assert!(
         text.get("input_link").is_none(),
-        "what is shown needs no link: {text}"
+        "an input that the task shows has no link: {text}"
     );
 }
 
 #[test]
-fn what_was_uploaded_is_answered_as_what_it_is_and_never_as_a_page() {
+fn an_upload_is_served_as_its_own_type_and_never_as_a_page() {
     let api = Api::new();
     let page = b"<script>document.title = 'mine'</script>";
     let id = api.upload("text/html", page);
     let task = api.finished(&api.submit("sentiment", json!({ "upload": id }), &[]));
     let link = &task["input_link"];
-    let url = link["url"].as_str().expect("an address");
-    let got = ureq::get(url).call().expect("the link opens");
+    let url = link["url"].as_str().expect("a URL");
+    let got = ureq::get(url).call().expect("the link works");
     let header = |name: &str| got.headers().get(name).and_then(|value| value.to_str().ok());
     assert_eq!(header("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!(header("content-type"), link["content_type"].as_str(), "{task}");
     assert_eq!(header("content-disposition"), Some("attachment"));
-    let body = got.into_body().read_to_vec().expect("the object has an end");
+    let body = got.into_body().read_to_vec().expect("the object can be read");
     assert_eq!(body, page);
 }
 
 #[test]
-fn a_text_is_uploaded_beside_its_parameters() {
+fn an_uploaded_text_has_parameters_beside_it() {
     let api = Api::new();
     let text = "The striker scored twice and the goalkeeper was sent off. ".repeat(300);
     let id = api.upload("text/plain", text.as_bytes());
@@ -74,7 +74,7 @@ fn a_text_is_uploaded_beside_its_parameters() {
 }
 
 #[test]
-fn what_is_no_utf_8_fails_its_task_at_once() {
+fn a_text_that_is_not_utf_8_fails_its_task_at_once() {
     let api = Api::new();
     let id = api.upload("text/plain", b"caf\xe9 au lait");
     let task = api.failed(
@@ -85,49 +85,53 @@ fn what_is_no_utf_8_fails_its_task_at_once() {
     assert!(
         task["error"]["message"]
             .as_str()
-            .is_some_and(|told| told.contains("UTF-8")),
+            .is_some_and(|message| message.contains("UTF-8")),
         "{task}"
     );
 }
 
 #[test]
-fn only_what_was_announced_can_be_uploaded_and_only_once() {
+fn only_the_announced_content_can_be_uploaded_and_only_once() {
     let api = Api::new();
-    let content = b"all as announced";
+    let content = b"the same content";
     let announced = api.announce("text/plain", content);
     assert_eq!(announced.status, 201, "{announced:?}");
     assert_ne!(
-        put(&announced.body, b"all as imagined!"),
+        put(&announced.body, b"another content!"),
         200,
-        "another content of that length"
+        "another content of the same length is refused"
     );
     assert_ne!(put(&announced.body, b"longer than announced"), 200);
     let mut unsigned = announced.body.clone();
     unsigned["headers"] = json!({});
-    assert_ne!(put(&unsigned, content), 200, "the signed headers are asked for");
+    assert_ne!(put(&unsigned, content), 200, "the signed headers are required");
     assert_eq!(put(&announced.body, content), 200);
-    assert_eq!(put(&announced.body, content), 412, "what is there stays as it is");
+    assert_eq!(
+        put(&announced.body, content),
+        412,
+        "an upload can't be overwritten"
+    );
 }
 
 #[test]
-fn an_upload_that_is_not_there_or_of_another_kind_is_refused() {
+fn a_missing_upload_or_one_of_another_kind_is_refused() {
     let api = Api::new();
     let announced = api.announce("image/png", b"never sent");
-    let named =
+    let submit =
         |task_type: &str, id: &str| api.post(&json!({ "type": task_type, "input": { "upload": id } }));
-    let told = named("ocr", announced.text("id")).problem(422, "upload-not-found");
-    assert!(told.contains("PUT"), "{told}");
-    named("ocr", "00000000-0000-0000-0000-000000000000").problem(422, "upload-not-found");
-    let text = api.upload("text/plain", b"no picture at all");
-    let told = named("ocr", &text).problem(422, "invalid-input");
-    assert!(told.contains("not an image"), "{told}");
+    let detail = submit("ocr", announced.text("id")).problem(422, "upload-not-found");
+    assert!(detail.contains("PUT"), "{detail}");
+    submit("ocr", "00000000-0000-0000-0000-000000000000").problem(422, "upload-not-found");
+    let text = api.upload("text/plain", b"not an image");
+    let detail = submit("ocr", &text).problem(422, "invalid-input");
+    assert!(detail.contains("not an image"), "{detail}");
 }
 
 #[test]
 fn an_upload_is_announced_with_its_type_length_and_digest() {
     let api = Api::new();
     let digest = "ab".repeat(32);
-    for (body, told) in [
+    for (body, message) in [
         (json!({}), "content_type"),
         (
             json!({ "content_type": "video/mp4", "length": 1, "sha256": digest }),
@@ -145,7 +149,7 @@ fn an_upload_is_announced_with_its_type_length_and_digest() {
         let detail = api
             .post_to("/v1/uploads", Some(&body))
             .problem(422, "invalid-upload");
-        assert!(detail.contains(told), "{detail}");
+        assert!(detail.contains(message), "{detail}");
     }
     let anonymous = api.send("POST", "/v1/uploads", &[], Some(b"{}"));
     anonymous.problem(401, "unauthorized");

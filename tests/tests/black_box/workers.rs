@@ -1,4 +1,4 @@
-//! What is told of the workers, from their own metrics.
+//! What the API shows of the workers, from their metrics.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ fn workers(api: &Api) -> Vec<Value> {
 }
 
 #[test]
-fn every_worker_has_its_limits_and_says_what_it_did() {
+fn every_worker_shows_its_limits_and_what_it_did() {
     let api = Api::new();
     api.result(&api.submit_text("fine", &[]));
-    // CloudWatch is asked once a minute at most.
+    // The API reads the metrics at most once a minute.
     let text = eventually("the text worker's metrics are read", || {
         let worker = workers(&api)
             .into_iter()
@@ -27,7 +27,7 @@ fn every_worker_has_its_limits_and_says_what_it_did() {
         "{text}"
     );
     assert!(text["cold_starts"].as_u64() > Some(0), "{text}");
-    // tests/stack.toml and the template's defaults.
+    // From tests/stack.toml and the template's defaults.
     assert_eq!(
         text["limits"],
         json!({ "small": 2, "large": 8, "high": 2, "low": 2 }),
@@ -41,7 +41,7 @@ fn every_worker_has_its_limits_and_says_what_it_did() {
         .collect();
     assert_eq!(names.len(), 4, "{names:?}");
     let earlier = api.get("/workers").body;
-    let earlier = earlier.as_array().expect("a list, as theirs was");
+    let earlier = earlier.as_array().expect("a list, as in the earlier system");
     assert_eq!(earlier.len(), 4, "{earlier:?}");
     assert!(
         earlier.iter().all(|worker| worker["status"] == "healthy"),

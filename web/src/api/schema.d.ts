@@ -92,8 +92,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Says that the API lives
-         * @description A deep check calls AWS, which costs money: it takes the token.
+         * Checks the API
+         * @description A deep check calls AWS, which costs money, and so requires the token.
          */
         get: operations["check_health"];
         put?: never;
@@ -276,8 +276,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Answers with the changes after the cursor, oldest first; with `?wait=SECONDS` not before there is one or the time is up
-         * @description Without a cursor it begins at the present. While it waits it reads one item at a time, the tenant's book.
+         * Lists the changes after a cursor, oldest first
+         * @description Without a cursor, the list begins now. With `?wait=SECONDS`, the answer waits until there is a change or the time is up.
          */
         get: operations["list_changes"];
         put?: never;
@@ -297,7 +297,7 @@ export interface paths {
         };
         /**
          * Lists dead letters, newest first
-         * @description A page may be short, or empty, with more to follow: it looks at a bounded number of failed tasks, and those that failed for good are no dead letters.
+         * @description A request reads a bounded number of failed tasks, and tasks that failed permanently are not dead letters: a page may be short, or empty, although more pages follow.
          */
         get: operations["list_dead_letters"];
         put?: never;
@@ -319,7 +319,7 @@ export interface paths {
         put?: never;
         /**
          * Gives a bounded number of dead letters a new generation of attempts
-         * @description With a `next_cursor` in its answer, the same request with that cursor goes on.
+         * @description If the answer has a `next_cursor`, the same request with that cursor continues.
          */
         post: operations["redrive_dead_letters"];
         delete?: never;
@@ -335,7 +335,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Answers with the models of this stack */
+        /** Lists the models of this stack */
         get: operations["list_models"];
         put?: never;
         post?: never;
@@ -352,7 +352,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Answers with the tenant's counters, and the queues as SQS counts them */
+        /**
+         * Shows the tenant's counters and the length of the queues
+         * @description SQS counts messages approximately.
+         */
         get: operations["show_stats"];
         put?: never;
         post?: never;
@@ -370,8 +373,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Answers with a page
-         * @description Without a `next_cursor` nothing follows.
+         * Lists tasks, newest first
+         * @description The last page has no `next_cursor`.
          */
         get: operations["list_tasks"];
         put?: never;
@@ -392,7 +395,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Keeps each task that can be kept and rings for all of them; every entry is answered for itself */
+        /**
+         * Accepts up to 1,000 tasks
+         * @description Each entry is accepted or refused by itself.
+         */
         post: operations["submit_batch"];
         delete?: never;
         options?: never;
@@ -407,7 +413,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Answers with the task; with `?wait=SECONDS` not before it is final or the time is up */
+        /**
+         * Returns a task
+         * @description With `?wait=SECONDS`, the answer waits until the task is final or the time is up.
+         */
         get: operations["show_task"];
         put?: never;
         post?: never;
@@ -426,7 +435,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ends a task that is not final, at once */
+        /**
+         * Cancels a task that is not final
+         * @description A running attempt's result is discarded.
+         */
         post: operations["cancel_task"];
         delete?: never;
         options?: never;
@@ -460,7 +472,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Answers with a request that uploads exactly what was announced, once, under the tenant's own prefix */
+        /**
+         * Announces an upload
+         * @description The answer is a signed request that uploads exactly this content, once.
+         */
         post: operations["announce_upload"];
         delete?: never;
         options?: never;
@@ -475,7 +490,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Answers for each worker function */
+        /** Lists the worker functions */
         get: operations["list_workers"];
         put?: never;
         post?: never;
@@ -509,7 +524,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description What is answered for a task that was accepted. */
+        /** @description A task that was accepted. */
         AcceptedTask: {
             id: components["schemas"]["TaskId"];
             links: components["schemas"]["Links"];
@@ -528,7 +543,7 @@ export interface components {
             started_at: string;
         };
         /**
-         * @description Tasks, each accepted or refused by itself.
+         * @description Tasks, each of which is accepted or refused by itself.
          * @example {
          *       "tasks": [
          *         {
@@ -554,29 +569,29 @@ export interface components {
         Batch: {
             tasks: components["schemas"]["Submission"][];
         };
-        /** @description What a request for that task alone would have been answered. */
+        /** @description The answer that a request for this task alone would have received. */
         BatchResult: {
-            /** @description If it was not. */
+            /** @description Absent if the entry was accepted. */
             problem?: components["schemas"]["Problem"];
             /** Format: int32 */
             status: number;
-            /** @description If it was accepted. */
+            /** @description Absent if the entry was refused. */
             task?: components["schemas"]["AcceptedTask"];
         };
-        /** @description What became of each entry of a batch, in their order. */
+        /** @description The outcome of each entry of a batch, in the order of the request. */
         BatchResults: {
             results: components["schemas"]["BatchResult"][];
         };
-        /** @description A rectangle, from its upper left corner. */
+        /** @description A rectangle, given by its upper left corner and its size. */
         BoundingBox: {
             /**
              * Format: float
-             * @description Pixels.
+             * @description In pixels.
              */
             height: number;
             /**
              * Format: float
-             * @description Pixels.
+             * @description In pixels.
              */
             width: number;
             /**
@@ -590,26 +605,26 @@ export interface components {
              */
             y: number;
         };
-        /** @description A change as the task's owner sees it. */
+        /** @description One change of a task, from the tenant's change log. */
         Change: {
             /**
              * Format: int32
              * @description How many attempts of this generation are spent.
              */
             attempt: number;
-            /** @description Its number in the tenant's log: what follows is asked for by it. */
+            /** @description The number of the change. Send it as `after` to get the changes that follow. */
             cursor: string;
             /**
              * Format: int32
-             * @description Its generation.
+             * @description The generation of the task.
              */
             generation: number;
-            /** @description The task. */
+            /** @description The id of the task. */
             id: components["schemas"]["TaskId"];
             previous_status: components["schemas"]["Status"] | null;
-            /** @description A task's status, or `removed`. */
+            /** @description The status after the change, or `removed` if the task was deleted. */
             status: string;
-            /** @description What it asks for. */
+            /** @description The type of the task. */
             type: components["schemas"]["TaskType"];
             /**
              * Format: date-time
@@ -618,13 +633,13 @@ export interface components {
             updated_at: string;
         };
         ChangeLinks: {
-            /** @description Where the same changes come as server-sent events. */
+            /** @description The address of the same changes as server-sent events. */
             events: string;
         };
-        /** @description Changes, oldest first, and the cursor to go on from. */
+        /** @description Changes, oldest first, and the cursor to continue from. */
         Changes: {
             changes: components["schemas"]["Change"][];
-            /** @description None where the stack has no event stream. */
+            /** @description Absent if the stack has no event stream. */
             links?: components["schemas"]["ChangeLinks"];
             next: string;
         };
@@ -634,21 +649,21 @@ export interface components {
             label: string;
             /**
              * Format: float
-             * @description Its score.
+             * @description The score of the best label, 0 to 1.
              */
             score: number;
             /**
-             * @description Every label with its score, best first. They add up to 1, unless several labels may fit: then each is a
-             *     probability of its own, 0 to 1.
+             * @description Every label with its score, best first. The scores add up to 1, except with `multi_label`: then each is an independent
+             *     probability.
              */
             scores: components["schemas"]["LabelScore"][];
         };
         ClassifyInput: {
             engine?: null | components["schemas"]["Engine"];
-            /** @description 2 or more different ones, 1 with `multi_label`; a default set of twelve if it is left out. */
+            /** @description At least 2 different labels, or 1 with `multi_label`. Without it, a default set of twelve labels. */
             labels?: string[] | null;
             /**
-             * @description Whether each label is judged by itself, so that several may fit, or none.
+             * @description Whether each label is scored independently, so that several labels or none can fit.
              * @default false
              */
             multi_label: boolean | null;
@@ -656,16 +671,16 @@ export interface components {
             text: string;
         } | {
             engine?: null | components["schemas"]["Engine"];
-            /** @description 2 or more different ones, 1 with `multi_label`; a default set of twelve if it is left out. */
+            /** @description At least 2 different labels, or 1 with `multi_label`. Without it, a default set of twelve labels. */
             labels?: string[] | null;
             /**
-             * @description Whether each label is judged by itself, so that several may fit, or none.
+             * @description Whether each label is scored independently, so that several labels or none can fit.
              * @default false
              */
             multi_label: boolean | null;
             /**
              * Format: uuid
-             * @description An id that `POST /v1/uploads` answered, once its content is uploaded.
+             * @description The id that `POST /v1/uploads` returned. Upload the content first.
              */
             upload: string;
         };
@@ -684,11 +699,11 @@ export interface components {
          */
         ClassifyTask: {
             input: components["schemas"]["ClassifyInput"];
-            /** @description How often it is tried; else the type's policy says. */
+            /** @description The highest number of attempts. Without it, the retry policy of the type decides. */
             max_attempts?: number | null;
             metadata?: null | components["schemas"]["SubmissionMetadata"];
             priority?: null | components["schemas"]["Priority"];
-            /** @description How long one attempt may run, where that is less than the worker's own limit. */
+            /** @description How long one attempt may run, in seconds. The worker's own limit applies if it is lower. */
             timeout_seconds?: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -704,7 +719,7 @@ export interface components {
             schema: components["schemas"]["ExtractionSchema"];
             /**
              * Format: uuid
-             * @description An id that `POST /v1/uploads` answered, once its content is uploaded.
+             * @description The id that `POST /v1/uploads` returned. Upload the content first.
              */
             upload: string;
         };
@@ -722,11 +737,11 @@ export interface components {
          */
         DataExtractionTask: {
             input: components["schemas"]["DataExtractionInput"];
-            /** @description How often it is tried; else the type's policy says. */
+            /** @description The highest number of attempts. Without it, the retry policy of the type decides. */
             max_attempts?: number | null;
             metadata?: null | components["schemas"]["SubmissionMetadata"];
             priority?: null | components["schemas"]["Priority"];
-            /** @description How long one attempt may run, where that is less than the worker's own limit. */
+            /** @description How long one attempt may run, in seconds. The worker's own limit applies if it is lower. */
             timeout_seconds?: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -734,7 +749,7 @@ export interface components {
              */
             type: "data_extraction";
         };
-        /** @description A page of tasks whose attempts were all in vain, newest first. */
+        /** @description A page of dead letters, newest first. The last page has no `next_cursor`. */
         DeadLetters: {
             dead_letters: components["schemas"]["Task"][];
             next_cursor?: components["schemas"]["TaskId"];
@@ -748,7 +763,7 @@ export interface components {
         } | {
             /**
              * Format: uuid
-             * @description An id that `POST /v1/uploads` answered, once its content is uploaded.
+             * @description The id that `POST /v1/uploads` returned. Upload the content first.
              */
             upload: string;
         };
@@ -765,11 +780,11 @@ export interface components {
          */
         EmbedTask: {
             input: components["schemas"]["EmbedInput"];
-            /** @description How often it is tried; else the type's policy says. */
+            /** @description The highest number of attempts. Without it, the retry policy of the type decides. */
             max_attempts?: number | null;
             metadata?: null | components["schemas"]["SubmissionMetadata"];
             priority?: null | components["schemas"]["Priority"];
-            /** @description How long one attempt may run, where that is less than the worker's own limit. */
+            /** @description How long one attempt may run, in seconds. The worker's own limit applies if it is lower. */
             timeout_seconds?: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -777,51 +792,51 @@ export interface components {
              */
             type: "embed";
         };
-        /** @description Where texts lie by their meaning: what means the same points the same way. */
+        /** @description Vectors of texts. Texts of similar meaning have vectors of similar direction. */
         Embeddings: {
-            /** @description For each text, in order: 384 numbers, a vector of length 1. */
+            /** @description One vector for each text, in order: 384 numbers, of length 1. */
             embeddings: number[][];
         };
         /**
-         * @description Who answers: `onnx`, a model that the worker carries and the default, or `llm`, the language model of the stack's provider.
+         * @description Which model runs the task: `onnx`, a bundled model and the default, or `llm`, the language model of the stack's provider.
          * @enum {string}
          */
         Engine: "onnx" | "llm";
-        /** @description What a text says of each field. */
+        /** @description The values that a text gives for the fields of a schema. */
         Extraction: {
-            /** @description An object that fits the schema. */
+            /** @description An object that matches the task's schema. */
             fields: {
                 [key: string]: unknown;
             };
         };
-        /** @description A JSON Schema of an object, without references to other documents; or an object that gives each field's type: `{"name": "string"}`. At most 16,384 bytes and 28 levels; numbers are 0, or of a size from 1e-130 to below 1e126, and no field's name is empty. */
+        /** @description A JSON Schema of an object, without references to other documents; or an object that names each field's type: `{"name": "string"}`. At most 16,384 bytes and 28 levels. Numbers are 0 or have a magnitude from 1e-130 to below 1e126, and no field has an empty name. */
         ExtractionSchema: Record<string, unknown>;
-        /** @description One face, in pixels of the original picture held upright (after its EXIF orientation). */
+        /** @description One face. Coordinates are pixels of the original image, turned upright by its EXIF orientation. */
         Face: {
-            /** @description The rectangle around it. */
+            /** @description The rectangle around it, in pixels. */
             box: components["schemas"]["BoundingBox"];
-            /** @description Left eye, right eye, nose, left and right corner of the mouth, as the viewer sees them. */
+            /** @description Left eye, right eye, nose, left and right corner of the mouth, as seen by the viewer. */
             landmarks: components["schemas"]["Point"][];
             /**
              * Format: float
-             * @description How sure the model is that it is a face, 0 to 1.
+             * @description The model's confidence that this is a face, 0 to 1.
              */
             score: number;
         };
-        /** @description The faces on a picture, surest first. */
+        /** @description The faces in an image. */
         FaceDetection: {
-            /** @description How many faces were found. */
+            /** @description The number of faces. */
             count: number;
-            /** @description Each of them. */
+            /** @description The faces, highest score first. */
             faces: components["schemas"]["Face"][];
         };
         FaceDetectionInput: {
-            /** @description The file in base64, bare or as a data URL: JPEG, PNG, WebP, GIF or BMP. */
+            /** @description The file in base64, bare or in a data URL: JPEG, PNG, WebP, GIF or BMP. */
             image: string;
         } | {
             /**
              * Format: uuid
-             * @description An id that `POST /v1/uploads` answered, once its content is uploaded.
+             * @description The id that `POST /v1/uploads` returned. Upload the content first.
              */
             upload: string;
         };
@@ -835,11 +850,11 @@ export interface components {
          */
         FaceDetectionTask: {
             input: components["schemas"]["FaceDetectionInput"];
-            /** @description How often it is tried; else the type's policy says. */
+            /** @description The highest number of attempts. Without it, the retry policy of the type decides. */
             max_attempts?: number | null;
             metadata?: null | components["schemas"]["SubmissionMetadata"];
             priority?: null | components["schemas"]["Priority"];
-            /** @description How long one attempt may run, where that is less than the worker's own limit. */
+            /** @description How long one attempt may run, in seconds. The worker's own limit applies if it is lower. */
             timeout_seconds?: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -849,27 +864,27 @@ export interface components {
         };
         /** @description The error that a task shows. */
         Failure: {
-            /** @description One of [`code`]. */
+            /** @description A stable name for what went wrong. `docs/API.md` lists them. */
             code: string;
-            /** @description What it means for the task. */
+            /** @description What the error means for the task. */
             kind: components["schemas"]["FailureKind"];
-            /** @description A sentence for people: what was wrong and what to do. */
+            /** @description A sentence for people: what was wrong, then what to do. */
             message: string;
         };
         /**
-         * @description Why a task is not, or not yet, completed.
+         * @description What a task's error means for the task.
          * @enum {string}
          */
         FailureKind: "transient" | "permanent" | "exhausted" | "timeout";
-        /** @description Whether the API lives; of a deep check, also whether all that it needs answers. */
+        /** @description Whether the API runs. A deep check also reports the services that the API needs. */
         Health: {
-            /** @description Of a deep check alone. */
+            /** @description Present in a deep check only. */
             checks?: components["schemas"]["HealthCheck"][];
             /** @description `ok` or `failing`. */
             status: string;
         };
         HealthCheck: {
-            /** @description The service's name for what is wrong. */
+            /** @description The error code of the service, or that it did not answer. */
             error?: string;
             /** Format: int64 */
             latency_ms: number;
@@ -878,27 +893,27 @@ export interface components {
         };
         /** @description How well a label fits. */
         LabelScore: {
-            /** @description As it was given. */
+            /** @description The label as the task named it. */
             label: string;
             /**
              * Format: float
-             * @description 0 to 1.
+             * @description How well the label fits, 0 to 1.
              */
             score: number;
         };
-        /** @description One line of text, in pixels of the original picture held upright (after its EXIF orientation). */
+        /** @description One line of text. Coordinates are pixels of the original image, turned upright by its EXIF orientation. */
         Line: {
-            /** @description The rectangle around it. */
+            /** @description The rectangle around it, in pixels. */
             box: components["schemas"]["BoundingBox"];
             /**
              * Format: float
-             * @description How sure the model is of its characters, 0 to 1.
+             * @description The model's confidence in the characters, 0 to 1.
              */
             score: number;
-            /** @description What it says. */
+            /** @description The characters of the line. */
             text: string;
         };
-        /** @description Where an input or a result lies that is too large to be shown here. Its address needs no token. */
+        /** @description A signed address of an input or a result that is too large for the task's item. It needs no token. */
         Link: {
             /** Format: int64 */
             bytes: number;
@@ -910,25 +925,25 @@ export interface components {
         };
         /** @description Paths below the API's address, and the address of the task's events. */
         Links: {
-            /** @description Where it is told what happens to the task, if the stack has an event stream. */
+            /** @description The address of the task's changes as server-sent events, if the stack has an event stream. */
             events?: string;
             self: string;
             wait: string;
         };
         Model: {
-            /** @description `onnxruntime`, or whoever runs the language model. */
+            /** @description `onnxruntime`, or the provider of the language model. */
             engine: string;
-            /** @description Of the weights; a provider's are its own affair. */
+            /** @description The licence of the weights. Absent for a provider's model. */
             licence?: string;
             name: string;
             runs_in: string;
             task_types: components["schemas"]["TaskType"][];
-            /** @description The first digits of its file's SHA-256; a provider's model says its version with each result. */
+            /** @description The first digits of the file's SHA-256. Absent for a provider's model, whose version is reported with each result. */
             version?: string;
         };
         /** @description A model, by name and version. */
         ModelName: {
-            /** @description Its name. */
+            /** @description The name as `GET /v1/models` lists it. */
             name: string;
             /** @description The first digits of its file's SHA-256 in hex, or the provider's name for it. */
             version: string;
@@ -938,7 +953,7 @@ export interface components {
             models: components["schemas"]["Model"][];
         };
         /**
-         * @description What is announced of an upload: only this can then be uploaded.
+         * @description The announcement of an upload. Its signed request accepts this content only.
          * @example {
          *       "content_type": "image/jpeg",
          *       "length": 7340032,
@@ -946,20 +961,20 @@ export interface components {
          *     }
          */
         NewUpload: {
-            /** @description `text/...`, `image/...` or `audio/...`. The content itself is looked at when a task names it. */
+            /** @description `text/...`, `image/...` or `audio/...`. The content's own type is detected when a task names the upload. */
             content_type: string;
-            /** @description In bytes; a text has 1000000 at most. */
+            /** @description In bytes. A text has at most 1000000. */
             length: number;
-            /** @description The content's SHA-256 in hex. */
+            /** @description The SHA-256 of the content, in hex. */
             sha256: string;
         };
         OcrInput: {
-            /** @description The file in base64, bare or as a data URL: JPEG, PNG, WebP, GIF or BMP. */
+            /** @description The file in base64, bare or in a data URL: JPEG, PNG, WebP, GIF or BMP. */
             image: string;
         } | {
             /**
              * Format: uuid
-             * @description An id that `POST /v1/uploads` answered, once its content is uploaded.
+             * @description The id that `POST /v1/uploads` returned. Upload the content first.
              */
             upload: string;
         };
@@ -973,11 +988,11 @@ export interface components {
          */
         OcrTask: {
             input: components["schemas"]["OcrInput"];
-            /** @description How often it is tried; else the type's policy says. */
+            /** @description The highest number of attempts. Without it, the retry policy of the type decides. */
             max_attempts?: number | null;
             metadata?: null | components["schemas"]["SubmissionMetadata"];
             priority?: null | components["schemas"]["Priority"];
-            /** @description How long one attempt may run, where that is less than the worker's own limit. */
+            /** @description How long one attempt may run, in seconds. The worker's own limit applies if it is lower. */
             timeout_seconds?: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -986,15 +1001,15 @@ export interface components {
             type: "ocr";
         };
         /**
-         * @description How an attempt ended.
+         * @description How one attempt ended.
          * @enum {string}
          */
         Outcome: "completed" | "permanent" | "transient" | "timeout" | "throttled" | "lost" | "cancelled";
-        /** @description What is written on a picture. */
+        /** @description The text in an image. */
         Page: {
-            /** @description Each line. */
+            /** @description The lines in reading order, with their places. */
             lines: components["schemas"]["Line"][];
-            /** @description The lines in the order of reading, a line break between each two. */
+            /** @description The lines in reading order, separated by line breaks. */
             text: string;
         };
         PerMinute: {
@@ -1009,7 +1024,7 @@ export interface components {
             /** Format: int64 */
             p95: number | null;
         };
-        /** @description A place on a picture. */
+        /** @description A point in an image. */
         Point: {
             /**
              * Format: float
@@ -1023,7 +1038,7 @@ export interface components {
             y: number;
         };
         /**
-         * @description How soon a task is to run, where many wait.
+         * @description How soon a task runs while many wait.
          * @enum {string}
          */
         Priority: "high" | "normal" | "low";
@@ -1045,7 +1060,7 @@ export interface components {
              */
             type: string;
         };
-        /** @description Of all tenants' tasks: queues are shared. */
+        /** @description The messages of a queue, which all tenants share. */
         QueueDepth: {
             /** Format: int64 */
             delayed: number;
@@ -1065,52 +1080,52 @@ export interface components {
             last_5: number;
         };
         /**
-         * @description Which dead letters are redriven: exactly one of `ids`, `type` and `all` says it.
+         * @description Which dead letters to redrive: exactly one of `ids`, `type` and `all`.
          * @example {
          *       "all": true
          *     }
          */
         Redrive: {
             all?: boolean;
-            /** @description The `next_cursor` of an answer, to go on; not with `ids`. */
+            /** @description The `next_cursor` of the answer before. Not allowed with `ids`. */
             cursor?: string | null;
             ids?: string[] | null;
             type?: components["schemas"]["TaskType"] | null;
         };
-        /** @description What was redriven. With a `next_cursor`, the same request with that cursor goes on. */
+        /** @description The tasks that were redriven. If there is a `next_cursor`, the same request with that cursor continues. */
         Redriven: {
             next_cursor?: components["schemas"]["TaskId"];
             redriven: components["schemas"]["TaskId"][];
-            /** @description Those that were named and are no dead letters, or not any more. */
+            /** @description The given ids that are not dead letters, or no longer. */
             skipped: string[];
         };
         /** @description A stretch of speech. */
         Segment: {
             /**
              * Format: float
-             * @description Seconds from the beginning of the recording.
+             * @description When the segment ends, in seconds from the beginning of the recording.
              */
             end: number;
             /**
              * Format: float
-             * @description Seconds from the beginning of the recording.
+             * @description When the segment begins, in seconds from the beginning of the recording.
              */
             start: number;
-            /** @description What is said. */
+            /** @description What is said in the segment. */
             text: string;
         };
-        /** @description Whether a text speaks well or ill of its subject. */
+        /** @description Whether a text is positive or negative about its subject. */
         Sentiment: {
-            /** @description The side the model takes. */
+            /** @description The label with the higher probability, or `NEUTRAL` if they are too close. */
             label: components["schemas"]["SentimentLabel"];
             /**
              * Format: float
-             * @description How probable it finds that the text speaks well, 0 to 1: what leans which way where the label is NEUTRAL.
+             * @description The probability that the text is positive, 0 to 1. It shows the tendency of a text whose label is `NEUTRAL`.
              */
             positive: number;
             /**
              * Format: float
-             * @description How sure it is of that side, 0 to 1.
+             * @description The probability of the label, 0 to 1.
              */
             score: number;
         };
@@ -1120,12 +1135,12 @@ export interface components {
         } | {
             /**
              * Format: uuid
-             * @description An id that `POST /v1/uploads` answered, once its content is uploaded.
+             * @description The id that `POST /v1/uploads` returned. Upload the content first.
              */
             upload: string;
         };
         /**
-         * @description The sides a model of sentiment can take.
+         * @description The labels of `sentiment`.
          * @enum {string}
          */
         SentimentLabel: "POSITIVE" | "NEGATIVE" | "NEUTRAL";
@@ -1139,11 +1154,11 @@ export interface components {
          */
         SentimentTask: {
             input: components["schemas"]["SentimentInput"];
-            /** @description How often it is tried; else the type's policy says. */
+            /** @description The highest number of attempts. Without it, the retry policy of the type decides. */
             max_attempts?: number | null;
             metadata?: null | components["schemas"]["SubmissionMetadata"];
             priority?: null | components["schemas"]["Priority"];
-            /** @description How long one attempt may run, where that is less than the worker's own limit. */
+            /** @description How long one attempt may run, in seconds. The worker's own limit applies if it is lower. */
             timeout_seconds?: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -1152,7 +1167,7 @@ export interface components {
             type: "sentiment";
         };
         /**
-         * @description How much work a task is, as far as its content tells without being run.
+         * @description How much work a task is, estimated from its content.
          * @enum {string}
          */
         Size: "small" | "large";
@@ -1176,33 +1191,33 @@ export interface components {
             updated_at: string | null;
         };
         /**
-         * @description Where a task stands.
+         * @description The state of a task. `completed`, `failed` and `cancelled` are final.
          * @enum {string}
          */
         Status: "blocked" | "pending" | "processing" | "completed" | "failed" | "cancelled";
-        /** @description A task to run: its type, the input that the type takes, and how it is to be treated. */
+        /** @description A task to run: its type, an input of that type, and options. */
         Submission: components["schemas"]["SentimentTask"] | components["schemas"]["ClassifyTask"] | components["schemas"]["EmbedTask"] | components["schemas"]["SummarizeTask"] | components["schemas"]["TranslateTask"] | components["schemas"]["DataExtractionTask"] | components["schemas"]["FaceDetectionTask"] | components["schemas"]["OcrTask"] | components["schemas"]["TranscribeTask"];
-        /** @description Your own notes: given back, never interpreted. Keys and values have 1024 bytes together at most. */
+        /** @description Your own notes, returned unchanged. Keys and values together have at most 1024 bytes. */
         SubmissionMetadata: {
             [key: string]: string;
         };
         SummarizeInput: {
             engine?: null | components["schemas"]["Engine"];
-            /** @description 3 if neither this nor `ratio` is given; they exclude each other. */
+            /** @description The highest number of sentences: 3 if neither this nor `ratio` is present. They exclude each other. */
             max_sentences?: number | null;
-            /** @description The share of the sentences that is kept. */
+            /** @description The summary's share of the sentences. */
             ratio?: number | null;
             /** @description Not blank, at most 1000000 bytes of UTF-8. */
             text: string;
         } | {
             engine?: null | components["schemas"]["Engine"];
-            /** @description 3 if neither this nor `ratio` is given; they exclude each other. */
+            /** @description The highest number of sentences: 3 if neither this nor `ratio` is present. They exclude each other. */
             max_sentences?: number | null;
-            /** @description The share of the sentences that is kept. */
+            /** @description The summary's share of the sentences. */
             ratio?: number | null;
             /**
              * Format: uuid
-             * @description An id that `POST /v1/uploads` answered, once its content is uploaded.
+             * @description The id that `POST /v1/uploads` returned. Upload the content first.
              */
             upload: string;
         };
@@ -1217,11 +1232,11 @@ export interface components {
          */
         SummarizeTask: {
             input: components["schemas"]["SummarizeInput"];
-            /** @description How often it is tried; else the type's policy says. */
+            /** @description The highest number of attempts. Without it, the retry policy of the type decides. */
             max_attempts?: number | null;
             metadata?: null | components["schemas"]["SubmissionMetadata"];
             priority?: null | components["schemas"]["Priority"];
-            /** @description How long one attempt may run, where that is less than the worker's own limit. */
+            /** @description How long one attempt may run, in seconds. The worker's own limit applies if it is lower. */
             timeout_seconds?: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -1229,14 +1244,14 @@ export interface components {
              */
             type: "summarize";
         };
-        /** @description What a text says, in few sentences. */
+        /** @description The most important sentences of a text. */
         Summary: {
-            /** @description The sentences, in the order of the text. */
+            /** @description The sentences in the order of the text. */
             sentences: string[];
-            /** @description The sentences as one text. */
+            /** @description The sentences joined to one text. */
             summary: string;
         };
-        /** @description A task. */
+        /** @description A task, with its input, its result and its last attempts. */
         Task: {
             /** Format: int32 */
             attempt: number;
@@ -1249,18 +1264,18 @@ export interface components {
             generation: number;
             id: components["schemas"]["TaskId"];
             /**
-             * @description As it was submitted. Where its content is kept apart, its parameters, and `object` with `key`, `bytes`, `content_type` and
-             *     `sha256`.
+             * @description The input as it was submitted. If its content is stored in the bucket: its parameters, and `object` with `key`,
+             *     `bytes`, `content_type` and `sha256`.
              */
             input: Record<string, unknown>;
-            /** @description Where the input's content can be read, if it is kept apart. */
+            /** @description Present if the input's content is stored in the bucket. */
             input_link?: components["schemas"]["Link"];
             /** Format: int32 */
             max_attempts: number;
             metadata: {
                 [key: string]: string;
             };
-            /** @description Who gave the result. */
+            /** @description The model that gave the result. */
             model?: components["schemas"]["ModelName"];
             /** Format: date-time */
             next_attempt_at?: string;
@@ -1279,15 +1294,15 @@ export interface components {
         };
         /** @description A task's id: a UUIDv7, so ids sort by the time of creation (RFC 9562, section 5.7). */
         TaskId: string;
-        /** @description A page of tasks, newest first. Without a `next_cursor` nothing follows. */
+        /** @description A page of tasks, newest first. The last page has no `next_cursor`. */
         TaskPage: {
             next_cursor?: string;
             tasks: components["schemas"]["TaskSummary"][];
         };
         /**
-         * @description A completed task's result. On the wire it is the inner object alone: the task's type says which one it is.
+         * @description A completed task's result. On the wire it is only the inner object: the task's type says which one.
          *
-         *     Each has its own set of fields and refuses others, so that reading one back can't take it for another.
+         *     Each type has its own set of fields and refuses others, so that a stored result is read back as the type it was.
          */
         TaskResult: components["schemas"]["Sentiment"] | components["schemas"]["Classification"] | components["schemas"]["Embeddings"] | components["schemas"]["Summary"] | components["schemas"]["Translation"] | components["schemas"]["Extraction"] | components["schemas"]["FaceDetection"] | components["schemas"]["Page"] | components["schemas"]["Transcript"];
         /** @description A task without its input, result and attempts. */
@@ -1315,7 +1330,7 @@ export interface components {
             updated_at: string;
         };
         /**
-         * @description What a task asks for.
+         * @description What a task computes.
          * @enum {string}
          */
         TaskType: "sentiment" | "classify" | "embed" | "summarize" | "translate" | "data_extraction" | "face_detection" | "ocr" | "transcribe";
@@ -1323,27 +1338,27 @@ export interface components {
         Timings: {
             /**
              * Format: int64
-             * @description Of computing.
+             * @description How long the model computed.
              */
             inference_ms: number;
             /**
              * Format: int64
-             * @description Until its input and its model were there.
+             * @description From the claim until input and model were loaded.
              */
             load_ms: number;
             /**
              * Format: int64
-             * @description From when the task could run (accepted, or rested) until a worker had it.
+             * @description From when the task could run (it was accepted, or the attempt before ended) until a worker claimed it.
              */
             queued_ms: number;
         };
         TranscribeInput: {
-            /** @description The file in base64, bare or as a data URL: WAV, FLAC, MP3 or OGG. */
+            /** @description The file in base64, bare or in a data URL: WAV, FLAC, MP3 or OGG. */
             audio: string;
         } | {
             /**
              * Format: uuid
-             * @description An id that `POST /v1/uploads` answered, once its content is uploaded.
+             * @description The id that `POST /v1/uploads` returned. Upload the content first.
              */
             upload: string;
         };
@@ -1357,11 +1372,11 @@ export interface components {
          */
         TranscribeTask: {
             input: components["schemas"]["TranscribeInput"];
-            /** @description How often it is tried; else the type's policy says. */
+            /** @description The highest number of attempts. Without it, the retry policy of the type decides. */
             max_attempts?: number | null;
             metadata?: null | components["schemas"]["SubmissionMetadata"];
             priority?: null | components["schemas"]["Priority"];
-            /** @description How long one attempt may run, where that is less than the worker's own limit. */
+            /** @description How long one attempt may run, in seconds. The worker's own limit applies if it is lower. */
             timeout_seconds?: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -1369,13 +1384,13 @@ export interface components {
              */
             type: "transcribe";
         };
-        /** @description What is said in a recording. */
+        /** @description The speech in a recording. */
         Transcript: {
-            /** @description The language, by its ISO 639-1 code; none where nobody speaks. */
+            /** @description The language as an ISO 639-1 code; `null` if nobody speaks. */
             language?: string | null;
-            /** @description Its parts, in order; none where nobody speaks. */
+            /** @description The parts in order; empty if nobody speaks. */
             segments: components["schemas"]["Segment"][];
-            /** @description All of it. */
+            /** @description The text of all segments. */
             text: string;
         };
         TranslateInput: {
@@ -1388,7 +1403,7 @@ export interface components {
             target_language: string;
             /**
              * Format: uuid
-             * @description An id that `POST /v1/uploads` answered, once its content is uploaded.
+             * @description The id that `POST /v1/uploads` returned. Upload the content first.
              */
             upload: string;
         };
@@ -1403,11 +1418,11 @@ export interface components {
          */
         TranslateTask: {
             input: components["schemas"]["TranslateInput"];
-            /** @description How often it is tried; else the type's policy says. */
+            /** @description The highest number of attempts. Without it, the retry policy of the type decides. */
             max_attempts?: number | null;
             metadata?: null | components["schemas"]["SubmissionMetadata"];
             priority?: null | components["schemas"]["Priority"];
-            /** @description How long one attempt may run, where that is less than the worker's own limit. */
+            /** @description How long one attempt may run, in seconds. The worker's own limit applies if it is lower. */
             timeout_seconds?: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -1415,12 +1430,12 @@ export interface components {
              */
             type: "translate";
         };
-        /** @description What a text says, in another language. */
+        /** @description A text in another language. */
         Translation: {
-            /** @description The translation. */
+            /** @description The translated text. */
             text: string;
         };
-        /** @description A request that uploads exactly what was announced, once. */
+        /** @description A signed request that uploads the announced content, once. */
         Upload: {
             /** Format: date-time */
             expires_at: string;
@@ -1433,19 +1448,19 @@ export interface components {
         };
         /**
          * Format: uuid
-         * @description The name of an upload. It is made here, and says nothing of its content.
+         * @description An upload's id. The server generates it.
          */
         UploadId: string;
         /** @description What a language model's provider counted, over all its calls for one result. */
         Usage: {
             /**
              * Format: int64
-             * @description Tokens that were read.
+             * @description Tokens of the prompts.
              */
             input_tokens: number;
             /**
              * Format: int64
-             * @description Tokens that were written.
+             * @description Tokens of the answers.
              */
             output_tokens: number;
             /**
@@ -1454,65 +1469,65 @@ export interface components {
              */
             provider_ms: number;
         };
-        /** @description A worker function. */
+        /** @description A worker function. Its activity is counted over the last `minutes`. */
         Worker: {
             /**
              * Format: int64
-             * @description Environments that were started.
+             * @description Execution environments that were started.
              */
             cold_starts: number;
             /** Format: int64 */
             failed: number;
-            /** @description What Lambda calls it. */
+            /** @description The function's name in Lambda. */
             function: string;
             /**
              * Format: date-time
-             * @description The minute of its last batch.
+             * @description The minute of the last batch. Null if there was none.
              */
             last_seen?: string | null;
             /**
              * Format: int32
-             * @description How many of it may run at once.
+             * @description The maximum concurrency of all lanes together.
              */
             limit: number;
-            /** @description The same for each of its lanes. */
+            /** @description The maximum concurrency of each lane. */
             limits: {
                 [key: string]: number;
             };
             /**
              * Format: double
-             * @description Messages in a batch, on average.
+             * @description The mean number of messages in a batch. Null if there was none.
              */
             mean_batch?: number | null;
             name: string;
             /**
              * Format: int64
-             * @description Tasks that it completed or failed.
+             * @description Tasks that the worker completed or failed.
              */
             processed: number;
             /**
              * Format: int64
-             * @description Attempts that another followed.
+             * @description Attempts after which the task was retried.
              */
             retried: number;
             /**
              * Format: int64
-             * @description How many of your tasks are being run.
+             * @description How many of your tasks run now.
              */
             running: number;
         };
-        /** @description What each worker function may do, does, and did of late. */
+        /** @description The worker functions, with their limits, their load and their recent activity. */
         Workers: {
             /**
              * Format: int64
-             * @description Over how many minutes it is told what they did.
+             * @description The period of the activity, in minutes.
              */
             minutes: number;
             workers: components["schemas"]["Worker"][];
         };
     };
     responses: {
-        /** @description The query, a header or the JSON can't be read. */
+        /** @description The query, a header or the JSON can't be parsed. */
         400: {
             headers: {
                 "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1523,7 +1538,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The token is missing or not known here. */
+        /** @description The token is missing or wrong. */
         401: {
             headers: {
                 "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1556,7 +1571,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The changes after this cursor are not kept any more. */
+        /** @description The changes after this cursor are no longer stored. */
         410: {
             headers: {
                 "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1578,7 +1593,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is not JSON by its own word. */
+        /** @description The Content-Type is not JSON. */
         415: {
             headers: {
                 "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1589,7 +1604,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body asks for what can't be; the detail says what to send. */
+        /** @description The body is invalid; the detail says what to send. */
         422: {
             headers: {
                 "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1600,7 +1615,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description More is asked than the service takes at the moment. */
+        /** @description More requests than the service accepts at the moment. */
         429: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -1639,11 +1654,11 @@ export interface components {
     parameters: never;
     requestBodies: never;
     headers: {
-        /** @description After how many seconds to try again. */
+        /** @description How many seconds to wait before the next try. */
         "Retry-After": number;
-        /** @description The X-Correlation-Id of the request, else the trace id of its traceparent, else its own id. */
+        /** @description The X-Correlation-Id of the request, or else the trace id of its traceparent, or else its own id. */
         "x-correlation-id": string;
-        /** @description By which the logs know the request. */
+        /** @description The request's id in the logs. */
         "x-request-id": string;
     };
     pathItems: never;
@@ -1659,7 +1674,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description As it stands. */
+            /** @description The counts. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1669,11 +1684,16 @@ export interface operations {
                 content: {
                     "application/json": {
                         by_status: {
+                            /** Format: int64 */
                             completed: number;
+                            /** Format: int64 */
                             failed: number;
+                            /** Format: int64 */
                             pending: number;
+                            /** Format: int64 */
                             processing: number;
                         };
+                        /** Format: int64 */
                         total: number;
                     };
                 };
@@ -1695,7 +1715,10 @@ export interface operations {
             content: {
                 "application/json": {
                     input: Record<string, unknown>;
-                    /** @enum {string} */
+                    /**
+                     * @description The task types of this system.
+                     * @enum {string}
+                     */
                     task_type: "summarize" | "translate" | "classify" | "data_extraction";
                 };
             };
@@ -1710,12 +1733,17 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** Format: uuid */
-                        id: string;
+                        id: components["schemas"]["TaskId"];
                         input: Record<string, unknown>;
-                        /** @enum {string} */
+                        /**
+                         * @description The status that two of the systems had, for a task of today.
+                         * @enum {string}
+                         */
                         status: "pending" | "processing" | "completed" | "failed";
-                        /** @enum {string} */
+                        /**
+                         * @description The task types of this system.
+                         * @enum {string}
+                         */
                         task_type: "summarize" | "translate" | "classify" | "data_extraction";
                     };
                 };
@@ -1735,13 +1763,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["TaskId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description As it stands. */
+            /** @description The task. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1752,11 +1780,19 @@ export interface operations {
                     "application/json": {
                         /** Format: date-time */
                         created_at: string;
-                        /** Format: uuid */
-                        id: string;
+                        id: components["schemas"]["TaskId"];
                         input: Record<string, unknown>;
+                        /** @description The signed address of a result that is too large for the task's item. */
+                        output_url?: string;
+                        /**
+                         * @description The main part of the result, or `{"error": "..."}`. Null while the task is not final, and if the result is too large
+                         *     for the task's item.
+                         */
                         result: unknown;
-                        /** @enum {string} */
+                        /**
+                         * @description The status that two of the systems had, for a task of today.
+                         * @enum {string}
+                         */
                         status: "pending" | "processing" | "completed" | "failed";
                         task_type: components["schemas"]["TaskType"];
                         /** Format: date-time */
@@ -1782,7 +1818,7 @@ export interface operations {
             content: {
                 "multipart/form-data": {
                     file: string;
-                    /** @description `text` or `image`; by default what the file is. */
+                    /** @description `text` or `image`. By default the content decides. */
                     task_type?: string;
                 };
             };
@@ -1797,8 +1833,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** Format: uuid */
-                        task_id: string;
+                        task_id: components["schemas"]["TaskId"];
                     };
                 };
             };
@@ -1815,7 +1850,7 @@ export interface operations {
     check_health: {
         parameters: {
             query?: {
-                /** @description `1` calls all that the API needs, and takes the token. */
+                /** @description `1` also calls the services that the API needs, and requires the token. */
                 deep?: string;
             };
             header?: never;
@@ -1824,7 +1859,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The API lives, and what was checked answers. */
+            /** @description The API runs, and every service that was checked answers. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1837,7 +1872,7 @@ export interface operations {
             };
             400: components["responses"]["400"];
             401: components["responses"]["401"];
-            /** @description Something that the API needs does not answer. */
+            /** @description A service that the API needs does not answer. */
             503: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1863,7 +1898,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description As it stands. */
+            /** @description A page of tasks. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1876,13 +1911,16 @@ export interface operations {
                             /** Format: date-time */
                             created_at: string;
                             error_message: string | null;
-                            /** Format: uuid */
-                            id: string;
-                            /** @enum {string} */
+                            id: components["schemas"]["TaskId"];
+                            /**
+                             * @description The status that two of the systems had, for a task of today.
+                             * @enum {string}
+                             */
                             status: "pending" | "processing" | "completed" | "failed";
                             /** Format: date-time */
                             updated_at: string;
                         }[];
+                        /** @description Null on the last page. */
                         next_cursor: string | null;
                     };
                 };
@@ -1919,10 +1957,12 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** Format: uuid */
-                        id: string;
+                        id: components["schemas"]["TaskId"];
                         input_file_path: string;
-                        /** @enum {string} */
+                        /**
+                         * @description The status that two of the systems had, for a task of today.
+                         * @enum {string}
+                         */
                         status: "pending" | "processing" | "completed" | "failed";
                     };
                 };
@@ -1942,13 +1982,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["TaskId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description As it stands. */
+            /** @description The task. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1960,11 +2000,20 @@ export interface operations {
                         /** Format: date-time */
                         created_at: string;
                         error_message: string | null;
-                        /** Format: uuid */
-                        id: string;
+                        id: components["schemas"]["TaskId"];
+                        /** @description Null if the input is not an upload. */
                         input_file_path: string | null;
-                        result: Record<string, unknown> | null;
-                        /** @enum {string} */
+                        /** @description Null before the task is completed. */
+                        result: {
+                            /** @description The main part of the result. Null if it is too large for the task's item. */
+                            output: unknown;
+                            /** @description The signed address of a result that is too large for the task's item. */
+                            output_url?: string;
+                        } | null;
+                        /**
+                         * @description The status that two of the systems had, for a task of today.
+                         * @enum {string}
+                         */
                         status: "pending" | "processing" | "completed" | "failed";
                         /** Format: date-time */
                         updated_at: string;
@@ -1983,13 +2032,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["TaskId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description As it stands. */
+            /** @description The task's status. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -1998,12 +2047,13 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        /** @description Present once the task has failed. */
                         error?: string;
+                        /** @description Present once the task is done. */
                         result?: Record<string, unknown> | null;
                         /** @enum {string} */
                         status: "pending" | "processing" | "done" | "failed";
-                        /** Format: uuid */
-                        task_id: string;
+                        task_id: components["schemas"]["TaskId"];
                     };
                 };
             };
@@ -2019,13 +2069,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["TaskId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description As it stands. */
+            /** @description The task's status. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -2034,7 +2084,9 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        /** @description Present once the task has failed. */
                         error?: string;
+                        /** @description Present once the task is done. */
                         result?: Record<string, unknown> | null;
                         /** @enum {string} */
                         status: "pending" | "processing" | "done" | "failed";
@@ -2075,8 +2127,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** Format: uuid */
-                        task_id: string;
+                        task_id: components["schemas"]["TaskId"];
                     };
                 };
             };
@@ -2117,8 +2168,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** Format: uuid */
-                        task_id: string;
+                        task_id: components["schemas"]["TaskId"];
                     };
                 };
             };
@@ -2159,10 +2209,9 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** @constant */
+                        /** @enum {string} */
                         status: "submitted";
-                        /** Format: uuid */
-                        task_id: string;
+                        task_id: components["schemas"]["TaskId"];
                     };
                 };
             };
@@ -2181,13 +2230,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["TaskId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description As it stands. */
+            /** @description The task's state. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -2196,15 +2245,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        /** @description The text of the task. Null if it has another input. */
                         data: string | null;
+                        /** @description Present once the task has failed. */
                         error?: string;
-                        /** Format: uuid */
-                        id: string;
+                        id: components["schemas"]["TaskId"];
+                        /** @description Present once the task is completed. */
                         result?: Record<string, unknown> | null;
                         /** @enum {string} */
                         status: "pending" | "running" | "completed" | "failed";
-                        /** Format: uuid */
-                        task_id: string;
+                        task_id: components["schemas"]["TaskId"];
                     };
                 };
             };
@@ -2218,9 +2268,9 @@ export interface operations {
     list_changes: {
         parameters: {
             query?: {
-                /** @description The `next` of an answer; the present if it is left out. */
+                /** @description The `next` of the answer before. Without it, the list begins now. */
                 after?: string;
-                /** @description For how many seconds the answer is held until there is a change. */
+                /** @description How many seconds the answer waits for a change. */
                 wait?: number;
             };
             header?: never;
@@ -2253,9 +2303,9 @@ export interface operations {
             query?: {
                 /** @description Only tasks of this type. */
                 type?: components["schemas"]["TaskType"];
-                /** @description How many failed tasks are looked at; 50 if it is left out. */
+                /** @description How many failed tasks are read; 50 by default. */
                 limit?: number;
-                /** @description The `next_cursor` of an answer. */
+                /** @description The `next_cursor` of the page before. */
                 cursor?: components["schemas"]["TaskId"];
             };
             header?: never;
@@ -2264,7 +2314,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page; it may be short, or empty, with more to follow. */
+            /** @description A page. It may be short, or empty, although more pages follow. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -2295,7 +2345,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What was redriven. */
+            /** @description The tasks that were redriven. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -2371,22 +2421,22 @@ export interface operations {
     list_tasks: {
         parameters: {
             query?: {
-                /** @description Only tasks that stand so. */
+                /** @description Only tasks with this status. */
                 status?: components["schemas"]["Status"];
                 /** @description Only tasks of this type. */
                 type?: components["schemas"]["TaskType"];
                 /** @description Only tasks of this priority. */
                 priority?: components["schemas"]["Priority"];
-                /** @description Only tasks that were accepted then or later. */
+                /** @description Only tasks that were accepted at this time or later. */
                 created_after?: string;
-                /** @description Only tasks that were accepted before. */
+                /** @description Only tasks that were accepted before this time. */
                 created_before?: string;
-                /** @description The most tasks of a page; 50 if it is left out. */
+                /** @description The maximum number of tasks on the page; 50 by default. */
                 limit?: number;
-                /** @description The `next_cursor` of an answer, with the same filters. */
+                /** @description The `next_cursor` of the page before, with the same filters. */
                 cursor?: string;
                 /**
-                 * @description `metadata.KEY=VALUE`: only tasks that carry this pair. There may be several.
+                 * @description `metadata.KEY=VALUE`: only tasks with this pair. It may be repeated with other keys.
                  * @example {
                  *       "metadata.order": "42"
                  *     }
@@ -2401,7 +2451,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page; it may be short, or empty, with more to follow. */
+            /** @description A page. It may be short, or empty, although more pages follow. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -2423,9 +2473,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes a repeat safe: for 24 hours the same key with the same body gives what the first request gave. */
+                /** @description Makes a repeat safe: for 24 hours, the same key with the same body gives the first request's answer. */
                 "Idempotency-Key"?: string;
-                /** @description What the logs of all that handle the task shall know it by; if it is left out, the trace id of `traceparent`, else the request's own id. */
+                /** @description The name of the task in the logs of all functions that handle it. The default is the trace id of `traceparent`, or else the request's own id. */
                 "X-Correlation-Id"?: string;
             };
             path?: never;
@@ -2437,7 +2487,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The task is written and its message sent. */
+            /** @description The task is written and its message is sent. */
             202: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -2462,9 +2512,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes a repeat safe: for 24 hours the same key with the same body gives what the first request gave. */
+                /** @description Makes a repeat safe: for 24 hours, the same key with the same body gives the first request's answer. */
                 "Idempotency-Key"?: string;
-                /** @description What the logs of all that handle the task shall know it by; if it is left out, the trace id of `traceparent`, else the request's own id. */
+                /** @description The name of the task in the logs of all functions that handle it. The default is the trace id of `traceparent`, or else the request's own id. */
                 "X-Correlation-Id"?: string;
             };
             path?: never;
@@ -2476,7 +2526,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Each entry, accepted or refused for itself, in their order. */
+            /** @description The outcome of each entry, in the order of the request. */
             202: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -2500,7 +2550,7 @@ export interface operations {
     show_task: {
         parameters: {
             query?: {
-                /** @description For how many seconds the answer is held until the task is final. */
+                /** @description How many seconds the answer waits for the task to become final. */
                 wait?: number;
             };
             header?: never;
@@ -2543,7 +2593,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The task, cancelled. */
+            /** @description The cancelled task. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -2574,7 +2624,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The task, pending again. */
+            /** @description The task, which is pending again. */
             202: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -2606,7 +2656,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What to send, within 15 minutes, with exactly these headers. */
+            /** @description The request to send within 15 minutes, with exactly these headers. */
             201: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -2662,7 +2712,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description As it stands. */
+            /** @description The workers. */
             200: {
                 headers: {
                     "x-correlation-id": components["headers"]["x-correlation-id"];
@@ -2672,10 +2722,17 @@ export interface operations {
                 content: {
                     "application/json": {
                         id: string;
-                        /** @description In seconds since 1970; 0 if not in the last hour. */
+                        /**
+                         * Format: double
+                         * @description In seconds since 1970; 0 if not in the last hour.
+                         */
                         last_seen: number;
-                        /** @constant */
+                        /**
+                         * @description That system's workers sent heartbeats. Here a worker starts when there is work, so that none can be offline.
+                         * @enum {string}
+                         */
                         status: "healthy";
+                        /** Format: int64 */
                         tasks_in_progress: number;
                     }[];
                 };

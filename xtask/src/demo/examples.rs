@@ -1,4 +1,4 @@
-//! One task of each type, on real input, and how its answer is told in a line.
+//! One task of each type with a real input, and a summary of its result in one line.
 
 use std::fs;
 use std::path::Path;
@@ -17,42 +17,42 @@ const NOTICE: &str = "The museum opens its new wing on Saturday. Visitors will s
     umbrella at the desk.";
 const INVOICE: &str = "Please pay 480 euros to Anna Weber by Friday.";
 
-/// One row of the demo.
+/// A task, which is one row of the demo.
 pub(super) struct Example {
     pub(super) task_type: &'static str,
-    /// What it is asked of.
-    pub(super) of: String,
+    /// The input, for people.
+    pub(super) description: String,
     pub(super) input: Value,
-    /// Tells its result in a few words.
-    pub(super) answer: fn(&Value) -> Option<String>,
-    /// Whether a language model has to be set up for it.
-    pub(super) asks_language_model: bool,
+    /// Summarizes the result. Absent if the result has an unexpected shape.
+    pub(super) summarize: fn(&Value) -> Option<String>,
+    /// Whether the stack needs a language model to complete the task.
+    pub(super) needs_language_model: bool,
 }
 
-/// In the order of the documentation; images and the recording are the test data of `assets`.
+/// All examples, in the order of the documentation. The images and the recording are test data of the assets.
 pub(super) fn all(assets: &Path) -> Result<Vec<Example>> {
-    let text = |task_type, text: &str, more: Value, answer| {
+    let text = |task_type, text: &str, more: Value, summarize| {
         let mut input = json!({ "text": text });
         if let (Value::Object(input), Value::Object(more)) = (&mut input, more) {
             input.extend(more);
         }
         Example {
             task_type,
-            of: format!("\"{text}\""),
+            description: format!("\"{text}\""),
             input,
-            answer,
-            asks_language_model: matches!(task_type, "translate" | "data_extraction"),
+            summarize,
+            needs_language_model: matches!(task_type, "translate" | "data_extraction"),
         }
     };
-    let file = |task_type, field: &str, name: &str, answer| -> Result<Example> {
+    let file = |task_type, field: &str, name: &str, summarize| -> Result<Example> {
         let path = assets.join("testdata").join(name);
-        let content = fs::read(&path).with_context(|| format!("can't read {}", paths::shown(&path)))?;
+        let content = fs::read(&path).with_context(|| format!("can't read {}", paths::display(&path)))?;
         Ok(Example {
             task_type,
-            of: format!("{name}, {} kB", content.len() / 1000),
+            description: format!("{name}, {} kB", content.len() / 1000),
             input: json!({ field: STANDARD.encode(content) }),
-            answer,
-            asks_language_model: false,
+            summarize,
+            needs_language_model: false,
         })
     };
     Ok(vec![
@@ -67,7 +67,12 @@ pub(super) fn all(assets: &Path) -> Result<Vec<Example>> {
         text("summarize", NOTICE, json!({ "max_sentences": 1 }), |result| {
             quoted(&result["summary"])
         }),
-        text("translate", LOVED, json!({ "target_language": "German" }), words),
+        text(
+            "translate",
+            LOVED,
+            json!({ "target_language": "German" }),
+            quoted_text,
+        ),
         text(
             "data_extraction",
             INVOICE,
@@ -77,9 +82,9 @@ pub(super) fn all(assets: &Path) -> Result<Vec<Example>> {
         file("face_detection", "image", "astronaut.png", faces)?,
         file("ocr", "image", "page.png", |result| {
             let lines = result["lines"].as_array()?.len();
-            Some(format!("{lines} lines: {}", words(result)?))
+            Some(format!("{lines} lines: {}", quoted_text(result)?))
         })?,
-        file("transcribe", "audio", "beckett.wav", words)?,
+        file("transcribe", "audio", "beckett.wav", quoted_text)?,
     ])
 }
 
@@ -108,7 +113,7 @@ fn faces(result: &Value) -> Option<String> {
     ))
 }
 
-fn words(result: &Value) -> Option<String> {
+fn quoted_text(result: &Value) -> Option<String> {
     quoted(&result["text"])
 }
 
@@ -121,8 +126,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_told_in_a_line_and_a_foreign_shape_is_none() {
-        let said = [
+    fn results_are_summarized_and_unexpected_shapes_are_not() {
+        let cases = [
             (
                 label as fn(&Value) -> _,
                 json!({"label": "sports", "score": 0.91}),
@@ -133,16 +138,16 @@ mod tests {
                 json!({"embeddings": [[0.25, 0.5]]}),
                 "2 numbers: 0.250, ...",
             ),
-            (words, json!({"text": " Hello. "}), "\"Hello.\""),
+            (quoted_text, json!({"text": " Hello. "}), "\"Hello.\""),
             (
                 faces,
                 json!({"count": 1, "faces": [{"box": {"x": 1, "y": 2, "width": 3, "height": 4}, "score": 0.5}]}),
                 "1 face: 3 x 4 pixels at 1, 2, score 0.500",
             ),
         ];
-        for (tell, result, expected) in said {
-            assert_eq!(tell(&result).as_deref(), Some(expected));
-            assert_eq!(tell(&json!({"other": 1})), None);
+        for (summarize, result, expected) in cases {
+            assert_eq!(summarize(&result).as_deref(), Some(expected));
+            assert_eq!(summarize(&json!({"other": 1})), None);
         }
     }
 }

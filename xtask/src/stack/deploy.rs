@@ -1,4 +1,4 @@
-//! Deploying the template to a running local cloud, by the scripts in localstack/.
+//! Deploys the template to a running local cloud, with the scripts in localstack/.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::place::State;
+use super::dir::State;
 use crate::llm::MODEL;
 use crate::paths;
 use crate::process;
@@ -14,23 +14,23 @@ use crate::venv::Venv;
 
 const REGION: &str = "us-east-1";
 
-/// The local cloud's root credentials: they open nothing but it.
+/// The local cloud's root credentials. They are valid nowhere else.
 const CREDENTIALS: &str = "test";
 
-/// What localstack.deploy prints.
+/// The output of localstack.deploy.
 #[derive(Debug, Deserialize)]
 pub(super) struct Deployed {
     pub(super) url: String,
     outputs: BTreeMap<String, String>,
 }
 
-/// The environment with MiniStack and boto3.
+/// The Python environment with MiniStack and boto3.
 pub(crate) fn venv() -> Result<Venv> {
     Venv::ensure("local", &paths::root().join("localstack/requirements.txt"))
 }
 
-/// Packages and deploys the artifacts, mends what the local cloud drops, and checks that what runs is what the template
-/// says.
+/// Packages and deploys the artifacts, runs the post-deploy steps, and checks the deployed resources against the
+/// template.
 pub(super) fn run(
     python: &Venv,
     state: &State,
@@ -45,15 +45,17 @@ pub(super) fn run(
     for (name, value) in parameters {
         command.arg("--parameter").arg(format!("{name}={value}"));
     }
-    command.envs(aws(state)).env("PYTHONDONTWRITEBYTECODE", "1");
-    let title = "deploying infra/template.yaml and checking what runs";
+    command
+        .envs(aws_settings(state))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let title = "deploying infra/template.yaml and checking the deployed stack";
     let output = process::run(&mut command, title, &format!("deploy-{name}"))?;
-    serde_json::from_str(&output).with_context(|| format!("localstack.deploy printed no JSON: {output}"))
+    serde_json::from_str(&output).with_context(|| format!("localstack.deploy did not print JSON: {output}"))
 }
 
-/// All that stack.env holds.
+/// The settings in stack.env.
 pub(super) fn environment(state: &State, token: &str, deployed: &Deployed) -> BTreeMap<String, String> {
-    let mut settings = aws(state);
+    let mut settings = aws_settings(state);
     settings.insert("AI_MESH_URL".to_owned(), deployed.url.clone());
     settings.insert("AI_MESH_TOKEN".to_owned(), token.to_owned());
     if let Some(llm) = state.llm {
@@ -61,12 +63,12 @@ pub(super) fn environment(state: &State, token: &str, deployed: &Deployed) -> BT
         settings.insert("AI_MESH_LLM_MODEL".to_owned(), MODEL.to_owned());
     }
     let outputs = deployed.outputs.iter();
-    settings.extend(outputs.map(|(output, value)| (variable(output), value.clone())));
+    settings.extend(outputs.map(|(output, value)| (variable_name(output), value.clone())));
     settings
 }
 
-/// What an output of the stack is called in stack.env: `TasksTable` is `TASKS_TABLE`.
-fn variable(output: &str) -> String {
+/// The name in stack.env of a stack's output: `TASKS_TABLE` for `TasksTable`.
+fn variable_name(output: &str) -> String {
     let mut name = String::new();
     for letter in output.chars() {
         if letter.is_ascii_uppercase() && !name.is_empty() {
@@ -77,7 +79,7 @@ fn variable(output: &str) -> String {
     name
 }
 
-fn aws(state: &State) -> BTreeMap<String, String> {
+fn aws_settings(state: &State) -> BTreeMap<String, String> {
     let pairs = [
         ("AWS_ENDPOINT_URL", state.endpoint()),
         ("AWS_REGION", REGION.to_owned()),
@@ -96,8 +98,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_output_is_a_variable_in_capitals() {
-        assert_eq!(variable("TasksTable"), "TASKS_TABLE");
-        assert_eq!(variable("TextLargeQueueUrl"), "TEXT_LARGE_QUEUE_URL");
+    fn outputs_become_upper_case_variables() {
+        assert_eq!(variable_name("TasksTable"), "TASKS_TABLE");
+        assert_eq!(variable_name("TextLargeQueueUrl"), "TEXT_LARGE_QUEUE_URL");
     }
 }

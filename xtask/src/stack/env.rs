@@ -1,33 +1,33 @@
-//! stack.env: the settings of a stack as lines of `NAME=value` that a POSIX shell reads as they stand.
+//! stack.env: the settings of a stack as lines of `NAME=value` that a POSIX shell can source.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 
-/// Renders the settings. A value with a character that a shell would take for more than itself is quoted.
-pub(crate) fn render(settings: &BTreeMap<String, String>) -> String {
+/// Renders the settings, and quotes values with characters that are special to a shell.
+pub(super) fn render(settings: &BTreeMap<String, String>) -> String {
     let lines = settings
         .iter()
         .map(|(name, value)| format!("{name}={}\n", quote(value)));
     lines.collect()
 }
 
-/// Reads what [`render`] wrote.
-pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, String>> {
+/// Parses the output of [`render`].
+pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>> {
     text.lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(|line| {
             let (name, value) = line
                 .split_once('=')
-                .with_context(|| format!("no `=` in: {line}"))?;
+                .with_context(|| format!("invalid line in stack.env, expected NAME=value: {line}"))?;
             Ok((name.to_owned(), unquote(value)?))
         })
         .collect()
 }
 
 fn quote(value: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,-".contains(c);
-    if !value.is_empty() && value.chars().all(plain) {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,-".contains(c);
+    if !value.is_empty() && value.chars().all(is_plain) {
         value.to_owned()
     } else {
         format!("'{}'", value.replace('\'', r"'\''"))
@@ -39,7 +39,7 @@ fn unquote(value: &str) -> Result<String> {
         return Ok(value.to_owned());
     };
     let Some(inner) = rest.strip_suffix('\'') else {
-        bail!("no closing quote in: {value}")
+        bail!("missing closing quote in stack.env: {value}")
     };
     Ok(inner.replace(r"'\''", "'"))
 }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_back() {
+    fn parsing_reverses_rendering() {
         assert_eq!(parse(&render(&settings())).unwrap(), settings());
         assert!(render(&settings()).contains("PLAIN=a-b_c.d\n"));
     }

@@ -1,4 +1,4 @@
-//! Starting the local cloud's process.
+//! Starts the local cloud's process.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -7,29 +7,29 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use mesh_supervisor::{OnSignal, SupervisedChild, signals};
 
 use super::Options;
-use super::members;
-use super::place::{self, Place, State};
-use crate::interrupt::{self, Kind};
+use super::dir::{self, StackDir, State};
+use super::processes;
 use crate::llm::{Address, Llm};
-use crate::process::{self, Running};
+use crate::process;
 use crate::progress::Step;
 use crate::venv::Venv;
 use crate::{http, paths};
 
-/// It takes under a second; a cold disk or a busy machine, longer.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+/// It is ready within a second, or later with a cold disk or on a busy machine.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Starts the cloud on a free port, with nothing of the caller's environment.
+/// Starts the cloud on a free port, without the caller's AWS and AI Mesh settings.
 pub(super) fn start(
-    place: &Place,
+    dir: &StackDir,
     python: &Venv,
     options: &Options,
     attached: bool,
-) -> Result<(State, Running)> {
+) -> Result<(State, SupervisedChild)> {
     let state = State {
-        nonce: place::make_token()?,
+        nonce: dir::make_token()?,
         pid: 0,
         port: free_port()?,
         auth: options.auth,
@@ -37,41 +37,41 @@ pub(super) fn start(
         llm: options.llm.map(Address::choose).transpose()?,
         url: None,
     };
-    fs::create_dir_all(place.dir())?;
-    let log =
-        File::create(place.log()).with_context(|| format!("can't write {}", paths::shown(&place.log())))?;
-    spawn(place, python, options, attached, log, state)
+    fs::create_dir_all(dir.path())?;
+    let log = File::create(dir.log_file())
+        .with_context(|| format!("can't write {}", paths::display(&dir.log_file())))?;
+    spawn(dir, python, options, attached, log, state)
 }
 
-/// Starts a cloud that was ended again, where it was and with what it saved.
-pub(super) fn start_again(
-    place: &Place,
+/// Starts a stopped cloud again, on the same port and with the data that it saved.
+pub(super) fn restart(
+    dir: &StackDir,
     python: &Venv,
     options: &Options,
     state: State,
-) -> Result<(State, Running)> {
-    let log = File::options().append(true).open(place.log())?;
-    spawn(place, python, options, true, log, state)
+) -> Result<(State, SupervisedChild)> {
+    let log = File::options().append(true).open(dir.log_file())?;
+    spawn(dir, python, options, true, log, state)
 }
 
 fn spawn(
-    place: &Place,
+    dir: &StackDir,
     python: &Venv,
     options: &Options,
     attached: bool,
     log: File,
     state: State,
-) -> Result<(State, Running)> {
-    let mut command = member(python.bin("python"), attached, &state);
+) -> Result<(State, SupervisedChild)> {
+    let mut command = stack_command(python.bin("python"), attached, &state);
     let mut function_environment = options.function_environment.clone();
-    function_environment.insert(members::VARIABLE.to_owned(), state.nonce.clone());
+    function_environment.insert(processes::NONCE_VARIABLE.to_owned(), state.nonce.clone());
     if options.faults {
         function_environment.insert("AI_MESH_FAULTS".to_owned(), "on".to_owned());
     }
     command
         .args(["-m", "localstack.launch", "--port", &state.port.to_string()])
         .arg("--state")
-        .arg(place.cloud());
+        .arg(dir.cloud_dir());
     for (name, value) in &function_environment {
         command.arg("--function-env").arg(format!("{name}={value}"));
     }
@@ -88,64 +88,64 @@ fn spawn(
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
-    let cloud = Running::spawn(&mut command, Kind::Cloud)?;
+    let cloud = SupervisedChild::spawn("the local cloud", &mut command, OnSignal::LeaveToOwner)?;
     let state = State {
-        pid: cloud.child.id(),
+        pid: cloud.id(),
         ..state
     };
-    // At once, so that a later command can clear away what this one, killed, would leave.
-    place.write_state(&state)?;
+    // Written at once, so that a later command can clean up if this one is killed.
+    dir.write_state(&state)?;
     Ok((state, cloud))
 }
 
-/// A command for a process of the stack: it ends with this one, or else with the stack.
-fn member(program: PathBuf, attached: bool, state: &State) -> Command {
+/// A command for a process of the stack. It ends with this process if it is attached, else with the stack.
+fn stack_command(program: PathBuf, attached: bool, state: &State) -> Command {
     let mut command = if attached {
         process::command(program)
     } else {
-        process::detached(program)
+        process::detached_command(program)
     };
-    command.env(members::VARIABLE, &state.nonce);
+    command.env(processes::NONCE_VARIABLE, &state.nonce);
     command
 }
 
-/// Starts the stack's language model, if it is to have one.
+/// Starts the stack's language model, if the options ask for one.
 pub(super) fn start_llm(
-    place: &Place,
+    dir: &StackDir,
     llm: Option<&Llm>,
     attached: bool,
     state: &State,
-) -> Result<Option<Running>> {
+) -> Result<Option<SupervisedChild>> {
     let (Some(llm), Some(address)) = (llm, state.llm) else {
         return Ok(None);
     };
-    let command = |program| member(program, attached, state);
-    llm.start(address, command, &place.llm_log()).map(Some)
+    let command = |program| stack_command(program, attached, state);
+    llm.start(address, command, &dir.llm_log_file()).map(Some)
 }
 
-pub(super) fn wait_until_ready(place: &Place, state: State, cloud: &mut Running) -> Result<State> {
+pub(super) fn wait_until_ready(dir: &StackDir, state: State, cloud: &mut SupervisedChild) -> Result<State> {
     let step = Step::start("starting the local cloud");
-    let deadline = Instant::now() + READY_WITHIN;
+    let deadline = Instant::now() + READY_TIMEOUT;
     let address = ready_address(state.port);
     loop {
-        if let Some(status) = cloud.poll()? {
+        if let Some(status) = cloud.try_wait()? {
             bail!(
                 "the local cloud ended with {status}:\n    {}",
-                process::tail(&place.log())
+                process::tail(&dir.log_file())
             );
         }
-        if http::answers(&address, Duration::from_secs(2)) {
+        if http::is_ok(&address, Duration::from_secs(2)) {
             step.done(&state.endpoint());
             return Ok(state);
         }
         if Instant::now() >= deadline {
             bail!(
-                "the local cloud is not ready after {READY_WITHIN:?}. Its log ({}) ends with:\n    {}",
-                paths::shown(&place.log()),
-                process::tail(&place.log())
+                "the local cloud is not ready after {READY_TIMEOUT:?}. Its log ({}) ends with:\n    {}",
+                paths::display(&dir.log_file()),
+                process::tail(&dir.log_file())
             );
         }
-        interrupt::pause(Duration::from_millis(50))?;
+        signals::sleep(Duration::from_millis(50))?;
     }
 }
 
@@ -153,7 +153,7 @@ pub(super) fn ready_address(port: u16) -> String {
     format!("http://127.0.0.1:{port}/_ministack/ready")
 }
 
-/// A port that was free a moment ago. Should another program take it first, the cloud says so and the start fails.
+/// A port that is free now. If another program takes it first, the cloud reports it and the start fails.
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())

@@ -1,6 +1,7 @@
-//! schemathesis: requests made of the API's own document, those that fit it and those that don't, some 3,000 in all. What
-//! is answered must be as the document says.
+//! schemathesis: sends about 3,000 valid and invalid requests, generated from the API's OpenAPI document. Each
+//! response must conform to the document.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -8,24 +9,25 @@ use anyhow::{Context, Result};
 use crate::venv::Venv;
 use crate::{paths, process};
 
-/// After so long it is given up, in seconds.
-const AT_MOST: &str = "900";
+const TIMEOUT_SECONDS: &str = "900";
 
-/// A run against the stack that the variables name.
-pub(super) fn command(variables: &[(String, String)]) -> Result<Command> {
+/// A command that tests the stack with these settings.
+pub(super) fn command(settings: &BTreeMap<String, String>) -> Result<Command> {
     let folder = paths::root().join("tests/conformance");
     let venv = Venv::ensure("conformance", &folder.join("requirements.txt"))?;
-    let url = variables.iter().find(|(name, _)| name == "AI_MESH_URL");
-    let (_, url) = url.context("stack.env has no AI_MESH_URL")?;
+    let url = settings
+        .get("AI_MESH_URL")
+        .context("stack.env has no AI_MESH_URL")?;
     let mut command = process::command("timeout");
-    command.arg(AT_MOST).arg(venv.bin("schemathesis"));
+    command.arg(TIMEOUT_SECONDS).arg(venv.bin("schemathesis"));
     command.arg("--config-file").arg(folder.join("schemathesis.toml"));
-    // Where the API lies below a path, as on a local cloud, the document's relative address is not resolved against it.
+    // On a local cloud the API's address has a path, which schemathesis does not put before the document's relative
+    // one.
     command.arg("run").args(["--url", url]);
     command.arg(format!("{url}/openapi.json"));
     command
         .current_dir(paths::root())
-        .envs(variables.iter().cloned())
+        .envs(settings)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(command)
 }

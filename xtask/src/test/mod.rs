@@ -1,10 +1,10 @@
-//! `cargo xtask test`: every test there is, against stacks that are started for them and stopped in any case.
+//! `cargo xtask test`: runs all tests, against stacks that it starts for them and always stops.
 
 mod conformance;
 mod report;
 mod settings;
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -15,17 +15,17 @@ use crate::llm::Provider;
 use crate::stack::{self, Attached, Options};
 use crate::tools::{self, cargo};
 use crate::venv::Venv;
-use crate::{models, paths, process, soak, web};
+use crate::{browser, models, paths, process, soak, web};
 use report::Report;
 use settings::Settings;
 
-/// The package whose tests need stacks.
+/// The package with the tests that need stacks.
 const BLACK_BOX: &str = "mesh-tests";
 
 pub(crate) fn run(unit: bool, llm: bool, nextest: &[String]) -> Result<()> {
     let assets = models::ensure()?;
     let mut report = Report::default();
-    // Someone who names tests wants these alone.
+    // With arguments for nextest, only its tests run.
     if nextest.is_empty() {
         doctests(&mut report)?;
         python(unit, &mut report)?;
@@ -42,12 +42,12 @@ pub(crate) fn run(unit: bool, llm: bool, nextest: &[String]) -> Result<()> {
 
 fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report) -> Result<()> {
     if nextest.is_empty() {
-        // Without it there is nothing to test in a browser.
+        // `functions::build` would leave the dashboard out without Node.js, and the browser tests need it.
         web::build()?;
     }
     let faults = functions::build(Build::Faults)?;
     let release = functions::build(Build::Release)?;
-    // Before the stacks are up: they need not wait for the compiler.
+    // Compiled before the stacks start, since both need the processor.
     process::run(
         &mut nextest_run(&["--no-run"], &[])?,
         "building the tests",
@@ -55,7 +55,7 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
     )?;
 
     let settings = Settings::read()?;
-    // What the policies forget, a test of the code finds.
+    // With IAM enforced, the tests of the code find a missing permission too.
     let test = Options {
         faults: true,
         auth: true,
@@ -77,7 +77,7 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
         ("AI_MESH_ARTIFACTS", release),
         ("AI_MESH_FAULT_ARTIFACTS", faults),
         ("AI_MESH_PYTHON", stack::venv()?.bin("python")),
-        // It was built with the tests.
+        // Built together with the tests.
         (
             "AI_MESH_STREAMING_HOST",
             paths::target().join("debug/streaming-host"),
@@ -88,14 +88,12 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
         pytest("localstack/tests/built", &variables, report)?;
         pytest("localstack/tests/auth", &variables, report)?;
     }
-    report.nextest(nextest_run(&[], nextest)?.envs(variables.iter().cloned()))?;
+    report.nextest(nextest_run(&[], nextest)?.envs(&variables))?;
     if nextest.is_empty() {
-        report.playwright(&mut web::tests(&variables, "dashboard")?)?;
-        // After the others: it asks the API as fast as that answers. Of the functions as they are shipped, and where few
-        // tasks lie: the local cloud sorts them all for each list.
-        let shipped = stack::parse_env(&fs::read_to_string(auth.place.env())?)?;
-        let shipped: Vec<_> = shipped.into_iter().collect();
-        report.schemathesis(&mut conformance::command(&shipped)?)?;
+        report.playwright(&mut browser::tests(&variables, "dashboard")?)?;
+        // It runs last, since it sends requests without a pause. This stack has the release build and few tasks, all
+        // of which the local cloud sorts for each list.
+        report.schemathesis(&mut conformance::command(&auth.dir.settings()?)?)?;
     }
     drop((test, auth));
     if llm {
@@ -107,9 +105,9 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
     Ok(())
 }
 
-/// Runs the tests that ask a real language model, on a stack for each provider that reaches it.
+/// Runs the tests with a real language model, on a stack for each provider.
 fn with_language_models(nextest: &[String], report: &mut Report) -> Result<()> {
-    // Those of the crate reach it both ways by themselves.
+    // The tests of the crate use both providers on one stack.
     for (provider, tests) in [
         (Provider::Openai, "binary(live) | test(/^live::/)"),
         (Provider::Bedrock, "package(mesh-tests) & test(/^live::/)"),
@@ -120,34 +118,31 @@ fn with_language_models(nextest: &[String], report: &mut Report) -> Result<()> {
             ..Options::default()
         };
         let stack = stack::attached("test-llm", &options)?;
-        let variables = stack::parse_env(&fs::read_to_string(stack.place.env())?)?;
         let features = "mesh-language/live,mesh-tests/live";
         let mut live = nextest_run(&["--features", features, "--no-tests=pass", "-E", tests], nextest)?;
-        report.nextest(live.envs(variables))?;
+        report.nextest(live.envs(stack.dir.settings()?))?;
     }
     Ok(())
 }
 
-/// What the black-box tests need to know of the stacks.
-fn environment(test: &Attached, auth: &Attached) -> Result<Vec<(String, String)>> {
-    let mut variables: Vec<_> = stack::parse_env(&fs::read_to_string(test.place.env())?)?
-        .into_iter()
-        .collect();
+/// The environment variables of the black-box tests.
+fn environment(test: &Attached, auth: &Attached) -> Result<BTreeMap<String, String>> {
+    let mut variables = test.dir.settings()?;
     for (name, path) in [
-        ("AI_MESH_AUTH_ENV", auth.place.env()),
-        ("AI_MESH_CLOUD_LOG", test.place.log()),
+        ("AI_MESH_AUTH_ENV", auth.dir.env_file()),
+        ("AI_MESH_CLOUD_LOG", test.dir.log_file()),
     ] {
-        variables.push((name.to_owned(), path.display().to_string()));
+        variables.insert(name.to_owned(), path.display().to_string());
     }
     Ok(variables)
 }
 
-fn nextest_run(arguments: &[&str], more: &[String]) -> Result<Command> {
+fn nextest_run(arguments: &[&str], user_arguments: &[String]) -> Result<Command> {
     let mut command = tools::nextest()?;
     command
         .args(["run", "--workspace", "--locked"])
         .args(arguments)
-        .args(more);
+        .args(user_arguments);
     Ok(command)
 }
 
@@ -157,7 +152,8 @@ fn doctests(report: &mut Report) -> Result<()> {
     report.doctests(&mut command)
 }
 
-/// The tests of the Python scripts that need no stack of ours. Those of localstack/ start local clouds for themselves.
+/// Runs the tests of the Python scripts that need none of the stacks. Those of localstack/ start local clouds by
+/// themselves.
 fn python(unit: bool, report: &mut Report) -> Result<()> {
     let venv = Venv::ensure("models", &paths::root().join("models/requirements.txt"))?;
     let mut command = process::command(venv.bin("python"));
@@ -166,15 +162,13 @@ fn python(unit: bool, report: &mut Report) -> Result<()> {
         "models/tests",
     )?;
     if !unit {
-        pytest("localstack/tests", &[], report)?;
+        pytest("localstack/tests", &BTreeMap::new(), report)?;
     }
     Ok(())
 }
 
-fn pytest(folder: &str, variables: &[(String, String)], report: &mut Report) -> Result<()> {
+fn pytest(folder: &str, variables: &BTreeMap<String, String>, report: &mut Report) -> Result<()> {
     let mut command = process::command(stack::venv()?.bin("python"));
-    command
-        .args(["-m", "pytest", folder])
-        .envs(variables.iter().cloned());
+    command.args(["-m", "pytest", folder]).envs(variables);
     report.pytest(&mut command, folder)
 }

@@ -1,9 +1,11 @@
-//! Adds up what the different test runners found, so that the run ends with one line for all of them.
+//! Adds up the results of the different test runners, so that the last line of the run counts all tests.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use mesh_supervisor::signals;
 
 use crate::progress::Step;
 use crate::{paths, process};
@@ -15,42 +17,35 @@ struct Counts {
     skipped: u64,
 }
 
-/// What ran so far.
+/// The results so far.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     counts: Counts,
-    /// The runners that ended badly, even without a failed test to show for it.
-    broken: Vec<&'static str>,
+    /// The runners that ended with an error. A runner may fail without a failed test.
+    failed_runners: Vec<&'static str>,
 }
 
 impl Report {
-    /// Runs cargo nextest, whose own output is what a person wants to see.
+    /// Runs cargo nextest, with its output on the terminal.
     pub(super) fn nextest(&mut self, command: &mut Command) -> Result<()> {
-        // Where .config/nextest.toml has it written.
+        // The path is set in .config/nextest.toml.
         let junit = paths::target().join("nextest/default/junit.xml");
         let _ = fs::remove_file(&junit);
-        let status = process::run_shown(command)?;
-        if !status.success() {
-            self.broken.push("cargo nextest");
+        if !process::run_on_terminal(command)?.success() {
+            self.failed_runners.push("cargo nextest");
         }
-        if junit.is_file() {
-            self.add(from_junit(&fs::read_to_string(&junit)?, "<testsuites ")?);
-        }
-        Ok(())
+        self.add_junit(&junit)
     }
 
-    pub(super) fn pytest(&mut self, command: &mut Command, name: &str) -> Result<()> {
-        let log = format!("pytest-{}", name.replace('/', "-"));
+    pub(super) fn pytest(&mut self, command: &mut Command, folder: &str) -> Result<()> {
+        let log = format!("pytest-{}", folder.replace('/', "-"));
         let junit = paths::log(&log).with_extension("xml");
         let _ = fs::remove_file(&junit);
         command
             .arg(format!("--junitxml={}", junit.display()))
             .env("PYTHONDONTWRITEBYTECODE", "1");
-        self.quiet(command, &format!("testing {name}"), &log, "pytest")?;
-        if junit.is_file() {
-            self.add(from_junit(&fs::read_to_string(&junit)?, "<testsuite ")?);
-        }
-        Ok(())
+        self.run_quietly(command, &format!("testing {folder}"), &log, "pytest")?;
+        self.add_junit(&junit)
     }
 
     /// Runs the dashboard's tests in a browser.
@@ -58,68 +53,47 @@ impl Report {
         let junit = paths::log("playwright").with_extension("xml");
         let _ = fs::remove_file(&junit);
         command.env("AI_MESH_JUNIT", &junit);
-        self.quiet(
-            command,
-            "testing the dashboard in a browser",
-            "playwright",
-            "playwright",
-        )?;
-        if junit.is_file() {
-            self.add(from_junit(&fs::read_to_string(&junit)?, "<testsuites ")?);
-        }
-        Ok(())
+        let title = "testing the dashboard in a browser";
+        self.run_quietly(command, title, "playwright", "playwright")?;
+        self.add_junit(&junit)
     }
 
-    /// Runs schemathesis, which counts operations, not tests.
+    /// Runs schemathesis. It counts operations instead of tests, so the run counts as one test.
     pub(super) fn schemathesis(&mut self, command: &mut Command) -> Result<()> {
-        let title = "holding the API against its own document";
-        let passed = self.quiet(command, title, "schemathesis", "schemathesis")?;
-        let failed = u64::from(passed.is_none());
-        self.add(Counts {
-            passed: 1 - failed,
-            failed,
-            skipped: 0,
-        });
+        let title = "testing the API against its OpenAPI document";
+        let output = self.run_quietly(command, title, "schemathesis", "schemathesis")?;
+        self.add_one(output.is_some());
         Ok(())
     }
 
-    pub(super) fn unittest(&mut self, command: &mut Command, name: &str) -> Result<()> {
-        let log = format!("unittest-{}", name.replace('/', "-"));
+    pub(super) fn unittest(&mut self, command: &mut Command, folder: &str) -> Result<()> {
+        let log = format!("unittest-{}", folder.replace('/', "-"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
-        self.quiet(command, &format!("testing {name}"), &log, "unittest")?;
+        self.run_quietly(command, &format!("testing {folder}"), &log, "unittest")?;
         self.add(from_unittest(&fs::read_to_string(paths::log(&log))?));
         Ok(())
     }
 
     pub(super) fn doctests(&mut self, command: &mut Command) -> Result<()> {
-        if let Some(output) = self.quiet(
-            command,
-            "testing the documentation's examples",
-            "doctest",
-            "doctests",
-        )? {
+        let title = "testing the documentation's examples";
+        if let Some(output) = self.run_quietly(command, title, "doctest", "doctests")? {
             self.add(from_doctests(&output));
         }
         Ok(())
     }
 
-    /// Counts a soak, which has shown by itself what there was to see.
+    /// Adds the result of a soak, which counts as one test and has printed its own output.
     pub(super) fn soak(&mut self, result: Result<()>) -> Result<()> {
-        crate::interrupt::check()?;
-        let failed = u64::from(result.is_err());
+        signals::check()?;
+        self.add_one(result.is_ok());
         if let Err(error) = result {
             eprintln!("  {error:#}");
-            self.broken.push("soak");
+            self.failed_runners.push("soak");
         }
-        self.add(Counts {
-            passed: 1 - failed,
-            failed,
-            skipped: 0,
-        });
         Ok(())
     }
 
-    /// Prints the sum, as the last line, and fails if anything did.
+    /// Prints the sums as the last line, and fails if a test or a runner failed.
     pub(super) fn conclude(&self) -> Result<()> {
         let Counts {
             passed,
@@ -132,8 +106,8 @@ impl Report {
             String::new()
         };
         println!("{passed} passed, {failed} failed{skipped}");
-        if !self.broken.is_empty() {
-            bail!("failed: {}", self.broken.join(", "));
+        if !self.failed_runners.is_empty() {
+            bail!("failed: {}", self.failed_runners.join(", "));
         }
         if passed + failed == 0 {
             bail!("no test ran");
@@ -141,8 +115,8 @@ impl Report {
         Ok(())
     }
 
-    /// Runs a tool whose output matters only if it fails; that doesn't end the run.
-    fn quiet(
+    /// Runs a tool whose output is shown only if it fails. A failure does not end the run.
+    fn run_quietly(
         &mut self,
         command: &mut Command,
         title: &str,
@@ -150,19 +124,32 @@ impl Report {
         runner: &'static str,
     ) -> Result<Option<String>> {
         let mut step = Step::start(title);
-        match process::run_in(command, &mut step, log) {
+        match process::run_in_step(command, &mut step, log) {
             Ok(output) => {
                 step.done("");
                 Ok(Some(output))
             }
             Err(error) => {
-                crate::interrupt::check()?;
+                signals::check()?;
                 drop(step);
                 eprintln!("  {error:#}");
-                self.broken.push(runner);
+                self.failed_runners.push(runner);
                 Ok(None)
             }
         }
+    }
+
+    /// Adds a runner's JUnit report. A runner that failed early has not written one.
+    fn add_junit(&mut self, path: &Path) -> Result<()> {
+        if path.is_file() {
+            let counts = from_junit(&fs::read_to_string(path)?);
+            self.add(counts.with_context(|| format!("no <testsuite> in {}", paths::display(path)))?);
+        }
+        Ok(())
+    }
+
+    fn add_one(&mut self, is_passed: bool) {
+        self.add(Counts::new(1, u64::from(!is_passed), 0));
     }
 
     fn add(&mut self, counts: Counts) {
@@ -172,134 +159,110 @@ impl Report {
     }
 }
 
-/// Reads the sums from the first element that begins so. JUnit's `tests` counts the failed and the skipped too.
-fn from_junit(xml: &str, element: &str) -> Result<Counts> {
-    let tag = xml
-        .split_once(element)
-        .and_then(|(_, rest)| rest.split_once('>'))
-        .map(|(tag, _)| tag);
-    let tag = tag.with_context(|| format!("the test report has no {element}...>"))?;
-    let number = |name: &str| -> u64 {
-        let value = tag
-            .split_once(&format!("{name}=\""))
-            .and_then(|(_, rest)| rest.split_once('"'));
-        value.and_then(|(value, _)| value.parse().ok()).unwrap_or(0)
-    };
-    let failed = number("failures") + number("errors");
-    let skipped = number("skipped");
-    Ok(Counts {
-        passed: number("tests").saturating_sub(failed + skipped),
-        failed,
-        skipped,
+impl Counts {
+    fn new(total: u64, failed: u64, skipped: u64) -> Self {
+        Self {
+            passed: total.saturating_sub(failed + skipped),
+            failed,
+            skipped,
+        }
+    }
+
+    /// Reads the counts other than the total from `failures=1 errors="2" skipped=3`. A missing one is zero.
+    fn from_attributes(total: u64, text: &str) -> Self {
+        let [failures, errors, skipped] =
+            ["failures=", "errors=", "skipped="].map(|name| number_after(text, name));
+        Self::new(total, failures + errors, skipped)
+    }
+}
+
+/// Adds up the `<testsuite>` elements, which are not nested. Their `tests` includes failed and skipped ones.
+fn from_junit(xml: &str) -> Option<Counts> {
+    let suites = xml.split("<testsuite ").skip(1);
+    let counts = suites.filter_map(|suite| {
+        let (attributes, _) = suite.split_once('>')?;
+        let total = number_after(attributes, "tests=");
+        Some(Counts::from_attributes(total, attributes))
+    });
+    counts.reduce(|sum, counts| Counts {
+        passed: sum.passed + counts.passed,
+        failed: sum.failed + counts.failed,
+        skipped: sum.skipped + counts.skipped,
     })
 }
 
 /// Adds up the lines `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
 fn from_doctests(output: &str) -> Counts {
     let mut counts = Counts::default();
-    for line in output
-        .lines()
-        .filter_map(|line| line.strip_prefix("test result: "))
-    {
-        let number = |what: &str| -> u64 {
+    for line in output.lines().filter(|line| line.starts_with("test result: ")) {
+        let number = |name: &str| -> u64 {
             let before = line
-                .split_once(&format!(" {what}"))
+                .split_once(name)
                 .and_then(|(before, _)| before.rsplit(' ').next());
-            before.and_then(|value| value.parse().ok()).unwrap_or(0)
+            before.and_then(|number| number.parse().ok()).unwrap_or(0)
         };
-        counts.passed += number("passed");
-        counts.failed += number("failed");
-        counts.skipped += number("ignored");
+        counts.passed += number(" passed");
+        counts.failed += number(" failed");
+        counts.skipped += number(" ignored");
     }
     counts
 }
 
 /// Reads `Ran 9 tests in 0.1s` and `FAILED (failures=1, errors=2, skipped=3)`.
 fn from_unittest(output: &str) -> Counts {
-    let last = |start: &str| {
-        output
-            .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix(start))
-            .unwrap_or_default()
-    };
-    let ran: u64 = last("Ran ")
-        .split(' ')
-        .next()
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0);
-    let verdict = format!("{}{}", last("FAILED "), last("OK "));
-    let number = |name: &str| -> u64 {
-        let words = verdict.split(|c: char| !c.is_alphanumeric() && c != '=');
-        words
-            .filter_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok())
-            .sum()
-    };
-    let (failed, skipped) = (number("failures") + number("errors"), number("skipped"));
-    Counts {
-        passed: ran.saturating_sub(failed + skipped),
-        failed,
-        skipped,
-    }
+    let summary = output.rsplit_once("Ran ").map_or("", |(_, summary)| summary);
+    Counts::from_attributes(number_after(summary, ""), summary)
+}
+
+/// The number behind the first occurrence of the name, which may be in quotes. Zero if there is none.
+fn number_after(text: &str, name: &str) -> u64 {
+    let value = text
+        .split_once(name)
+        .map(|(_, rest)| rest.trim_start_matches('"'));
+    let digits = value.and_then(|value| value.split(|c: char| !c.is_ascii_digit()).next());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn counts(passed: u64, failed: u64, skipped: u64) -> Counts {
+        Counts {
+            passed,
+            failed,
+            skipped,
+        }
+    }
+
     #[test]
-    fn sums_are_read_from_each_runner_s_report() {
-        let nextest =
-            r#"<?xml version="1.0"?><testsuites name="nextest-run" tests="7" failures="1" errors="1"><x/>"#;
-        assert_eq!(
-            from_junit(nextest, "<testsuites ").unwrap(),
-            Counts {
-                passed: 5,
-                failed: 2,
-                skipped: 0
-            }
-        );
-        let playwright =
-            r#"<testsuites id="" name="" tests="4" failures="1" skipped="0" errors="0" time="2.5">"#;
-        let found = from_junit(playwright, "<testsuites ").unwrap();
-        assert_eq!((found.passed, found.failed), (3, 1));
+    fn junit_reports_of_all_three_runners_are_read() {
+        let nextest = r#"<?xml version="1.0" encoding="UTF-8"?>
+            <testsuites name="nextest-run" tests="7" failures="1" errors="1" uuid="6" time="2.5">
+            <testsuite name="api" tests="4" disabled="0" errors="1" failures="1"><testcase name="x"/></testsuite>
+            <testsuite name="mesh" tests="3" disabled="0" errors="0" failures="0"></testsuite></testsuites>"#;
+        assert_eq!(from_junit(nextest), Some(counts(5, 2, 0)));
+        let playwright = r#"<testsuites id="" name="" tests="4" failures="1" skipped="0" errors="0" time="2.5">
+            <testsuite name="a.spec.ts" timestamp="" tests="4" failures="1" skipped="0" time="2" errors="0">"#;
+        assert_eq!(from_junit(playwright), Some(counts(3, 1, 0)));
         let pytest =
             r#"<testsuites name="t"><testsuite name="p" errors="0" failures="0" skipped="2" tests="9">"#;
-        assert_eq!(
-            from_junit(pytest, "<testsuite ").unwrap(),
-            Counts {
-                passed: 7,
-                failed: 0,
-                skipped: 2
-            }
-        );
-        assert!(from_junit("", "<testsuite ").is_err());
-        let unittest = "Ran 9 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=3)";
-        assert_eq!(
-            from_unittest(unittest),
-            Counts {
-                passed: 3,
-                failed: 3,
-                skipped: 3
-            }
-        );
-        assert_eq!(
-            from_unittest("Ran 1 test in 0s\n\nOK"),
-            Counts {
-                passed: 1,
-                failed: 0,
-                skipped: 0
-            }
-        );
-        let doctests = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\
-                        test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured";
-        assert_eq!(
-            from_doctests(doctests),
-            Counts {
-                passed: 4,
-                failed: 2,
-                skipped: 1
-            }
-        );
+        assert_eq!(from_junit(pytest), Some(counts(7, 0, 2)));
+        assert_eq!(from_junit(""), None);
+    }
+
+    #[test]
+    fn unittest_output_is_read() {
+        let failed = "Ran 9 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=3)";
+        assert_eq!(from_unittest(failed), counts(3, 3, 3));
+        assert_eq!(from_unittest("Ran 1 test in 0s\n\nOK"), counts(1, 0, 0));
+        assert_eq!(from_unittest("no tests"), counts(0, 0, 0));
+    }
+
+    #[test]
+    fn doctest_output_is_read() {
+        let output = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\
+                      test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured";
+        assert_eq!(from_doctests(output), counts(4, 2, 1));
     }
 }

@@ -1,4 +1,4 @@
-//! tests/stack.toml: the template's parameters that the test stacks are deployed with, short times above all.
+//! tests/stack.toml: the template's parameters for the test stacks, mostly short times.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ struct Auth {
     parameters: BTreeMap<String, Value>,
 }
 
-/// CloudFormation takes all parameters as text; the file may be written the natural way.
+/// CloudFormation takes every parameter as text. The file may have numbers too.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Value {
@@ -32,30 +32,30 @@ enum Value {
 }
 
 impl Settings {
-    /// A missing file means the template's own defaults.
+    /// Reads the file. Without it the template's defaults apply.
     pub(super) fn read() -> Result<Self> {
         let path = paths::root().join("tests/stack.toml");
         if !path.exists() {
             return Ok(Self::default());
         }
         let text =
-            fs::read_to_string(&path).with_context(|| format!("can't read {}", paths::shown(&path)))?;
-        toml::from_str(&text).with_context(|| format!("{} is not as it should be", paths::shown(&path)))
+            fs::read_to_string(&path).with_context(|| format!("can't read {}", paths::display(&path)))?;
+        toml::from_str(&text).with_context(|| format!("invalid settings in {}", paths::display(&path)))
     }
 
     pub(super) fn parameters(&self) -> BTreeMap<String, String> {
-        plain(&self.parameters)
+        as_text(&self.parameters)
     }
 
-    /// The same for the stack that enforces permissions, unless it has its own.
+    /// The parameters of the stack that enforces permissions: its own, or else the same.
     pub(super) fn auth_parameters(&self) -> BTreeMap<String, String> {
         self.auth
             .as_ref()
-            .map_or_else(|| self.parameters(), |auth| plain(&auth.parameters))
+            .map_or_else(|| self.parameters(), |auth| as_text(&auth.parameters))
     }
 }
 
-fn plain(parameters: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
+fn as_text(parameters: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
     let text = |value: &Value| match value {
         Value::Number(number) => number.to_string(),
         Value::Text(text) => text.clone(),
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_words_become_what_cloudformation_takes() {
+    fn numbers_and_strings_become_text_parameters() {
         let settings: Settings =
             toml::from_str("[parameters]\nRetryBaseSeconds = 1\nLogLevel = \"debug\"").unwrap();
         let parameters = settings.parameters();

@@ -1,15 +1,14 @@
-//! `GET /docs`: the API's own pages, made from its OpenAPI document by a script that comes from here, like all that they
-//! load. The token that a reader enters stays in the tab's session storage.
+//! `GET /docs`: the documentation page, which a script of the API's own makes from the OpenAPI document. The page loads
+//! nothing from other hosts. The token that a reader enters stays in the tab's session storage.
 
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 
-/// Nothing of another host, nothing inline, in nobody's frame.
+/// Nothing is loaded from another host, nothing is inline, and the page cannot be framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The page.
 pub(crate) async fn page() -> Response {
     let mut page = file(include_str!("page.html"), "text/html; charset=utf-8");
     page.headers_mut()
@@ -17,12 +16,10 @@ pub(crate) async fn page() -> Response {
     page
 }
 
-/// What fills it.
 pub(crate) async fn script() -> Response {
     file(include_str!("page.js"), "text/javascript; charset=utf-8")
 }
 
-/// How it looks.
 pub(crate) async fn style() -> Response {
     file(include_str!("page.css"), "text/css; charset=utf-8")
 }

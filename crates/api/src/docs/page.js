@@ -1,4 +1,4 @@
-// Makes the pages from the API's OpenAPI document. Text goes into the page as text alone, never as markup.
+// Makes the page from the API's OpenAPI document. Text is inserted as text, never as markup.
 "use strict";
 
 const TOKEN = "ai-mesh-token";
@@ -14,7 +14,7 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-// What a reference stands for.
+// The target of a reference, or the thing itself.
 function resolve(thing) {
   if (!thing || !thing.$ref) return thing;
   const steps = thing.$ref.slice(2).split("/");
@@ -25,7 +25,7 @@ function nameOf(thing) {
   return thing && thing.$ref ? thing.$ref.split("/").pop() : (thing && thing.title) || "";
 }
 
-// Text with its `code`.
+// Text whose parts between backquotes become <code>.
 function prose(text) {
   const parts = String(text || "").split("`");
   return parts.map((part, at) => (at % 2 ? element("code", {}, part) : part));
@@ -35,27 +35,27 @@ function anchor(method, path) {
   return method + path.replace(/[^a-z]+/gi, "-");
 }
 
-// The bounds of a value, in words.
+// Describes the bounds of a value.
 function bounds(schema) {
-  const told = [];
+  const parts = [];
   const between = (low, high, unit) => {
-    if (low !== undefined && high !== undefined) told.push(`${low} to ${high}${unit}`);
-    else if (low !== undefined) told.push(`from ${low}${unit}`);
-    else if (high !== undefined) told.push(`up to ${high}${unit}`);
+    if (low !== undefined && high !== undefined) parts.push(`${low} to ${high}${unit}`);
+    else if (low !== undefined) parts.push(`from ${low}${unit}`);
+    else if (high !== undefined) parts.push(`up to ${high}${unit}`);
   };
   between(schema.minimum, schema.maximum, "");
-  if (schema.exclusiveMinimum !== undefined) told.push(`above ${schema.exclusiveMinimum}`);
+  if (schema.exclusiveMinimum !== undefined) parts.push(`above ${schema.exclusiveMinimum}`);
   between(schema.minLength, schema.maxLength, " characters");
   between(schema.minItems, schema.maxItems, " items");
   between(schema.minProperties, schema.maxProperties, " members");
-  if (schema.enum) told.push(schema.enum.map((one) => JSON.stringify(one)).join(" | "));
-  if (schema.const !== undefined) told.push(JSON.stringify(schema.const));
-  if (schema.format) told.push(schema.format);
-  if (schema.default !== undefined) told.push(`default ${JSON.stringify(schema.default)}`);
-  return told.length ? ` (${told.join(", ")})` : "";
+  if (schema.enum) parts.push(schema.enum.map((one) => JSON.stringify(one)).join(" | "));
+  if (schema.const !== undefined) parts.push(JSON.stringify(schema.const));
+  if (schema.format) parts.push(schema.format);
+  if (schema.default !== undefined) parts.push(`default ${JSON.stringify(schema.default)}`);
+  return parts.length ? ` (${parts.join(", ")})` : "";
 }
 
-// A schema as a tree that opens where one looks. Nothing is drawn before: schemas may refer to themselves.
+// A schema as a tree whose nodes are made when they are opened, because schemas may refer to themselves.
 function schemaTree(label, given, required) {
   const schema = resolve(given) || {};
   const options = schema.oneOf || schema.anyOf || schema.allOf;
@@ -102,20 +102,20 @@ function responsesTable(operation) {
   return element("table", {}, ...rows);
 }
 
-// The one kind of body that an operation takes, if it takes any: JSON, or a form.
+// The body of an operation, if it takes one: JSON, or a form.
 function bodyOf(operation) {
   const [type, content] = Object.entries((operation.requestBody || {}).content || {})[0] || [];
   return content && { content, schema: resolve(content.schema), isForm: type === "multipart/form-data" };
 }
 
-// What a body may be, to begin with.
+// The example bodies of an operation.
 function exampleBodies({ content, schema }) {
   if (content.examples) return Object.entries(content.examples).map(([name, one]) => [name, one.value]);
   const one = content.example || schema.example || (schema.examples || [{}])[0];
   return [["example", one]];
 }
 
-// A form's fields, as a table and as what they hold once it is sent.
+// A form's fields, as a table, and a function that reads them.
 function formOf(schema) {
   const fields = Object.entries(schema.properties).map(([name, of]) => {
     const input = element("input", { type: of.contentMediaType ? "file" : "text", "aria-label": name });
@@ -189,7 +189,7 @@ function tryIt(method, path, operation) {
   ];
 }
 
-// Sends the request that the fields say, and shows the answer.
+// Sends the request that the fields describe, and shows the response.
 async function call(method, path, fields, body) {
   const headers = {};
   const query = new URLSearchParams();
@@ -203,12 +203,12 @@ async function call(method, path, fields, body) {
   }
   const token = sessionStorage.getItem(TOKEN);
   if (token) headers["X-Service-Token"] = token;
-  // Of a form the browser says it, with the limit between its parts.
+  // For a form the browser sets it, because it chooses the boundary between the parts.
   if (typeof body === "string") headers["Content-Type"] = "application/json";
   if (query.size) address += `?${query}`;
   const begun = performance.now();
   try {
-    // Beside this page, whatever the stage before it.
+    // Relative to this page, so that a stage in the path is kept.
     const response = await fetch(`.${address}`, { method: method.toUpperCase(), headers, body });
     const text = await response.text();
     let shown = text;
@@ -284,12 +284,12 @@ async function begin() {
   addEventListener("hashchange", openAddressed);
   try {
     const response = await fetch("openapi.json");
-    if (!response.ok) throw new Error(`it answers ${response.status}`);
+    if (!response.ok) throw new Error(`its status is ${response.status}`);
     api = await response.json();
     draw();
   } catch (error) {
-    const told = `openapi.json can't be read: ${error.message}`;
-    document.getElementById("operations").replaceChildren(element("p", { class: "failed" }, told));
+    const message = `openapi.json can't be read: ${error.message}`;
+    document.getElementById("operations").replaceChildren(element("p", { class: "failed" }, message));
   }
 }
 

@@ -1,23 +1,26 @@
-//! What holds for all operations, and so is not said by each: tokens, refusals, headers, and the bodies that are read by
-//! hand.
+//! Adds what all operations have in common: security, refusals and headers; and the schemas of the bodies that are parsed
+//! by hand.
 
 use http::StatusCode;
 use mesh_task::TaskType;
 use mesh_task::openapi::{example, request_schemas};
 use serde_json::{Map, Value, json};
 
-use crate::tasks::MAX_BATCH;
+use crate::submission::MAX_BATCH;
 
-/// The one thing that anyone may ask.
+/// The only route that never requires a token.
 const OPEN: &str = "/health";
-/// Any of them may befall all others.
+/// The only route whose body may be absent.
+const BODY_IS_OPTIONAL: &str = "/task";
+/// The tag of deprecated routes.
+const EARLIER: &str = "earlier systems";
+/// Statuses that every operation except [`OPEN`] may return.
 const ALWAYS: [u16; 4] = [401, 429, 431, 503];
-/// And these what has a body.
+/// Statuses that every operation with a body may return.
 const WITH_BODY: [u16; 4] = [400, 413, 415, 422];
 
-/// Adds it to the document.
 pub(super) fn complete(document: &mut Value) {
-    // Relative to the document's own address, whatever the stage before it.
+    // Relative to the document's own address, so that a stage in the path is kept.
     document["servers"] = json!([{ "url": "." }]);
     let components = &mut document["components"];
     for (name, schema) in request_schemas() {
@@ -30,15 +33,15 @@ pub(super) fn complete(document: &mut Value) {
     });
     components["headers"] = json!({
         "x-request-id": {
-            "description": "By which the logs know the request.",
+            "description": "The request's id in the logs.",
             "required": true, "schema": { "type": "string" },
         },
         "x-correlation-id": {
-            "description": "The X-Correlation-Id of the request, else the trace id of its traceparent, else its own id.",
+            "description": "The X-Correlation-Id of the request, or else the trace id of its traceparent, or else its own id.",
             "required": true, "schema": { "type": "string" },
         },
         "Retry-After": {
-            "description": "After how many seconds to try again.",
+            "description": "How many seconds to wait before the next try.",
             "schema": { "type": "integer", "minimum": 0 },
         },
     });
@@ -50,8 +53,8 @@ pub(super) fn complete(document: &mut Value) {
         }
     }
     let examples = TaskType::ALL.map(|task_type| {
-        let told = json!({ "summary": task_type, "value": example(task_type) });
-        (task_type.as_str().to_owned(), told)
+        let example = json!({ "summary": task_type, "value": example(task_type) });
+        (task_type.as_str().to_owned(), example)
     });
     let body = &mut document["paths"]["/v1/tasks"]["post"]["requestBody"]["content"]["application/json"];
     body["examples"] = Map::from_iter(examples).into();
@@ -65,7 +68,10 @@ fn complete_operation(path: &str, operation: &mut Value) {
     let body = operation.get_mut("requestBody").and_then(Value::as_object_mut);
     let takes_body = body.is_some();
     if let Some(body) = body {
-        body.entry("required").or_insert(json!(true));
+        body.insert("required".to_owned(), json!(path != BODY_IS_OPTIONAL));
+    }
+    if operation["tags"] == json!([EARLIER]) {
+        operation["deprecated"] = json!(true);
     }
     operation["security"] = if ["/v1/", "/api/v1/"].iter().any(|closed| path.starts_with(closed)) {
         json!([{ "token": [] }, { "bearer": [] }])
@@ -96,20 +102,20 @@ fn complete_operation(path: &str, operation: &mut Value) {
     }
 }
 
-/// Of what a handler says of itself, the first sentence is a summary.
+/// Makes the first sentence of a handler's doc comment the summary, and the rest the description.
 fn summarize(operation: &mut Value) {
-    let told = operation["summary"]
+    let comment = operation["summary"]
         .as_str()
         .unwrap_or_default()
         .replace('\n', " ");
-    let (summary, description) = told.split_once(". ").unwrap_or((&told, ""));
+    let (summary, description) = comment.split_once(". ").unwrap_or((&comment, ""));
     operation["summary"] = json!(summary.trim_end_matches('.'));
     if !description.is_empty() {
         operation["description"] = json!(description);
     }
 }
 
-/// A parameter that may be left out is not one that may be null.
+/// Removes `null` from the types of a parameter: an optional parameter is absent, not null.
 fn forbid_null(parameter: &mut Value) {
     let schema = &mut parameter["schema"];
     if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
@@ -127,11 +133,11 @@ fn forbid_null(parameter: &mut Value) {
 }
 
 fn headers(names: &[&str]) -> Value {
-    let told = names.iter().map(|name| {
+    let references = names.iter().map(|name| {
         let reference = json!({ "$ref": format!("#/components/headers/{name}") });
         ((*name).to_owned(), reference)
     });
-    Map::from_iter(told).into()
+    Map::from_iter(references).into()
 }
 
 fn problem_content() -> Value {
@@ -140,15 +146,12 @@ fn problem_content() -> Value {
 
 /// A response for each status that a problem may have.
 fn problems() -> Value {
-    let told = [
+    let descriptions = [
         (
             StatusCode::BAD_REQUEST,
-            "The query, a header or the JSON can't be read.",
+            "The query, a header or the JSON can't be parsed.",
         ),
-        (
-            StatusCode::UNAUTHORIZED,
-            "The token is missing or not known here.",
-        ),
+        (StatusCode::UNAUTHORIZED, "The token is missing or wrong."),
         (
             StatusCode::NOT_FOUND,
             "There is no such task, or it is not yours.",
@@ -156,7 +159,7 @@ fn problems() -> Value {
         (StatusCode::CONFLICT, "The task's status does not allow it."),
         (
             StatusCode::GONE,
-            "The changes after this cursor are not kept any more.",
+            "The changes after this cursor are no longer stored.",
         ),
         (
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -164,15 +167,15 @@ fn problems() -> Value {
         ),
         (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body is not JSON by its own word.",
+            "The Content-Type is not JSON.",
         ),
         (
             StatusCode::UNPROCESSABLE_ENTITY,
-            "The body asks for what can't be; the detail says what to send.",
+            "The body is invalid; the detail says what to send.",
         ),
         (
             StatusCode::TOO_MANY_REQUESTS,
-            "More is asked than the service takes at the moment.",
+            "More requests than the service accepts at the moment.",
         ),
         (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -183,13 +186,13 @@ fn problems() -> Value {
             "A service behind the API did not answer: try again.",
         ),
     ];
-    let responses = told.map(|(status, description)| {
-        let is_passing = matches!(
+    let responses = descriptions.map(|(status, description)| {
+        let is_temporary = matches!(
             status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
         );
         let mut names = vec!["x-request-id", "x-correlation-id"];
-        names.extend(is_passing.then_some("Retry-After"));
+        names.extend(is_temporary.then_some("Retry-After"));
         let response = json!({
             "description": description,
             "headers": headers(&names),
@@ -203,7 +206,7 @@ fn problems() -> Value {
 fn batch() -> Value {
     let examples = TaskType::ALL.map(example);
     json!({
-        "description": "Tasks, each accepted or refused by itself.",
+        "description": "Tasks, each of which is accepted or refused by itself.",
         "type": "object",
         "required": ["tasks"],
         "properties": {
@@ -217,12 +220,12 @@ fn batch() -> Value {
     })
 }
 
-/// Parameters whose names are the client's own.
+/// The parameters whose names the client chooses.
 fn metadata() -> Value {
     json!({
         "name": "metadata",
         "in": "query",
-        "description": "`metadata.KEY=VALUE`: only tasks that carry this pair. There may be several.",
+        "description": "`metadata.KEY=VALUE`: only tasks with this pair. It may be repeated with other keys.",
         "required": false,
         "style": "form",
         "explode": true,

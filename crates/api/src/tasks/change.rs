@@ -1,38 +1,39 @@
-//! `POST /v1/tasks/{id}/cancel` and `/retry`: what a person may change of a task.
+//! `POST /v1/tasks/{id}/cancel` and `/retry`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
+use mesh_api_types::TaskView;
 use mesh_aws::WriteOutcome;
 use mesh_http::Problem;
 use mesh_task::{Status, TaskId, Tenant};
 
-use crate::app::Api;
-use crate::tasks::{TaskView, parse_id};
+use crate::redrive::redrive;
+use crate::state::ApiState;
+use crate::tasks::{parse_id, task_view};
 
-/// Ends a task that is not final, at once.
+/// Cancels a task that is not final. A running attempt's result is discarded.
 #[utoipa::path(
     post,
-    path = "/v1/tasks/{id}/cancel",
+    path = "/tasks/{id}/cancel",
     tag = "tasks",
     operation_id = "cancel_task",
     params(("id" = TaskId, Path, description = "The task's id.")),
-    responses((status = 200, description = "The task, cancelled.", body = TaskView), (status = 404), (status = 409)),
+    responses((status = 200, description = "The cancelled task.", body = TaskView), (status = 404), (status = 409)),
 )]
 pub(crate) async fn cancel(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<TaskView>, Problem> {
     let id = parse_id(id)?;
     let cancel = mesh_task::cancel(Timestamp::now());
     match api.table.write(&tenant, id, &cancel).await? {
-        WriteOutcome::Applied(task) => Ok(Json(TaskView::of(*task, &api).await?)),
+        WriteOutcome::Applied(task) => Ok(Json(task_view(*task, &api).await?)),
         WriteOutcome::ConditionFailed(Some(task)) => Err(Problem::task_is_final(task.status)),
         WriteOutcome::ConditionFailed(None) => Err(Problem::task_not_found()),
     }
@@ -41,14 +42,14 @@ pub(crate) async fn cancel(
 /// Gives a failed or cancelled task a new generation of attempts.
 #[utoipa::path(
     post,
-    path = "/v1/tasks/{id}/retry",
+    path = "/tasks/{id}/retry",
     tag = "tasks",
     operation_id = "retry_task",
     params(("id" = TaskId, Path, description = "The task's id.")),
-    responses((status = 202, description = "The task, pending again.", body = TaskView), (status = 404), (status = 409)),
+    responses((status = 202, description = "The task, which is pending again.", body = TaskView), (status = 404), (status = 409)),
 )]
 pub(crate) async fn retry(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<(StatusCode, Json<TaskView>), Problem> {
@@ -58,16 +59,9 @@ pub(crate) async fn retry(
     if !matches!(task.status, Status::Failed | Status::Cancelled) {
         return Err(Problem::task_not_retryable(task.status));
     }
-    let now = Timestamp::now();
-    let redrive = task.redrive(api.sweep_policy.first_check_at(now), now + api.retention, now);
-    let task = match api.table.write(&tenant, id, &redrive).await? {
-        WriteOutcome::Applied(task) => task,
-        WriteOutcome::ConditionFailed(Some(task)) => return Err(Problem::task_not_retryable(task.status)),
-        WriteOutcome::ConditionFailed(None) => return Err(Problem::task_not_found()),
-    };
-    api.queues
-        .of(task.lane())
-        .send(&task.message(), Duration::ZERO)
-        .await?;
-    Ok((StatusCode::ACCEPTED, Json(TaskView::of(*task, &api).await?)))
+    match redrive(&api, &task).await? {
+        WriteOutcome::Applied(task) => Ok((StatusCode::ACCEPTED, Json(task_view(*task, &api).await?))),
+        WriteOutcome::ConditionFailed(Some(task)) => Err(Problem::task_not_retryable(task.status)),
+        WriteOutcome::ConditionFailed(None) => Err(Problem::task_not_found()),
+    }
 }

@@ -12,15 +12,10 @@ use axum::extract::rejection::PathRejection;
 use mesh_http::Problem;
 use mesh_task::TaskId;
 
-pub(crate) use batch::{MAX_BATCH, submit_batch};
-pub(crate) use change::{cancel, retry};
-pub(crate) use list::{list, page as list_page};
-pub(crate) use show::show;
-pub(crate) use submit::{Submitter, submit, take, upload_type};
-pub(crate) use view::TaskView;
+pub(crate) use view::{LINK_EXPIRES_IN, input_value, task_view};
 
-/// What is no id names no task: to the caller both are the same.
-fn parse_id(id: Result<Path<String>, PathRejection>) -> Result<TaskId, Problem> {
+/// A malformed id is reported as 404, like an unknown one.
+pub(crate) fn parse_id(id: Result<Path<String>, PathRejection>) -> Result<TaskId, Problem> {
     let id = id.ok().and_then(|Path(id)| id.parse().ok());
     id.ok_or_else(Problem::task_not_found)
 }

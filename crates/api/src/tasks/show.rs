@@ -1,17 +1,17 @@
-//! `GET /v1/tasks/{id}`: shows one task, at once or when it is final.
+//! `GET /v1/tasks/{id}`: one task, at once or when it is final.
 
 use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
-use mesh_http::Problem;
+use mesh_api_types::TaskView;
+use mesh_http::{Deadline, Problem};
 use mesh_task::{TaskId, Tenant};
 use serde::Deserialize;
 
-use crate::app::Api;
-use crate::request::Deadline;
-use crate::tasks::{TaskView, parse_id};
+use crate::state::ApiState;
+use crate::tasks::{parse_id, task_view};
 use crate::wait::Wait;
 
 #[derive(Deserialize)]
@@ -20,17 +20,17 @@ pub(crate) struct Params {
     wait: Option<String>,
 }
 
-/// Answers with the task; with `?wait=SECONDS` not before it is final or the time is up.
+/// Returns a task. With `?wait=SECONDS`, the answer waits until the task is final or the time is up.
 #[utoipa::path(
     get,
-    path = "/v1/tasks/{id}",
+    path = "/tasks/{id}",
     tag = "tasks",
     operation_id = "show_task",
-    params(("id" = TaskId, Path, description = "The task's id."), ("wait" = Option<u32>, Query, description = "For how many seconds the answer is held until the task is final.", maximum = 20)),
+    params(("id" = TaskId, Path, description = "The task's id."), ("wait" = Option<u32>, Query, description = "How many seconds the answer waits for the task to become final.", maximum = 20)),
     responses((status = 200, description = "The task.", body = TaskView), (status = 400), (status = 404)),
 )]
 pub(crate) async fn show(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
     Deadline(deadline): Deadline,
     id: Result<Path<String>, PathRejection>,
@@ -43,7 +43,7 @@ pub(crate) async fn show(
         let task = api.table.get(&tenant, id).await?;
         let task = task.ok_or_else(Problem::task_not_found)?;
         if task.status.is_final() || !wait.again().await {
-            return Ok(Json(TaskView::of(task, &api).await?));
+            return Ok(Json(task_view(task, &api).await?));
         }
     }
 }

@@ -132,7 +132,7 @@ async fn a_permanent_refusal_differs_from_an_error_that_may_pass() {
         (404, "ResourceNotFoundException"),
     ] {
         let error = failure(status, exception).await;
-        let is_refused = matches!(&error, BedrockError::Refused { status: told, .. } if *told == status);
+        let is_refused = matches!(&error, BedrockError::Refused { status: actual, .. } if *actual == status);
         assert!(is_refused, "{exception}: {error:?}");
     }
     for (status, exception) in [

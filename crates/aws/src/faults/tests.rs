@@ -158,7 +158,7 @@ fn a_condition_about_nothing_else_is_gone() {
     assert_eq!(without(fence.clone(), &[Field::Fence]), None);
     assert_eq!(without(fence.clone(), &[Field::Status]), Some(fence.clone()));
     // One alternative that holds makes the whole hold.
-    let any = Condition::Any(vec![fence.clone(), absent.clone()]);
+    let any = Condition::Any(vec![fence.clone(), absent]);
     assert_eq!(without(any.clone(), &[Field::Fence]), None);
     assert_eq!(without(any.clone(), &[Field::Attempt]), Some(any.clone()));
     let all = Condition::All(vec![fence, any.clone(), below.clone()]);

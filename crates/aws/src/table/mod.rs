@@ -19,8 +19,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use jiff::Timestamp;
-use mesh_task::{ClaimRefusal, Field, Isolation, Message, Task, TaskId, Tenant, Write};
+use mesh_task::{Field, Task, TaskId, Tenant, Write};
 use serde::de::DeserializeOwned;
 
 use crate::AwsError;
@@ -49,15 +48,6 @@ pub enum WriteOutcome {
     Applied(Box<Task>),
     /// The condition failed: the task as it is, or `None` if there is no such task.
     ConditionFailed(Option<Box<Task>>),
-}
-
-/// The outcome of a claim.
-#[derive(Debug)]
-pub enum Claim {
-    /// The caller holds the task until the lease expires.
-    Won(Box<Task>),
-    /// The caller does not hold it: why, and the task as it is, or `None` if it is gone.
-    Refused(ClaimRefusal, Option<Box<Task>>),
 }
 
 impl TaskTable {
@@ -135,27 +125,6 @@ impl TaskTable {
             },
             _ => Err(AwsError::from_sdk("UpdateItem")(error)),
         }
-    }
-
-    /// Claims a message's task until `lease_until`.
-    ///
-    /// # Errors
-    /// When the table did not answer. The claim may have been applied; then its lease expires.
-    pub async fn claim(
-        &self,
-        message: &Message,
-        isolation: Isolation,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Claim, AwsError> {
-        let claim = mesh_task::claim(message, isolation, now, lease_until);
-        Ok(match self.write(&message.tenant, message.id, &claim).await? {
-            WriteOutcome::Applied(task) => Claim::Won(task),
-            WriteOutcome::ConditionFailed(Some(task)) => {
-                Claim::Refused(task.claim_refusal(message, now), Some(task))
-            }
-            WriteOutcome::ConditionFailed(None) => Claim::Refused(ClaimRefusal::NothingToDo, None),
-        })
     }
 
     /// Opens the connection, so that the first real call does not wait for it. An error is only logged: the first real call

@@ -4,15 +4,14 @@
 //! do. The cause of a failure goes to the log, under the request id that the caller gets, and never into an answer.
 
 mod details;
-mod document;
 mod kind;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use mesh_api_types::ProblemDocument;
 use mesh_task::{InvalidSubmission, SubmissionRefusal};
 
 use crate::Denied;
-pub use document::ProblemDocument;
 pub use kind::ProblemKind;
 
 /// A detail that quotes the request must not grow with it.
@@ -48,7 +47,13 @@ impl Problem {
     /// The document that the caller gets.
     #[must_use]
     pub fn document(&self, request_id: &str) -> ProblemDocument {
-        ProblemDocument::new(self, request_id)
+        ProblemDocument {
+            kind: format!("urn:ai-mesh:problem:{}", self.kind.slug()),
+            title: self.kind.title().to_owned(),
+            status: self.status().as_u16(),
+            detail: self.detail.clone(),
+            request_id: request_id.to_owned(),
+        }
     }
 }
 

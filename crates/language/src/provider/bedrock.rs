@@ -1,11 +1,11 @@
-//! Amazon Bedrock, by the client in mesh-cloud.
+//! Amazon Bedrock, through the client of mesh-aws.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use mesh_aws::{Bedrock, BedrockError, Conversation, ConversationEnd, Form};
 
-use super::{Completion, End, ProviderError, Usage, retry_after};
+use super::{Completion, FinishReason, ProviderError, Usage, retry_after};
 use crate::{LanguageError, Prompt};
 
 pub(super) async fn complete(
@@ -13,7 +13,7 @@ pub(super) async fn complete(
     timeout: Duration,
     prompt: &Prompt,
 ) -> Result<Completion, LanguageError> {
-    let begun = Instant::now();
+    let start = Instant::now();
     let turns: Vec<_> = prompt.turns.iter().map(String::as_str).collect();
     let conversation = Conversation {
         system: &prompt.system,
@@ -24,31 +24,35 @@ pub(super) async fn complete(
             schema: &prompt.format.schema,
         }),
     };
-    let said = bedrock
+    let response = bedrock
         .converse(&conversation)
         .await
         .map_err(|error| failure(&error, timeout))?;
-    let end = match said.end {
-        ConversationEnd::Finished => End::Finished,
-        ConversationEnd::CutOff => End::CutOff,
+    let finish_reason = match response.end {
+        ConversationEnd::Finished => FinishReason::Stop,
+        ConversationEnd::CutOff => FinishReason::Length,
         ConversationEnd::Filtered => return Err(ProviderError::Filtered.into()),
     };
     Ok(Completion {
-        text: said.text,
+        text: response.text,
         model: bedrock.model().to_owned(),
         usage: Usage {
-            input_tokens: said.input_tokens,
-            output_tokens: said.output_tokens,
+            input_tokens: response.input_tokens,
+            output_tokens: response.output_tokens,
         },
-        latency: said.latency.unwrap_or_else(|| begun.elapsed()),
-        end,
+        latency: response.latency.unwrap_or_else(|| start.elapsed()),
+        finish_reason,
     })
 }
 
 fn failure(error: &BedrockError, timeout: Duration) -> LanguageError {
-    tracing::warn!(error = error.error().brief(), "Bedrock gave no answer");
+    tracing::warn!(
+        event = "language_request_failed",
+        error = error.error().brief(),
+        "Bedrock returned no completion"
+    );
     let error = match error {
-        // Its words alone tell this one from other requests that are not valid.
+        // Only its message distinguishes this error from other invalid requests.
         BedrockError::Refused { status: 400, error } if error.to_string().contains("too long") => {
             return LanguageError::ContextTooLong;
         }
@@ -64,7 +68,7 @@ fn failure(error: &BedrockError, timeout: Duration) -> LanguageError {
         },
         BedrockError::TimedOut(_) => ProviderError::TimedOut { after: timeout },
         BedrockError::Unavailable(_) => ProviderError::Unavailable {
-            why: "Bedrock did not answer, or its model failed".to_owned(),
+            reason: "Bedrock did not answer, or its model failed".to_owned(),
             retry_after: None,
         },
     };

@@ -1,32 +1,34 @@
-//! What servers of one and the same API don't agree on, found out by their refusals.
+//! The differences between servers of the same API, detected from their error messages.
 
 use serde_json::{Value, json};
 
-use crate::prompt::Format;
+use crate::prompt::ResponseFormat;
 
-/// How a server wants to be asked. The first guess is OpenAI's own way of today.
+/// How a request is written. The default is what OpenAI's own API expects today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Dialect {
-    form: Form,
+    format: FormatField,
+    /// The name of the field for the token limit.
     max_tokens: &'static str,
+    /// Whether the server accepts a temperature of 0.
     temperature: bool,
 }
 
-/// How a server is told of the answer's form. The instructions tell it in any case.
+/// How the request states the response format. The instructions state it in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum FormatField {
     /// `{"type": "json_schema", ...}`: OpenAI, vLLM, llama.cpp, Ollama and most others.
     JsonSchema,
     /// `{"type": "json_object", "schema": ...}`: llama-cpp-python.
     JsonObject,
-    /// Not at all.
-    Words,
+    /// The request has no such field.
+    Omitted,
 }
 
 impl Default for Dialect {
     fn default() -> Self {
         Self {
-            form: Form::JsonSchema,
+            format: FormatField::JsonSchema,
             max_tokens: "max_tokens",
             temperature: true,
         }
@@ -34,29 +36,29 @@ impl Default for Dialect {
 }
 
 impl Dialect {
-    /// Adds to a request what it is said in.
-    pub(super) fn apply(self, request: &mut Value, format: &Format, max_tokens: u32) {
+    /// Adds the response format, the token limit and the temperature to a request.
+    pub(super) fn apply(self, request: &mut Value, format: &ResponseFormat, max_tokens: u32) {
         request[self.max_tokens] = max_tokens.into();
         if self.temperature {
-            // The likeliest answer, and the same each time, as far as the server can.
+            // The most likely output, and the same each time as far as the server can.
             request["temperature"] = 0.into();
         }
-        let Format { name, schema } = format;
-        match self.form {
-            // Not strict: that would take a part of JSON Schema alone. What the server lets pass is validated here.
-            Form::JsonSchema => {
+        let ResponseFormat { name, schema } = format;
+        match self.format {
+            // Not strict, which supports only part of JSON Schema. The response is validated here in any case.
+            FormatField::JsonSchema => {
                 request["response_format"] =
                     json!({ "type": "json_schema", "json_schema": { "name": name, "schema": schema } });
             }
-            Form::JsonObject => {
+            FormatField::JsonObject => {
                 request["response_format"] = json!({ "type": "json_object", "schema": schema });
             }
-            Form::Words => {}
+            FormatField::Omitted => {}
         }
     }
 
-    /// What else to try with a server that refused a request in these words, if they say what it did not like.
-    pub(super) fn after(self, refusal: &str) -> Option<Self> {
+    /// The dialect to try next after this error message, in lower case. `None` if the message names no known difference.
+    pub(super) fn fallback(self, refusal: &str) -> Option<Self> {
         if self.max_tokens == "max_tokens" && refusal.contains("max_completion_tokens") {
             return Some(Self {
                 max_tokens: "max_completion_tokens",
@@ -69,16 +71,16 @@ impl Dialect {
                 ..self
             });
         }
-        let is_form = ["response_format", "json_schema", "json_object", "grammar"]
+        let names_format = ["response_format", "json_schema", "json_object", "grammar"]
             .iter()
             .any(|word| refusal.contains(word));
-        let form = match self.form {
-            _ if !is_form => return None,
-            Form::JsonSchema => Form::JsonObject,
-            Form::JsonObject => Form::Words,
-            Form::Words => return None,
+        let format = match self.format {
+            _ if !names_format => return None,
+            FormatField::JsonSchema => FormatField::JsonObject,
+            FormatField::JsonObject => FormatField::Omitted,
+            FormatField::Omitted => return None,
         };
-        Some(Self { form, ..self })
+        Some(Self { format, ..self })
     }
 }
 
@@ -87,17 +89,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_changes_what_it_names_and_the_trying_ends() {
+    fn each_error_changes_the_field_that_it_names_and_fallbacks_end() {
         let first = Dialect::default();
         let tokens = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.";
-        let second = first.after(tokens).unwrap();
+        let second = first.fallback(tokens).unwrap();
         assert_eq!(second.max_tokens, "max_completion_tokens");
-        assert_eq!(second.after(tokens), None);
-        let third = second.after("'temperature' does not support 0").unwrap();
-        let form = "body.response_format.type: unknown";
-        let last = third.after(form).and_then(|fourth| fourth.after(form)).unwrap();
-        assert_eq!(last.form, Form::Words);
-        assert_eq!(last.after(form), None);
-        assert_eq!(first.after("the model is not loaded"), None);
+        assert_eq!(second.fallback(tokens), None);
+        let third = second.fallback("'temperature' does not support 0").unwrap();
+        let format = "body.response_format.type: unknown";
+        let last = third
+            .fallback(format)
+            .and_then(|fourth| fourth.fallback(format))
+            .unwrap();
+        assert_eq!(last.format, FormatField::Omitted);
+        assert_eq!(last.fallback(format), None);
+        assert_eq!(first.fallback("the model is not loaded"), None);
     }
 }

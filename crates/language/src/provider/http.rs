@@ -1,7 +1,7 @@
 //! One HTTP exchange with a language model's server.
 //!
-//! The client is the one that the AWS SDK brings along (hyper with rustls and ring), used as it is. No retries: the task
-//! has its own. No redirects: a key goes to the address that was set up, and nowhere else.
+//! The client is the one that the AWS SDK depends on: hyper with rustls and ring. It does not retry, since the task is
+//! retried as a whole. It does not follow redirects, since the key must go to the configured address only.
 
 use std::io::Cursor;
 use std::time::Duration;
@@ -13,38 +13,36 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-/// A connection that is not made by then is not going to be.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Far above the longest answer that may be asked for.
-const MAX_ANSWER_BYTES: usize = 4 << 20;
+/// Far above the longest response that a request allows.
+const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
 type Body = Full<Cursor<Vec<u8>>>;
 
-/// A pool of connections.
 #[derive(Debug)]
 pub(super) enum Http {
     Plain(Client<HttpConnector, Body>),
     Tls(Client<HttpsConnector<HttpConnector>, Body>),
 }
 
-/// An answer with its whole body.
+/// A response with its whole body.
 pub(super) struct Response {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
-/// Why there is none.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(super) enum HttpError {
     #[error("it can't be reached")]
-    Unreachable(#[source] hyper_util::client::legacy::Error),
-    #[error("the connection broke off")]
-    CutOff(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Connect(#[source] hyper_util::client::legacy::Error),
+    #[error("the connection was interrupted")]
+    Interrupted(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Http {
-    /// Over TLS by the system's certificates, or not at all.
+    /// With `tls`, only HTTPS, verified with the system's certificates; else only HTTP.
     pub(super) fn new(tls: bool) -> std::io::Result<Self> {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -62,7 +60,7 @@ impl Http {
         Ok(Self::Tls(builder.build(connector)))
     }
 
-    pub(super) async fn send(&self, request: Request<Vec<u8>>) -> Result<Response, Broken> {
+    pub(super) async fn send(&self, request: Request<Vec<u8>>) -> Result<Response, HttpError> {
         let request = request.map(|body| Full::new(Cursor::new(body)));
         let sent = match self {
             Self::Plain(client) => client.request(request),
@@ -70,16 +68,16 @@ impl Http {
         };
         let response = sent.await.map_err(|error| {
             if error.is_connect() {
-                Broken::Unreachable(error)
+                HttpError::Connect(error)
             } else {
-                Broken::CutOff(error.into())
+                HttpError::Interrupted(error.into())
             }
         })?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_ANSWER_BYTES)
+        let body = Limited::new(body, MAX_RESPONSE_BYTES)
             .collect()
             .await
-            .map_err(Broken::CutOff)?;
+            .map_err(HttpError::Interrupted)?;
         Ok(Response {
             status: parts.status,
             headers: parts.headers,

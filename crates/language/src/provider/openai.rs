@@ -1,4 +1,4 @@
-//! Servers that speak OpenAI's chat completions: OpenAI itself, vLLM, llama.cpp, Ollama, and gateways to others.
+//! Servers with OpenAI's chat completions API: OpenAI itself, vLLM, llama.cpp, Ollama, and gateways to others.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -13,22 +13,22 @@ use tokio::time::timeout;
 
 use super::dialect::Dialect;
 use super::http::{Http, Response};
-use super::{Completion, End, ProviderError, Usage, retry_after};
+use super::{Completion, FinishReason, ProviderError, Usage, retry_after};
 use crate::{LanguageError, Prompt};
 
-/// What is longer is no name of an error.
-const LONGEST_NAME: usize = 64;
+/// The longest error name that is logged. A longer one is probably a sentence.
+const MAX_ERROR_NAME_BYTES: usize = 64;
 
-/// Where the server is and what it runs.
+/// The address of a server, and its model.
 #[derive(Clone)]
 pub struct OpenAiSettings {
-    /// Its address up to `/chat/completions`, such as `https://api.openai.com/v1`.
+    /// The address up to `/chat/completions`, such as `https://api.openai.com/v1`.
     pub base_url: String,
-    /// The model's name there.
+    /// The model's name on that server.
     pub model: String,
-    /// Its key, where it wants one.
+    /// The API key; `None` for a server without authentication.
     pub api_key: Option<String>,
-    /// How long one answer may take.
+    /// How long one completion may take.
     pub timeout: Duration,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Debug for OpenAiSettings {
     }
 }
 
-/// The settings make no provider.
+/// Why a provider can't be made from its settings.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidProvider(String);
@@ -53,18 +53,18 @@ pub struct OpenAi {
     http: Http,
     address: Uri,
     model: String,
-    /// Marked as sensitive: it is printed nowhere.
+    /// Marked as sensitive, so that `Debug` does not print it.
     authorization: Option<HeaderValue>,
     timeout: Duration,
-    /// What the server turned out to understand.
+    /// The dialect of the last request that succeeded.
     dialect: Mutex<Dialect>,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct ChatCompletion {
     model: Option<String>,
     choices: Vec<Choice>,
-    usage: Option<Counts>,
+    usage: Option<TokenCounts>,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +79,7 @@ struct Message {
 }
 
 #[derive(Deserialize)]
-struct Counts {
+struct TokenCounts {
     #[serde(default)]
     prompt_tokens: u64,
     #[serde(default)]
@@ -87,36 +87,36 @@ struct Counts {
 }
 
 impl OpenAi {
-    /// That server's model.
+    /// Validates the settings. Sends nothing.
     ///
     /// # Errors
-    /// When the address is none of HTTP's, the key can't be sent in a header, or the system has no certificates.
+    /// When the address is not an HTTP address, the key can't be sent in a header, or the system has no certificates.
     pub fn new(settings: OpenAiSettings) -> Result<Self, InvalidProvider> {
-        let refuse = |why: String| InvalidProvider(why);
         let base = settings.base_url.trim_end_matches('/');
         let address: Uri = format!("{base}/chat/completions")
             .parse()
-            .map_err(|error| refuse(format!("{base:?} is no address ({error})")))?;
+            .map_err(|error| InvalidProvider(format!("{base:?} is not a valid address ({error})")))?;
         let tls = match (address.scheme_str(), address.host()) {
             (Some("https"), Some(_)) => true,
             (Some("http"), Some(_)) => false,
             _ => {
-                return Err(refuse(format!(
-                    "{base:?} is no address of a server: it begins like https://api.example.com/v1"
+                return Err(InvalidProvider(format!(
+                    "{base:?} is not a server's address: use one like https://api.example.com/v1"
                 )));
             }
         };
         if settings.model.is_empty() {
-            return Err(refuse("the model has no name".to_owned()));
+            return Err(InvalidProvider("the model's name is empty".to_owned()));
         }
         let authorization = settings.api_key.map(|key| {
-            let mut value = HeaderValue::try_from(format!("Bearer {key}"))
-                .map_err(|_| refuse("the key holds a character that no header can hold".to_owned()))?;
+            let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| {
+                InvalidProvider("the key contains a character that a header can't contain".to_owned())
+            })?;
             value.set_sensitive(true);
             Ok(value)
         });
         let http = Http::new(tls)
-            .map_err(|error| refuse(format!("the system's certificates can't be read ({error})")))?;
+            .map_err(|error| InvalidProvider(format!("the system's certificates can't be read ({error})")))?;
         Ok(Self {
             http,
             address,
@@ -128,36 +128,43 @@ impl OpenAi {
     }
 
     pub(super) async fn complete(&self, prompt: &Prompt) -> Result<Completion, LanguageError> {
-        let told = timeout(self.timeout, self.ask(prompt)).await;
-        told.unwrap_or(Err(ProviderError::TimedOut { after: self.timeout }.into()))
+        let result = timeout(self.timeout, self.negotiate(prompt)).await;
+        result.unwrap_or(Err(ProviderError::TimedOut { after: self.timeout }.into()))
     }
 
-    async fn ask(&self, prompt: &Prompt) -> Result<Completion, LanguageError> {
+    /// Sends the prompt, in another dialect each time that the server refuses the last one.
+    async fn negotiate(&self, prompt: &Prompt) -> Result<Completion, LanguageError> {
         let mut dialect = *self.lock();
         loop {
-            let begun = Instant::now();
+            let start = Instant::now();
             let response = self.send(prompt, dialect).await?;
-            let latency = begun.elapsed();
+            let latency = start.elapsed();
             if response.status.is_success() {
                 *self.lock() = dialect;
-                return self.read(&response.body, latency);
+                return self.parse(&response.body, latency);
             }
-            let words = String::from_utf8_lossy(&response.body).to_lowercase();
-            // llama-cpp-python answers what it does not understand with 500.
-            let is_disliked = matches!(response.status.as_u16(), 400 | 422 | 500) && !is_context(&words);
-            let Some(next) = dialect.after(&words).filter(|_| is_disliked) else {
-                return Err(refusal(&response, &words));
+            let body = String::from_utf8_lossy(&response.body).to_lowercase();
+            // llama-cpp-python responds with 500 to fields that it does not support.
+            let may_be_dialect =
+                matches!(response.status.as_u16(), 400 | 422 | 500) && !is_context_exceeded(&body);
+            let Some(next) = dialect.fallback(&body).filter(|_| may_be_dialect) else {
+                return Err(refusal(&response, &body));
             };
-            tracing::info!(from = ?dialect, to = ?next, "the language model's server is asked in another way");
+            tracing::info!(
+                event = "language_dialect_changed",
+                from = ?dialect,
+                to = ?next,
+                "the language model's server did not accept a field: trying another dialect"
+            );
             dialect = next;
         }
     }
 
     async fn send(&self, prompt: &Prompt, dialect: Dialect) -> Result<Response, ProviderError> {
         let system = json!({ "role": "system", "content": prompt.system });
-        let turns = prompt.turns.iter().enumerate().map(|(turn, words)| {
+        let turns = prompt.turns.iter().enumerate().map(|(turn, content)| {
             let role = if turn % 2 == 0 { "user" } else { "assistant" };
-            json!({ "role": role, "content": words })
+            json!({ "role": role, "content": content })
         });
         let messages: Vec<_> = std::iter::once(system).chain(turns).collect();
         let mut body = json!({ "model": self.model, "messages": messages });
@@ -172,69 +179,76 @@ impl OpenAi {
         }
         self.http.send(request).await.map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(%error, cause, "the language model's server gave no answer");
+            tracing::warn!(
+                event = "language_request_failed",
+                %error,
+                cause,
+                "the language model's server did not respond"
+            );
             ProviderError::Unavailable {
-                why: error.to_string(),
+                reason: error.to_string(),
                 retry_after: None,
             }
         })
     }
 
-    fn read(&self, body: &[u8], latency: Duration) -> Result<Completion, LanguageError> {
-        let broken = |why: &str| ProviderError::Unavailable {
-            why: why.to_owned(),
+    fn parse(&self, body: &[u8], latency: Duration) -> Result<Completion, LanguageError> {
+        let unavailable = |reason: &str| ProviderError::Unavailable {
+            reason: reason.to_owned(),
             retry_after: None,
         };
-        let answer: Answer = serde_json::from_slice(body).map_err(|error| {
-            // Not the error itself, which quotes the model where it expected something else.
+        let response: ChatCompletion = serde_json::from_slice(body).map_err(|error| {
+            // Not the error itself: it quotes the response where it expected something else.
             tracing::warn!(
+                event = "language_response_invalid",
                 column = error.column(),
                 bytes = body.len(),
-                "the language model's server answered 200 with something else"
+                "the language model's server responded with 200 and an unexpected body"
             );
-            broken("its answer is not what the API promises")
+            unavailable("its response is not a chat completion")
         })?;
-        let Some(choice) = answer.choices.into_iter().next() else {
-            return Err(broken("its answer is empty").into());
+        let Some(choice) = response.choices.into_iter().next() else {
+            return Err(unavailable("its response is empty").into());
         };
-        let end = match choice.finish_reason.as_deref() {
+        let finish_reason = match choice.finish_reason.as_deref() {
             Some("content_filter") => return Err(ProviderError::Filtered.into()),
-            Some("length") => End::CutOff,
-            _ => End::Finished,
+            Some("length") => FinishReason::Length,
+            _ => FinishReason::Stop,
         };
-        let usage = answer.usage.map(|counts| Usage {
+        let usage = response.usage.map(|counts| Usage {
             input_tokens: counts.prompt_tokens,
             output_tokens: counts.completion_tokens,
         });
         Ok(Completion {
             text: choice.message.content.unwrap_or_default(),
-            model: answer
+            model: response
                 .model
                 .filter(|model| !model.is_empty())
                 .unwrap_or_else(|| self.model.clone()),
             usage: usage.unwrap_or_default(),
             latency,
-            end,
+            finish_reason,
         })
     }
 
-    /// No code panics while it holds the lock, so what a poisoned one guards is whole.
+    /// No code panics while it holds the lock, so a poisoned lock still guards a valid value.
     fn lock(&self) -> std::sync::MutexGuard<'_, Dialect> {
         self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What an answer without success means. The server's words go nowhere: they may hold a part of the key, or of what the
-/// model was asked. Its name for the error is for the log.
-fn refusal(response: &Response, words: &str) -> LanguageError {
+/// The error for a response that is not a success; `body` is in lower case. The body itself is neither returned nor logged:
+/// it may contain part of the key or of the prompt. Only the error's code and type are logged.
+fn refusal(response: &Response, body: &str) -> LanguageError {
     let status = response.status;
-    let parsed: Option<Value> = serde_json::from_str(words).ok();
+    let json: Option<Value> = serde_json::from_str(body).ok();
     tracing::warn!(
+        event = "language_request_refused",
         status = status.as_u16(),
-        code = parsed.as_ref().and_then(|words| name(words, "/error/code")),
-        r#type = parsed.as_ref().and_then(|words| name(words, "/error/type")),
-        bytes = words.len(),
-        "the language model's server refused"
+        code = json.as_ref().and_then(|json| error_name(json, "/error/code")),
+        r#type = json.as_ref().and_then(|json| error_name(json, "/error/type")),
+        bytes = body.len(),
+        "the language model's server refused the request"
     );
     let wait = || {
         let header = response.headers.get(RETRY_AFTER)?.to_str().ok()?;
@@ -243,39 +257,40 @@ fn refusal(response: &Response, words: &str) -> LanguageError {
     match status {
         StatusCode::TOO_MANY_REQUESTS => ProviderError::Throttled { retry_after: wait() }.into(),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => ProviderError::Unavailable {
-            why: format!("it answered {}", status.as_u16()),
+            reason: format!("it responded with {}", status.as_u16()),
             retry_after: wait(),
         }
         .into(),
-        _ if is_context(words) && status.is_client_error() => LanguageError::ContextTooLong,
+        _ if is_context_exceeded(body) && status.is_client_error() => LanguageError::ContextTooLong,
         _ if status.is_client_error() || status.is_redirection() => ProviderError::Refused {
             status: Some(status.as_u16()),
         }
         .into(),
         _ => ProviderError::Unavailable {
-            why: format!("it answered {}", status.as_u16()),
+            reason: format!("it responded with {}", status.as_u16()),
             retry_after: wait(),
         }
         .into(),
     }
 }
 
-/// The name that stands there, if it is one.
-fn name<'a>(words: &'a Value, pointer: &str) -> Option<&'a str> {
-    let found = words.pointer(pointer)?.as_str()?;
-    let is_name = found.len() <= LONGEST_NAME
-        && found
+/// The string at the pointer, if it looks like an identifier rather than a sentence.
+fn error_name<'a>(json: &'a Value, pointer: &str) -> Option<&'a str> {
+    let name = json.pointer(pointer)?.as_str()?;
+    let is_identifier = name.len() <= MAX_ERROR_NAME_BYTES
+        && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    is_name.then_some(found)
+    is_identifier.then_some(name)
 }
 
-/// Whether the words, in small letters, speak of the model's context: OpenAI and vLLM have the code, llama.cpp has words.
-fn is_context(words: &str) -> bool {
-    let parsed: Option<Value> = serde_json::from_str(words).ok();
-    let code = parsed
+/// Whether the error, in lower case, says that the prompt exceeds the model's context. OpenAI and vLLM send a code,
+/// llama.cpp only a message.
+fn is_context_exceeded(body: &str) -> bool {
+    let json: Option<Value> = serde_json::from_str(body).ok();
+    let code = json
         .as_ref()
-        .and_then(|value| value.pointer("/error/code")?.as_str());
+        .and_then(|json| json.pointer("/error/code")?.as_str());
     code == Some("context_length_exceeded")
         || [
             "maximum context length",
@@ -283,7 +298,7 @@ fn is_context(words: &str) -> bool {
             "exceeds the available context size",
         ]
         .iter()
-        .any(|phrase| words.contains(phrase))
+        .any(|phrase| body.contains(phrase))
 }
 
 #[cfg(test)]
@@ -291,11 +306,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_refusal_only_names_are_logged() {
-        let words = json!({ "error": { "code": "invalid_api_key", "type": "No such thing as: dear Ada" } });
-        assert_eq!(name(&words, "/error/code"), Some("invalid_api_key"));
-        assert_eq!(name(&words, "/error/type"), None, "a sentence is no name");
-        assert_eq!(name(&words, "/error/param"), None);
+    fn only_identifiers_of_an_error_are_logged() {
+        let body = json!({ "error": { "code": "invalid_api_key", "type": "No such thing as: dear Ada" } });
+        assert_eq!(error_name(&body, "/error/code"), Some("invalid_api_key"));
+        assert_eq!(
+            error_name(&body, "/error/type"),
+            None,
+            "a sentence is not an identifier"
+        );
+        assert_eq!(error_name(&body, "/error/param"), None);
     }
 
     fn settings(base_url: &str) -> OpenAiSettings {
@@ -308,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_none_is_refused() {
+    fn invalid_address_is_refused() {
         for good in ["http://127.0.0.1:8000/v1", "http://localhost/v1/"] {
             let server = OpenAi::new(settings(good)).unwrap();
             assert!(server.address.path().ends_with("/v1/chat/completions"), "{good}");
@@ -326,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_not_printed() {
+    fn key_is_not_printed() {
         let settings = settings("http://127.0.0.1/v1");
         assert!(!format!("{settings:?}").contains("secret"));
         assert!(!format!("{:?}", OpenAi::new(settings).unwrap()).contains("secret"));

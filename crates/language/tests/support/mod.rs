@@ -1,4 +1,4 @@
-//! A scripted server in place of a language model's.
+//! A scripted server in place of a language model.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a model's words look like on the wire.
-pub(crate) fn said(words: &str) -> ResponseTemplate {
+/// A chat completion with this content.
+pub(crate) fn completion(content: &str) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "model": "scripted-1",
-        "choices": [{ "index": 0, "message": { "role": "assistant", "content": words }, "finish_reason": "stop" }],
+        "choices": [{ "index": 0, "message": { "role": "assistant", "content": content }, "finish_reason": "stop" }],
         "usage": { "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15 },
     }))
 }
 
-/// A server that gives these answers one after the other, and 404 to whatever else comes.
-pub(crate) async fn scripted(answers: impl IntoIterator<Item = ResponseTemplate>) -> MockServer {
+/// A server that sends these responses in order, and 404 after the last.
+pub(crate) async fn scripted(responses: impl IntoIterator<Item = ResponseTemplate>) -> MockServer {
     let server = MockServer::start().await;
-    for answer in answers {
+    for response in responses {
         Mock::given(method("POST"))
             .and(path("/v1/chat/completions"))
-            .respond_with(answer)
+            .respond_with(response)
             .up_to_n_times(1)
             .mount(&server)
             .await;
@@ -48,7 +48,7 @@ pub(crate) fn language(server: &MockServer) -> Language {
     language_at(&format!("{}/v1", server.uri()))
 }
 
-/// The bodies of all requests that came.
+/// The bodies of all requests that the server received.
 pub(crate) async fn requests(server: &MockServer) -> Vec<Value> {
     let requests = server.received_requests().await.unwrap();
     requests

@@ -3,7 +3,8 @@ use std::sync::LazyLock;
 use image::DynamicImage;
 
 use super::*;
-use crate::image::ImageKind;
+use crate::InputError;
+use crate::image::{ImageError, ImageKind};
 use crate::testing::*;
 
 static DETECTOR: LazyLock<FaceDetector> = LazyLock::new(|| FaceDetector::load(&assets()).unwrap());
@@ -13,7 +14,7 @@ fn detect(file: &[u8]) -> Vec<Face> {
 }
 
 fn astronaut() -> DynamicImage {
-    image::load_from_memory(&photo("astronaut.png")).unwrap()
+    image::load_from_memory(&test_file("astronaut.png")).unwrap()
 }
 
 /// The astronaut's face in a picture of 512 x 512 pixels.
@@ -25,12 +26,12 @@ const FACE: Rect = Rect {
 };
 
 #[test]
-fn a_portrait_has_one_face_with_its_landmarks_in_place() {
-    let faces = detect(&photo("astronaut.png"));
+fn portrait_has_one_face_with_its_landmarks() {
+    let faces = detect(&test_file("astronaut.png"));
     let [face] = faces.as_slice() else {
         panic!("{faces:?}")
     };
-    assert!(face.bounds.overlap(&FACE) > 0.7, "{face:?}");
+    assert!(face.bounds.intersection_over_union(&FACE) > 0.7, "{face:?}");
     assert!(face.score > 0.8 && face.score <= 1.0, "{face:?}");
     let [left_eye, right_eye, nose, left_mouth, right_mouth] = face.landmarks;
     assert!(
@@ -44,14 +45,14 @@ fn a_portrait_has_one_face_with_its_landmarks_in_place() {
 }
 
 #[test]
-fn a_cat_and_a_page_of_text_have_none() {
-    assert_eq!(detect(&photo("chelsea.png")), []);
-    assert_eq!(detect(&photo("page.png")), []);
+fn cat_and_page_of_text_have_no_face() {
+    assert_eq!(detect(&test_file("chelsea.png")), []);
+    assert_eq!(detect(&test_file("page.png")), []);
 }
 
 #[test]
-fn every_face_of_a_group_is_found_where_it_is() {
-    // Portraits of several sizes on gray, 1,600 pixels wide: the least face is 36 pixels high in the original.
+fn every_face_of_a_group_is_found_in_place() {
+    // Portraits of several sizes on gray, 1,600 pixels wide. The smallest face is 36 pixels high in the original.
     let places = [
         (20_u32, 30_u32, 512),
         (560, 40, 400),
@@ -78,7 +79,9 @@ fn every_face_of_a_group_is_found_where_it_is() {
             height: FACE.height * factor,
         };
         assert!(
-            faces.iter().any(|face| face.bounds.overlap(&expected) > 0.6),
+            faces
+                .iter()
+                .any(|face| face.bounds.intersection_over_union(&expected) > 0.6),
             "{side} at {x}, {y}: {faces:?}"
         );
     }
@@ -86,7 +89,7 @@ fn every_face_of_a_group_is_found_where_it_is() {
 }
 
 #[test]
-fn a_face_in_a_thumbnail_is_found() {
+fn face_in_a_thumbnail_is_found() {
     for side in [40, 64, 100, 200] {
         let small = astronaut().resize_exact(side, side, image::imageops::FilterType::Triangle);
         let faces = detect(&encode(&small, ImageKind::Png));
@@ -99,12 +102,15 @@ fn a_face_in_a_thumbnail_is_found() {
             width: width * factor,
             height: height * factor,
         };
-        assert!(faces[0].bounds.overlap(&expected) > 0.6, "{side}: {faces:?}");
+        assert!(
+            faces[0].bounds.intersection_over_union(&expected) > 0.6,
+            "{side}: {faces:?}"
+        );
     }
 }
 
 #[test]
-fn a_large_picture_shows_a_small_face_and_one_that_fills_it() {
+fn small_face_and_face_that_fills_a_large_picture_are_found() {
     let small = astronaut().resize_exact(160, 160, image::imageops::FilterType::Triangle);
     let mut crowd = image::RgbImage::from_pixel(1_920, 1_440, image::Rgb([120; 3]));
     image::imageops::replace(&mut crowd, &small.to_rgb8(), 1_000, 900);
@@ -125,10 +131,10 @@ fn a_large_picture_shows_a_small_face_and_one_that_fills_it() {
 
 #[test]
 fn boxes_are_in_pixels_of_the_upright_original() {
-    // Stored lying on its side, twice as large.
+    // Stored rotated by a quarter turn, and twice as large.
     let large = astronaut().resize_exact(1_024, 1_024, image::imageops::FilterType::Triangle);
-    let lying = oriented_jpeg(&encode(&large.rotate270(), ImageKind::Jpeg), 6);
-    let faces = detect(&lying);
+    let rotated = oriented_jpeg(&encode(&large.rotate270(), ImageKind::Jpeg), 6);
+    let faces = detect(&rotated);
     let expected = Rect {
         x: 2.0 * FACE.x,
         y: 2.0 * FACE.y,
@@ -136,11 +142,14 @@ fn boxes_are_in_pixels_of_the_upright_original() {
         height: 2.0 * FACE.height,
     };
     assert_eq!(faces.len(), 1);
-    assert!(faces[0].bounds.overlap(&expected) > 0.7, "{faces:?}");
+    assert!(
+        faces[0].bounds.intersection_over_union(&expected) > 0.7,
+        "{faces:?}"
+    );
 }
 
 #[test]
-fn a_face_at_the_edge_is_clipped_to_the_picture() {
+fn face_at_the_edge_is_clipped_to_the_picture() {
     let cut = astronaut().crop_imm(0, 0, 235, 400);
     let faces = detect(&encode(&cut, ImageKind::Png));
     for face in &faces {
@@ -154,14 +163,14 @@ fn a_face_at_the_edge_is_clipped_to_the_picture() {
 }
 
 #[test]
-fn a_picture_of_any_size_gets_an_answer() {
+fn picture_of_any_size_is_accepted() {
     for (width, height) in [(1, 1), (1, 900), (16_000, 2), (33, 31), (640, 641)] {
         detect(&encode(&corners(width, height), ImageKind::Png));
     }
 }
 
 #[test]
-fn a_face_is_written_as_the_api_promises() {
+fn face_serializes_as_documented_for_the_api() {
     let face = Face {
         bounds: Rect {
             x: 1.0,
@@ -180,24 +189,29 @@ fn a_face_is_written_as_the_api_promises() {
 }
 
 #[test]
-fn a_bad_picture_is_the_sender_s_fault() {
-    let error = DETECTOR.detect(b"no picture", &Interrupt::new()).unwrap_err();
+fn invalid_picture_is_an_input_error() {
+    let error = DETECTOR.detect(b"not a picture", &Interrupt::new()).unwrap_err();
     assert!(
-        matches!(&error, ModelError::Input(error) if error.code() == "unsupported_image_type"),
+        matches!(
+            &error,
+            ModelError::Input(InputError::Image(ImageError::Unsupported { .. }))
+        ),
         "{error}"
     );
 }
 
 #[test]
-fn an_interrupt_triggered_before_ends_it_at_once() {
+fn triggered_interrupt_ends_a_run_at_once() {
     let interrupt = Interrupt::new();
     interrupt.trigger();
-    let error = DETECTOR.detect(&photo("astronaut.png"), &interrupt).unwrap_err();
+    let error = DETECTOR
+        .detect(&test_file("astronaut.png"), &interrupt)
+        .unwrap_err();
     assert!(matches!(error, ModelError::Interrupted), "{error}");
 }
 
 #[test]
-fn a_cell_is_read_as_the_paper_says() {
+fn cell_is_decoded_as_in_the_paper() {
     let mut heatmap = Array4::zeros((1, 1, 8, 8));
     let mut scale = Array4::zeros((1, 2, 8, 8));
     let mut offset = Array4::zeros((1, 2, 8, 8));
@@ -220,7 +234,7 @@ fn a_cell_is_read_as_the_paper_says() {
     let [face] = faces.as_slice() else {
         panic!("{faces:?}")
     };
-    // Middle (5 - 0.25 + 0.5, 3 + 0.25 + 0.5) cells, sides 4 and 2 cells, a cell being 4 pixels.
+    // Center (5 - 0.25 + 0.5, 3 + 0.25 + 0.5) cells, sides 4 and 2 cells, a cell being 4 pixels.
     let Rect { x, y, width, height } = face.bounds;
     for (found, expected) in [(x, 13.0), (y, 11.0), (width, 16.0), (height, 8.0)] {
         assert!((found - expected).abs() < 1e-4, "{face:?}");
@@ -229,7 +243,7 @@ fn a_cell_is_read_as_the_paper_says() {
 }
 
 #[test]
-fn of_overlapping_boxes_the_surest_stays() {
+fn of_overlapping_boxes_the_one_with_the_highest_score_remains() {
     let face = |x: f32, score: f32| Face {
         bounds: Rect {
             x,
@@ -240,15 +254,15 @@ fn of_overlapping_boxes_the_surest_stays() {
         score,
         landmarks: [Point { x: 0.0, y: 0.0 }; 5],
     };
-    // 5 pixels apart they share a third of their union, 6 a quarter.
-    let kept = distinct(vec![
+    // 5 pixels apart the intersection is a third of the union, 6 apart a quarter.
+    let remaining = suppress_overlaps(vec![
         face(0.0, 0.9),
         face(5.0, 0.8),
         face(6.0, 0.7),
         face(100.0, 0.6),
     ]);
     assert_eq!(
-        kept.iter().map(|face| face.score).collect::<Vec<_>>(),
+        remaining.iter().map(|face| face.score).collect::<Vec<_>>(),
         [0.9, 0.7, 0.6]
     );
 }

@@ -1,7 +1,7 @@
-//! What the decoders let pass and should not, found by walking a file's outline without decoding it: the JPEG decoder
-//! fills up a truncated picture with gray, and the WebP decoder allocates what a chunk or an inner frame claims to be.
+//! Checks of a file's structure that the decoders lack, done without decoding. The JPEG decoder fills a truncated picture
+//! with gray, and the WebP decoder allocates whatever size a chunk or an inner frame states.
 
-/// Whether a JPEG goes on to its end marker (ITU-T T.81, annex B). What follows that marker is no matter.
+/// Whether a JPEG has its end marker (ITU-T T.81, annex B). Bytes after that marker are ignored.
 pub(super) fn jpeg_is_whole(file: &[u8]) -> bool {
     let mut rest = file;
     loop {
@@ -11,7 +11,7 @@ pub(super) fn jpeg_is_whole(file: &[u8]) -> bool {
         let (marker, after) = (rest[start], &rest[start + 1..]);
         rest = match marker {
             0xd9 => return true,
-            // SOI and TEM stand alone; every other marker is followed by its segment's length.
+            // SOI and TEM have no segment. Every other marker is followed by its segment's length.
             0x01 | 0xd8 => after,
             _ => match after
                 .first_chunk()
@@ -24,15 +24,15 @@ pub(super) fn jpeg_is_whole(file: &[u8]) -> bool {
     }
 }
 
-/// The position of the next marker's code. Entropy-coded data ends at it too: there, 0xff is followed by a zero or by a
-/// restart marker, which don't count.
+/// The position of the next marker's code. It also ends entropy-coded data, within which 0xff is followed by a zero or a
+/// restart marker.
 fn next_marker(bytes: &[u8]) -> Option<usize> {
     let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xd0..=0xd7 | 0xff);
     bytes.windows(2).position(is_marker).map(|position| position + 1)
 }
 
-/// The outline of a WebP file (RFC 9649): the sizes of its lossy frames, which the decoder allocates as it meets them.
-/// None when the file, or a chunk in it, claims to go on beyond its end.
+/// The sizes of a WebP file's lossy frames (RFC 9649), which the decoder allocates unchecked. `None` if the file or one of
+/// its chunks states a length beyond the file's end.
 pub(super) fn webp_lossy_frames(file: &[u8]) -> Option<Vec<(u32, u32)>> {
     let (head, _) = file.split_at_checked(12)?;
     let length = u32::from_le_bytes(*head[4..].first_chunk()?) as usize;
@@ -41,8 +41,8 @@ pub(super) fn webp_lossy_frames(file: &[u8]) -> Option<Vec<(u32, u32)>> {
     Some(frames)
 }
 
-/// An animation's frame starts with 16 bytes on where and how long it is shown; chunks follow.
-const FRAME_HEAD: usize = 16;
+/// The bytes before an animation frame's chunks: its position, size and duration.
+const FRAME_HEADER_BYTES: usize = 16;
 
 fn webp_chunks(mut rest: &[u8], frames: &mut Vec<(u32, u32)>) -> Option<()> {
     while let Some((head, body)) = rest.split_at_checked(8) {
@@ -57,10 +57,10 @@ fn webp_chunks(mut rest: &[u8], frames: &mut Vec<(u32, u32)>) -> Option<()> {
                 };
                 frames.push((side(6)?, side(8)?));
             }
-            b"ANMF" => webp_chunks(chunk.get(FRAME_HEAD..)?, frames)?,
+            b"ANMF" => webp_chunks(chunk.get(FRAME_HEADER_BYTES..)?, frames)?,
             _ => {}
         }
-        // Chunks are padded to an even length; the last one's padding is sometimes left out.
+        // Chunks are padded to an even length, though some files omit the last one's padding.
         rest = body.get(length + length % 2..).unwrap_or_default();
     }
     Some(())

@@ -1,39 +1,39 @@
-//! Finds where text is, with PP-OCR's differentiable binarization network (Liao et al., "Real-time Scene Text Detection
-//! with Differentiable Binarization", 2020, <https://arxiv.org/abs/1911.08947>). It gives each pixel a probability of being
-//! of a line's core, which is thinner than the line: what is found is grown back.
+//! Detects where text is, with PP-OCR's differentiable binarization network (Liao et al., "Real-time Scene Text Detection
+//! with Differentiable Binarization", 2020, <https://arxiv.org/abs/1911.08947>). It gives for each pixel the
+//! probability that it is part of a line's core. The core is thinner than the line, so each region is expanded.
 
 use std::path::Path;
 
 use ndarray::{Array4, ArrayView2, Axis, Ix4};
 use ort::value::TensorRef;
 
+use super::page_image::PageImage;
 use super::quad::Quad;
-use super::sheet::Sheet;
 use crate::geometry::Point;
 use crate::runtime::{self, Interrupt, Model};
 use crate::{LoadError, ModelError};
 
 const MODEL: &str = "models/ocr/det.onnx";
 
-/// Most pixels of what the network sees. Time and memory grow with them.
+/// The maximum number of pixels of the network's input. Time and memory grow with them.
 const MAX_PIXELS: f32 = 1_400_000.0;
-/// Pictures with fewer pixels are scaled up, though to no more than twice their sides.
-const LEAST_PIXELS: f32 = 400_000.0;
+/// Pictures with fewer pixels are scaled up, by `MAX_ENLARGEMENT` per side at most.
+const MIN_PIXELS: f32 = 400_000.0;
 const MAX_ENLARGEMENT: f32 = 2.0;
-/// The network halves its input five times.
+/// The network halves its input five times, so its sides are multiples of this.
 const SIDE_MULTIPLE: u32 = 32;
-/// Border around the picture, in pixels: text that touches the edge is found better.
+/// The border around the picture, in pixels, which improves the detection of text at the edge.
 const MARGIN: u32 = 16;
-/// A pixel counts as text from here on; the authors' value.
+/// The minimum probability of a pixel to count as text; the authors' value.
 const MIN_PROBABILITY: f32 = 0.3;
-/// A region whose pixels are less sure than this on average is none.
+/// The minimum mean probability of a region's pixels.
 const MIN_SCORE: f32 = 0.55;
-/// A core is grown by its area over its perimeter times this, along the line and across it. Across, the authors' value
-/// would be 1.6 too; with a little more air around it a line is read with fewer errors, in less time.
-const GROWTH: (f32, f32) = (1.6, 2.0);
-/// A thinner core, in pixels, is a speck.
+/// A core is expanded by its area over its perimeter times these factors, along the line and across it. The authors' value
+/// is 1.6 for both. With more space above and below, a line is read with fewer errors and in less time.
+const EXPANSION: (f32, f32) = (1.6, 2.0);
+/// The minimum height of a core, in pixels. A thinner one is noise.
 const MIN_SIDE: f32 = 3.0;
-/// Most regions of a page; an A4 page of small print has 120 lines.
+/// The maximum number of regions of a page; an A4 page of small print has 120 lines.
 const MAX_REGIONS: usize = 1_000;
 
 #[derive(Debug)]
@@ -48,11 +48,11 @@ impl Detector {
         })
     }
 
-    /// The lines, or parts of lines, of a sheet, in its pixels, as if all text were upright.
-    pub(super) fn regions(&self, sheet: &Sheet, interrupt: &Interrupt) -> Result<Vec<Quad>, ModelError> {
-        let view = View::of(sheet.size());
+    /// The lines, or parts of lines, in pixels of the page image, as if all text were upright.
+    pub(super) fn regions(&self, page: &PageImage, interrupt: &Interrupt) -> Result<Vec<Quad>, ModelError> {
+        let view = View::new(page.size());
         let mut input = Array4::zeros((1, 3, view.height as usize, view.width as usize));
-        sheet.paint(&view.shown(), input.index_axis_mut(Axis(0), 0));
+        page.sample(&view.area(), input.index_axis_mut(Axis(0), 0));
         interrupt.check()?;
         let tensor = TensorRef::from_array_view(&input).map_err(runtime::failed)?;
         let quads = self
@@ -72,27 +72,28 @@ impl Detector {
             })?;
         Ok(quads
             .iter()
-            .map(|quad| quad.map(|point| view.place(point)))
+            .map(|quad| quad.map(|point| view.to_page(point)))
             .collect())
     }
 }
 
-/// How a sheet is shown to the network.
+/// The scale at which a page image is input to the network.
 struct View {
-    /// Pixels of the input for one of the sheet.
+    /// Pixels of the input per pixel of the page image.
     factor: f32,
-    /// Of the input.
+    /// The width of the input, in pixels.
     width: u32,
+    /// The height of the input, in pixels.
     height: u32,
 }
 
 impl View {
-    fn of((width, height): (u32, u32)) -> Self {
+    fn new((width, height): (u32, u32)) -> Self {
         let pixels = width as f32 * height as f32;
         let factor = if pixels > MAX_PIXELS {
             (MAX_PIXELS / pixels).sqrt()
         } else {
-            (LEAST_PIXELS / pixels).sqrt().clamp(1.0, MAX_ENLARGEMENT)
+            (MIN_PIXELS / pixels).sqrt().clamp(1.0, MAX_ENLARGEMENT)
         };
         let side = |side: u32| {
             let scaled = (side as f32 * factor).ceil() as u32;
@@ -105,14 +106,15 @@ impl View {
         }
     }
 
-    /// What the input shows, in the sheet's pixels: the sheet and beyond.
-    fn shown(&self) -> Quad {
+    /// The area that the input covers, in pixels of the page image: the page and a border.
+    fn area(&self) -> Quad {
         let (right, bottom) = (self.width as f32, self.height as f32);
         let corners = [(0.0, 0.0), (right, 0.0), (right, bottom), (0.0, bottom)];
-        Quad(corners.map(|(x, y)| self.place(Point { x, y })))
+        Quad(corners.map(|(x, y)| self.to_page(Point { x, y })))
     }
 
-    fn place(&self, point: Point) -> Point {
+    /// Converts a point from pixels of the input to pixels of the page image.
+    fn to_page(&self, point: Point) -> Point {
         Point {
             x: (point.x - MARGIN as f32) / self.factor,
             y: (point.y - MARGIN as f32) / self.factor,
@@ -134,24 +136,24 @@ fn regions(map: ArrayView2<'_, f32>) -> Vec<Quad> {
             }
             let unit = width * height / (2.0 * (width + height));
             Some(if width >= height {
-                quad.grown(GROWTH.0 * unit, GROWTH.1 * unit)
+                quad.expanded(EXPANSION.0 * unit, EXPANSION.1 * unit)
             } else {
-                quad.grown(GROWTH.1 * unit, GROWTH.0 * unit)
+                quad.expanded(EXPANSION.1 * unit, EXPANSION.0 * unit)
             })
         })
         .collect()
 }
 
-/// Pixels that touch each other and are each likely to be text.
+/// Adjacent pixels that are each likely to be text.
 struct Core {
     pixels: usize,
     probabilities: f32,
-    /// Points whose convex hull is that of the pixels.
+    /// Points with the same convex hull as the pixels.
     outline: Vec<Point>,
 }
 
 impl Core {
-    /// Over its own pixels, not over the rectangle around it, which a bent line leaves half empty.
+    /// The mean over the core's own pixels. A bent line fills only half of the rectangle around it.
     fn score(&self) -> f32 {
         self.probabilities / self.pixels as f32
     }
@@ -159,15 +161,15 @@ impl Core {
 
 fn cores(map: &ArrayView2<'_, f32>) -> Vec<Core> {
     let (height, width) = map.dim();
-    let mut left = map.mapv(|probability| probability > MIN_PROBABILITY);
+    let mut unvisited = map.mapv(|probability| probability > MIN_PROBABILITY);
     let mut cores = Vec::new();
     let mut stack = Vec::new();
     for y in 0..height {
         for x in 0..width {
-            if !std::mem::take(&mut left[(y, x)]) {
+            if !std::mem::take(&mut unvisited[(y, x)]) {
                 continue;
             }
-            // The first and last pixel of each row; no row lies above the first one met.
+            // The first and last pixel of each row. The scan meets the topmost row first.
             let mut rows = vec![(x, x)];
             let (mut pixels, mut probabilities) = (0, 0.0);
             stack.push((y, x));
@@ -181,7 +183,7 @@ fn cores(map: &ArrayView2<'_, f32>) -> Vec<Core> {
                 (*first, *last) = ((*first).min(column), (*last).max(column));
                 for row in row.saturating_sub(1)..height.min(row + 2) {
                     for column in column.saturating_sub(1)..width.min(column + 2) {
-                        if std::mem::take(&mut left[(row, column)]) {
+                        if std::mem::take(&mut unvisited[(row, column)]) {
                             stack.push((row, column));
                         }
                     }
@@ -214,7 +216,7 @@ mod tests {
 
     use super::*;
 
-    /// A map with these rectangles (left, top, width, height) at 0.9.
+    /// A probability map that is 0.9 in these rectangles (left, top, width, height).
     fn map(rectangles: &[(usize, usize, usize, usize)]) -> Array2<f32> {
         let mut map = Array2::zeros((64, 128));
         for &(left, top, width, height) in rectangles {
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_core_is_grown_back_to_its_line() {
+    fn core_is_expanded_to_its_line() {
         let regions = regions(map(&[(20, 20, 60, 6)]).view());
         let [line] = regions.as_slice() else {
             panic!("{regions:?}")
@@ -238,27 +240,27 @@ mod tests {
     }
 
     #[test]
-    fn what_touches_is_one_and_specks_are_none() {
-        // Two that touch at a corner, one apart, one too thin.
+    fn adjacent_pixels_are_one_region_and_thin_ones_are_ignored() {
+        // Two rectangles that touch at a corner, a separate one, and one that is too thin.
         let found = regions(map(&[(0, 0, 20, 5), (20, 5, 20, 5), (60, 0, 40, 8), (0, 30, 40, 2)]).view());
         assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]
-    fn a_region_that_is_unsure_is_none() {
+    fn region_with_a_low_score_is_ignored() {
         let faint = map(&[(20, 20, 60, 6)]).mapv(|probability| probability * 0.5);
         assert_eq!(regions(faint.view()), []);
     }
 
     #[test]
-    fn a_map_that_lights_up_everywhere_has_few_regions() {
+    fn number_of_regions_is_limited() {
         assert_eq!(regions(Array2::ones((64, 128)).view()).len(), 1);
         let dots = Array2::from_shape_fn((640, 640), |(y, x)| f32::from(u8::from(y % 6 < 4 && x % 6 < 4)));
         assert!(regions(dots.view()).len() <= MAX_REGIONS);
     }
 
     #[test]
-    fn a_view_keeps_within_what_the_network_takes() {
+    fn view_has_valid_sides_and_a_limited_size() {
         for size in [
             (1, 1),
             (4_000, 3_000),
@@ -267,7 +269,7 @@ mod tests {
             (16_384, 732),
             (640, 480),
         ] {
-            let view = View::of(size);
+            let view = View::new(size);
             assert!(
                 view.width.is_multiple_of(32) && view.height.is_multiple_of(32),
                 "{size:?}"
@@ -278,7 +280,7 @@ mod tests {
                 view.width,
                 view.height
             );
-            let corner = view.place(Point { x: 16.0, y: 16.0 });
+            let corner = view.to_page(Point { x: 16.0, y: 16.0 });
             assert!(corner.x.abs() < 1e-3 && corner.y.abs() < 1e-3);
         }
     }

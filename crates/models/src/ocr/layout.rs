@@ -1,35 +1,35 @@
-//! The order in which a page is read: its columns from left to right, in each its lines from top to bottom.
+//! Puts lines into reading order: columns from left to right, and in each column lines from top to bottom.
 
 use super::quad::{Axes, Quad};
 use super::recognize::Reading;
 use crate::geometry::Point;
 
-/// Fragments of a line nearer to each other than this, in line heights, are one line.
+/// Fragments of a line with a smaller gap between them, in line heights, are joined.
 const MAX_GAP: f32 = 1.5;
-/// A gutter between columns is wider than this, in line heights.
+/// The minimum width of a gutter between columns, in line heights.
 const MIN_GUTTER: f32 = 0.7;
-/// Half of a column's lines are at least this long, in line heights. Shorter ones are a table's cells, whose rows are
-/// read across.
-const MIN_COLUMN: f32 = 7.0;
-/// A column has at least so many lines.
-const MIN_LINES: usize = 3;
-/// Up to this part of the lines may cross a gutter: headings, and what stands above and below the columns.
+/// The minimum of the median length of a column's lines, in line heights. Shorter lines are the cells of a table, which is
+/// read row by row.
+const MIN_COLUMN_WIDTH: f32 = 7.0;
+/// The minimum number of lines in a column.
+const MIN_COLUMN_LINES: usize = 3;
+/// The maximum share of lines that cross a gutter: headings, and lines above and below the columns.
 const MAX_CROSSING: f32 = 0.25;
 
-/// A line of the page, read.
+/// A line that was read, with its place.
 #[derive(Clone, Debug)]
-pub(super) struct Placed {
+pub(super) struct PlacedLine {
     pub(super) quad: Quad,
     pub(super) reading: Reading,
 }
 
-/// A line in the page's own directions: those of its text.
+/// A line's extent along and across the direction of the page's text.
 struct Block {
     left: f32,
     right: f32,
     top: f32,
     bottom: f32,
-    line: Placed,
+    line: PlacedLine,
 }
 
 impl Block {
@@ -46,8 +46,8 @@ impl Block {
     }
 }
 
-/// Puts lines into the order of reading, and joins the fragments of a line.
-pub(super) fn arrange(lines: Vec<Placed>) -> Vec<Placed> {
+/// Puts lines into reading order, and joins the fragments of a line.
+pub(super) fn arrange(lines: Vec<PlacedLine>) -> Vec<PlacedLine> {
     let Some(axes) = direction(&lines) else {
         return lines;
     };
@@ -66,8 +66,8 @@ pub(super) fn arrange(lines: Vec<Placed>) -> Vec<Placed> {
     arranged
 }
 
-/// The way the page's text runs: the mean of its lines, the long ones counting for more.
-fn direction(lines: &[Placed]) -> Option<Axes> {
+/// The direction of the page's text: the mean of its lines, weighted by length.
+fn direction(lines: &[PlacedLine]) -> Option<Axes> {
     let sum = lines.iter().fold(Point { x: 0.0, y: 0.0 }, |sum, line| {
         let direction = line.quad.direction();
         Point {
@@ -75,10 +75,10 @@ fn direction(lines: &[Placed]) -> Option<Axes> {
             y: sum.y + direction.y,
         }
     });
-    Axes::of(sum)
+    Axes::from_direction(sum)
 }
 
-fn order(blocks: Vec<Block>, arranged: &mut Vec<Placed>) {
+fn order(blocks: Vec<Block>, arranged: &mut Vec<PlacedLine>) {
     let Some(gutter) = gutter(&blocks) else {
         rows(blocks, arranged);
         return;
@@ -108,9 +108,9 @@ fn order(blocks: Vec<Block>, arranged: &mut Vec<Placed>) {
     }
 }
 
-/// Where a gutter between columns runs, if there are columns: where the fewest lines cross it.
+/// The position of a gutter between columns, if there are columns: the one that the fewest lines cross.
 fn gutter(blocks: &[Block]) -> Option<f32> {
-    if blocks.len() < 2 * MIN_LINES {
+    if blocks.len() < 2 * MIN_COLUMN_LINES {
         return None;
     }
     let height = median(blocks.iter().map(Block::height));
@@ -132,7 +132,8 @@ fn gutter(blocks: &[Block]) -> Option<f32> {
             .map(|block| block.right)
             .fold(f32::NEG_INFINITY, f32::max);
         let is_column = |side: &[&Block]| {
-            side.len() >= MIN_LINES && median(side.iter().map(|block| block.width())) >= MIN_COLUMN * height
+            side.len() >= MIN_COLUMN_LINES
+                && median(side.iter().map(|block| block.width())) >= MIN_COLUMN_WIDTH * height
         };
         let is_gutter = is_column(&left)
             && is_column(&right)
@@ -150,13 +151,13 @@ fn median(values: impl Iterator<Item = f32>) -> f32 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// Row by row, each from left to right.
-fn rows(mut blocks: Vec<Block>, arranged: &mut Vec<Placed>) {
+/// Appends the blocks row by row, each row from left to right.
+fn rows(mut blocks: Vec<Block>, arranged: &mut Vec<PlacedLine>) {
     blocks.sort_by(|a, b| a.middle().total_cmp(&b.middle()));
     let mut rows: Vec<Vec<Block>> = Vec::new();
     for block in blocks {
         match rows.last_mut() {
-            Some(row) if continues(row, &block) => row.push(block),
+            Some(row) if is_in_row(row, &block) => row.push(block),
             _ => rows.push(vec![block]),
         }
     }
@@ -176,8 +177,8 @@ fn rows(mut blocks: Vec<Block>, arranged: &mut Vec<Placed>) {
     }
 }
 
-/// Whether a block stands beside the last one of a row, not under it.
-fn continues(row: &[Block], block: &Block) -> bool {
+/// Whether a block is beside the last block of a row, not below it.
+fn is_in_row(row: &[Block], block: &Block) -> bool {
     row.last()
         .is_some_and(|last| block.middle() - last.middle() < last.height().min(block.height()) / 2.0)
 }
@@ -185,7 +186,7 @@ fn continues(row: &[Block], block: &Block) -> bool {
 fn join(block: &mut Block, next: Block) {
     let (line, other) = (&mut block.line, next.line);
     line.reading.append(&other.reading);
-    if let Some(axes) = Axes::of(line.quad.direction()) {
+    if let Some(axes) = Axes::from_direction(line.quad.direction()) {
         let points = [line.quad.0, other.quad.0].concat();
         line.quad = Quad(axes.corners(axes.extent(&points)));
     }
@@ -198,10 +199,10 @@ fn join(block: &mut Block, next: Block) {
 mod tests {
     use super::*;
 
-    /// A line 10 high.
-    fn line(text: &str, x: f32, y: f32, width: f32) -> Placed {
+    /// A line with a height of 10 pixels.
+    fn line(text: &str, x: f32, y: f32, width: f32) -> PlacedLine {
         let corners = [(x, y), (x + width, y), (x + width, y + 10.0), (x, y + 10.0)];
-        Placed {
+        PlacedLine {
             quad: Quad(corners.map(|(x, y)| Point { x, y })),
             reading: Reading {
                 text: text.to_owned(),
@@ -210,14 +211,14 @@ mod tests {
         }
     }
 
-    fn arranged(lines: &[Placed]) -> String {
+    fn arranged(lines: &[PlacedLine]) -> String {
         let lines = arrange(lines.to_vec());
         let texts: Vec<_> = lines.iter().map(|line| line.reading.text.as_str()).collect();
         texts.join("|")
     }
 
-    /// Two columns whose lines don't stand side by side, between a heading and a footer.
-    fn columns() -> Vec<Placed> {
+    /// Two columns whose lines are not aligned, between a heading and a footer.
+    fn columns() -> Vec<PlacedLine> {
         let mut lines = vec![
             line("footer", 60.0, 90.0, 150.0),
             line("heading", 0.0, 0.0, 230.0),
@@ -235,9 +236,9 @@ mod tests {
     }
 
     #[test]
-    fn the_order_goes_with_the_text_whichever_way_it_runs() {
+    fn order_follows_the_direction_of_the_text() {
         for quarters in 1..4 {
-            let turned: Vec<_> = columns()
+            let rotated: Vec<_> = columns()
                 .into_iter()
                 .map(|mut line| {
                     for _ in 0..quarters {
@@ -246,12 +247,12 @@ mod tests {
                     line
                 })
                 .collect();
-            assert_eq!(arranged(&turned), "heading|l1|l2|l3|r1|r2|r3|footer");
+            assert_eq!(arranged(&rotated), "heading|l1|l2|l3|r1|r2|r3|footer");
         }
     }
 
     #[test]
-    fn a_table_is_read_row_by_row() {
+    fn table_is_read_row_by_row() {
         let mut lines = Vec::new();
         for (row, name) in ["1", "2", "3"].into_iter().enumerate() {
             lines.push(line(
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_stays_nothing() {
+    fn no_lines_give_no_lines() {
         assert_eq!(arranged(&[]), "");
     }
 }

@@ -1,38 +1,38 @@
-//! Rectangles at any angle, as text lies on a page.
+//! Rectangles at any angle, like lines of text on a page.
 
 use crate::geometry::Point;
 
-/// A rectangle at any angle: its corners clockwise, from the one at the upper left of its text.
+/// A rectangle at any angle, by its corners: clockwise, from the upper left of its text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Quad(pub(super) [Point; 4]);
 
 impl Quad {
-    /// The least rectangle around points, of whose four ways to be read the one nearest to upright is taken. None for
-    /// fewer than three points, or for points on a line.
+    /// The smallest rectangle around points, read in the direction closest to upright. `None` for fewer than three points,
+    /// or for points on a line.
     ///
-    /// One of its sides lies along a side of the convex hull (Freeman and Shapira, 1975).
+    /// One of its sides is along a side of the convex hull (Freeman and Shapira, 1975).
     pub(super) fn around(points: &[Point]) -> Option<Self> {
         let hull = hull(points);
         let sides = hull.iter().zip(hull.iter().cycle().skip(1));
-        let least = sides
-            .filter_map(|(a, b)| Axes::along(*a, *b))
+        let smallest = sides
+            .filter_map(|(a, b)| Axes::from_side(*a, *b))
             .map(|axes| (axes, axes.extent(&hull)))
             .min_by(|(_, a), (_, b)| a.area().total_cmp(&b.area()));
-        let (axes, extent) = least?;
+        let (axes, extent) = smallest?;
         (extent.area() > 0.0).then(|| Self(axes.corners(extent)))
     }
 
-    /// Of its text, along the line.
+    /// The length along the line of text.
     pub(super) fn width(&self) -> f32 {
         distance(self.0[0], self.0[1])
     }
 
-    /// Of its text, across the line.
+    /// The length across the line of text.
     pub(super) fn height(&self) -> f32 {
         distance(self.0[0], self.0[3])
     }
 
-    /// The way its text runs: a vector as long as the line.
+    /// The direction of the text, as a vector of the line's length.
     pub(super) fn direction(&self) -> Point {
         let [from, to, ..] = self.0;
         Point {
@@ -41,35 +41,35 @@ impl Quad {
         }
     }
 
-    /// The same rectangle, read after so many quarter turns clockwise: 1 is text that runs down, 2 stands on its head.
-    pub(super) fn turned(mut self, quarters: usize) -> Self {
+    /// The same rectangle with its text rotated clockwise by quarter turns: 1 is text that runs down, 2 is upside down.
+    pub(super) fn rotated(mut self, quarters: usize) -> Self {
         self.0.rotate_left(quarters % 4);
         self
     }
 
-    /// Larger by so much on the left and right, and above and below.
-    pub(super) fn grown(&self, beside: f32, above: f32) -> Self {
+    /// The rectangle expanded by `beside` on the left and right, and by `above` above and below.
+    pub(super) fn expanded(&self, beside: f32, above: f32) -> Self {
         let (across, down) = (beside / self.width(), above / self.height());
         Self([
-            self.at(-across, -down),
-            self.at(1.0 + across, -down),
-            self.at(1.0 + across, 1.0 + down),
-            self.at(-across, 1.0 + down),
+            self.point_at(-across, -down),
+            self.point_at(1.0 + across, -down),
+            self.point_at(1.0 + across, 1.0 + down),
+            self.point_at(-across, 1.0 + down),
         ])
     }
 
-    /// The part of its length between two fractions of it.
-    pub(super) fn part(&self, from: f32, to: f32) -> Self {
+    /// The part between two fractions of the length.
+    pub(super) fn section(&self, from: f32, to: f32) -> Self {
         Self([
-            self.at(from, 0.0),
-            self.at(to, 0.0),
-            self.at(to, 1.0),
-            self.at(from, 1.0),
+            self.point_at(from, 0.0),
+            self.point_at(to, 0.0),
+            self.point_at(to, 1.0),
+            self.point_at(from, 1.0),
         ])
     }
 
-    /// The point at these fractions of its width and height.
-    pub(super) fn at(&self, across: f32, down: f32) -> Point {
+    /// The point at these fractions of the width and height.
+    pub(super) fn point_at(&self, across: f32, down: f32) -> Point {
         let [origin, right, _, below] = self.0;
         Point {
             x: origin.x + (right.x - origin.x) * across + (below.x - origin.x) * down,
@@ -77,9 +77,9 @@ impl Quad {
         }
     }
 
-    /// All corners by a function that keeps rectangles rectangles.
-    pub(super) fn map(&self, place: impl Fn(Point) -> Point) -> Self {
-        Self(self.0.map(place))
+    /// The rectangle with each corner transformed. The function must map rectangles to rectangles.
+    pub(super) fn map(&self, transform: impl Fn(Point) -> Point) -> Self {
+        Self(self.0.map(transform))
     }
 }
 
@@ -87,14 +87,14 @@ fn distance(a: Point, b: Point) -> f32 {
     (a.x - b.x).hypot(a.y - b.y)
 }
 
-/// A unit vector to the right, within 45 degrees, as an axis; the other axis is a quarter turn clockwise of it.
+/// Two perpendicular axes, by the unit vector of the first. The second is a quarter turn clockwise from it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axes {
     x: f32,
     y: f32,
 }
 
-/// From least to most along each of two axes.
+/// The minimum and maximum along each of two axes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
     pub(super) along: (f32, f32),
@@ -108,9 +108,9 @@ impl Extent {
 }
 
 impl Axes {
-    /// Along this side, or a right angle to it.
-    fn along(a: Point, b: Point) -> Option<Self> {
-        let mut axes = Self::of(Point {
+    /// The axes along this side or perpendicular to it, with the first one to the right, within 45 degrees.
+    fn from_side(a: Point, b: Point) -> Option<Self> {
+        let mut axes = Self::from_direction(Point {
             x: b.x - a.x,
             y: b.y - a.y,
         })?;
@@ -129,8 +129,8 @@ impl Axes {
         Some(axes)
     }
 
-    /// In just this direction; None for a vector without length.
-    pub(super) fn of(direction: Point) -> Option<Self> {
+    /// The axes with the first one in this direction. `None` for a vector of length 0.
+    pub(super) fn from_direction(direction: Point) -> Option<Self> {
         let length = direction.x.hypot(direction.y);
         (length > 0.0).then(|| Self {
             x: direction.x / length,
@@ -139,11 +139,11 @@ impl Axes {
     }
 
     pub(super) fn extent(&self, points: &[Point]) -> Extent {
-        let nothing = (f32::INFINITY, f32::NEG_INFINITY);
+        let empty = (f32::INFINITY, f32::NEG_INFINITY);
         points.iter().fold(
             Extent {
-                along: nothing,
-                across: nothing,
+                along: empty,
+                across: empty,
             },
             |extent, point| {
                 let along = point.x * self.x + point.y * self.y;
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_rectangle_around_points_starts_at_the_upper_left() {
+    fn smallest_rectangle_around_points_starts_at_the_upper_left() {
         let upright = [
             point(4.0, 1.0),
             point(0.0, 3.0),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slanted_rectangle_is_found_as_it_lies() {
+    fn slanted_rectangle_is_found_at_its_angle() {
         // 10 by 2, up by 3 for every 4 to the right.
         let corners = [(0.0, 6.0), (8.0, 0.0), (9.2, 1.6), (1.2, 7.6)];
         let quad = Quad::around(&corners.map(|(x, y)| point(x, y))).unwrap();
@@ -240,16 +240,16 @@ mod tests {
     }
 
     #[test]
-    fn growing_and_turning_keep_the_order_of_corners() {
+    fn expanding_and_rotating_preserve_the_order_of_corners() {
         let quad = Quad([point(0.0, 0.0), point(4.0, 0.0), point(4.0, 2.0), point(0.0, 2.0)]);
         assert_near(
-            quad.grown(1.0, 0.5),
+            quad.expanded(1.0, 0.5),
             [(-1.0, -0.5), (5.0, -0.5), (5.0, 2.5), (-1.0, 2.5)],
         );
         // Text that runs down has its upper left corner at the upper right of the rectangle.
-        assert_near(quad.turned(1), [(4.0, 0.0), (4.0, 2.0), (0.0, 2.0), (0.0, 0.0)]);
+        assert_near(quad.rotated(1), [(4.0, 0.0), (4.0, 2.0), (0.0, 2.0), (0.0, 0.0)]);
         assert_near(
-            quad.part(0.5, 1.0),
+            quad.section(0.5, 1.0),
             [(2.0, 0.0), (4.0, 0.0), (4.0, 2.0), (2.0, 2.0)],
         );
     }

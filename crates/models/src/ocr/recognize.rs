@@ -1,5 +1,5 @@
-//! Reads single lines, with PP-OCR's recognizer (SVTR-LCNet: Du et al., "SVTR: Scene Text Recognition with a Single Visual
-//! Model", 2022, <https://arxiv.org/abs/2205.00159>), whose output is a class for every 8 pixels along the line
+//! Recognizes the text of single lines, with PP-OCR's recognizer (SVTR-LCNet: Du et al., "SVTR: Scene Text Recognition with a Single Visual
+//! Model", 2022, <https://arxiv.org/abs/2205.00159>), which outputs a class for every 8 pixels along the line
 //! (connectionist temporal classification: Graves et al., 2006).
 
 use std::path::{Path, PathBuf};
@@ -7,64 +7,66 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array3, Array4, ArrayView2, ArrayViewD, Axis, Ix3, s};
 use ort::value::TensorRef;
 
+use super::page_image::PageImage;
 use super::quad::Quad;
-use super::sheet::Sheet;
 use crate::runtime::{self, Interrupt, Model};
 use crate::{LoadError, ModelError};
 
 const MODEL: &str = "models/ocr/rec.onnx";
 const CHARACTERS: &str = "models/ocr/characters.txt";
 
-/// Of a line as the network sees it, in pixels.
+/// The height of the network's input, in pixels.
 const HEIGHT: usize = 48;
-/// Widths are rounded up to a multiple of this, and lines of one width run together: so no line's answer depends on the
-/// company it runs in.
+/// Widths are rounded up to a multiple of this, in pixels. Only lines of the same width share a run, so that the other lines
+/// of a run do not change a line's result.
 const WIDTH_STEP: usize = 32;
-const LEAST_WIDTH: usize = 64;
-/// A longer line is read in pieces: time and memory of the network's attention grow with the square.
+const MIN_WIDTH: usize = 64;
+/// A longer line is split, since time and memory of the network's attention grow with the square of the width.
 const MAX_WIDTH: usize = 1_920;
-/// How far around the end of a piece a place for the cut is looked for, and how wide a space is at the least, in pixels.
-const CUT_SEARCH: usize = 480;
-const SPACE_WIDTH: usize = 8;
-/// Most pixels along the lines of one run.
+/// The width of the stretch in which a place for a split is searched, in pixels.
+const SPLIT_SEARCH_WIDTH: usize = 480;
+/// The minimum width of a space, in pixels.
+const MIN_SPACE_WIDTH: usize = 8;
+/// The maximum width of all lines of a run together, in pixels.
 const MAX_BATCH_WIDTH: usize = 960;
-/// Most pieces of a line; what is longer still is squeezed.
+/// The maximum number of pieces of a line. The pieces of a longer line are compressed.
 const MAX_PIECES: usize = 64;
 
-/// Two characters have a space between them if it was this likely at any step from one to the other. The figures come from
-/// 6,602 pairs in lines of 9 fonts, some blurred, noisy or 10 pixels high; 0.6 % of them are on the wrong side.
+/// Two characters have a space between them if a space has this probability at any step between them. The thresholds come
+/// from 6,602 pairs in lines of 9 fonts, some blurred, noisy or 10 pixels high. 0.6 % of the pairs are on the wrong side.
 const MIN_SPACE: f32 = 0.08;
-/// After a mark and before a letter, where a space belongs (91 of 95): without one it never came to 0.002.
-const MIN_SPACE_AFTER_MARK: f32 = 0.012;
-/// Before a mark, where none belongs.
-const MIN_SPACE_BEFORE_MARK: f32 = 0.95;
-const MARKS: [&str; 6] = [".", ",", ";", ":", "!", "?"];
+/// The threshold after punctuation and before a letter, where a space is usual (91 of 95). Without a space, the probability
+/// never reached 0.002.
+const MIN_SPACE_AFTER_PUNCTUATION: f32 = 0.012;
+/// The threshold before punctuation, where a space is not usual.
+const MIN_SPACE_BEFORE_PUNCTUATION: f32 = 0.95;
+const PUNCTUATION: [&str; 6] = [".", ",", ";", ":", "!", "?"];
 
-/// What a line says.
+/// The recognized text of a line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Reading {
     pub(super) text: String,
-    /// The mean of its characters' probabilities; 0 without any.
+    /// The mean probability of the characters; 0 without any.
     pub(super) score: f32,
 }
 
 impl Reading {
-    /// Adds what stands to its right.
+    /// Appends the text to the right of this one.
     pub(super) fn append(&mut self, next: &Self) {
         let length = |reading: &Self| reading.text.chars().count() as f32;
-        let (own, others) = (length(self), length(next));
-        if own * others > 0.0 {
+        let (own, added) = (length(self), length(next));
+        if own * added > 0.0 {
             self.text.push(' ');
         }
         self.text.push_str(&next.text);
-        self.score = (self.score * own + next.score * others) / (own + others).max(1.0);
+        self.score = (self.score * own + next.score * added) / (own + added).max(1.0);
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Recognizer {
     model: Model,
-    /// By class, without the first, which is "none", and with the last, the space.
+    /// The characters by class. The first class, blank, is left out; the last one is the space.
     characters: Vec<String>,
 }
 
@@ -75,33 +77,33 @@ impl Recognizer {
         Ok(Self { model, characters })
     }
 
-    /// Reads lines, in their order, a reading for each.
+    /// Reads lines: one reading for each, in their order.
     pub(super) fn read(
         &self,
-        sheet: &Sheet,
+        page: &PageImage,
         lines: &[Quad],
         interrupt: &Interrupt,
     ) -> Result<Vec<Reading>, ModelError> {
         let (mut owners, mut pieces) = (Vec::new(), Vec::new());
         for (line, quad) in lines.iter().enumerate() {
-            for piece in cut(sheet, quad) {
+            for piece in split(page, quad) {
                 owners.push(line);
                 pieces.push(piece);
             }
         }
-        let mut read = vec![Reading::default(); pieces.len()];
+        let mut piece_readings = vec![Reading::default(); pieces.len()];
         for batch in batches(&pieces) {
             interrupt.check()?;
             for (&piece, reading) in batch
                 .lines
                 .iter()
-                .zip(self.run(sheet, &pieces, &batch, interrupt)?)
+                .zip(self.run(page, &pieces, &batch, interrupt)?)
             {
-                read[piece] = reading;
+                piece_readings[piece] = reading;
             }
         }
         let mut readings = vec![Reading::default(); lines.len()];
-        for (line, reading) in owners.into_iter().zip(read) {
+        for (line, reading) in owners.into_iter().zip(piece_readings) {
             readings[line].append(&reading);
         }
         Ok(readings)
@@ -109,7 +111,7 @@ impl Recognizer {
 
     fn run(
         &self,
-        sheet: &Sheet,
+        page: &PageImage,
         lines: &[Quad],
         batch: &Batch,
         interrupt: &Interrupt,
@@ -117,7 +119,7 @@ impl Recognizer {
         let mut input = Array4::zeros((batch.lines.len(), 3, HEIGHT, batch.width));
         for (&line, mut image) in batch.lines.iter().zip(input.axis_iter_mut(Axis(0))) {
             let width = width(&lines[line]).min(batch.width);
-            sheet.paint(&lines[line], image.slice_mut(s![.., .., ..width]));
+            page.sample(&lines[line], image.slice_mut(s![.., .., ..width]));
         }
         let tensor = TensorRef::from_array_view(&input).map_err(runtime::failed)?;
         self.model
@@ -138,61 +140,62 @@ impl Recognizer {
     }
 }
 
-/// The likeliest class of each step; repeated ones are one character, and "none" stands between two that are alike.
+/// Decodes the most probable class of each step. Equal consecutive classes are one character; a blank separates two equal
+/// characters.
 ///
-/// A space is rarely the likeliest, as the network learned from lines without any. But between two words it is likelier
-/// than elsewhere by orders of magnitude, which is what counts here.
+/// A space is rarely the most probable class, since the network was trained on lines without spaces. Between two words its
+/// probability is higher by orders of magnitude than elsewhere, so it has its own thresholds.
 fn decode(characters: &[String], steps: ArrayView2<'_, f32>) -> Reading {
     let space = characters.len();
     let mut text = String::new();
-    let (mut sum, mut count, mut before, mut last, mut gap) = (0.0, 0, 0, None, 0.0_f32);
+    let (mut sum, mut count, mut previous_class, mut last, mut max_space) = (0.0, 0, 0, None, 0.0_f32);
     for step in steps.outer_iter() {
-        let (class, probability) = likeliest(step.iter());
-        gap = gap.max(step[space]);
+        let (class, probability) = argmax(step.iter());
+        max_space = max_space.max(step[space]);
         if class != 0 && class != space {
             let character = characters[class - 1].as_str();
-            if class != before {
-                if last.is_some_and(|last| gap >= min_space(last, character)) {
+            if class != previous_class {
+                if last.is_some_and(|last| max_space >= min_space(last, character)) {
                     text.push(' ');
                 }
                 text.push_str(character);
                 sum += probability;
                 count += 1;
             }
-            (last, gap) = (Some(character), step[space]);
+            (last, max_space) = (Some(character), step[space]);
         }
-        before = class;
+        previous_class = class;
     }
     Reading {
-        text: narrow(text),
+        text: to_halfwidth(text),
         score: if count == 0 { 0.0 } else { sum / count as f32 },
     }
 }
 
-/// The wide forms of ASCII characters belong to Chinese; in a line without any they are a misreading of the narrow ones.
-fn narrow(text: String) -> String {
+/// Replaces fullwidth forms of ASCII characters in a line without Chinese, where they are misreadings.
+fn to_halfwidth(text: String) -> String {
     if text.chars().any(|c| ('\u{3400}'..='\u{9fff}').contains(&c)) {
         return text;
     }
-    let wide = '\u{ff01}'..='\u{ff5e}';
-    let narrow = |c: char| match wide.contains(&c) {
+    let fullwidth = '\u{ff01}'..='\u{ff5e}';
+    let convert = |c: char| match fullwidth.contains(&c) {
         true => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         false => c,
     };
-    text.chars().map(narrow).collect()
+    text.chars().map(convert).collect()
 }
 
 fn min_space(left: &str, right: &str) -> f32 {
-    if MARKS.contains(&right) {
-        MIN_SPACE_BEFORE_MARK
-    } else if MARKS.contains(&left) && right.chars().all(char::is_alphabetic) {
-        MIN_SPACE_AFTER_MARK
+    if PUNCTUATION.contains(&right) {
+        MIN_SPACE_BEFORE_PUNCTUATION
+    } else if PUNCTUATION.contains(&left) && right.chars().all(char::is_alphabetic) {
+        MIN_SPACE_AFTER_PUNCTUATION
     } else {
         MIN_SPACE
     }
 }
 
-fn likeliest<'a>(probabilities: impl Iterator<Item = &'a f32>) -> (usize, f32) {
+fn argmax<'a>(probabilities: impl Iterator<Item = &'a f32>) -> (usize, f32) {
     let mut best = (0, f32::NEG_INFINITY);
     for (class, &probability) in probabilities.enumerate() {
         if probability > best.1 {
@@ -207,46 +210,49 @@ fn characters(path: PathBuf) -> Result<Vec<String>, LoadError> {
     Ok(file.lines().chain([" "]).map(str::to_owned).collect())
 }
 
-/// Cuts a line that is too long into pieces of like length, each cut at the quietest place near it: there, if anywhere,
-/// is a space.
-fn cut(sheet: &Sheet, line: &Quad) -> Vec<Quad> {
-    let whole = HEIGHT as f32 * line.width() / line.height();
-    let pieces = (whole / MAX_WIDTH as f32).ceil().min(MAX_PIECES as f32);
+/// Splits a line that is too long into pieces of similar length. Each split is at the place of the lowest contrast nearby,
+/// which is most likely a space.
+fn split(page: &PageImage, line: &Quad) -> Vec<Quad> {
+    let full_width = HEIGHT as f32 * line.width() / line.height();
+    let pieces = (full_width / MAX_WIDTH as f32).ceil().min(MAX_PIECES as f32);
     if pieces <= 1.0 {
         return vec![*line];
     }
-    let mut cuts = vec![0.0];
-    for cut in 1..pieces as usize {
-        let around = cut as f32 / pieces;
-        cuts.push(around + quietest(sheet, line, around, whole) / whole);
+    let mut splits = vec![0.0];
+    for split in 1..pieces as usize {
+        let around = split as f32 / pieces;
+        splits.push(around + lowest_contrast(page, line, around, full_width) / full_width);
     }
-    cuts.push(1.0);
-    cuts.windows(2).map(|ends| line.part(ends[0], ends[1])).collect()
+    splits.push(1.0);
+    splits
+        .windows(2)
+        .map(|ends| line.section(ends[0], ends[1]))
+        .collect()
 }
 
-/// How far from a place, in the network's pixels, a stretch as wide as a space differs least in itself.
-fn quietest(sheet: &Sheet, line: &Quad, around: f32, whole: f32) -> f32 {
-    let half = CUT_SEARCH as f32 / 2.0;
-    let stretch = line.part(around - half / whole, around + half / whole);
-    let mut image = Array3::zeros((3, HEIGHT, CUT_SEARCH));
-    sheet.paint(&stretch, image.view_mut());
+/// The distance from a place to the stretch of a space's width with the lowest contrast, in pixels of the network's input.
+fn lowest_contrast(page: &PageImage, line: &Quad, around: f32, full_width: f32) -> f32 {
+    let half = SPLIT_SEARCH_WIDTH as f32 / 2.0;
+    let stretch = line.section(around - half / full_width, around + half / full_width);
+    let mut image = Array3::zeros((3, HEIGHT, SPLIT_SEARCH_WIDTH));
+    page.sample(&stretch, image.view_mut());
     let contrast: Vec<f32> = image
         .axis_iter(Axis(2))
         .map(|column| {
-            let (least, most) = column.iter().fold((1.0_f32, -1.0_f32), |(least, most), &v| {
-                (least.min(v), most.max(v))
+            let (min, max) = column.iter().fold((1.0_f32, -1.0_f32), |(min, max), &value| {
+                (min.min(value), max.max(value))
             });
-            most - least
+            max - min
         })
         .collect();
     let sums = contrast
-        .windows(SPACE_WIDTH)
+        .windows(MIN_SPACE_WIDTH)
         .map(|window| window.iter().sum::<f32>());
     let best = sums.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
-    best.map_or(0.0, |(start, _)| (start + SPACE_WIDTH / 2) as f32 - half)
+    best.map_or(0.0, |(start, _)| (start + MIN_SPACE_WIDTH / 2) as f32 - half)
 }
 
-/// Lines that run together, as indices, all painted this wide.
+/// Lines of one run, as indices, which are all sampled at this width.
 struct Batch {
     width: usize,
     lines: Vec<usize>,
@@ -259,7 +265,7 @@ fn width(line: &Quad) -> usize {
 fn batches(lines: &[Quad]) -> Vec<Batch> {
     let mut widths: Vec<_> = lines
         .iter()
-        .map(|line| width(line).next_multiple_of(WIDTH_STEP).max(LEAST_WIDTH))
+        .map(|line| width(line).next_multiple_of(WIDTH_STEP).max(MIN_WIDTH))
         .enumerate()
         .collect();
     widths.sort_by_key(|&(_, width)| width);
@@ -286,7 +292,7 @@ mod tests {
 
     const CLASSES: [&str; 5] = ["-", "a", "b", ".", " "];
 
-    /// What the steps of these classes say, each sure by 0.9, with a space as likely as given.
+    /// Decodes steps with these classes at a probability of 0.9, and the given probabilities of a space.
     fn decoded(steps: &[(&str, f32)]) -> Reading {
         let mut table = Array2::zeros((steps.len(), CLASSES.len()));
         for (step, &(name, space)) in steps.iter().enumerate() {
@@ -311,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_space_needs_not_be_the_likeliest() {
+    fn space_need_not_be_the_most_probable_class() {
         assert_eq!(decoded(&[("a", 0.0), ("-", 0.09), ("b", 0.0)]).text, "a b");
         assert_eq!(decoded(&[("a", 0.0), ("-", 0.01), ("b", 0.0)]).text, "ab");
         assert_eq!(plain(&["a", " ", "b"]).text, "a b");
@@ -319,16 +325,16 @@ mod tests {
             decoded(&[("a", 0.0), ("-", 0.5), (".", 0.0), ("-", 0.02), ("b", 0.0)]).text,
             "a. b"
         );
-        // Nor does one stand at an end, or count for the score.
+        // Spaces at the ends are dropped, and do not count for the score.
         let reading = decoded(&[(" ", 0.9), ("a", 0.0), (" ", 0.9)]);
         assert_eq!(reading.text, "a");
         assert!((reading.score - 0.9).abs() < 1e-6);
     }
 
     #[test]
-    fn wide_forms_stay_among_chinese_only() {
-        assert_eq!(narrow("（a，b）！".to_owned()), "(a,b)!");
-        assert_eq!(narrow("（甲，b）！".to_owned()), "（甲，b）！");
+    fn fullwidth_forms_are_preserved_only_among_chinese() {
+        assert_eq!(to_halfwidth("（a，b）！".to_owned()), "(a,b)!");
+        assert_eq!(to_halfwidth("（甲，b）！".to_owned()), "（甲，b）！");
     }
 
     fn line(width: f32) -> Quad {
@@ -337,8 +343,8 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_one_width_run_together() {
-        // Twice as wide as in the picture: 200, 640, 216 and 640 pixels.
+    fn only_lines_of_the_same_width_share_a_run() {
+        // The input is twice as large as the picture: 200, 640, 216 and 640 pixels wide.
         let batches = batches(&[100.0, 320.0, 108.0, 320.0].map(line));
         let lines: Vec<_> = batches
             .iter()

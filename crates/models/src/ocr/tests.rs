@@ -11,7 +11,7 @@ static MODEL: LazyLock<OcrModel> = LazyLock::new(|| OcrModel::load(&assets()).un
 const LINES: &[u8] = include_bytes!("../../testdata/lines.png");
 const COLUMNS: &[u8] = include_bytes!("../../testdata/columns.png");
 
-/// What the middle lines of `lines.png` say. The third has a space that is not found ("B: 12").
+/// The second and fourth line of `lines.png`. In the third, a space is not detected ("B: 12").
 const SECOND: &str = "to the office on the second floor. Invoice no.";
 const FOURTH: &str = "$129.00, total $969.00. A kettle that whistles too";
 
@@ -33,7 +33,7 @@ fn fourth_line() -> DynamicImage {
 }
 
 #[test]
-fn a_page_is_read_line_by_line() {
+fn page_is_read_line_by_line() {
     let page = read(LINES);
     let texts: Vec<_> = page.lines.iter().map(|line| line.text.as_str()).collect();
     assert_eq!(texts.join("\n"), page.text);
@@ -46,7 +46,7 @@ fn a_page_is_read_line_by_line() {
             .all(|line| line.score > 0.95 && line.score <= 1.0),
         "{page:?}"
     );
-    // As drawn: from x = 30 on, a line every 29 pixels.
+    // The lines are drawn from x = 30 on, one every 29 pixels.
     for (row, line) in page.lines.iter().enumerate() {
         let Rect { x, y, width, height } = line.bounds;
         let middle = 42.0 + 29.0 * row as f32;
@@ -81,8 +81,8 @@ fn columns_are_read_from_the_left_under_their_heading() {
 }
 
 #[test]
-fn a_photo_of_a_page_is_read() {
-    let page = read(&photo("page.png"));
+fn photo_of_a_page_is_read() {
+    let page = read(&test_file("page.png"));
     let title = &page.lines[0];
     assert_eq!(title.text, "Region-based segmentation");
     for phrase in [
@@ -93,14 +93,14 @@ fn a_photo_of_a_page_is_read() {
     }
 }
 
-/// Where a point of a page of this width and height goes when it is turned.
-type Place = fn(Point, f32, f32) -> Point;
+/// Maps a point of a page with this width and height to the rotated page.
+type Rotate = fn(Point, f32, f32) -> Point;
 
 #[test]
-fn a_turned_page_says_the_same_and_its_boxes_lie_where_it_shows() {
+fn rotated_page_has_the_same_text_with_rotated_boxes() {
     let (upright, expected) = (picture(LINES), read(LINES));
     let (width, height) = (upright.width() as f32, upright.height() as f32);
-    let turns: [(DynamicImage, Place); 3] = [
+    let rotations: [(DynamicImage, Rotate); 3] = [
         (upright.rotate90(), |p, _, height| Point {
             x: height - p.y,
             y: p.x,
@@ -114,15 +114,15 @@ fn a_turned_page_says_the_same_and_its_boxes_lie_where_it_shows() {
             y: width - p.x,
         }),
     ];
-    for (turned, place) in turns {
-        let page = read_picture(&turned);
-        let size = turned.dimensions();
+    for (rotated, rotate) in rotations {
+        let page = read_picture(&rotated);
+        let size = rotated.dimensions();
         assert_eq!(page.lines.len(), expected.lines.len(), "{size:?}: {}", page.text);
         assert_eq!(page.lines[1].text, SECOND, "{size:?}");
         assert_eq!(page.lines[3].text, FOURTH, "{size:?}");
         for (line, upright) in page.lines.iter().zip(&expected.lines) {
             for (found, corner) in line.corners.iter().zip(upright.corners) {
-                let corner = place(corner, width, height);
+                let corner = rotate(corner, width, height);
                 assert!(
                     (found.x - corner.x).abs() < 9.0 && (found.y - corner.y).abs() < 9.0,
                     "{line:?} {corner:?}"
@@ -134,9 +134,9 @@ fn a_turned_page_says_the_same_and_its_boxes_lie_where_it_shows() {
 
 #[test]
 fn boxes_are_in_pixels_of_the_upright_original() {
-    // Stored lying on its side.
-    let lying = oriented_jpeg(&encode(&picture(LINES).rotate270(), ImageKind::Jpeg), 6);
-    let page = read(&lying);
+    // Stored rotated by a quarter turn.
+    let rotated = oriented_jpeg(&encode(&picture(LINES).rotate270(), ImageKind::Jpeg), 6);
+    let page = read(&rotated);
     assert_eq!(page.lines[3].text, FOURTH);
     let Rect { x, y, width, height } = page.lines[3].bounds;
     assert!(
@@ -146,27 +146,27 @@ fn boxes_are_in_pixels_of_the_upright_original() {
 }
 
 #[test]
-fn a_line_that_stands_on_its_head_is_read_in_its_place() {
+fn upside_down_line_is_read_in_its_place() {
     let mut page = picture(LINES);
     page.copy_from(&fourth_line().rotate180(), 0, 114).unwrap();
     let page = read_picture(&page);
     assert_eq!(page.lines[1].text, SECOND);
     assert_eq!(page.lines[3].text, FOURTH);
-    // Its own upper left is the page's lower right.
+    // The line's upper left is its lower right on the page.
     let [first, _, third, _] = page.lines[3].corners;
     assert!(first.x > third.x && first.y > third.y, "{:?}", page.lines[3]);
 }
 
 #[test]
-fn a_single_line_cut_out_tightly_is_read() {
+fn tightly_cropped_line_is_read() {
     assert_eq!(read_picture(&fourth_line()).text, FOURTH);
     assert_eq!(read_picture(&fourth_line().crop_imm(28, 4, 500, 24)).text, FOURTH);
 }
 
 #[test]
-fn a_line_of_ten_thousand_pixels_is_read_to_its_end() {
+fn line_of_ten_thousand_pixels_is_read_to_its_end() {
     let mut strip = RgbImage::from_pixel(10_000, 60, Rgb([255; 3]));
-    // Without its margins, and at the distance of words.
+    // Without margins, at the distance of words.
     let words = fourth_line().crop_imm(28, 0, 494, 32).to_rgb8();
     for copy in 0..20 {
         image::imageops::replace(&mut strip, &words, 20 + 496 * copy, 14);
@@ -183,7 +183,7 @@ fn a_line_of_ten_thousand_pixels_is_read_to_its_end() {
 }
 
 #[test]
-fn what_has_no_text_has_no_lines() {
+fn picture_without_text_has_no_lines() {
     let mut seed = 1_u32;
     let noise = RgbImage::from_fn(300, 200, |_, _| {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -194,14 +194,14 @@ fn what_has_no_text_has_no_lines() {
         ("black", RgbImage::from_pixel(600, 400, Rgb([0; 3])).into()),
         ("noise", DynamicImage::from(noise)),
         ("corners", corners(500, 300)),
-        ("cat", picture(&photo("chelsea.png"))),
+        ("cat", picture(&test_file("chelsea.png"))),
     ] {
         assert_eq!(read_picture(&picture), Page::default(), "{name}");
     }
 }
 
 #[test]
-fn a_picture_of_any_size_gets_an_answer() {
+fn picture_of_any_size_is_accepted() {
     for (width, height) in [(1, 1), (1, 900), (16_384, 1), (10_000, 10), (3, 3_000), (33, 31)] {
         read_picture(&corners(width, height));
     }
@@ -211,7 +211,7 @@ fn a_picture_of_any_size_gets_an_answer() {
 fn colors_and_transparency_make_no_difference() {
     let gray = picture(LINES).to_luma8();
     assert_eq!(read_picture(&gray.clone().into()).lines[3].text, FOURTH);
-    // Black on nothing: shown on white.
+    // Black on transparent, which becomes white.
     let clear = RgbaImage::from_fn(gray.width(), gray.height(), |x, y| {
         Rgba([0, 0, 0, 255 - gray[(x, y)].0[0]])
     });
@@ -224,11 +224,11 @@ fn colors_and_transparency_make_no_difference() {
 }
 
 #[test]
-fn a_bad_picture_is_the_sender_s_fault() {
+fn invalid_picture_is_an_input_error() {
     for (name, file) in [
-        ("garbage", &b"no picture"[..]),
+        ("garbage", &b"not a picture"[..]),
         ("nothing", b""),
-        ("cut short", &LINES[..2_000]),
+        ("truncated", &LINES[..2_000]),
     ] {
         let error = MODEL.read(file, &Interrupt::new()).unwrap_err();
         assert!(matches!(&error, ModelError::Input(_)), "{name}: {error}");
@@ -236,7 +236,7 @@ fn a_bad_picture_is_the_sender_s_fault() {
 }
 
 #[test]
-fn an_interrupt_triggered_before_ends_it_at_once() {
+fn triggered_interrupt_ends_a_run_at_once() {
     let interrupt = Interrupt::new();
     interrupt.trigger();
     let error = MODEL.read(LINES, &interrupt).unwrap_err();
@@ -244,14 +244,14 @@ fn an_interrupt_triggered_before_ends_it_at_once() {
 }
 
 #[test]
-fn an_answer_does_not_depend_on_the_one_before() {
+fn result_does_not_depend_on_the_previous_run() {
     let first = read(LINES);
     read(COLUMNS);
     assert_eq!(read(LINES), first);
 }
 
 #[test]
-fn a_page_is_written_as_the_api_promises() {
+fn page_serializes_as_documented_for_the_api() {
     let page = Page {
         text: "Hi".to_owned(),
         lines: vec![Line {

@@ -8,10 +8,10 @@ use crate::testing::assets;
 
 static MODEL: LazyLock<SentimentModel> = LazyLock::new(|| SentimentModel::load(&assets()).unwrap());
 
-/// How far a logit may move when its text shares a batch: by the order of float additions, no more.
+/// The maximum difference of a logit between batches, which is due to the order of float additions.
 const TOLERANCE: f32 = 1e-4;
 
-const PLEASED: [&str; 6] = [
+const POSITIVE: [&str; 6] = [
     "I love this, it works wonderfully!",
     "A beautiful film, with great acting and a touching story.",
     "Best headphones I have ever owned.",
@@ -20,7 +20,7 @@ const PLEASED: [&str; 6] = [
     "An excellent, moving performance that I will not forget.",
 ];
 
-const DISPLEASED: [&str; 6] = [
+const NEGATIVE: [&str; 6] = [
     "This is terrible, I want my money back.",
     "Boring plot, awful acting: a complete waste of time.",
     "It broke after two days. Very disappointing.",
@@ -38,10 +38,10 @@ fn logits(texts: &[&str]) -> Vec<f32> {
 }
 
 #[test]
-fn plain_opinions_are_read_right_and_in_order() {
-    let texts: Vec<_> = PLEASED
+fn plain_opinions_are_classified_in_order() {
+    let texts: Vec<_> = POSITIVE
         .into_iter()
-        .zip(DISPLEASED)
+        .zip(NEGATIVE)
         .flat_map(|(good, bad)| [good, bad])
         .collect();
     let labels: Vec<_> = classify(&texts)
@@ -50,16 +50,16 @@ fn plain_opinions_are_read_right_and_in_order() {
         .collect();
     assert_eq!(
         labels,
-        [SentimentLabel::Positive, SentimentLabel::Negative].repeat(PLEASED.len())
+        [SentimentLabel::Positive, SentimentLabel::Negative].repeat(POSITIVE.len())
     );
 }
 
 #[test]
-fn a_batch_answers_as_its_texts_do_alone() {
-    let long = PLEASED.join(" ").repeat(6);
-    let texts: Vec<&str> = PLEASED
+fn batch_gives_the_same_results_as_its_texts_alone() {
+    let long = POSITIVE.join(" ").repeat(6);
+    let texts: Vec<&str> = POSITIVE
         .into_iter()
-        .chain(DISPLEASED)
+        .chain(NEGATIVE)
         .chain(["ok", "", &long, "no"])
         .collect();
     let alone: Vec<f32> = texts.iter().flat_map(|text| logits(&[text])).collect();
@@ -74,12 +74,12 @@ fn a_batch_answers_as_its_texts_do_alone() {
 }
 
 #[test]
-fn no_texts_have_no_sentiments() {
+fn no_texts_give_no_sentiments() {
     assert_eq!(classify(&[]), []);
 }
 
 #[test]
-fn any_text_is_an_input() {
+fn any_text_is_accepted() {
     let long = "word ".repeat(100_000);
     let texts = ["", " ", "\0", "🙂", "[SEP]", "中文", "\u{202e}abc", &long];
     for sentiment in classify(&texts) {
@@ -116,7 +116,7 @@ fn the_score_is_the_confidence_in_the_label() {
 }
 
 #[test]
-fn a_sentiment_is_written_as_the_api_promises() {
+fn sentiment_serializes_as_documented_for_the_api() {
     let json = serde_json::to_string(&Sentiment {
         label: SentimentLabel::Positive,
         score: 0.5,
@@ -127,7 +127,7 @@ fn a_sentiment_is_written_as_the_api_promises() {
 }
 
 #[test]
-fn an_interrupt_ends_a_running_batch_and_the_model_stays_usable() {
+fn interrupt_ends_a_running_batch_and_the_model_stays_usable() {
     let long = "a long sentence that goes on and on, ".repeat(40);
     let texts = vec![long.as_str(); 400];
     let interrupt = Interrupt::new();
@@ -139,7 +139,7 @@ fn an_interrupt_ends_a_running_batch_and_the_model_stays_usable() {
         });
         let error = MODEL.classify(&texts, &interrupt).unwrap_err();
         assert!(matches!(error, ModelError::Interrupted), "{error}");
-        // Uninterrupted, it takes some ten seconds.
+        // Without the interrupt it takes about ten seconds.
         assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
     });
     assert!(matches!(
@@ -150,7 +150,7 @@ fn an_interrupt_ends_a_running_batch_and_the_model_stays_usable() {
 }
 
 #[test]
-fn missing_or_foreign_assets_are_an_error() {
+fn missing_or_wrong_assets_are_an_error() {
     LazyLock::force(&MODEL);
     let error = SentimentModel::load(Path::new("/nowhere")).unwrap_err();
     assert!(matches!(error, LoadError::Read { .. }), "{error}");

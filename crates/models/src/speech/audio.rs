@@ -1,11 +1,9 @@
-//! Sounds from strangers: what a file is by its content, whether it is within the limits, and its samples, mono at
-//! 16 kHz.
+//! Decodes untrusted audio files: detects the type by the content, enforces limits, and gives the samples, mono at 16 kHz.
 //!
-//! The length is counted while decoding, whatever the file says of itself, so a small file can't claim much memory or
-//! time. Tags and pictures are not read. A file that ends before the length it states is refused; an MP3 seldom states
-//! one, and then what there is of it is taken.
+//! The length is counted while decoding, whatever the file states, so a small file can't take much memory or time. Tags and
+//! pictures are not read. A file that ends before the length that it states is refused. An MP3 rarely states its length, so
+//! a truncated one is decoded as far as it goes.
 
-use std::fmt;
 use std::io::{Cursor, ErrorKind};
 
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
@@ -18,70 +16,35 @@ use symphonia::default::formats::{FlacReader, MpaReader, OggReader, WavReader};
 pub use super::container::sniff;
 use super::container::without_tags;
 use super::error::AudioError;
+pub use super::kind::AudioKind;
 use super::resample::Resampler;
 use crate::{Interrupt, ModelError};
 
-/// The largest file, in bytes (50 MiB).
+/// The maximum size of a file, in bytes (50 MiB).
 pub const MAX_BYTES: usize = 50 * 1024 * 1024;
-/// The longest sound, in minutes: at the pace of [`SpeechModel`](crate::SpeechModel) some minutes' work, and 115 MB of
-/// samples.
+/// The maximum length of a recording, in minutes: 115 MB of samples, which take [`SpeechModel`](crate::SpeechModel) a few
+/// minutes.
 pub const MAX_MINUTES: u32 = 30;
-/// Sample rates of files, in Hz. Speech below 4 kHz can't be understood; no one sells more than 192.
+/// The supported sample rates, in Hz. Speech below 4 kHz is unintelligible, and devices do not record above 192 kHz.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
-/// The most channels: 7.1 surround has 8.
+/// The maximum number of channels: 7.1 surround has 8.
 const MAX_CHANNELS: usize = 8;
-/// The rate of what comes out, in Hz.
+/// The sample rate of the output, in Hz.
 pub(super) const RATE: u32 = 16_000;
-/// A packet that does not decode is left out, as players do; if more than one in so many doesn't, the file is damaged.
-/// (The first packets of a cut MP3 refer to ones that are gone.)
-const BAD_PACKETS: usize = 10;
+/// Packets that can't be decoded are skipped, as players do. If more than one in this many is, the file is damaged. (The
+/// first packets of a cut MP3 refer to ones that are missing.)
+const PACKETS_PER_BAD_PACKET: usize = 10;
 
-/// The types of sounds that are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AudioKind {
-    /// WAV with PCM (8 to 32 bits, floating point), A-law or µ-law.
-    Wav,
-    /// FLAC.
-    Flac,
-    /// MP3.
-    Mp3,
-    /// Ogg with Vorbis.
-    Ogg,
-}
-
-impl AudioKind {
-    /// The media type, e.g. `audio/flac`.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Wav => "audio/wav",
-            Self::Flac => "audio/flac",
-            Self::Mp3 => "audio/mpeg",
-            Self::Ogg => "audio/ogg",
-        }
-    }
-}
-
-impl fmt::Display for AudioKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Wav => "WAV",
-            Self::Flac => "FLAC",
-            Self::Mp3 => "MP3",
-            Self::Ogg => "Ogg",
-        })
-    }
-}
-
-/// Decodes a file that keeps to the limits: samples of -1 to 1 at 16 kHz, the mean of all channels.
+/// Decodes a file within the limits to samples of -1 to 1 at 16 kHz, the mean of all channels.
 ///
 /// # Errors
 /// [`ModelError::Input`] with the first of these that fails: bytes, type, head, rate and channels, length, content.
 /// [`ModelError::Interrupted`].
 pub(super) fn decode(file: &[u8], interrupt: &Interrupt) -> Result<Vec<f32>, ModelError> {
-    decode_at_most(file, MAX_MINUTES, interrupt)
+    decode_up_to(file, MAX_MINUTES, interrupt)
 }
 
-fn decode_at_most(file: &[u8], minutes: u32, interrupt: &Interrupt) -> Result<Vec<f32>, ModelError> {
+fn decode_up_to(file: &[u8], max_minutes: u32, interrupt: &Interrupt) -> Result<Vec<f32>, ModelError> {
     if file.len() > MAX_BYTES {
         return Err(too_large(
             format!("{} bytes", file.len()),
@@ -94,20 +57,20 @@ fn decode_at_most(file: &[u8], minutes: u32, interrupt: &Interrupt) -> Result<Ve
     let mut reader = open(kind, without_tags(file)).map_err(failed)?;
     let track = reader
         .default_track(TrackType::Audio)
-        .ok_or_else(|| AudioError::invalid(kind, "it has no sound track"))?;
-    let (id, stated) = (track.id, track.num_frames);
+        .ok_or_else(|| AudioError::invalid(kind, "it has no audio track"))?;
+    let (id, stated_frames) = (track.id, track.num_frames);
     let parameters = track
         .codec_params
         .as_ref()
         .and_then(|parameters| parameters.audio())
-        .ok_or_else(|| AudioError::invalid(kind, "it has no sound track"))?;
-    let mut mixer = Mixer::new(kind, parameters, minutes)?;
-    if stated.is_some_and(|frames| frames > mixer.most_frames) {
-        return Err(AudioError::TooLong { limit: minutes }.into());
+        .ok_or_else(|| AudioError::invalid(kind, "it has no audio track"))?;
+    let mut downmixer = Downmixer::new(kind, parameters, max_minutes)?;
+    if stated_frames.is_some_and(|frames| frames > downmixer.max_frames) {
+        return Err(AudioError::TooLong { limit: max_minutes }.into());
     }
     let mut decoder = decoder(kind, parameters).map_err(failed)?;
 
-    let (mut packets, mut bad) = (0, 0);
+    let (mut packets, mut bad_packets) = (0, 0);
     while let Some(packet) = next_packet(&mut *reader, kind)? {
         interrupt.check()?;
         if packet.track_id != id {
@@ -116,22 +79,22 @@ fn decode_at_most(file: &[u8], minutes: u32, interrupt: &Interrupt) -> Result<Ve
         packets += 1;
         match decoder.decode(&packet) {
             Ok(decoded) => {
-                mixer.check(decoded.spec().rate(), decoded.spec().channels().count())?;
-                decoded.copy_to_vec_interleaved(&mut mixer.interleaved);
-                mixer.mix()?;
+                downmixer.check(decoded.spec().rate(), decoded.spec().channels().count())?;
+                decoded.copy_to_vec_interleaved(&mut downmixer.interleaved);
+                downmixer.add_interleaved()?;
             }
-            Err(Error::DecodeError(_)) => bad += 1,
+            Err(Error::DecodeError(_)) => bad_packets += 1,
             Err(error) => return Err(failed(error).into()),
         }
     }
-    if bad * BAD_PACKETS > packets {
-        return Err(AudioError::invalid(kind, "its content does not decode").into());
+    if bad_packets * PACKETS_PER_BAD_PACKET > packets {
+        return Err(AudioError::invalid(kind, "its content can't be decoded").into());
     }
-    // A head may round the length up to whole packets, so that a little may be missing of a sound that is whole.
-    if stated.is_some_and(|frames| mixer.frames < frames - frames / 50) {
+    // Some headers round the length up to whole packets, so a complete recording may have a little less than stated.
+    if stated_frames.is_some_and(|frames| downmixer.frames < frames - frames / 50) {
         return Err(AudioError::invalid(kind, "its end is missing").into());
     }
-    mixer.finish()
+    downmixer.finish()
 }
 
 fn open(kind: AudioKind, file: &[u8]) -> Result<Box<dyn FormatReader + '_>, Error> {
@@ -160,7 +123,7 @@ fn next_packet(
     kind: AudioKind,
 ) -> Result<Option<symphonia::core::packet::Packet>, AudioError> {
     match reader.next_packet() {
-        // A second stream, chained behind the first: the first was the sound.
+        // A second stream follows the first. Only the first one is decoded.
         Err(Error::ResetRequired) => Ok(None),
         result => result.map_err(|error| decoder_error(error, kind)),
     }
@@ -169,7 +132,7 @@ fn next_packet(
 fn decoder_error(error: Error, kind: AudioKind) -> AudioError {
     match error {
         Error::Unsupported(feature) => AudioError::Unsupported {
-            found: format!("a {kind} file of this uncommon kind ({feature})"),
+            found: format!("this variant of {kind} ({feature})"),
         },
         Error::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
             AudioError::invalid(kind, "its end is missing")
@@ -185,13 +148,14 @@ fn too_large(size: impl Into<String>, limit: impl Into<String>) -> AudioError {
     }
 }
 
-/// Takes decoded packets and keeps only what is wanted of them.
-struct Mixer {
+/// Converts decoded packets to mono at 16 kHz.
+struct Downmixer {
     kind: AudioKind,
     rate: u32,
-    minutes: u32,
-    /// The most frames (one sample of each channel) at this rate.
-    most_frames: u64,
+    max_minutes: u32,
+    /// The maximum number of frames at this rate. A frame is one sample of each channel.
+    max_frames: u64,
+    /// The number of frames so far.
     frames: u64,
     channels: usize,
     interleaved: Vec<f32>,
@@ -200,8 +164,8 @@ struct Mixer {
     samples: Vec<f32>,
 }
 
-impl Mixer {
-    fn new(kind: AudioKind, parameters: &AudioCodecParameters, minutes: u32) -> Result<Self, AudioError> {
+impl Downmixer {
+    fn new(kind: AudioKind, parameters: &AudioCodecParameters, max_minutes: u32) -> Result<Self, AudioError> {
         let rate = parameters
             .sample_rate
             .ok_or_else(|| AudioError::invalid(kind, "it states no sample rate"))?;
@@ -214,18 +178,18 @@ impl Mixer {
         if rate < *RATES.start() {
             return Err(AudioError::invalid(
                 kind,
-                format!("it says to have {rate} samples a second"),
+                format!("its header states {rate} samples a second"),
             ));
         }
         let channels = parameters
             .channels
             .as_ref()
             .map_or(1, |channels| channels.count());
-        let mixer = Self {
+        let downmixer = Self {
             kind,
             rate,
-            minutes,
-            most_frames: u64::from(rate) * 60 * u64::from(minutes),
+            max_minutes,
+            max_frames: u64::from(rate) * 60 * u64::from(max_minutes),
             frames: 0,
             channels,
             interleaved: Vec::new(),
@@ -233,11 +197,11 @@ impl Mixer {
             resampler: Resampler::new(rate, RATE),
             samples: Vec::new(),
         };
-        mixer.check(rate, channels)?;
-        Ok(mixer)
+        downmixer.check(rate, channels)?;
+        Ok(downmixer)
     }
 
-    /// Refuses what no one would send, and what changes on the way (only a damaged or a forged file does).
+    /// Refuses too many channels, and a rate or number of channels that changes, as it does only in a damaged or forged file.
     fn check(&self, rate: u32, channels: usize) -> Result<(), AudioError> {
         if channels > MAX_CHANNELS {
             return Err(too_large(
@@ -249,7 +213,7 @@ impl Mixer {
             return Err(AudioError::invalid(
                 self.kind,
                 format!(
-                    "it goes from {} Hz and {} channels to {rate} Hz and {channels}",
+                    "it changes from {} Hz and {} channels to {rate} Hz and {channels}",
                     self.rate, self.channels
                 ),
             ));
@@ -257,18 +221,20 @@ impl Mixer {
         Ok(())
     }
 
-    /// Takes what is in `interleaved`.
-    fn mix(&mut self) -> Result<(), AudioError> {
+    /// Adds the frames in `interleaved`.
+    fn add_interleaved(&mut self) -> Result<(), AudioError> {
         self.frames += (self.interleaved.len() / self.channels) as u64;
-        if self.frames > self.most_frames {
-            return Err(AudioError::TooLong { limit: self.minutes });
+        if self.frames > self.max_frames {
+            return Err(AudioError::TooLong {
+                limit: self.max_minutes,
+            });
         }
-        let share = 1.0 / self.channels as f32;
+        let weight = 1.0 / self.channels as f32;
         self.mono.clear();
-        // A file of floating point numbers may hold anything.
+        // A file of floating point samples may contain any value.
         let frames = self.interleaved.chunks_exact(self.channels);
         self.mono.extend(frames.map(|frame| {
-            let mean = frame.iter().sum::<f32>() * share;
+            let mean = frame.iter().sum::<f32>() * weight;
             if mean.is_finite() {
                 mean.clamp(-1.0, 1.0)
             } else {
@@ -281,7 +247,7 @@ impl Mixer {
 
     fn finish(mut self) -> Result<Vec<f32>, ModelError> {
         if self.frames == 0 {
-            return Err(AudioError::invalid(self.kind, "it holds no samples").into());
+            return Err(AudioError::invalid(self.kind, "it contains no samples").into());
         }
         self.resampler.finish(&mut self.samples);
         Ok(self.samples)

@@ -1,12 +1,12 @@
-//! What a sound file is, by its first bytes alone.
+//! Detects the type of an audio file by its first bytes.
 
-use super::audio::AudioKind;
 use super::error::AudioError;
+use super::kind::AudioKind;
 
-/// An ID3v2 tag's head: its name, version, flags, and its length in four times seven bits.
-const ID3_HEAD: usize = 10;
+/// The length of an ID3v2 tag's header, in bytes: a name, a version, flags, and the tag's length in four times seven bits.
+const ID3_HEADER_BYTES: usize = 10;
 
-/// Tells a sound's type. Names and declared types are not to be believed.
+/// Detects the type of an audio file. File names and declared types are not trusted.
 ///
 /// # Errors
 /// [`AudioError::Unsupported`] for anything but the types of [`AudioKind`].
@@ -19,28 +19,26 @@ pub fn sniff(file: &[u8]) -> Result<AudioKind, AudioError> {
         [b'O', b'g', b'g', b'S', ..] => return sniff_ogg(file),
         [0xff, second, third, ..] if is_mp3(*second, *third) => return Ok(AudioKind::Mp3),
         [] => "an empty file",
-        [0xff, second, ..] if second & 0xf6 == 0xf0 => "a sound of type AAC",
-        [b'R', b'I', b'F', b'X' | b'F', ..] | [b'R', b'F', b'6', b'4', ..] => {
-            "a RIFF file of this uncommon kind"
-        }
+        [0xff, second, ..] if second & 0xf6 == 0xf0 => "AAC audio",
+        [b'R', b'I', b'F', b'X' | b'F', ..] | [b'R', b'F', b'6', b'4', ..] => "this variant of RIFF",
         [b'F', b'O', b'R', b'M', ..] => "an AIFF file",
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => "an MP4 or M4A file",
         [0x1a, 0x45, 0xdf, 0xa3, ..] => "a WebM or Matroska file",
-        [b'#', b'!', b'A', b'M', b'R', ..] => "a sound of type AMR",
-        _ => "this file (its first bytes are those of no known sound)",
+        [b'#', b'!', b'A', b'M', b'R', ..] => "AMR audio",
+        _ => "this file (its first bytes match no known audio type)",
     };
     Err(AudioError::Unsupported { found: found.into() })
 }
 
-/// The file without the ID3v2 tags that an MP3 (and an unlucky FLAC) starts with: nothing of them is wanted.
+/// The file without the ID3v2 tags at its start. MP3 files have them, and some FLAC files.
 pub(super) fn without_tags(mut file: &[u8]) -> &[u8] {
     while let [b'I', b'D', b'3', _, _, flags, a, b, c, d, ..] = *file {
         let length = [a, b, c, d]
             .iter()
             .fold(0, |length, &bits| length << 7 | usize::from(bits & 0x7f));
-        // With this flag the head stands at the end once more.
-        let footer = if flags & 0x10 == 0 { 0 } else { ID3_HEAD };
-        file = file.get(ID3_HEAD + length + footer..).unwrap_or_default();
+        // With this flag, a copy of the header follows the tag.
+        let footer = if flags & 0x10 == 0 { 0 } else { ID3_HEADER_BYTES };
+        file = file.get(ID3_HEADER_BYTES + length + footer..).unwrap_or_default();
     }
     file
 }
@@ -52,18 +50,18 @@ fn is_mp3(second: u8, third: u8) -> bool {
     second & 0xe6 == 0xe2 && version_known && bit_rate != 15 && rate != 3
 }
 
-/// An Ogg page names its codec behind its table of segments.
+/// Detects the codec of an Ogg file, which follows the first page's segment table.
 fn sniff_ogg(file: &[u8]) -> Result<AudioKind, AudioError> {
     let segments = file.get(26).map_or(0, |&count| usize::from(count));
     let codec = file.get(27 + segments..).unwrap_or_default();
     let found = if codec.starts_with(b"\x01vorbis") {
         return Ok(AudioKind::Ogg);
     } else if codec.starts_with(b"OpusHead") {
-        "an Ogg file with Opus sound"
+        "an Ogg file with Opus audio"
     } else if codec.starts_with(b"Speex") {
-        "an Ogg file with Speex sound"
+        "an Ogg file with Speex audio"
     } else {
-        "an Ogg file without Vorbis sound"
+        "an Ogg file without Vorbis audio"
     };
     Err(AudioError::Unsupported { found: found.into() })
 }

@@ -1,65 +1,52 @@
-//! Why a sound is not taken. The texts go to whoever sent it: they name the limit and say what to do.
+//! Why an audio file is refused. The messages go to its sender: they name the limit and say what to do.
 
 use std::fmt::Display;
 
 use thiserror::Error;
 
-use super::audio::AudioKind;
+use super::kind::AudioKind;
+use crate::excerpt::excerpt;
 
-/// A sound that can't be taken, however often it is sent.
+/// An audio file that is refused, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum AudioError {
-    /// Not a sound, or of a type (or with a feature of its type) that is not decoded here.
-    #[error("{found} can't be taken: send a WAV, FLAC, MP3 or Ogg Vorbis file")]
+    /// The file is not audio, or its type or a feature of it is not supported.
+    #[error("{found} is not supported: send a WAV, FLAC, MP3 or Ogg Vorbis file")]
     Unsupported {
-        /// What the content looks like, with its article.
+        /// What the content looks like, as a noun phrase with its article.
         found: String,
     },
-    /// The content does not keep to its own format: most often a file cut short.
+    /// The content violates its format. Most often the file is truncated.
     #[error("the {kind} file is damaged or cut short ({reason}): check the file and send it again")]
     Invalid {
-        /// The type that its first bytes claim.
+        /// The type, by the file's first bytes.
         kind: AudioKind,
-        /// What the decoder stumbled over.
+        /// The decoder's message, as an excerpt.
         reason: String,
     },
-    /// It plays for too long; found from its head if that tells, else while it is decoded.
-    #[error(
-        "the sound lasts longer than the {limit} minutes that are taken: cut it into parts and send each"
-    )]
+    /// The recording is too long. The length is taken from the header if it has one, else counted while decoding.
+    #[error("the recording is longer than the limit of {limit} minutes: split it into parts and send each")]
     TooLong {
-        /// The most minutes that are taken.
+        /// The limit, in minutes.
         limit: u32,
     },
-    /// Over one of the other limits; found before anything is decoded.
+    /// The file exceeds another limit. Its header is checked before anything is decoded.
     #[error(
-        "the sound has {size}, more than the {limit} that are taken: convert it to mono at 16 kHz and send it again"
+        "the recording has {size}, over the limit of {limit}: convert it to mono at 16 kHz and send it again"
     )]
     TooLarge {
-        /// What it has, with the unit.
+        /// The file's size, sample rate or channels, with the unit.
         size: String,
-        /// What it may have, with the unit.
+        /// The limit for the same quantity.
         limit: String,
     },
 }
 
 impl AudioError {
-    /// The code of this kind of error, part of the API's contract: `unsupported_audio_type`, `invalid_audio`,
-    /// `audio_too_long` or `audio_too_large`.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unsupported { .. } => "unsupported_audio_type",
-            Self::Invalid { .. } => "invalid_audio",
-            Self::TooLong { .. } => "audio_too_long",
-            Self::TooLarge { .. } => "audio_too_large",
-        }
-    }
-
     pub(super) fn invalid(kind: AudioKind, reason: impl Display) -> Self {
         Self::Invalid {
             kind,
-            reason: crate::error::brief(reason),
+            reason: excerpt(reason),
         }
     }
 }

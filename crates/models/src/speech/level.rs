@@ -1,33 +1,33 @@
-//! Where there may be speech, told by loudness alone: what can't hold any is kept from the model, which writes words
-//! even where none were said.
+//! Finds stretches that may contain speech, by their loudness. Other stretches are not transcribed, since the model outputs
+//! words even for silence.
 //!
-//! Speech is louder than [`SILENCE`], and its loudness changes with every syllable; noise, hum and a lasting tone stay
-//! within [`STEADY`]. What passes may still be none: the model has a say too.
+//! Speech is louder than [`SILENCE`], and its loudness changes with every syllable. The loudness of noise, hum and a constant
+//! tone stays within [`STEADY`]. A stretch that passes may still have no speech, which the model detects.
 
 use std::ops::Range;
 
 use super::audio::RATE;
 
-/// Samples of a block: 50 ms, a multiple of the periods of 50 and of 60 Hz.
+/// The number of samples in a block: 50 ms, a multiple of the periods of 50 and of 60 Hz.
 const BLOCK: usize = RATE as usize / 20;
 pub(super) const BLOCKS_PER_SECOND: f32 = 20.0;
-/// Anything below is silence, in dB to a full-scale square wave: whispering close to a microphone is 15 dB above it, and
-/// a room with nobody in it mostly below.
+/// The maximum loudness of silence, in dB relative to a full-scale square wave. Whispering close to a microphone is 15 dB
+/// above it, and an empty room mostly below.
 pub(super) const SILENCE: f32 = -60.0;
-/// What changes its loudness by less than so many dB is no speech. Blocks of white noise differ by 1.5 dB, a speaker's
-/// by 20 and more; under noise as loud as he is, by 4.
+/// The minimum change of loudness in speech, in dB. Blocks of white noise differ by 1.5 dB, those of speech by 20 and more,
+/// and those of speech under noise of the same loudness by 4.
 const STEADY: f32 = 3.0;
 
 /// The loudness of each block, in dB.
 pub(super) struct Levels(Vec<f32>);
 
 impl Levels {
-    pub(super) fn of(samples: &[f32]) -> Self {
+    pub(super) fn new(samples: &[f32]) -> Self {
         Self(samples.chunks(BLOCK).map(level).collect())
     }
 
-    /// The seconds in which there may be speech at or after `from`, within the next `length`; None if there are none.
-    pub(super) fn next_sound(&self, from: f32, length: f32) -> Option<Range<f32>> {
+    /// The next stretch from `from` on that may contain speech, of up to `length` seconds; `None` if there is none.
+    pub(super) fn next_possible_speech(&self, from: f32, length: f32) -> Option<Range<f32>> {
         let mut from = from;
         loop {
             let start = block(from)
@@ -44,7 +44,7 @@ impl Levels {
         }
     }
 
-    /// Whether nothing but silence lies in these seconds.
+    /// Whether all blocks between these seconds are silent.
     pub(super) fn is_silent(&self, seconds: Range<f32>) -> bool {
         let end = ((seconds.end * BLOCKS_PER_SECOND).ceil() as usize).min(self.0.len());
         let start = block(seconds.start).min(end);
@@ -56,7 +56,7 @@ fn block(seconds: f32) -> usize {
     (seconds * BLOCKS_PER_SECOND) as usize
 }
 
-/// A constant (which cheap recorders add) is not heard, and not counted.
+/// The loudness of a block, in dB. A constant offset, which cheap recorders add, is inaudible and does not count.
 fn level(block: &[f32]) -> f32 {
     let count = block.len() as f32;
     let mean = block.iter().sum::<f32>() / count;
@@ -64,10 +64,11 @@ fn level(block: &[f32]) -> f32 {
     10.0 * power.max(1e-12).log10()
 }
 
-/// From the quietest tenth to the loudest block. The last one may be a short piece, and is not asked unless alone.
+/// Whether the loudness changes little between the quietest tenth and the loudest block. The last block may be short, so it
+/// counts only if it is the only one.
 fn is_steady(levels: &[f32]) -> bool {
     let mut levels = match levels {
-        [whole @ .., _] if !whole.is_empty() => whole.to_vec(),
+        [complete @ .., _] if !complete.is_empty() => complete.to_vec(),
         _ => levels.to_vec(),
     };
     levels.sort_by(f32::total_cmp);
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_a_constant_hum_and_a_tone_are_no_sound() {
+    fn silence_offset_hum_and_tone_are_not_speech() {
         let hum: Vec<f32> = tone(40, 50.0, 0.2)
             .iter()
             .zip(tone(40, 150.0, 0.1))
@@ -102,12 +103,16 @@ mod tests {
             ("a tone", tone(40, 1_000.0, 0.9)),
             ("a faint beep", tone(1, 700.0, 0.0005)),
         ] {
-            assert_eq!(Levels::of(&samples).next_sound(0.0, 30.0), None, "{name}");
+            assert_eq!(
+                Levels::new(&samples).next_possible_speech(0.0, 30.0),
+                None,
+                "{name}"
+            );
         }
     }
 
     #[test]
-    fn a_sound_is_found_behind_silence_and_behind_hum() {
+    fn speech_is_found_after_silence_and_within_hum() {
         let syllables = |hum: f32| -> Vec<f32> {
             let start = vec![0.0; 40 * RATE as usize];
             let quiet = tone(1, 200.0, 0.02);
@@ -117,16 +122,18 @@ mod tests {
             sound.iter().zip(hum).map(|(a, b)| a + b).collect()
         };
         assert_eq!(
-            Levels::of(&syllables(0.0)).next_sound(0.0, 30.0),
+            Levels::new(&syllables(0.0)).next_possible_speech(0.0, 30.0),
             Some(40.0..44.0)
         );
-        let found = Levels::of(&syllables(0.01)).next_sound(0.0, 30.0).unwrap();
+        let found = Levels::new(&syllables(0.01))
+            .next_possible_speech(0.0, 30.0)
+            .unwrap();
         assert!(found.start <= 40.0 && found.end == 44.0, "{found:?}");
     }
 
     #[test]
-    fn only_what_is_silent_all_through_is_silent() {
-        let levels = Levels::of(&[vec![0.0; 32_000], tone(1, 300.0, 0.1)].concat());
+    fn stretch_is_silent_only_if_all_its_blocks_are() {
+        let levels = Levels::new(&[vec![0.0; 32_000], tone(1, 300.0, 0.1)].concat());
         assert!(levels.is_silent(0.0..2.0));
         assert!(!levels.is_silent(1.0..2.1));
         assert!(levels.is_silent(9.0..10.0));

@@ -1,5 +1,5 @@
-//! What Whisper hears: the log-mel spectrum, as its authors' `audio.py` computes it (80 bands up to 8 kHz on Slaney's mel
-//! scale, frames of 25 ms every 10 ms).
+//! Computes Whisper's input: the log-mel spectrum, as in its authors' `audio.py` (80 bands up to 8 kHz on Slaney's mel scale,
+//! frames of 25 ms every 10 ms).
 
 use std::f64::consts::PI;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use realfft::{RealFftPlanner, RealToComplex};
 use super::audio::RATE;
 
 pub(super) const BANDS: usize = 80;
-/// Samples of a frame.
+/// The number of samples in a frame.
 const WIDTH: usize = 400;
-/// Samples from one frame to the next.
+/// The number of samples from one frame to the next.
 pub(super) const HOP: usize = 160;
 const BINS: usize = WIDTH / 2 + 1;
-/// Everything this far (in powers of ten) below the loudest is as good as silence.
+/// The dynamic range, in powers of ten. Levels further below the loudest are raised to this limit.
 const RANGE: f32 = 8.0;
-const LEAST_POWER: f32 = 1e-10;
+const MIN_POWER: f32 = 1e-10;
 
 pub(super) struct Mel {
     fft: Arc<dyn RealToComplex<f32>>,
     hann: Vec<f32>,
-    /// Of each band, the first bin that counts for it and how much each counts from there on.
+    /// For each band, its first bin, and the weights of the bins from there on.
     bands: Vec<(usize, Vec<f32>)>,
 }
 
@@ -37,21 +37,21 @@ impl Mel {
         }
     }
 
-    /// The spectrum of `frames` frames from frame `first` on, [1, 80, frames]. Behind the samples is silence.
+    /// The spectrum of `frames` frames from frame `first` on, [1, 80, frames]. The end is padded with silence.
     pub(super) fn window(&self, samples: &[f32], first: usize, frames: usize) -> Array3<f32> {
-        let mut spectrum = Array3::from_elem((1, BANDS, frames), LEAST_POWER.log10());
+        let mut spectrum = Array3::from_elem((1, BANDS, frames), MIN_POWER.log10());
         let mut input = self.fft.make_input_vec();
         let mut output = self.fft.make_output_vec();
         let mut scratch = self.fft.make_scratch_vec();
-        let mut most = f32::MIN;
+        let mut max = f32::MIN;
         for frame in 0..frames {
-            // The frame's middle is at its time.
+            // A frame is centered at its time.
             let start = ((first + frame) * HOP) as isize - (WIDTH / 2) as isize;
             if start >= samples.len() as isize {
                 break;
             }
             for (i, (x, hann)) in input.iter_mut().zip(&self.hann).enumerate() {
-                // Before the start, the sound is thought mirrored.
+                // The samples are mirrored at their start.
                 let place = (start + i as isize).unsigned_abs();
                 *x = hann * samples.get(place).copied().unwrap_or(0.0);
             }
@@ -64,18 +64,18 @@ impl Mel {
                     .zip(weights)
                     .map(|(x, weight)| x.norm_sqr() * weight)
                     .sum();
-                let level = power.max(LEAST_POWER).log10();
-                most = most.max(level);
+                let level = power.max(MIN_POWER).log10();
+                max = max.max(level);
                 spectrum[(0, band, frame)] = level;
             }
         }
-        let least = most.max(LEAST_POWER.log10()) - RANGE;
-        spectrum.mapv_inplace(|level| (level.max(least) + 4.0) / 4.0);
+        let min = max.max(MIN_POWER.log10()) - RANGE;
+        spectrum.mapv_inplace(|level| (level.max(min) + 4.0) / 4.0);
         spectrum
     }
 }
 
-/// A triangle over the mel scale, of equal area in Hz for every band; where it starts and its weights.
+/// The triangular filter of a band, by its first bin and its weights. All filters have the same area in Hz.
 fn band(band: usize) -> (usize, Vec<f32>) {
     let highest = mel(f64::from(RATE) / 2.0);
     let edge = |edge: usize| hertz(highest * edge as f64 / (BANDS + 1) as f64);
@@ -111,11 +111,11 @@ fn hertz(mel: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Values of an independent implementation in numpy: `python models/evaluate/mel.py`.
+    /// The reference values come from an independent implementation in numpy: `python models/evaluate/mel.py`.
     #[test]
-    fn the_spectrum_is_the_reference_s() {
+    fn spectrum_matches_the_reference() {
         let reference: serde_json::Value = serde_json::from_str(include_str!("testdata/mel.json")).unwrap();
-        // Two rising tones and a constant, as the script makes them.
+        // Two rising tones and a constant, as in the script.
         let samples: Vec<f32> = (0..16_000)
             .map(|i| {
                 let t = f64::from(i) / 16_000.0;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_the_same_everywhere() {
+    fn spectrum_of_silence_is_constant() {
         let spectrum = Mel::new().window(&[0.0; 8_000], 0, 100);
         let first = spectrum[(0, 0, 0)];
         assert!(spectrum.iter().all(|&level| level == first && level.is_finite()));

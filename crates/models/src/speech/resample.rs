@@ -1,33 +1,35 @@
-//! Any sample rate to another, piece by piece, by a windowed sinc: the band that both rates can carry passes unchanged,
-//! and what the lower one can't carry is gone (by 70 dB) instead of folded back.
+//! Converts between sample rates, chunk by chunk, with a windowed sinc filter. Frequencies within the range of both rates
+//! pass unchanged. Higher ones are attenuated by 70 dB, so that they do not alias.
 
 use std::f64::consts::PI;
 
-/// Zeros of the sinc on each side of its middle.
+/// The number of zeros of the sinc on each side of its center.
 const LOBES: f64 = 24.0;
-/// Where the filter is at half: a little below the lower rate's limit, so that its slope ends about there.
+/// The frequency at which the filter is at half, relative to the lower rate's Nyquist frequency. It is a little below 1, so
+/// that the filter's slope ends near that frequency.
 const CUTOFF: f64 = 0.93;
-/// Places between two input samples for which the filter is kept; in between it is interpolated, 100 dB precise.
+/// The number of positions between two input samples at which the filter is tabulated. Interpolation between them has an
+/// error of -100 dB.
 const PHASES: usize = 512;
 
 pub(super) struct Resampler {
     from: u64,
     to: u64,
-    /// Input samples on each side of an output sample that make it up.
+    /// The number of input samples on each side that contribute to an output sample.
     reach: usize,
-    /// A row of `2 * reach` weights for each phase, and one more row to interpolate towards.
+    /// A row of `2 * reach` weights for each phase, and one more row for interpolation.
     weights: Vec<f32>,
-    /// The input that is still needed; the first of it has the index `first` (before the start: silence).
+    /// The input samples that are still needed, preceded by silence. `first` is the index of the first one.
     input: Vec<f32>,
     first: u64,
-    /// How many samples came out.
-    made: u64,
+    /// The number of output samples so far.
+    produced: u64,
 }
 
 impl Resampler {
-    /// From and to so many Hz.
+    /// Converts from and to these rates, in Hz.
     pub(super) fn new(from: u32, to: u32) -> Self {
-        // In input samples: the sinc widens where the output's rate is lower.
+        // Relative to the input's rate: a lower output rate makes the sinc wider.
         let cutoff = CUTOFF * (f64::from(to) / f64::from(from)).min(1.0);
         let reach = (LOBES / cutoff).ceil() as usize;
         Self {
@@ -37,11 +39,11 @@ impl Resampler {
             weights: weights(cutoff, reach),
             input: vec![0.0; reach - 1],
             first: 0,
-            made: 0,
+            produced: 0,
         }
     }
 
-    /// Takes some input and appends what can be made of it.
+    /// Adds input, and appends the output samples that can be computed from the input so far.
     pub(super) fn push(&mut self, samples: &[f32], output: &mut Vec<f32>) {
         if self.from == self.to {
             output.extend_from_slice(samples);
@@ -49,21 +51,21 @@ impl Resampler {
         }
         self.input.extend_from_slice(samples);
         loop {
-            let place = self.made * self.from;
+            let place = self.produced * self.from;
             let start = (place / self.to - self.first) as usize;
             let Some(input) = self.input.get(start..start + 2 * self.reach) else {
                 break;
             };
             let phase = (place % self.to) as f32 / self.to as f32 * PHASES as f32;
             output.push(self.weighted(input, phase));
-            self.made += 1;
+            self.produced += 1;
         }
-        let done = ((self.made * self.from / self.to - self.first) as usize).min(self.input.len());
+        let done = ((self.produced * self.from / self.to - self.first) as usize).min(self.input.len());
         self.input.drain(..done);
         self.first += done as u64;
     }
 
-    /// Appends the rest, for which silence follows.
+    /// Appends the remaining output samples, as if silence followed the input.
     pub(super) fn finish(mut self, output: &mut Vec<f32>) {
         if self.from != self.to {
             let silence = vec![0.0; self.reach];
@@ -74,7 +76,7 @@ impl Resampler {
     fn weighted(&self, input: &[f32], phase: f32) -> f32 {
         let width = 2 * self.reach;
         let row = phase as usize;
-        let part = phase - row as f32;
+        let fraction = phase - row as f32;
         let rows = &self.weights[row * width..][..2 * width];
         let (this, next) = rows.split_at(width);
         let mut sums = [0.0; 2];
@@ -82,11 +84,11 @@ impl Resampler {
             sums[0] += x * a;
             sums[1] += x * b;
         }
-        sums[0] + part * (sums[1] - sums[0])
+        sums[0] + fraction * (sums[1] - sums[0])
     }
 }
 
-/// The filter for every phase: how much each of the `2 * reach` samples around a place counts for it.
+/// The filter for every phase: the weights of the `2 * reach` samples around a position.
 fn weights(cutoff: f64, reach: usize) -> Vec<f32> {
     let mut weights = Vec::with_capacity((PHASES + 1) * 2 * reach);
     for phase in 0..=PHASES {
@@ -97,7 +99,7 @@ fn weights(cutoff: f64, reach: usize) -> Vec<f32> {
                 sinc(away * cutoff) * blackman(away / reach as f64)
             })
             .collect();
-        // Each phase passes a constant exactly, or the phases' differences would be heard as a tone.
+        // Normalized so that each phase passes a constant exactly. Differences between phases would be audible as a tone.
         let sum: f64 = row.iter().sum();
         weights.extend(row.iter().map(|weight| (weight / sum) as f32));
     }
@@ -120,11 +122,11 @@ fn blackman(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn resampled(from: u32, input: &[f32], piece: usize) -> Vec<f32> {
+    fn resampled(from: u32, input: &[f32], chunk: usize) -> Vec<f32> {
         let mut resampler = Resampler::new(from, 16_000);
         let mut output = Vec::new();
-        for piece in input.chunks(piece) {
-            resampler.push(piece, &mut output);
+        for chunk in input.chunks(chunk) {
+            resampler.push(chunk, &mut output);
         }
         resampler.finish(&mut output);
         output
@@ -137,12 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tone_stays_the_same_tone_at_every_rate() {
+    fn tone_is_preserved_at_every_rate() {
         for rate in [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000] {
             let output = resampled(rate, &tone(rate, 440.0), 1_000);
             assert!(output.len().abs_diff(16_000) <= 1, "{rate} Hz: {}", output.len());
             let expected = tone(16_000, 440.0);
-            // The edges lack a neighbour.
+            // Samples at the edges lack neighbors.
             for i in 500..15_500 {
                 let error = (output[i] - expected[i]).abs();
                 assert!(error < 0.001, "{rate} Hz, sample {i}: off by {error}");
@@ -151,22 +153,22 @@ mod tests {
     }
 
     #[test]
-    fn what_16_khz_can_not_carry_is_gone() {
+    fn frequencies_above_8_khz_are_removed() {
         for hertz in [8_800.0, 12_000.0, 17_000.0] {
             let output = resampled(48_000, &tone(48_000, hertz), 777);
-            let most = output[500..15_500]
+            let max = output[500..15_500]
                 .iter()
-                .fold(0.0_f32, |most, x| most.max(x.abs()));
-            assert!(most < 0.001, "{hertz} Hz leaves {most}");
+                .fold(0.0_f32, |max, x| max.max(x.abs()));
+            assert!(max < 0.001, "{hertz} Hz leaves {max}");
         }
     }
 
     #[test]
-    fn pieces_of_any_size_give_the_same() {
+    fn chunks_of_any_size_give_the_same_output() {
         let input = tone(44_100, 1_000.0);
         let whole = resampled(44_100, &input, input.len());
-        for piece in [1, 7, 4_096] {
-            assert_eq!(resampled(44_100, &input, piece), whole);
+        for chunk in [1, 7, 4_096] {
+            assert_eq!(resampled(44_100, &input, chunk), whole);
         }
     }
 }

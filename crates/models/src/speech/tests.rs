@@ -2,6 +2,7 @@ use std::f32::consts::TAU;
 use std::sync::LazyLock;
 
 use super::*;
+use crate::InputError;
 use crate::testing::{assets, clip, wav};
 
 static BASE: LazyLock<SpeechModel> =
@@ -10,7 +11,7 @@ static TINY: LazyLock<SpeechModel> =
     LazyLock::new(|| SpeechModel::load(&assets(), SpeechVariant::TinyEn).unwrap());
 
 fn recording(name: &str) -> Vec<u8> {
-    crate::testing::photo(name)
+    crate::testing::test_file(name)
 }
 
 fn transcribe(model: &SpeechModel, file: &[u8]) -> Transcript {
@@ -27,12 +28,12 @@ fn words(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn both_variants_understand_a_person() {
+fn both_variants_transcribe_a_person() {
     let expected = words("Ever tried. Ever failed. No matter. Try again. Fail again. Fail better.");
     for model in [&BASE, &TINY] {
         let transcript = transcribe(model, &recording("beckett.wav"));
         let found = words(&transcript.text);
-        // "Never" for "ever" is forgiven.
+        // One word may be wrong, such as "never" for "ever".
         let wrong = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
         assert!(found.len() == expected.len() && wrong <= 1, "{transcript:?}");
         assert_eq!(transcript.language.as_deref(), Some("en"));
@@ -56,10 +57,10 @@ fn every_type_of_file_is_transcribed() {
 }
 
 #[test]
-fn a_sound_longer_than_a_window_is_joined_without_loss_or_repetition() {
+fn windows_are_joined_without_loss_or_repetition() {
     let transcript = transcribe(&TINY, &recording("two_cities.wav"));
     let found = words(&transcript.text);
-    // 119 words; "we were" and "we're" sound alike.
+    // The text has 119 words, but "we were" and "we're" sound alike.
     assert!((118..=119).contains(&found.len()), "{found:?}");
     for part in [
         "best of times",
@@ -98,7 +99,7 @@ fn a_sound_longer_than_a_window_is_joined_without_loss_or_repetition() {
 }
 
 #[test]
-fn speech_behind_a_long_silence_has_its_time() {
+fn speech_after_a_long_silence_has_its_time() {
     let speech = audio::decode(&clip("tried.flac"), &Interrupt::new()).unwrap();
     let samples = [vec![0.0; 70 * 16_000], speech, vec![0.0; 20 * 16_000]].concat();
     let transcript = transcribe(&TINY, &wav(16_000, &samples));
@@ -111,11 +112,11 @@ fn speech_behind_a_long_silence_has_its_time() {
     assert!(first.start > 69.5 && last.end < 74.0, "{transcript:?}");
 }
 
-/// Noise without a generator's whims: the same every time.
+/// White noise from a fixed seed.
 fn noise(seconds: usize, volume: f32) -> Vec<f32> {
-    let mut chance = fastrand::Rng::with_seed(7);
+    let mut rng = fastrand::Rng::with_seed(7);
     (0..seconds * 16_000)
-        .map(|_| volume * (2.0 * chance.f32() - 1.0))
+        .map(|_| volume * (2.0 * rng.f32() - 1.0))
         .collect()
 }
 
@@ -126,7 +127,7 @@ fn tone(seconds: f32, hertz: f32, volume: f32) -> Vec<f32> {
 }
 
 #[test]
-fn where_nobody_speaks_no_words_are_written() {
+fn recording_without_speech_has_an_empty_transcript() {
     let mut hum = tone(12.0, 50.0, 0.3);
     for (sample, overtone) in hum.iter_mut().zip(tone(12.0, 150.0, 0.1)) {
         *sample += overtone;
@@ -135,7 +136,7 @@ fn where_nobody_speaks_no_words_are_written() {
     let chime = [tone(0.4, 660.0, 0.3), tone(0.6, 880.0, 0.3), vec![0.0; 8_000]].concat();
     let bursts = [noise(1, 0.1), vec![0.0; 16_000]].concat().repeat(3);
     let click = [vec![0.0; 16_000], vec![0.9; 40], vec![0.0; 16_000]].concat();
-    let sounds = [
+    let recordings = [
         ("silence", vec![0.0; 40 * 16_000]),
         ("a single sample", vec![0.4]),
         ("faint noise", noise(10, 0.002)),
@@ -148,7 +149,7 @@ fn where_nobody_speaks_no_words_are_written() {
         ("a click", click),
     ];
     for model in [&BASE, &TINY] {
-        for (name, samples) in &sounds {
+        for (name, samples) in &recordings {
             let transcript = transcribe(model, &wav(16_000, samples));
             assert_eq!(transcript.text, "", "{name}, {}: {transcript:?}", model.id());
             assert_eq!(
@@ -161,13 +162,13 @@ fn where_nobody_speaks_no_words_are_written() {
 }
 
 #[test]
-fn the_same_sound_gives_the_same_transcript() {
+fn transcription_is_deterministic() {
     let file = clip("tried.mp3");
     assert_eq!(transcribe(&BASE, &file), transcribe(&BASE, &file));
 }
 
 #[test]
-fn an_interrupt_ends_it_before_and_during_the_work() {
+fn interrupt_ends_transcription_before_and_during_a_run() {
     let interrupt = Interrupt::new();
     interrupt.trigger();
     let result = TINY.transcribe(&clip("tried.flac"), &interrupt);
@@ -176,7 +177,7 @@ fn an_interrupt_ends_it_before_and_during_the_work() {
     let interrupt = Interrupt::new();
     std::thread::scope(|scope| {
         let running = scope.spawn(|| TINY.transcribe(&recording("two_cities.wav"), &interrupt));
-        // Seconds of work, most of them within ONNX Runtime: whenever it comes, it is in time.
+        // The transcription takes seconds, most of them within ONNX Runtime, so the trigger comes in time.
         while !interrupt.is_running() {
             std::thread::yield_now();
         }
@@ -187,16 +188,19 @@ fn an_interrupt_ends_it_before_and_during_the_work() {
 }
 
 #[test]
-fn what_is_no_sound_is_refused_with_a_code() {
+fn file_that_is_not_audio_is_an_input_error() {
     let error = TINY.transcribe(b"hello", &Interrupt::new()).unwrap_err();
     assert!(
-        matches!(&error, ModelError::Input(error) if error.code() == "unsupported_audio_type"),
+        matches!(
+            &error,
+            ModelError::Input(InputError::Audio(AudioError::Unsupported { .. }))
+        ),
         "{error}"
     );
 }
 
 #[test]
-fn a_missing_folder_is_named() {
+fn error_names_a_missing_folder() {
     let error = SpeechModel::load(std::path::Path::new("/nowhere"), SpeechVariant::Base).unwrap_err();
     assert!(error.to_string().contains("/nowhere"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What Whisper's tokens mean: `vocabulary.json`, which `models/whisper.py` makes.
+//! Whisper's tokens, from `vocabulary.json`, which `models/whisper.py` builds.
 
 use std::path::PathBuf;
 
@@ -6,29 +6,29 @@ use serde::Deserialize;
 
 use crate::LoadError;
 
-/// Seconds from one timestamp to the next.
+/// The seconds from one timestamp to the next.
 const TIMESTAMP: f32 = 0.02;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Vocabulary {
-    /// Tokens of text by their number, in the alphabet of byte-level BPE.
+    /// The text tokens by their number, in the alphabet of byte-level BPE.
     text: Vec<String>,
     pub(super) end: usize,
     pub(super) start: usize,
-    /// Codes of the languages; their tokens follow `start`. Empty if the model knows English alone.
+    /// The language codes, whose tokens follow `start`. Empty for a model of English only.
     pub(super) languages: Vec<String>,
     pub(super) transcribe: usize,
     pub(super) no_speech: usize,
     pub(super) no_timestamps: usize,
     pub(super) first_timestamp: usize,
-    /// Tokens that are never spoken: brackets, notes, what opens a task.
+    /// Tokens that a transcript never contains: brackets, musical notes, task tokens.
     pub(super) suppress: Vec<usize>,
-    /// Tokens that no transcript starts with.
+    /// Tokens that a transcript never starts with.
     pub(super) suppress_at_start: Vec<usize>,
 }
 
 impl Vocabulary {
-    /// The last of the timestamps stands for 30 seconds.
+    /// The number of timestamps. The last one is 30 seconds.
     const TIMESTAMPS: usize = 1_501;
 
     pub(super) fn load(path: PathBuf) -> Result<Self, LoadError> {
@@ -51,11 +51,11 @@ impl Vocabulary {
         if ordered && known(&vocabulary.suppress) && known(&vocabulary.suppress_at_start) {
             Ok(vocabulary)
         } else {
-            Err(damaged("its tokens are not where they should be".into()))
+            Err(damaged("its tokens are not in the expected order".into()))
         }
     }
 
-    /// How many tokens there are in all.
+    /// The number of tokens of all kinds.
     pub(super) fn len(&self) -> usize {
         self.first_timestamp + Self::TIMESTAMPS
     }
@@ -68,12 +68,12 @@ impl Vocabulary {
         token >= self.first_timestamp
     }
 
-    /// The seconds that a timestamp stands for.
+    /// The time of a timestamp, in seconds from the window's start.
     pub(super) fn seconds(&self, timestamp: usize) -> f32 {
         (timestamp - self.first_timestamp) as f32 * TIMESTAMP
     }
 
-    /// The tokens' text; what is not text is left out, and what is no UTF-8 (a character cut in two) replaced.
+    /// The text of the tokens. Tokens that are not text are skipped, and invalid UTF-8 (a split character) is replaced.
     pub(super) fn text(&self, tokens: &[usize]) -> String {
         let characters = tokens.iter().filter_map(|&token| self.text.get(token));
         let bytes: Vec<u8> = characters
@@ -84,8 +84,8 @@ impl Vocabulary {
     }
 }
 
-/// GPT-2's `bytes_to_unicode` read backwards: printable characters of Latin-1 stand for themselves, all other bytes for
-/// the characters from 256 on.
+/// The inverse of GPT-2's `bytes_to_unicode`. Printable characters of Latin-1 represent themselves, and the characters from
+/// 256 on all other bytes.
 fn byte(character: char) -> Option<u8> {
     match u32::from(character) {
         code @ (0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff) => Some(code as u8),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_has_its_character() {
+    fn every_byte_has_a_character() {
         let bytes: HashSet<u8> = (0..=400).filter_map(char::from_u32).filter_map(byte).collect();
         assert_eq!(bytes.len(), 256);
         assert_eq!(
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn both_vocabularies_are_what_they_should_be() {
+    fn both_vocabularies_have_the_expected_tokens() {
         let (base, tiny) = (load("base"), load("tiny.en"));
         assert_eq!((base.len(), tiny.len()), (51_865, 51_864));
         assert_eq!(base.languages.len(), 99);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_several_bytes_a_character_is_joined_from_its_tokens() {
+    fn multibyte_character_is_joined_from_its_tokens() {
         let base = load("base");
         let token = |text: &str| base.text.iter().position(|token| token == text).unwrap();
         let tokens = [token("Ġcaf"), token("Ã©"), base.end, base.first_timestamp];

@@ -1,7 +1,7 @@
-//! Zero-shot classification: a label fits a text as far as the label, and a sentence that says so, lie near to it.
+//! Zero-shot classification: the score of a label depends on the cosine between the text's embedding and the label's.
 
-/// What a text is held against when the client names no labels: topics as the sections of a newspaper have them, each
-/// one word that the embedder knows well.
+/// The labels of a request without labels: topics like the sections of a newspaper, each one word that the embedder
+/// represents well.
 pub const DEFAULT_LABELS: [&str; 12] = [
     "business",
     "crime",
@@ -17,26 +17,27 @@ pub const DEFAULT_LABELS: [&str; 12] = [
     "travel",
 ];
 
-/// How much a difference of cosines counts. Cosines of a text and the labels beside it lie within about 0.3.
+/// The factor of the cosines in the softmax. The cosines of a text and its labels are within a range of about 0.3.
 const SHARPNESS: f32 = 20.0;
 
-/// The logistic that makes a probability of a cosine: this steep, and a half at this cosine. Fitted by
-/// `models/evaluate/tune_text.py`, labels that fit and those that don't weighing the same in all.
+/// The slope of the logistic function that converts a cosine to a probability. `models/evaluate/tune_text.py` fits it, with
+/// equal total weight for labels that fit and those that do not.
 const SLOPE: f32 = 17.7;
-const MIDDLE: f32 = 0.208;
+/// The cosine with a probability of a half.
+const MIDPOINT: f32 = 0.208;
 
-/// What stands for a label: the mean of these two. On the 200 texts of `models/evaluate/tune_text.py` it is right for
-/// 89.0 %, the sentence alone for 87.0 %, the bare label for 84.5 %, others and longer mixtures for no more.
+/// The texts whose mean embedding represents a label. On the 200 texts of `models/evaluate/tune_text.py` their mean is right
+/// for 89.0 %, the sentence alone for 87.0 %, and the label alone for 84.5 %. Others and longer mixtures are not better.
 pub(super) fn hypotheses(label: &str) -> [String; 2] {
     let label = label.trim();
     [label.to_owned(), format!("This text is about {label}.")]
 }
 
-/// The scores that belong to the cosines of a text and its labels.
+/// Converts the cosines of a text and its labels to scores.
 pub(super) fn scores(mut cosines: Vec<f32>, multi_label: bool) -> Vec<f32> {
     if multi_label {
         for value in &mut cosines {
-            *value = 1.0 / (1.0 + (-SLOPE * (*value - MIDDLE)).exp());
+            *value = 1.0 / (1.0 + (-SLOPE * (*value - MIDPOINT)).exp());
         }
         return cosines;
     }
@@ -56,23 +57,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn single_label_scores_are_shares_of_one() {
+    fn single_label_scores_add_up_to_one() {
         let found = scores(vec![0.3, 0.2, 0.2], false);
         assert!((found.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        // e^2 to 1.
+        // The ratio is e^2.
         assert!((found[0] / found[1] - 7.389).abs() < 1e-2, "{found:?}");
         assert_eq!(found[1], found[2]);
     }
 
     #[test]
-    fn several_labels_are_scored_each_for_itself() {
+    fn multi_label_scores_are_independent() {
         let alone = scores(vec![0.3], true);
         assert_eq!(scores(vec![0.3, 0.9], true)[0], alone[0]);
-        assert_eq!(scores(vec![MIDDLE], true), [0.5]);
+        assert_eq!(scores(vec![MIDPOINT], true), [0.5]);
     }
 
     #[test]
-    fn no_labels_have_no_scores() {
+    fn no_labels_give_no_scores() {
         assert_eq!(scores(vec![], false), [0.0; 0]);
         assert_eq!(scores(vec![], true), [0.0; 0]);
     }

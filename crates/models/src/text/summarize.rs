@@ -1,35 +1,35 @@
-//! Extractive summaries: sentences near to the middle of the whole text, and not near to each other.
+//! Extractive summaries: the sentences that are similar to the whole text, and not to each other.
 //!
-//! The middle is the weighted mean of the sentences' embeddings (centroid); the choice is by maximal marginal relevance
-//! (Carbonell and Goldstein, "The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing
+//! The whole text is represented by its centroid, the weighted mean of the sentences' embeddings. Sentences are chosen by
+//! maximal marginal relevance (Carbonell and Goldstein, "The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing
 //! Summaries", SIGIR 1998).
 
 use super::{Embedding, cosine, mean};
 use crate::{Interrupt, ModelError};
 
-/// Sentences in a summary when the client does not say how many.
+/// The number of sentences in a summary of a request without a number.
 pub const DEFAULT_SENTENCES: usize = 3;
 
-/// How much nearness to the middle counts; the rest is for difference from what was chosen. Sentences foreign to the
-/// text differ most: of those planted in the tuning part of `models/evaluate/summaries.py` summaries of three sentences
-/// keep out 98 % at 0.5 and all at 0.7.
+/// The weight of similarity to the centroid. The rest is the weight of difference from the sentences chosen so far. Off-topic
+/// sentences differ most. Of those planted in the tuning part of `models/evaluate/summaries.py`, summaries of three sentences
+/// exclude 98 % at 0.5, and all at 0.7.
 const RELEVANCE: f32 = 0.7;
-/// How often the middle is found again with each sentence weighing as much as it lies near to it: so what is foreign
-/// pulls little. Without, three sentences keep out 93 % at 0.5 and 97 % at 0.7.
+/// How often the centroid is recomputed with each sentence weighted by its similarity, which reduces the influence of
+/// off-topic sentences. Without refinement, summaries of three sentences exclude 93 % at 0.5, and 97 % at 0.7.
 const REFINEMENTS: usize = 2;
 
-/// How many of so many sentences a summary has at the most.
-pub(super) fn count(sentences: usize, most: Option<usize>, ratio: Option<f32>) -> usize {
-    let share = ratio.map(|ratio| (sentences as f32 * ratio).ceil() as usize);
-    let count = match (most, share) {
-        (Some(most), Some(share)) => most.min(share),
+/// The maximum number of sentences in a summary of `sentences` sentences.
+pub(super) fn count(sentences: usize, max_sentences: Option<usize>, ratio: Option<f32>) -> usize {
+    let by_ratio = ratio.map(|ratio| (sentences as f32 * ratio).ceil() as usize);
+    let count = match (max_sentences, by_ratio) {
+        (Some(count), Some(other)) => count.min(other),
         (Some(count), None) | (None, Some(count)) => count,
         (None, None) => DEFAULT_SENTENCES,
     };
     count.max(1)
 }
 
-/// The places of the chosen sentences, in their order.
+/// The indices of the chosen sentences, in ascending order.
 pub(super) fn choose(
     sentences: &[&Embedding],
     count: usize,
@@ -37,28 +37,31 @@ pub(super) fn choose(
 ) -> Result<Vec<usize>, ModelError> {
     let mut relevance = vec![1.0; sentences.len()];
     for _ in 0..=REFINEMENTS {
-        let weights = relevance.iter().map(|near: &f32| near.max(0.0));
-        let middle = mean(sentences.iter().copied().zip(weights));
-        relevance = sentences.iter().map(|of| cosine(of, &middle)).collect();
+        let weights = relevance.iter().map(|similarity: &f32| similarity.max(0.0));
+        let centroid = mean(sentences.iter().copied().zip(weights));
+        relevance = sentences
+            .iter()
+            .map(|sentence| cosine(sentence, &centroid))
+            .collect();
     }
-    // How near each sentence lies to the nearest chosen one.
-    let mut repeated = vec![0.0_f32; sentences.len()];
-    let mut left: Vec<usize> = (0..sentences.len()).collect();
+    // The similarity of each sentence to the most similar chosen one.
+    let mut redundancy = vec![0.0_f32; sentences.len()];
+    let mut remaining: Vec<usize> = (0..sentences.len()).collect();
     let mut chosen = Vec::with_capacity(count.min(sentences.len()));
     while chosen.len() < count {
         interrupt.check()?;
-        let value = |index: usize| RELEVANCE * relevance[index] - (1.0 - RELEVANCE) * repeated[index];
-        // The earlier one of two that are equal, since a text mostly says first what it says best.
-        let Some(best) = (0..left.len())
+        let value = |index: usize| RELEVANCE * relevance[index] - (1.0 - RELEVANCE) * redundancy[index];
+        // Of two equal sentences the earlier one, since a text usually states its main points first.
+        let Some(best) = (0..remaining.len())
             .rev()
-            .max_by(|&a, &b| value(left[a]).total_cmp(&value(left[b])))
+            .max_by(|&a, &b| value(remaining[a]).total_cmp(&value(remaining[b])))
         else {
             break;
         };
-        let best = left.remove(best);
+        let best = remaining.remove(best);
         chosen.push(best);
-        for &index in &left {
-            repeated[index] = repeated[index].max(cosine(sentences[index], sentences[best]));
+        for &index in &remaining {
+            redundancy[index] = redundancy[index].max(cosine(sentences[index], sentences[best]));
         }
     }
     chosen.sort_unstable();
@@ -70,7 +73,7 @@ mod tests {
     use super::*;
     use crate::text::EMBEDDING_WIDTH;
 
-    /// A vector of length 1, so many degrees from the first axis towards another.
+    /// A vector of length 1, at this angle in degrees from the first axis towards another.
     fn at((axis, degrees): (usize, f32)) -> Embedding {
         let mut embedding = [0.0; EMBEDDING_WIDTH];
         (embedding[axis], embedding[0]) = degrees.to_radians().sin_cos();
@@ -84,26 +87,26 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_comes_first() {
+    fn sentence_closest_to_the_centroid_is_chosen_first() {
         let row = [-40.0, -20.0, 0.0, 20.0, 40.0].map(|degrees| (1, degrees));
         assert_eq!(chosen(&row, 1), [2]);
     }
 
     #[test]
-    fn what_was_as_good_as_said_comes_last() {
-        // The second is nearly the first, and nearer to the middle than the other two.
+    fn redundant_sentence_is_chosen_last() {
+        // The second is nearly equal to the first, and closer to the centroid than the other two.
         let places = [(1, 40.0), (1, 42.0), (2, 45.0), (3, 45.0)];
         assert_eq!(chosen(&places, 3), [0, 2, 3]);
     }
 
     #[test]
-    fn no_more_are_chosen_than_there_are() {
+    fn choice_is_limited_to_the_sentences_of_the_text() {
         assert_eq!(chosen(&[(1, 0.0), (1, 10.0)], 5), [0, 1]);
         assert_eq!(chosen(&[], 5), [0; 0]);
     }
 
     #[test]
-    fn the_lesser_of_number_and_share_counts_and_one_is_the_least() {
+    fn smaller_of_number_and_ratio_counts_and_is_at_least_one() {
         assert_eq!(count(10, None, None), DEFAULT_SENTENCES);
         assert_eq!(count(10, Some(5), None), 5);
         assert_eq!(count(10, None, Some(0.25)), 3);

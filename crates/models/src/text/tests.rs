@@ -6,7 +6,7 @@ use crate::testing::assets;
 
 static MODEL: LazyLock<TextModel> = LazyLock::new(|| TextModel::load(&assets()).unwrap());
 
-/// How far a value may move when its text shares a batch: by the order of float additions, no more.
+/// The maximum difference of a value between batches, which is due to the order of float additions.
 const TOLERANCE: f32 = 1e-4;
 
 const ARTICLE: &str = "The city council voted on Tuesday to extend the tram line to the northern suburbs. The new tracks \
@@ -62,7 +62,7 @@ fn best<'a>(labels: &[&'a str], scores: &[f32]) -> &'a str {
 }
 
 #[test]
-fn paraphrases_lie_nearer_than_other_texts() {
+fn paraphrases_are_more_similar_than_other_texts() {
     let pairs = [
         (
             "A man is playing the guitar.",
@@ -92,12 +92,12 @@ fn paraphrases_lie_nearer_than_other_texts() {
 }
 
 #[test]
-fn embeddings_have_length_one_however_long_the_text() {
+fn embeddings_have_length_one_for_texts_of_any_length() {
     let long = ARTICLE.repeat(10);
     for embedding in embed(&["short", "", &long]) {
         assert!((cosine(&embedding, &embedding) - 1.0).abs() < 1e-4);
     }
-    // Ten times the same text: its windows say what it says.
+    // The windows of a repeated text are similar to the text.
     let [once, tenfold] = embed(&[ARTICLE, &long])[..] else {
         panic!()
     };
@@ -105,7 +105,7 @@ fn embeddings_have_length_one_however_long_the_text() {
 }
 
 #[test]
-fn a_batch_answers_as_its_requests_do_alone() {
+fn batch_gives_the_same_answers_as_its_requests_alone() {
     let long = ARTICLE.repeat(3);
     let requests = [
         TextRequest::Embed {
@@ -130,7 +130,7 @@ fn a_batch_answers_as_its_requests_do_alone() {
     ];
     let together = run(&requests);
     for (request, together) in requests.iter().zip(&together) {
-        // A model of its own knows no label yet.
+        // A new model has an empty cache.
         let alone = TextModel::load(&assets()).unwrap();
         let alone = alone
             .run(std::slice::from_ref(request), &Interrupt::new())
@@ -155,7 +155,7 @@ fn a_batch_answers_as_its_requests_do_alone() {
 }
 
 #[test]
-fn plain_topics_are_told_apart() {
+fn plain_topics_are_classified() {
     for (text, topic) in [
         (
             "The goalkeeper saved two penalties in the final minutes of the match.",
@@ -190,7 +190,7 @@ fn plain_topics_are_told_apart() {
 }
 
 #[test]
-fn of_several_labels_each_that_fits_is_likely() {
+fn each_label_that_fits_has_a_high_score() {
     let text = "Our striker won the match for us. Afterwards surgeons operated on her knee.";
     let labels = ["football", "surgery", "cooking", "finance"];
     let scores = classify(text, &labels, true);
@@ -199,9 +199,11 @@ fn of_several_labels_each_that_fits_is_likely() {
 }
 
 #[test]
-fn labels_are_kept_and_their_number_is_bounded() {
+fn labels_are_cached_up_to_a_limit() {
     let model = TextModel::load(&assets()).unwrap();
-    let labels: Vec<String> = (0..KEPT_LABELS + 10).map(|n| format!("label {n}")).collect();
+    let labels: Vec<String> = (0..MAX_CACHED_LABELS + 10)
+        .map(|n| format!("label {n}"))
+        .collect();
     let request = |labels: &[String]| {
         let labels = labels.iter().map(String::as_str).collect::<Vec<_>>();
         let request = TextRequest::Classify {
@@ -216,11 +218,11 @@ fn labels_are_kept_and_their_number_is_bounded() {
     assert_eq!(request(&labels[..20]), first);
     assert_eq!(lock(&model.labels).len(), 20);
     request(&labels);
-    assert!((1..=KEPT_LABELS).contains(&lock(&model.labels).len()));
+    assert!((1..=MAX_CACHED_LABELS).contains(&lock(&model.labels).len()));
 }
 
 #[test]
-fn a_summary_keeps_to_the_subject_and_to_the_order() {
+fn summary_is_on_topic_and_in_order() {
     let all = sentences::sentences(ARTICLE);
     for count in 1..=4 {
         let summary = summarize(ARTICLE, Some(count), None);
@@ -247,7 +249,7 @@ fn a_summary_keeps_to_the_subject_and_to_the_order() {
 }
 
 #[test]
-fn any_text_is_an_input() {
+fn any_text_is_accepted() {
     let (one, words) = ("x".repeat(1_000_000), "word ".repeat(200_000));
     for text in [
         "",
@@ -281,7 +283,7 @@ fn any_text_is_an_input() {
 }
 
 #[test]
-fn a_book_is_summarized_in_bounded_time() {
+fn summary_of_a_book_ranks_a_limited_number_of_sentences() {
     let book: String = (0..20_000)
         .map(|n| format!("Sentence number {n} says so.\n"))
         .collect();
@@ -301,7 +303,7 @@ fn a_book_is_summarized_in_bounded_time() {
 }
 
 #[test]
-fn an_interrupt_ends_a_run_and_the_model_stays_usable() {
+fn interrupt_ends_a_run_and_the_model_stays_usable() {
     let texts: Vec<String> = (0..400)
         .map(|n| format!("{n} {}", "on and on, ".repeat(60)))
         .collect();
@@ -318,7 +320,7 @@ fn an_interrupt_ends_a_run_and_the_model_stays_usable() {
         });
         let error = MODEL.run(&requests, &interrupt).unwrap_err();
         assert!(matches!(error, ModelError::Interrupted), "{error}");
-        // Uninterrupted, it takes some ten seconds.
+        // Without the interrupt it takes about ten seconds.
         assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
     });
     assert!(matches!(MODEL.run(&[], &interrupt), Err(ModelError::Interrupted)));

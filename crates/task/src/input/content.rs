@@ -1,4 +1,5 @@
-//! What a task is asked of: texts, or the bytes of a picture or a recording, whose kind is sniffed and never believed.
+//! The content of an input: texts, an image or a recording. The type of a file is detected from its bytes; what a client
+//! says about it is ignored.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -9,52 +10,52 @@ use serde_json::{Map, Value, json};
 use super::{InvalidInput, UploadId};
 use crate::TaskType;
 
-/// The longest text, in bytes of UTF-8; several texts of one task share it.
+/// The longest text, in bytes of UTF-8. The texts of one task share it.
 pub const MAX_TEXT_BYTES: usize = 1_000_000;
-/// How many texts one task may embed.
+/// The highest number of texts in one `embed` task.
 pub const MAX_TEXTS: usize = 64;
-/// The largest picture or recording, in bytes.
+/// The largest image or recording, in bytes.
 pub const MAX_MEDIA_BYTES: usize = 50_000_000;
 
-/// A text of more words is large: it takes a worker noticeably longer than most.
+/// A text with more words is large: a worker takes noticeably longer than for most.
 const LARGE_WORDS: usize = 200;
-/// So is a picture with a longer side, in pixels.
+/// An image with a longer side is large, in pixels.
 const LARGE_SIDE: usize = 1_000;
-/// And what can't be told from its beginning, when it has more bytes. A recording's length is only known once decoded:
-/// this is half a minute of speech, uncompressed at 16 kHz.
+/// A file with more bytes is large if its beginning does not show its size in pixels. The length of a recording is known only
+/// once it is decoded; this is half a minute of speech, uncompressed at 16 kHz.
 const LARGE_BYTES: u64 = 1_000_000;
 
-/// Takes the standard alphabet with or without padding: clients disagree about it, and nothing is lost either way.
+/// The standard alphabet, with or without padding: clients differ, and both forms are unambiguous.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
-/// Of several texts, which one object holds as an array.
+/// The media type of an object that contains several texts as an array.
 const JSON: &str = "application/json";
 
-/// What a task's parameters are asked of.
+/// The content of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Not blank, at most [`MAX_TEXT_BYTES`].
+    /// Not blank, at most [`MAX_TEXT_BYTES`] long.
     Text(String),
-    /// 1 to [`MAX_TEXTS`] such texts, at most [`MAX_TEXT_BYTES`] together.
+    /// 1 to [`MAX_TEXTS`] texts that are not blank, at most [`MAX_TEXT_BYTES`] together.
     Texts(Vec<String>),
-    /// The file's bytes, which begin like an image of a type that is taken; nothing else is known of them.
+    /// The bytes of a file. Its beginning is that of a supported image type; the rest is unchecked.
     Image(Vec<u8>),
-    /// The file's bytes, which begin like a recording of a type that is taken; nothing else is known of them.
+    /// The bytes of a file. Its beginning is that of a supported recording type; the rest is unchecked.
     Audio(Vec<u8>),
 }
 
-/// How much work a task is, as far as its content tells without being run.
+/// How much work a task is, estimated from its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Size {
-    /// As most are.
+    /// Everything that is not large.
     Small,
-    /// A text of over 200 words, a picture of over 1,000 pixels a side, a recording of over a megabyte.
+    /// A text of more than 200 words, an image with a side of more than 1,000 pixels, or a recording of more than a megabyte.
     Large,
 }
 
@@ -64,7 +65,7 @@ impl Size {
     }
 }
 
-/// Which kind of content a type is asked of.
+/// The kind of content that a task type accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
@@ -74,7 +75,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const fn of(task_type: TaskType) -> Self {
+    pub(crate) const fn from_task_type(task_type: TaskType) -> Self {
         match task_type {
             TaskType::Sentiment
             | TaskType::Classify
@@ -87,7 +88,7 @@ impl Kind {
         }
     }
 
-    /// The fields that can hold it, one at a time.
+    /// The fields that can contain the content. An input has one of them.
     const fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Text => &["text", "upload"],
@@ -97,7 +98,7 @@ impl Kind {
         }
     }
 
-    /// The most bytes it may have.
+    /// The largest content, in bytes.
     pub(crate) const fn max_bytes(self) -> usize {
         match self {
             Self::Text | Self::Texts => MAX_TEXT_BYTES,
@@ -105,7 +106,7 @@ impl Kind {
         }
     }
 
-    /// The media type of such content by its first bytes, if it is of a type that is taken.
+    /// The media type that the first bytes show; `None` if the type is not supported.
     pub(crate) fn sniff(self, head: &[u8]) -> Option<&'static str> {
         match self {
             Self::Text | Self::Texts => Some(PLAIN_TEXT),
@@ -114,33 +115,33 @@ impl Kind {
         }
     }
 
-    /// What is taken, for whoever sent something else.
-    pub(crate) const fn taken(self) -> &'static str {
+    /// The end of a sentence that refuses another kind of content.
+    pub(crate) const fn refusal(self) -> &'static str {
         match self {
-            Self::Text | Self::Texts => "is no text: send UTF-8",
+            Self::Text | Self::Texts => "is not a text: send UTF-8",
             Self::Image => "is not an image of a known type: send JPEG, PNG, WebP, GIF or BMP",
             Self::Audio => "is not a recording of a known type: send WAV, FLAC, MP3 or OGG",
         }
     }
 }
 
-/// A content as it was submitted: itself, or the name of the upload that holds it.
+/// The content of a submission, or the upload that contains it.
 #[derive(Debug, PartialEq)]
 pub(super) enum Given {
     Content(Content),
     Upload(UploadId),
 }
 
-/// Takes the content out of an input's fields.
+/// Removes the content from an input's fields.
 pub(super) fn take(task_type: TaskType, fields: &mut Map<String, Value>) -> Result<Given, InvalidInput> {
-    let kind = Kind::of(task_type);
+    let kind = Kind::from_task_type(task_type);
     let mut found = kind
         .fields()
         .iter()
         .filter_map(|&name| fields.remove(name).map(|value| (name, value)));
     let Some((name, value)) = found.next() else {
         let missing = kind.fields().join("` or `");
-        return Err(InvalidInput::shaped(
+        return Err(InvalidInput::new_with_shape(
             task_type,
             &format!("missing field `{missing}`"),
         ));
@@ -150,13 +151,13 @@ pub(super) fn take(task_type: TaskType, fields: &mut Map<String, Value>) -> Resu
             "input.{name} and input.{other} exclude each other: send one"
         )));
     }
-    let no_text = || InvalidInput::shaped(task_type, &format!("`{name}` is of the wrong type"));
+    let wrong_type = || InvalidInput::new_with_shape(task_type, &format!("`{name}` has the wrong type"));
     if name == "texts" {
-        let texts: Vec<String> = serde_json::from_value(value).map_err(|_| no_text())?;
+        let texts: Vec<String> = serde_json::from_value(value).map_err(|_| wrong_type())?;
         return Content::texts(texts).map(Given::Content);
     }
     let Value::String(value) = value else {
-        return Err(no_text());
+        return Err(wrong_type());
     };
     match (name, kind) {
         ("upload", _) => value.parse().map(Given::Upload),
@@ -180,8 +181,8 @@ impl Content {
                 "input.texts has {count} texts: send 1 to {MAX_TEXTS}"
             )));
         }
-        for (place, text) in texts.iter().enumerate() {
-            check_text(&format!("input.texts[{place}]"), text)?;
+        for (index, text) in texts.iter().enumerate() {
+            check_text(&format!("input.texts[{index}]"), text)?;
         }
         let bytes: usize = texts.iter().map(String::len).sum();
         if bytes > MAX_TEXT_BYTES {
@@ -192,21 +193,29 @@ impl Content {
         Ok(Self::Texts(texts))
     }
 
-    /// The same from an object's body: as [`Content::into_object`] made it, or as a client uploaded it.
+    /// Reads a content from an object's body, which [`Content::into_object`] made or a client uploaded.
     pub(super) fn from_object(
         task_type: TaskType,
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<Self, InvalidInput> {
         let text = |body| {
-            String::from_utf8(body)
-                .map_err(|error| InvalidInput(format!("the text is not UTF-8: {}", error.utf8_error())))
+            String::from_utf8(body).map_err(|error| {
+                InvalidInput(format!(
+                    "the text is not UTF-8, {}: convert it and submit it again",
+                    error.utf8_error()
+                ))
+            })
         };
-        match Kind::of(task_type) {
+        match Kind::from_task_type(task_type) {
             Kind::Text => Self::text(text(body)?),
             Kind::Texts if content_type == JSON => {
                 let texts = serde_json::from_slice(&body);
-                Self::texts(texts.map_err(|error| InvalidInput(format!("the texts are not JSON: {error}")))?)
+                Self::texts(texts.map_err(|error| {
+                    InvalidInput(format!(
+                        "the texts are not a JSON array, {error}: submit the task again"
+                    ))
+                })?)
             }
             Kind::Texts => Self::texts(vec![text(body)?]),
             Kind::Image => Ok(Self::Image(body)),
@@ -214,21 +223,21 @@ impl Content {
         }
     }
 
-    /// The body and the media type under which it is kept as an object.
+    /// The body and the media type of the content's object.
     pub(super) fn into_object(self) -> (Vec<u8>, &'static str) {
-        let sniffed = |kind: Kind, bytes: Vec<u8>| {
+        let with_media_type = |kind: Kind, bytes: Vec<u8>| {
             let media_type = kind.sniff(&bytes).unwrap_or("application/octet-stream");
             (bytes, media_type)
         };
         match self {
             Self::Text(text) => (text.into_bytes(), PLAIN_TEXT),
             Self::Texts(texts) => (json!(texts).to_string().into_bytes(), JSON),
-            Self::Image(bytes) => sniffed(Kind::Image, bytes),
-            Self::Audio(bytes) => sniffed(Kind::Audio, bytes),
+            Self::Image(bytes) => with_media_type(Kind::Image, bytes),
+            Self::Audio(bytes) => with_media_type(Kind::Audio, bytes),
         }
     }
 
-    /// The field that can hold it inside a task's item, unless it is always an object.
+    /// The content as a field of the item; `None` for files, which are always objects.
     pub(super) fn to_field(&self) -> Option<(&'static str, Value)> {
         match self {
             Self::Text(text) => Some(("text", json!(text))),
@@ -237,7 +246,7 @@ impl Content {
         }
     }
 
-    /// How much work it is.
+    /// How much work the content is. It decides the lane of the task.
     #[must_use]
     pub fn size(&self) -> Size {
         match self {
@@ -255,12 +264,12 @@ fn size_of_text(text: &str) -> Size {
     Size::large_if(words(text) > LARGE_WORDS)
 }
 
-/// No more are counted than are needed to call a text large.
+/// Counts no further than a large text requires.
 fn words(text: &str) -> usize {
     text.split_whitespace().take(LARGE_WORDS + 1).count()
 }
 
-/// How much work a content of so many bytes is that begins so.
+/// How much work a content is, from its first bytes and its length.
 pub(super) fn size_of_media(kind: Kind, head: &[u8], bytes: u64) -> Size {
     match (kind, imagesize::blob_size(head)) {
         (Kind::Text | Kind::Texts, _) => size_of_text(&String::from_utf8_lossy(head)),
@@ -282,14 +291,13 @@ fn check_text(name: &str, text: &str) -> Result<(), InvalidInput> {
     Ok(())
 }
 
-/// Reads base64, bare or as a data URL. The media type that a data URL claims is not believed.
+/// Decodes base64, bare or in a data URL. The media type in a data URL is ignored.
 fn decode(name: &str, text: &str, kind: Kind) -> Result<Vec<u8>, InvalidInput> {
     let refuse = |why: &str| Err(InvalidInput(format!("input.{name} {why}")));
     let encoded = match text.strip_prefix("data:") {
         None if text.starts_with("http://") || text.starts_with("https://") => {
             return refuse(
-                "is an address, and nothing is fetched on a client's behalf: send the bytes themselves as base64, or \
-                 upload them by POST /v1/uploads",
+                "is a URL, and URLs are not fetched: send the bytes as base64, or upload them with POST /v1/uploads",
             );
         }
         None => text,
@@ -305,12 +313,12 @@ fn decode(name: &str, text: &str, kind: Kind) -> Result<Vec<u8>, InvalidInput> {
         return refuse("is not base64: send the bytes in the standard alphabet, without line breaks");
     };
     if kind.sniff(&bytes).is_none() {
-        return refuse(kind.taken());
+        return refuse(kind.refusal());
     }
     Ok(bytes)
 }
 
-/// The media type by the first bytes, of the types that are taken.
+/// The media type of a supported image, from its first bytes.
 fn image_media_type(image: &[u8]) -> Option<&'static str> {
     match imagesize::image_type(image).ok()? {
         ImageType::Jpeg => Some("image/jpeg"),
@@ -322,8 +330,8 @@ fn image_media_type(image: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The same for recordings. MP3 has no magic number: a frame begins with eleven bits set and a layer that exists
-/// (ISO/IEC 11172-3, 2.4.1.3), a tagged file with "ID3".
+/// The media type of a supported recording, from its first bytes. MP3 has no magic number: a frame begins with eleven bits set
+/// and a layer that exists (ISO/IEC 11172-3, 2.4.1.3), and a tagged file begins with "ID3".
 fn audio_media_type(audio: &[u8]) -> Option<&'static str> {
     match audio {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some("audio/wav"),

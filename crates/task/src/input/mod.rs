@@ -1,8 +1,7 @@
-//! What each task type takes, checked, and how it is kept until a worker runs it.
+//! The input of each task type: checked when it is submitted, stored until a worker runs the task.
 //!
-//! An input is a [`Content`] (texts, a picture, a recording) and the [`Parameters`] that say what is asked of it. The
-//! content comes inside the request or was uploaded before; small texts ride inside the task's item, all else is an
-//! object in the payload bucket.
+//! An input has a [`Content`] (texts, an image or a recording) and [`Parameters`]. The request contains the content, or
+//! names an upload. A small text is stored in the task's item, every other content in the payload bucket.
 
 mod content;
 mod parameters;
@@ -24,82 +23,79 @@ pub use parameters::{
 };
 pub use upload::{NewUpload, UploadId, Uploaded};
 
-/// Up to this many bytes of JSON an input rides inside the task's item: there its three writes cost what one object
-/// in the bucket would.
+/// The largest input that the task's item contains, in bytes of JSON. The item is written three times, which for this size
+/// costs as much as one object in the bucket.
 pub const MAX_INLINE_INPUT_BYTES: usize = 4_096;
 
-/// A task's input, checked and ready to run. Its content is of the kind that its parameters' type takes.
+/// A task's input, checked and ready to run. The content is of the kind that the type of the parameters accepts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
-    /// What is asked.
     pub parameters: Parameters,
-    /// Of what it is asked.
     pub content: Content,
 }
 
-/// An input as a client may submit it.
+/// An input as a client submitted it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Submitted {
-    /// Whole.
+    /// The request contains the content.
     Whole(Input),
-    /// With a content that was uploaded before.
+    /// The content was uploaded before the request.
     Uploaded(Uploaded),
 }
 
-/// How an input is to be kept.
+/// How an input will be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StoredInput {
     /// In the task's item.
     Inline(Value),
     /// As an object in the payload bucket.
     Object {
-        /// The object's body.
+        /// The content.
         body: Vec<u8>,
-        /// Its media type, by its content.
+        /// The media type, detected from the content.
         content_type: &'static str,
-        /// The parameters, which stay in the item.
+        /// The fields that stay in the item.
         parameters: Map<String, Value>,
     },
 }
 
-/// Where a task's input is kept.
+/// Where a task's input is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Payload {
-    /// In the item itself.
+    /// The whole input is in the item.
     Inline(Value),
-    /// Its content in the payload bucket.
+    /// The content is in the payload bucket.
     Object {
-        /// The content.
         object: ObjectRef,
-        /// The input's other fields.
+        /// The input's fields other than the content.
         #[serde(default, skip_serializing_if = "Map::is_empty")]
         parameters: Map<String, Value>,
     },
 }
 
-/// An object, pinned: whoever reads it can tell whether it is still the one that was submitted.
+/// A reference to an object in the payload bucket. It contains enough to detect that the object was replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectRef {
-    /// Its key in the payload bucket, made by the server.
+    /// The key, which the server chose.
     pub key: String,
-    /// Its ETag at submit, as S3 gave it (quotes included).
+    /// The ETag at submission, with quotes as S3 returns it.
     pub etag: String,
-    /// SHA-256 of its body, in hex.
+    /// The SHA-256 of the body, in hex.
     pub sha256: String,
-    /// Its length.
+    /// The length of the body.
     pub bytes: u64,
-    /// Its media type, by its content.
+    /// The media type, detected from the content.
     pub content_type: String,
 }
 
-/// Why an input is refused. The sentence names the field and says what to send.
+/// Why an input is refused: a sentence that names the field and says what to send.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidInput(pub String);
 
 impl InvalidInput {
-    fn shaped(task_type: TaskType, why: &str) -> Self {
+    fn new_with_shape(task_type: TaskType, why: &str) -> Self {
         let shape = task_type.input_shape();
         Self(format!("input: {why}; send {shape}"))
     }
@@ -109,10 +105,10 @@ impl Submitted {
     /// Checks the `input` member of a submission.
     ///
     /// # Errors
-    /// [`InvalidInput`] when a field is missing, unknown, of the wrong type, empty, too large or of another kind.
+    /// [`InvalidInput`] when a field is missing, unknown, of the wrong type, empty or too large.
     pub fn parse(task_type: TaskType, input: Value) -> Result<Self, InvalidInput> {
         let Value::Object(mut fields) = input else {
-            return Err(InvalidInput::shaped(task_type, "it is no JSON object"));
+            return Err(InvalidInput::new_with_shape(task_type, "it is not a JSON object"));
         };
         let given = content::take(task_type, &mut fields)?;
         let parameters = Parameters::parse(task_type, fields)?;
@@ -126,7 +122,6 @@ impl Submitted {
         })
     }
 
-    /// What is asked.
     #[must_use]
     pub fn parameters(&self) -> &Parameters {
         match self {
@@ -137,22 +132,23 @@ impl Submitted {
 }
 
 impl Input {
-    /// Reads an input back that rides inside its task's item.
+    /// Reads an input back that is stored in the task's item.
     ///
     /// # Errors
-    /// [`InvalidInput`] when it is not what [`Input::into_stored`] made.
+    /// [`InvalidInput`] when [`Input::into_stored`] did not make the value.
     pub fn from_inline(task_type: TaskType, input: Value) -> Result<Self, InvalidInput> {
         match Submitted::parse(task_type, input)? {
             Submitted::Whole(input) => Ok(input),
-            Submitted::Uploaded(_) => Err(InvalidInput("the stored input names an upload".to_owned())),
+            Submitted::Uploaded(_) => Err(InvalidInput(
+                "the stored input names an upload instead of a content: submit the task again".to_owned(),
+            )),
         }
     }
 
-    /// Reads an input back whose content is an object.
+    /// Reads an input back whose content is in the payload bucket.
     ///
     /// # Errors
-    /// [`InvalidInput`] when the content is not of the kind that the type takes: of what a client uploaded, only the
-    /// beginning was looked at before.
+    /// [`InvalidInput`] when the type does not accept the content. Of an upload, only the beginning was checked before.
     pub fn from_object(
         task_type: TaskType,
         parameters: Map<String, Value>,
@@ -165,7 +161,7 @@ impl Input {
         })
     }
 
-    /// Decides where the input is kept until it runs.
+    /// Decides where the input is stored until the task runs.
     #[must_use]
     pub fn into_stored(self) -> StoredInput {
         let parameters = self.parameters.to_fields();
@@ -186,11 +182,11 @@ impl Input {
     }
 }
 
-/// Reads a JSON object's fields. Serde alone would also take an array, by the order of the fields.
+/// Reads a JSON object's fields. serde alone would accept an array too, and take its elements as the fields in order.
 pub(crate) fn object_fields<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     if value.is_object() {
         serde_json::from_value(value).map_err(|error| error.to_string())
     } else {
-        Err("it is no JSON object".to_owned())
+        Err("it is not a JSON object".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! What is asked of a content: an input's fields but for the content itself.
+//! The parameters of each task type: an input's fields other than the content.
 
 #[cfg(test)]
 mod tests;
@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 use super::InvalidInput;
 use crate::{TaskType, WorkerKind, storable};
 
-/// How many labels a text may be held against.
+/// The highest number of labels in one `classify` task.
 pub const MAX_LABELS: usize = 100;
 /// The longest label, in bytes of UTF-8.
 pub const MAX_LABEL_BYTES: usize = 200;
-/// What a text is held against when the client names no labels.
+/// The labels of a `classify` task that names none.
 pub const DEFAULT_LABELS: [&str; 12] = [
     "business",
     "crime",
@@ -29,20 +29,20 @@ pub const DEFAULT_LABELS: [&str; 12] = [
     "technology",
     "travel",
 ];
-/// How many sentences a summary may have.
+/// The highest number of sentences of a summary.
 pub const MAX_SUMMARY_SENTENCES: u32 = 100;
-/// How many it has when the client says nothing of its length.
+/// The number of sentences of a summary for which the client names no length.
 pub const DEFAULT_SUMMARY_SENTENCES: u32 = 3;
 /// The longest schema, in bytes of JSON.
 pub const MAX_SCHEMA_BYTES: usize = 16_384;
 /// The longest name of a language, in bytes.
 const MAX_LANGUAGE_BYTES: usize = 40;
 
-/// Who answers what both a model of ours and a language model can.
+/// Which model runs a task that both a bundled model and a language model can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Engine {
-    /// A model that the worker carries.
+    /// A bundled model.
     #[default]
     Onnx,
     /// The language model of the stack's provider.
@@ -50,58 +50,51 @@ pub enum Engine {
 }
 
 impl Engine {
-    const fn modality(self) -> WorkerKind {
+    const fn worker_kind(self) -> WorkerKind {
         match self {
             Self::Onnx => WorkerKind::Text,
             Self::Llm => WorkerKind::Language,
         }
     }
 
-    // The signature is serde's.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// The parameters of each type. Those without any are alike but for their type.
+/// The parameters of each type. The types whose variant is empty accept none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parameters {
-    /// For [`TaskType::Sentiment`].
     Sentiment,
-    /// For [`TaskType::Classify`].
+    /// The labels and the engine.
     Classify(Classify),
-    /// For [`TaskType::Embed`].
     Embed,
-    /// For [`TaskType::Summarize`].
+    /// The length and the engine.
     Summarize(Summarize),
-    /// For [`TaskType::Translate`].
+    /// The language.
     Translate(Translate),
-    /// For [`TaskType::DataExtraction`].
+    /// The schema.
     DataExtraction(DataExtraction),
-    /// For [`TaskType::FaceDetection`].
     FaceDetection,
-    /// For [`TaskType::Ocr`].
     Ocr,
-    /// For [`TaskType::Transcribe`].
     Transcribe,
 }
 
-/// What a text is held against.
+/// The parameters of `classify`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classify {
-    /// 2 to [`MAX_LABELS`] different ones (or 1, if several may fit); none for the default set.
+    /// 2 to [`MAX_LABELS`] different labels, or 1 with `multi_label`; `None` for [`DEFAULT_LABELS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
-    /// Whether each label is judged by itself, so that several may fit, or none.
+    /// Whether each label is scored independently, so that several labels or none can fit.
     #[serde(
         default,
         deserialize_with = "or_default",
         skip_serializing_if = "std::ops::Not::not"
     )]
     pub multi_label: bool,
-    /// Who answers.
     #[serde(
         default,
         deserialize_with = "or_default",
@@ -110,17 +103,16 @@ pub struct Classify {
     pub engine: Engine,
 }
 
-/// How long a summary is. At most one of the two is given.
+/// The parameters of `summarize`. At most one of `max_sentences` and `ratio` is present.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Summarize {
-    /// 1 to [`MAX_SUMMARY_SENTENCES`].
+    /// 1 to [`MAX_SUMMARY_SENTENCES`]; [`DEFAULT_SUMMARY_SENTENCES`] if both are absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_sentences: Option<u32>,
-    /// The share of the sentences that is kept: above 0, at most 1.
+    /// The summary's share of the sentences: above 0, at most 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
-    /// Who answers.
     #[serde(
         default,
         deserialize_with = "or_default",
@@ -129,7 +121,7 @@ pub struct Summarize {
     pub engine: Engine,
 }
 
-/// Where a translation goes.
+/// The parameters of `translate`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Translate {
@@ -137,7 +129,7 @@ pub struct Translate {
     pub target_language: String,
 }
 
-/// What is looked for in a text.
+/// The parameters of `data_extraction`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataExtraction {
@@ -146,7 +138,7 @@ pub struct DataExtraction {
 }
 
 impl Parameters {
-    /// Checks the fields that are left when the content is taken out.
+    /// Checks an input's fields without the content.
     pub(super) fn parse(task_type: TaskType, fields: Map<String, Value>) -> Result<Self, InvalidInput> {
         let unstorable = fields
             .iter()
@@ -155,15 +147,15 @@ impl Parameters {
             return Err(InvalidInput(fault));
         }
         let parameters = match task_type {
-            TaskType::Sentiment => none(task_type, fields, Self::Sentiment)?,
+            TaskType::Sentiment => without_fields(task_type, fields, Self::Sentiment)?,
             TaskType::Classify => Self::Classify(read(task_type, fields)?),
-            TaskType::Embed => none(task_type, fields, Self::Embed)?,
+            TaskType::Embed => without_fields(task_type, fields, Self::Embed)?,
             TaskType::Summarize => Self::Summarize(read(task_type, fields)?),
             TaskType::Translate => Self::Translate(read(task_type, fields)?),
             TaskType::DataExtraction => Self::DataExtraction(read(task_type, fields)?),
-            TaskType::FaceDetection => none(task_type, fields, Self::FaceDetection)?,
-            TaskType::Ocr => none(task_type, fields, Self::Ocr)?,
-            TaskType::Transcribe => none(task_type, fields, Self::Transcribe)?,
+            TaskType::FaceDetection => without_fields(task_type, fields, Self::FaceDetection)?,
+            TaskType::Ocr => without_fields(task_type, fields, Self::Ocr)?,
+            TaskType::Transcribe => without_fields(task_type, fields, Self::Transcribe)?,
         };
         match parameters.fault() {
             None => Ok(parameters),
@@ -171,7 +163,7 @@ impl Parameters {
         }
     }
 
-    /// The fields again, without those that say what would hold anyhow.
+    /// The parameters as fields of an input, without those that have their default value.
     #[must_use]
     pub fn to_fields(&self) -> Map<String, Value> {
         let fields = match self {
@@ -185,17 +177,17 @@ impl Parameters {
         };
         match fields {
             Ok(Value::Object(fields)) => fields,
-            // A struct of text, numbers and JSON is always an object of JSON.
+            // These structs always serialize to an object.
             _ => Map::new(),
         }
     }
 
-    /// Which worker runs it.
+    /// The worker that runs a task with these parameters.
     #[must_use]
-    pub const fn modality(&self) -> WorkerKind {
+    pub const fn worker_kind(&self) -> WorkerKind {
         match self {
-            Self::Classify(it) => it.engine.modality(),
-            Self::Summarize(it) => it.engine.modality(),
+            Self::Classify(it) => it.engine.worker_kind(),
+            Self::Summarize(it) => it.engine.worker_kind(),
             Self::Sentiment => TaskType::Sentiment.default_worker(),
             Self::Embed => TaskType::Embed.default_worker(),
             Self::Translate(_) => TaskType::Translate.default_worker(),
@@ -206,7 +198,7 @@ impl Parameters {
         }
     }
 
-    /// What is wrong with a value, and what to send.
+    /// What is wrong with a value and what to send; `None` if all values are valid.
     fn fault(&self) -> Option<String> {
         match self {
             Self::Classify(it) => it.fault(),
@@ -219,7 +211,7 @@ impl Parameters {
 }
 
 impl Classify {
-    /// The labels that were given, or the default ones.
+    /// The task's labels, or [`DEFAULT_LABELS`].
     #[must_use]
     pub fn labels_or_default(&self) -> Vec<&str> {
         match &self.labels {
@@ -230,23 +222,21 @@ impl Classify {
 
     fn fault(&self) -> Option<String> {
         let labels = self.labels.as_ref()?;
-        let least = if self.multi_label { 1 } else { 2 };
-        if !(least..=MAX_LABELS).contains(&labels.len()) {
+        let min = if self.multi_label { 1 } else { 2 };
+        if !(min..=MAX_LABELS).contains(&labels.len()) {
             let count = labels.len();
             return Some(format!(
-                "labels has {count}: send {least} to {MAX_LABELS}, or leave labels out for the default set"
+                "labels has length {count}: send {min} to {MAX_LABELS} labels, or omit labels for the default set"
             ));
         }
-        for (place, label) in labels.iter().enumerate() {
+        for (index, label) in labels.iter().enumerate() {
             if label.trim().is_empty() || label.len() > MAX_LABEL_BYTES {
                 return Some(format!(
-                    "labels[{place}] is empty or longer than {MAX_LABEL_BYTES} bytes: send a word or a short phrase"
+                    "labels[{index}] is empty or longer than {MAX_LABEL_BYTES} bytes: send a word or a short phrase"
                 ));
             }
-            if labels[..place].contains(label) {
-                return Some(format!(
-                    "labels[{place}] stands there twice: send each label once"
-                ));
+            if labels[..index].contains(label) {
+                return Some(format!("labels[{index}] is a duplicate: list each label once"));
             }
         }
         None
@@ -274,9 +264,10 @@ impl Translate {
         let is_name = language
             .chars()
             .all(|c| c.is_alphanumeric() || " -_()".contains(c));
-        let is_sound = is_name && language.len() <= MAX_LANGUAGE_BYTES && !language.trim().is_empty();
-        (!is_sound).then(|| {
-            r#"target_language is no language: send a code ("de", "pt-BR") or a name ("German")"#.to_owned()
+        let is_valid = is_name && language.len() <= MAX_LANGUAGE_BYTES && !language.trim().is_empty();
+        (!is_valid).then(|| {
+            r#"target_language is not a language: send a code ("de", "pt-BR") or a name ("German")"#
+                .to_owned()
         })
     }
 }
@@ -296,19 +287,24 @@ impl DataExtraction {
     }
 }
 
-/// What is null is not given.
+/// Reads `null` as if the field were absent.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(given: D) -> Result<T, D::Error> {
     Option::deserialize(given).map(Option::unwrap_or_default)
 }
 
 fn read<T: DeserializeOwned>(task_type: TaskType, fields: Map<String, Value>) -> Result<T, InvalidInput> {
-    serde_json::from_value(fields.into()).map_err(|why| InvalidInput::shaped(task_type, &why.to_string()))
+    serde_json::from_value(fields.into())
+        .map_err(|why| InvalidInput::new_with_shape(task_type, &why.to_string()))
 }
 
-fn none<T>(task_type: TaskType, fields: Map<String, Value>, parameters: T) -> Result<T, InvalidInput> {
+fn without_fields<T>(
+    task_type: TaskType,
+    fields: Map<String, Value>,
+    parameters: T,
+) -> Result<T, InvalidInput> {
     match fields.keys().next() {
         None => Ok(parameters),
-        Some(unknown) => Err(InvalidInput::shaped(
+        Some(unknown) => Err(InvalidInput::new_with_shape(
             task_type,
             &format!("unknown field `{unknown}`"),
         )),

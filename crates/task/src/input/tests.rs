@@ -31,7 +31,7 @@ fn read_back(task_type: TaskType, stored: StoredInput) -> Input {
 }
 
 #[test]
-fn every_bad_text_is_refused_with_what_to_do() {
+fn the_refusal_of_a_text_says_what_to_send() {
     for input in [json!({ "text": "" }), json!({ "text": " \n" })] {
         assert!(refusal(TaskType::Sentiment, input).contains("at least one word"));
     }
@@ -62,20 +62,20 @@ fn several_texts_are_bounded_in_number_and_in_size() {
 }
 
 #[test]
-fn every_bad_image_is_refused_with_what_to_do() {
+fn the_refusal_of_an_image_says_what_to_send() {
     let refusal = |image: &str| refusal(TaskType::FaceDetection, json!({ "image": image }));
     assert!(refusal("").contains("is empty"));
     assert!(refusal("data:image/png;base64,").contains("is empty"));
     assert!(refusal("data:image/png,abc").contains("without base64"));
     assert!(refusal("not base64!").contains("not base64"));
     assert!(refusal("aGVsbG8gd29ybGQ=").contains("JPEG, PNG, WebP, GIF or BMP"));
-    assert!(refusal("https://example.com/cat.png").contains("nothing is fetched"));
+    assert!(refusal("https://example.com/cat.png").contains("URLs are not fetched"));
     assert!(refusal("file:///etc/passwd").contains("not base64"));
     assert!(refusal(&STANDARD.encode(WAV)).contains("JPEG, PNG, WebP, GIF or BMP"));
 }
 
 #[test]
-fn a_content_comes_bare_or_as_a_data_url_with_or_without_padding() {
+fn base64_is_accepted_bare_or_in_a_data_url_with_or_without_padding() {
     for (task_type, field, bytes, media_type) in [
         (TaskType::Ocr, "image", GIF, "image/gif"),
         (TaskType::Transcribe, "audio", WAV, "audio/wav"),
@@ -91,7 +91,7 @@ fn a_content_comes_bare_or_as_a_data_url_with_or_without_padding() {
                 body, content_type, ..
             } = input.into_stored()
             else {
-                panic!("a picture or a recording is an object")
+                panic!("an image or a recording is an object")
             };
             assert_eq!((&body[..], content_type), (bytes, media_type));
         }
@@ -99,20 +99,20 @@ fn a_content_comes_bare_or_as_a_data_url_with_or_without_padding() {
 }
 
 #[test]
-fn a_recording_is_known_by_its_first_bytes() {
+fn a_recording_is_recognized_by_its_first_bytes() {
     let sniff = |bytes: &[u8]| content::Kind::Audio.sniff(bytes);
     assert_eq!(sniff(b"fLaC\0\0\0\x22"), Some("audio/flac"));
     assert_eq!(sniff(b"OggS\0\x02"), Some("audio/ogg"));
     assert_eq!(sniff(b"ID3\x04"), Some("audio/mpeg"));
     assert_eq!(sniff(&[0xff, 0xfb, 0x90]), Some("audio/mpeg"));
-    // A JPEG begins with 0xff too, an AAC stream is of no layer.
+    // A JPEG begins with 0xff too; an AAC stream has no layer.
     assert_eq!(sniff(&[0xff, 0xd8, 0xff]), None);
     assert_eq!(sniff(&[0xff, 0xf1, 0x50]), None);
     assert_eq!(sniff(b""), None);
 }
 
 #[test]
-fn a_small_text_rides_inside_the_item_and_a_large_one_does_not() {
+fn a_small_text_is_stored_in_the_item_and_a_large_one_as_an_object() {
     let small = whole(TaskType::Sentiment, json!({ "text": "good" }));
     assert_eq!(
         small.into_stored(),
@@ -125,7 +125,7 @@ fn a_small_text_rides_inside_the_item_and_a_large_one_does_not() {
     );
     let stored = large.clone().into_stored();
     let StoredInput::Object { parameters, .. } = &stored else {
-        panic!("5 KB do not ride inside")
+        panic!("5 KB are too large for the item")
     };
     assert_eq!(json!(parameters), json!({ "labels": labels }));
     assert_eq!(read_back(TaskType::Classify, stored), large);
@@ -156,7 +156,7 @@ fn every_input_is_read_back_as_it_was_submitted() {
 }
 
 #[test]
-fn what_takes_long_is_large() {
+fn content_that_takes_long_is_large() {
     let size = |task_type, input| whole(task_type, input).content.size();
     let text = |words: usize| json!({ "text": "word ".repeat(words) });
     assert_eq!(size(TaskType::Sentiment, text(200)), Size::Small);
@@ -178,7 +178,7 @@ fn what_takes_long_is_large() {
 }
 
 #[test]
-fn an_upload_stands_in_place_of_any_content() {
+fn an_upload_can_replace_any_content() {
     let id = UploadId::generate();
     for (task_type, input) in [
         (TaskType::Sentiment, json!({ "upload": id })),
@@ -201,7 +201,7 @@ fn an_upload_stands_in_place_of_any_content() {
 }
 
 #[test]
-fn an_upload_is_taken_for_what_it_begins_like() {
+fn the_type_of_an_upload_is_detected_from_its_first_bytes() {
     let object = |bytes| ObjectRef {
         key: "k".to_owned(),
         etag: "e".to_owned(),
@@ -214,36 +214,36 @@ fn an_upload_is_taken_for_what_it_begins_like() {
         other => panic!("{other:?}"),
     };
     let (payload, size) = uploaded(TaskType::Ocr).accept(object(13), GIF).unwrap();
-    let Payload::Object { object: kept, .. } = payload else {
+    let Payload::Object { object: accepted, .. } = payload else {
         panic!("an upload is an object")
     };
-    assert_eq!((&*kept.content_type, size), ("image/gif", Size::Small));
-    let told = uploaded(TaskType::Ocr).accept(object(13), WAV).unwrap_err();
-    assert!(told.0.contains("not an image"));
-    let told = uploaded(TaskType::Sentiment)
+    assert_eq!((&*accepted.content_type, size), ("image/gif", Size::Small));
+    let refusal = uploaded(TaskType::Ocr).accept(object(13), WAV).unwrap_err();
+    assert!(refusal.0.contains("not an image"));
+    let refusal = uploaded(TaskType::Sentiment)
         .accept(object(2_000_000), b"text")
         .unwrap_err();
-    assert!(told.0.contains("at most 1000000"));
+    assert!(refusal.0.contains("at most 1000000"));
 }
 
 #[test]
-fn an_announced_upload_is_checked() {
+fn the_announcement_of_an_upload_is_checked() {
     let announce = |content_type: &str, length: u64, sha256: &str| {
         NewUpload::parse(json!({ "content_type": content_type, "length": length, "sha256": sha256 }))
     };
     let sha256 = "ab".repeat(32);
     let upload = announce("Image/JPEG", 50_000_000, &sha256).unwrap();
     assert_eq!((&*upload.content_type, upload.sha256), ("image/jpeg", [0xab; 32]));
-    for (refused, told) in [
+    for (refused, reason) in [
         (announce("image/jpeg", 50_000_001, &sha256), "1 to 50000000"),
         (announce("text/plain", 1_000_001, &sha256), "1 to 1000000"),
         (announce("image/png", 0, &sha256), "1 to"),
         (announce("video/mp4", 1, &sha256), "video"),
         (announce("image/p\nng", 1, &sha256), "media type"),
         (announce("image/png", 1, "abc"), "64 hex digits"),
-        (NewUpload::parse(json!([])), "announces no upload"),
+        (NewUpload::parse(json!([])), "does not announce an upload"),
     ] {
         let refusal = refused.unwrap_err().to_string();
-        assert!(refusal.contains(told), "{refusal}");
+        assert!(refusal.contains(reason), "{refusal}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a client uploads itself: a large content, by a signed request to the payload bucket, which a task then names.
+//! Uploads: a client sends a large content to the payload bucket with a signed request, then submits a task that names it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,20 +12,20 @@ use super::{InvalidInput, ObjectRef, Parameters, Payload, Size};
 use crate::input::object_fields;
 use crate::{TaskType, Tenant};
 
-/// The name of an upload. It is made here, and says nothing of its content.
+/// An upload's id. The server generates it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, format = "uuid"))]
 #[serde(transparent)]
 pub struct UploadId(Uuid);
 
 impl UploadId {
-    /// A new one.
+    /// A new id.
     #[must_use]
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// Where a tenant's upload of that name lies in the payload bucket.
+    /// The key of a tenant's upload in the payload bucket.
     #[must_use]
     pub fn key(self, tenant: &Tenant) -> String {
         format!("{tenant}/uploads/{self}")
@@ -44,19 +44,21 @@ impl FromStr for UploadId {
     fn from_str(text: &str) -> Result<Self, InvalidInput> {
         let id = Uuid::try_parse(text).map(Self);
         id.map_err(|_| {
-            InvalidInput("input.upload is no upload's id: send one that POST /v1/uploads answered".to_owned())
+            InvalidInput(
+                "input.upload is not an upload id: send the id that POST /v1/uploads returned".to_owned(),
+            )
         })
     }
 }
 
-/// What is announced of an upload: only this can then be uploaded.
+/// The announcement of an upload. The signed request accepts this content only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUpload {
-    /// What the client calls it. The content itself is sniffed when a task names it.
+    /// The media type that the client named. The content's own type is detected when a task names the upload.
     pub content_type: String,
-    /// Its length in bytes.
+    /// In bytes.
     pub length: u64,
-    /// SHA-256 of its content.
+    /// The SHA-256 of the content.
     pub sha256: [u8; 32],
 }
 
@@ -69,38 +71,38 @@ struct Fields {
 }
 
 impl NewUpload {
-    /// Checks a request's body.
+    /// Checks the body of a request.
     ///
     /// # Errors
-    /// [`InvalidInput`] names the field that is at fault and says what to send.
+    /// [`InvalidInput`] names the field that is not valid and says what to send.
     pub fn parse(body: Value) -> Result<Self, InvalidInput> {
         let fields: Fields = object_fields(body).map_err(|why| {
             let shape = r#"send {"content_type": "image/jpeg", "length": 1234, "sha256": "64 hex digits"}"#;
-            InvalidInput(format!("the body announces no upload: {why}; {shape}"))
+            InvalidInput(format!("the body does not announce an upload: {why}; {shape}"))
         })?;
         let media_type = fields.content_type.to_ascii_lowercase();
         let (kind, _) = media_type.split_once('/').unwrap_or_default();
-        let most = match kind {
+        let max = match kind {
             "text" => content::MAX_TEXT_BYTES,
             "image" | "audio" => content::MAX_MEDIA_BYTES,
             _ => {
                 return Err(InvalidInput(
-                    "content_type must be one of text/..., image/... or audio/...: video and documents are not taken"
+                    "content_type is not supported: send text/..., image/... or audio/..., not video or documents"
                         .to_owned(),
                 ));
             }
         };
-        let is_sound =
+        let is_media_type =
             media_type.len() <= 100 && media_type.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        if !is_sound {
+        if !is_media_type {
             return Err(InvalidInput(
-                "content_type is no media type: send image/jpeg, say".to_owned(),
+                "content_type is not a media type: send a type such as image/jpeg".to_owned(),
             ));
         }
-        if !(1..=most as u64).contains(&fields.length) {
+        if !(1..=max as u64).contains(&fields.length) {
             let length = fields.length;
             return Err(InvalidInput(format!(
-                "length is {length} bytes: {kind} may have 1 to {most}"
+                "length is {length} bytes: an upload of {kind}/... has 1 to {max}"
             )));
         }
         let mut sha256 = [0; 32];
@@ -117,30 +119,29 @@ impl NewUpload {
 /// An input whose content was uploaded before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Uploaded {
-    /// The upload.
     pub id: UploadId,
-    /// What is asked of it.
+    /// The input's fields other than the content.
     pub parameters: Parameters,
     pub(super) task_type: TaskType,
 }
 
 impl Uploaded {
-    /// Takes the object that was uploaded, of which `head` is the beginning.
+    /// Accepts the uploaded object, of which `head` is the beginning.
     ///
     /// # Errors
-    /// [`InvalidInput`] when it is too large for its type, or nothing of the kind that it takes.
+    /// [`InvalidInput`] when the object is too large for the task's type, or of a type that it does not accept.
     pub fn accept(&self, mut object: ObjectRef, head: &[u8]) -> Result<(Payload, Size), InvalidInput> {
-        let kind = Kind::of(self.task_type);
-        let most = kind.max_bytes();
-        if object.bytes > most as u64 {
+        let kind = Kind::from_task_type(self.task_type);
+        let max = kind.max_bytes();
+        if object.bytes > max as u64 {
             let bytes = object.bytes;
             let task_type = self.task_type;
             return Err(InvalidInput(format!(
-                "input.upload has {bytes} bytes: {task_type} takes at most {most}"
+                "input.upload has {bytes} bytes: {task_type} accepts at most {max}"
             )));
         }
         let Some(content_type) = kind.sniff(head) else {
-            return Err(InvalidInput(format!("input.upload {}", kind.taken())));
+            return Err(InvalidInput(format!("input.upload {}", kind.refusal())));
         };
         content_type.clone_into(&mut object.content_type);
         let size = content::size_of_media(kind, head, object.bytes);

@@ -22,9 +22,9 @@ fn every_example_is_accepted() {
     }
 }
 
-/// Bodies that differ from an example in one place. Whether each is accepted, parser and schema must agree.
+/// Bodies that differ from an example in one place. Parser and schema must agree on each.
 #[test]
-fn what_the_schema_refuses_the_parser_refuses_too_and_the_other_way_round() {
+fn parser_and_schema_agree_on_every_body() {
     let odd = [
         json!(null),
         json!(true),
@@ -75,16 +75,16 @@ fn what_the_schema_refuses_the_parser_refuses_too_and_the_other_way_round() {
     ];
     let validator = validator();
     let (mut accepted, mut refused) = (0, 0);
-    let mut hold = |body: Value| {
+    let mut compare = |body: Value| {
         let valid = validator.is_valid(&body);
         let parsed = NewTask::parse(body.clone());
-        // What only the parser can tell: the bytes of a file, an upload's id (a format asserts nothing), one label alone.
+        // Only the parser checks the bytes of a file, the id of an upload (`format` asserts nothing) and a single label.
         let beyond = parsed.as_ref().is_err_and(|error| {
             let beyond = [
                 "base64",
                 "of a known type",
-                "no upload's id",
-                "labels has 1:",
+                "is not an upload id",
+                "labels has length 1:",
                 "exclude each other",
             ];
             beyond.iter().any(|word| error.message.contains(word))
@@ -104,30 +104,30 @@ fn what_the_schema_refuses_the_parser_refuses_too_and_the_other_way_round() {
             for field in whole {
                 let mut body = example(task_type);
                 body[field] = value.clone();
-                hold(body);
+                compare(body);
             }
             for field in fields {
                 let mut body = example(task_type);
                 body["input"][field] = value.clone();
-                hold(body);
+                compare(body);
             }
         }
         for field in whole {
             let mut body = example(task_type);
             body.as_object_mut().unwrap().remove(field);
-            hold(body);
+            compare(body);
         }
         for field in fields {
             let mut body = example(task_type);
             body["input"].as_object_mut().unwrap().remove(field);
-            hold(body);
+            compare(body);
         }
     }
     assert!(accepted > 200 && refused > 2_000, "{accepted}, {refused}");
 }
 
 #[test]
-fn an_upload_is_announced_as_its_schema_says() {
+fn parser_and_schema_agree_on_the_announcement_of_an_upload() {
     let validator = jsonschema::validator_for(&new_upload()).unwrap();
     let example = new_upload()["examples"][0].clone();
     assert!(crate::NewUpload::parse(example.clone()).is_ok() && validator.is_valid(&example));

@@ -1,12 +1,12 @@
 use serde_json::json;
 
 use super::*;
-use crate::{Payload, testing};
+use crate::{ObjectRef, Payload, testing};
 
-/// The bucket goes by an object's own age. What is lost with it is the input alone: were the item to go with it, so would
-/// the attempts that were just asked for, and their result.
+/// The bucket deletes an object by its own age. If the item expired with its input, the redriven task's attempts and result
+/// would be lost too.
 #[test]
-fn a_redriven_task_is_kept_anew_whatever_becomes_of_its_input() {
+fn a_redriven_task_is_stored_for_the_full_retention_wherever_its_input_is() {
     let object = ObjectRef {
         key: "default/uploads/old".to_owned(),
         etag: "\"etag\"".to_owned(),
@@ -30,6 +30,10 @@ fn a_redriven_task_is_kept_anew_whatever_becomes_of_its_input() {
         item.insert("expires_at".to_owned(), testing::NOON.as_second().into());
         assert!(task.redrive(now, expires_at, now).apply(&mut item));
         assert_eq!(item["expires_at"], expires_at.as_second());
-        assert_eq!(item["payload"], json(&task.payload), "it is not touched");
+        assert_eq!(
+            item["payload"],
+            json(&task.payload),
+            "a redrive does not change the payload"
+        );
     }
 }

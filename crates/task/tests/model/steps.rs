@@ -1,4 +1,4 @@
-//! What may happen to a task, and how it is drawn.
+//! What can happen to a task, and how proptest draws it.
 
 use proptest::prelude::*;
 
@@ -11,13 +11,13 @@ pub(crate) enum End {
     Throttled,
 }
 
-/// One step of someone. Whoever reads first and writes later does so in two steps: others come in between.
+/// One step. A person and the sweeper read in one step and write in a later one, so that other steps come in between.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
     Deliver {
         worker: usize,
         message: usize,
-        alone: bool,
+        isolated: bool,
     },
     Finish {
         worker: usize,
@@ -30,10 +30,10 @@ pub(crate) enum Step {
         worker: usize,
     },
     Cancel,
-    LookToRedrive,
+    ReadBeforeRedrive,
     Redrive,
-    LookForOverdue,
-    Tend {
+    ReadDue,
+    Sweep {
         backlog: bool,
     },
     Wait {
@@ -42,20 +42,20 @@ pub(crate) enum Step {
     LoseMessage {
         message: usize,
     },
-    DoubleMessage {
+    DuplicateMessage {
         message: usize,
     },
 }
 
-/// Everyone's clock is off by a number of seconds of its own.
+/// How far each clock is off, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Skews {
     pub(crate) workers: [i64; 2],
-    pub(crate) janitor: i64,
+    pub(crate) sweeper: i64,
     pub(crate) people: i64,
 }
 
-/// A life of up to eighty steps.
+/// Up to eighty steps.
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let worker = 0..2usize;
     let message = 0..8usize;
@@ -68,28 +68,28 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let step = prop_oneof![
         6 => (worker.clone(), message.clone(), any::<bool>())
-            .prop_map(|(worker, message, alone)| Step::Deliver { worker, message, alone }),
+            .prop_map(|(worker, message, isolated)| Step::Deliver { worker, message, isolated }),
         4 => (worker.clone(), end).prop_map(|(worker, end)| Step::Finish { worker, end }),
         1 => worker.clone().prop_map(|worker| Step::Renew { worker }),
         2 => worker.prop_map(|worker| Step::Die { worker }),
         1 => Just(Step::Cancel),
-        1 => Just(Step::LookToRedrive),
+        1 => Just(Step::ReadBeforeRedrive),
         2 => Just(Step::Redrive),
-        2 => Just(Step::LookForOverdue),
-        3 => any::<bool>().prop_map(|backlog| Step::Tend { backlog }),
+        2 => Just(Step::ReadDue),
+        3 => any::<bool>().prop_map(|backlog| Step::Sweep { backlog }),
         4 => (1..1_200u32).prop_map(|seconds| Step::Wait { seconds }),
         1 => message.clone().prop_map(|message| Step::LoseMessage { message }),
-        1 => message.prop_map(|message| Step::DoubleMessage { message }),
+        1 => message.prop_map(|message| Step::DuplicateMessage { message }),
     ];
     prop::collection::vec(step, 1..80)
 }
 
-/// Clocks that are right, or ten minutes off at most.
+/// Clocks that are right, or at most ten minutes off.
 pub(crate) fn skews() -> impl Strategy<Value = Skews> {
     let skew = || prop_oneof![Just(0), Just(-600), Just(600), -600..600i64];
-    ([skew(), skew()], skew(), skew()).prop_map(|(workers, janitor, people)| Skews {
+    ([skew(), skew()], skew(), skew()).prop_map(|(workers, sweeper, people)| Skews {
         workers,
-        janitor,
+        sweeper,
         people,
     })
 }

@@ -1,7 +1,7 @@
-//! Where a list goes on: the last id that was looked at, and a digest that ties it to the list it is of.
+//! Where a list continues: the last id that was read, and a digest that binds it to its list.
 //!
-//! The digest keeps nobody out (whose tasks are listed the token alone decides): it tells a cursor that was cut short,
-//! changed or taken from another list, of which the answer would be a surprise.
+//! The digest does not protect anything, since the token alone decides whose tasks are listed. It detects a cursor that
+//! was truncated, changed or taken from another list, whose page would otherwise be a surprise.
 
 use mesh_task::{TaskId, Tenant};
 use sha2::{Digest, Sha256};
@@ -11,21 +11,21 @@ use super::filter::Filter;
 const ID_BYTES: usize = 16;
 const DIGEST_BYTES: usize = 8;
 
-/// The cursor below this id, in a list of a tenant's tasks.
+/// Returns the cursor that continues below an id.
 pub(super) fn write(tenant: &Tenant, filter: &Filter, last: TaskId) -> String {
     let mut cursor = hex::encode(last.to_bytes());
     cursor.push_str(&hex::encode(digest(tenant, filter, last)));
     cursor
 }
 
-/// The id of a cursor of this very list; none of any other.
+/// Returns the id of a cursor, if it is a cursor of this list.
 pub(super) fn read(tenant: &Tenant, filter: &Filter, cursor: &str) -> Option<TaskId> {
     let mut bytes = [0; ID_BYTES + DIGEST_BYTES];
     hex::decode_to_slice(cursor, &mut bytes).ok()?;
-    let (id, told) = bytes.split_at(ID_BYTES);
+    let (id, given) = bytes.split_at(ID_BYTES);
     let id: [u8; ID_BYTES] = id.try_into().ok()?;
     let id = TaskId::try_from(id).ok()?;
-    (told == digest(tenant, filter, id)).then_some(id)
+    (given == digest(tenant, filter, id)).then_some(id)
 }
 
 fn digest(tenant: &Tenant, filter: &Filter, id: TaskId) -> [u8; DIGEST_BYTES] {
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_of_its_own_list_alone() {
+    fn a_cursor_is_valid_for_its_own_list_only() {
         let id = TaskId::generate();
         let (ours, theirs) = (Tenant::first(), Tenant::try_from("other".to_owned()).unwrap());
         let all = Filter::default();

@@ -1,4 +1,4 @@
-//! What a list is asked for.
+//! The query of a list.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use serde::Serialize;
 
 use crate::query::{parse_limit, parse_type};
 
-/// How many tasks a page has at most, unless the request says less or more.
+/// The maximum number of tasks on a page, unless the request says otherwise.
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
-/// A task's id is made a little before the task is accepted: no request lasts longer than that.
+/// A task is accepted at most this long after its id was made: no request takes longer.
 const ACCEPTED_WITHIN: Duration = Duration::from_mins(1);
-/// What a parameter begins with that names a pair of metadata.
+/// The prefix of parameters that filter by metadata.
 const METADATA: &str = "metadata.";
 const KNOWN: &str = "status, type, priority, created_after, created_before, metadata.KEY, limit and cursor, each at most once";
 
-/// A request for a list, read.
+/// A parsed query.
 #[derive(Debug)]
 pub(super) struct ListQuery {
     pub(super) filter: Filter,
@@ -27,7 +27,7 @@ pub(super) struct ListQuery {
     pub(super) cursor: Option<String>,
 }
 
-/// Which tasks are listed. All that is given must hold.
+/// Which tasks are listed: those that match every given field.
 #[derive(Debug, Default, PartialEq, Serialize)]
 pub(super) struct Filter {
     pub(super) status: Option<Status>,
@@ -39,7 +39,7 @@ pub(super) struct Filter {
 }
 
 impl ListQuery {
-    /// Reads a query. What it does not know it refuses: a filter that was misspelt must not list everything.
+    /// Parses a query. Unknown parameters are refused, so that a misspelt filter does not list everything.
     pub(super) fn parse(query: Vec<(String, String)>) -> Result<Self, Problem> {
         let mut given = BTreeMap::new();
         for (name, value) in query {
@@ -51,7 +51,7 @@ impl ListQuery {
             given.insert(name, value);
         }
         let mut take = |name: &str| given.remove(name);
-        let asked = Self {
+        let parsed = Self {
             limit: take("limit").map_or(Ok(DEFAULT_LIMIT), |limit| parse_limit(&limit, MAX_LIMIT))?,
             cursor: take("cursor"),
             filter: Filter {
@@ -64,7 +64,7 @@ impl ListQuery {
             },
         };
         match given.into_keys().next() {
-            None => Ok(asked),
+            None => Ok(parsed),
             Some(name) => Err(Problem::invalid_query(format!(
                 "{name} is not a parameter of this list: send {KNOWN}"
             ))),
@@ -73,18 +73,17 @@ impl ListQuery {
 }
 
 impl Filter {
-    /// Whether a task is listed.
-    pub(super) fn admits(&self, task: &TaskSummary) -> bool {
-        let noted = |(key, value): (&String, &String)| task.metadata.get(key) == Some(value);
+    pub(super) fn matches(&self, task: &TaskSummary) -> bool {
+        let has_pair = |(key, value): (&String, &String)| task.metadata.get(key) == Some(value);
         self.status.is_none_or(|status| status == task.status)
             && self.task_type.is_none_or(|task_type| task_type == task.task_type)
             && self.priority.is_none_or(|priority| priority == task.priority)
             && self.created_after.is_none_or(|after| after <= task.created_at)
             && self.created_before.is_none_or(|before| task.created_at < before)
-            && self.metadata.iter().all(noted)
+            && self.metadata.iter().all(has_pair)
     }
 
-    /// The ids among which those tasks are.
+    /// A range of ids that contains every matching task.
     pub(super) fn range(&self) -> IdRange {
         let mut range = IdRange::ALL;
         if let Some(after) = self.created_after {
@@ -138,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(query: &[(&str, &str)]) -> Result<ListQuery, Problem> {
+    fn parse(query: &[(&str, &str)]) -> Result<ListQuery, Problem> {
         let query = query
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -151,7 +150,7 @@ mod tests {
             id: TaskId::generate(),
             tenant: Tenant::first(),
             task_type: TaskType::Ocr,
-            modality: WorkerKind::Image,
+            worker_kind: WorkerKind::Image,
             size: Size::Small,
             priority: Priority::Normal,
             status: Status::Completed,
@@ -171,9 +170,9 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_given_must_hold() {
-        let admits = |query: &[(&str, &str)]| asked(query).unwrap().filter.admits(&task());
-        assert!(admits(&[]));
+    fn a_task_must_match_every_given_field() {
+        let matches = |query: &[(&str, &str)]| parse(query).unwrap().filter.matches(&task());
+        assert!(matches(&[]));
         let all = [
             ("status", "completed"),
             ("type", "ocr"),
@@ -183,7 +182,7 @@ mod tests {
             ("metadata.a", "1"),
             ("metadata.b.c", "="),
         ];
-        assert!(admits(&all));
+        assert!(matches(&all));
         for other in [
             ("status", "failed"),
             ("type", "sentiment"),
@@ -193,16 +192,16 @@ mod tests {
             ("metadata.a", "2"),
             ("metadata.d", "1"),
         ] {
-            assert!(!admits(&[other]), "{other:?}");
+            assert!(!matches(&[other]), "{other:?}");
             let mut query = all.to_vec();
             query.retain(|(name, _)| *name != other.0);
             query.push(other);
-            assert!(!admits(&query), "{other:?}");
+            assert!(!matches(&query), "{other:?}");
         }
     }
 
     #[test]
-    fn what_is_no_query_is_refused_in_words() {
+    fn an_invalid_query_is_refused_with_the_valid_values() {
         for (query, word) in [
             (vec![("limit", "0")], "1 to 200"),
             (vec![("limit", "201")], "1 to 200"),
@@ -217,7 +216,7 @@ mod tests {
             (vec![("metadata.", "a")], "metadata.KEY"),
             (vec![("status", "failed"), ("status", "failed")], "twice"),
         ] {
-            let problem = format!("{:?}", asked(&query).unwrap_err());
+            let problem = format!("{:?}", parse(&query).unwrap_err());
             assert!(problem.contains(word), "{query:?}: {problem}");
         }
     }

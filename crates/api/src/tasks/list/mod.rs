@@ -1,66 +1,68 @@
 //! `GET /v1/tasks`: a tenant's tasks, newest first, page by page.
 //!
-//! A request reads a bounded number of items, whatever is stored: those of the page where nothing is filtered, of failed
-//! ones only those that failed, of pending and processing ones only those in flight. What a filter lets through is
-//! seldom in reach of one request: then the page is short, or empty, and its cursor goes on below what was looked at.
+//! A request reads a bounded number of items, however many are stored. Without a filter it reads the items of the page;
+//! for failed tasks it reads only failed ones, for pending and processing tasks only those in flight. Tasks that pass a
+//! rare filter may lie beyond that bound: the page is then short, or empty, and its cursor continues below the last item
+//! that was read.
 
 mod cursor;
 mod filter;
-mod view;
 
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
+use mesh_api_types::{TaskList, TaskSummaryView};
 use mesh_aws::Continuation;
 use mesh_http::Problem;
-use mesh_task::{Priority, Status, TaskType, Tenant};
-use serde::Serialize;
-use utoipa::ToSchema;
+use mesh_task::{Priority, Status, TaskSummary, TaskType, Tenant};
 
-use crate::app::Api;
+use crate::state::ApiState;
 use filter::ListQuery;
-use view::SummaryView;
 
-/// A page of tasks, newest first. Without a `next_cursor` nothing follows.
-#[derive(Serialize, ToSchema)]
-#[schema(as = TaskPage)]
-pub(crate) struct Tasks {
-    tasks: Vec<SummaryView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    next_cursor: Option<String>,
-}
-
-/// Answers with a page. Without a `next_cursor` nothing follows.
+/// Lists tasks, newest first. The last page has no `next_cursor`.
 #[utoipa::path(
     get,
-    path = "/v1/tasks",
+    path = "/tasks",
     tag = "tasks",
     operation_id = "list_tasks",
     params(
-        ("status" = Option<Status>, Query, description = "Only tasks that stand so."),
+        ("status" = Option<Status>, Query, description = "Only tasks with this status."),
         ("type" = Option<TaskType>, Query, description = "Only tasks of this type."),
         ("priority" = Option<Priority>, Query, description = "Only tasks of this priority."),
-        ("created_after" = Option<Timestamp>, Query, description = "Only tasks that were accepted then or later."),
-        ("created_before" = Option<Timestamp>, Query, description = "Only tasks that were accepted before."),
-        ("limit" = Option<u32>, Query, description = "The most tasks of a page; 50 if it is left out.", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of an answer, with the same filters.", pattern = "^[0-9a-f]{48}$"),
+        ("created_after" = Option<Timestamp>, Query, description = "Only tasks that were accepted at this time or later."),
+        ("created_before" = Option<Timestamp>, Query, description = "Only tasks that were accepted before this time."),
+        ("limit" = Option<u32>, Query, description = "The maximum number of tasks on the page; 50 by default.", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before, with the same filters.", pattern = "^[0-9a-f]{48}$"),
     ),
-    responses((status = 200, description = "A page; it may be short, or empty, with more to follow.", body = Tasks), (status = 400)),
+    responses((status = 200, description = "A page. It may be short, or empty, although more pages follow.", body = TaskList), (status = 400)),
 )]
 pub(crate) async fn list(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-) -> Result<Json<Tasks>, Problem> {
+) -> Result<Json<TaskList>, Problem> {
     let Query(query) = query.map_err(|error| Problem::invalid_query(error.body_text()))?;
-    page(&api, &tenant, query).await.map(Json)
+    let page = page(&api, &tenant, query).await?;
+    Ok(Json(TaskList {
+        tasks: page.tasks.into_iter().map(TaskSummaryView::from).collect(),
+        next_cursor: page.next_cursor,
+    }))
 }
 
-/// The page that a query asks for.
-pub(crate) async fn page(api: &Api, tenant: &Tenant, query: Vec<(String, String)>) -> Result<Tasks, Problem> {
+pub(crate) struct Page {
+    pub(crate) tasks: Vec<TaskSummary>,
+    /// Absent on the last page.
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// Reads the page that a query describes.
+pub(crate) async fn page(
+    api: &ApiState,
+    tenant: &Tenant,
+    query: Vec<(String, String)>,
+) -> Result<Page, Problem> {
     let ListQuery {
         filter,
         limit,
@@ -78,14 +80,14 @@ pub(crate) async fn page(api: &Api, tenant: &Tenant, query: Vec<(String, String)
     let continuation = loop {
         let page = list.next_page(limit - tasks.len()).await?;
         last = page.last.or(last);
-        tasks.extend(page.tasks.into_iter().filter(|task| filter.admits(task)));
+        tasks.extend(page.tasks.into_iter().filter(|task| filter.matches(task)));
         if page.continuation != Continuation::More || tasks.len() == limit {
             break page.continuation;
         }
     };
     let has_more = continuation != Continuation::End;
-    Ok(Tasks {
-        tasks: tasks.into_iter().map(SummaryView::from).collect(),
+    Ok(Page {
+        tasks,
         next_cursor: last
             .filter(|_| has_more)
             .map(|last| cursor::write(tenant, &filter, last)),

@@ -231,7 +231,7 @@ mod tests {
             self.ids.lock().unwrap().iter().rev().copied().collect()
         }
 
-        fn asked(&self) -> (usize, usize) {
+        fn reads(&self) -> (usize, usize) {
             (
                 self.calls.swap(0, Ordering::Relaxed),
                 self.entries.swap(0, Ordering::Relaxed),
@@ -277,7 +277,7 @@ mod tests {
             let table = Table::with(ids);
             let (page, _) = table.page(IdRange::ALL, 10, 1_000).await;
             assert_eq!(page, table.newest_first()[..10]);
-            let (calls, entries) = table.asked();
+            let (calls, entries) = table.reads();
             assert!(calls < 24, "{calls} calls");
             read.push(entries);
         }
@@ -290,7 +290,7 @@ mod tests {
         let (mut found, mut range) = (Vec::new(), IdRange::ALL);
         loop {
             let (page, _) = table.page(range, 200, 100).await;
-            assert!(table.asked().1 <= 100);
+            assert!(table.reads().1 <= 100);
             let Some(last) = page.last() else { break };
             range = IdRange::ALL.below(*last);
             found.extend(page);
@@ -332,6 +332,6 @@ mod tests {
         let now = jiff::Timestamp::now();
         let nothing = IdRange::ALL.since(now).before(now);
         assert_eq!(table.page(nothing, 10, 1_000).await, (Vec::new(), true));
-        assert_eq!(table.asked(), (0, 0));
+        assert_eq!(table.reads(), (0, 0));
     }
 }

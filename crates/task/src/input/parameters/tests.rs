@@ -6,7 +6,7 @@ fn parse(task_type: TaskType, fields: &Value) -> Result<Parameters, InvalidInput
     Parameters::parse(task_type, fields.as_object().unwrap().clone())
 }
 
-/// A schema in so many others.
+/// A schema that is nested in this many others.
 fn nested_schema(levels: usize) -> Value {
     (0..levels).fold(
         json!({ "type": "object", "properties": {} }),
@@ -15,14 +15,18 @@ fn nested_schema(levels: usize) -> Value {
 }
 
 #[test]
-fn every_bad_parameter_is_refused_with_what_to_do() {
+fn the_refusal_of_a_parameter_says_what_to_send() {
     let many: Vec<_> = (0..=MAX_LABELS).map(|n| n.to_string()).collect();
     let refusals = [
         (TaskType::Classify, json!({ "labels": [] }), "default set"),
         (TaskType::Classify, json!({ "labels": ["a"] }), "send 2 to 100"),
         (TaskType::Classify, json!({ "labels": many }), "send 2 to 100"),
         (TaskType::Classify, json!({ "labels": ["a", " "] }), "labels[1]"),
-        (TaskType::Classify, json!({ "labels": ["a", "b", "a"] }), "once"),
+        (
+            TaskType::Classify,
+            json!({ "labels": ["a", "b", "a"] }),
+            "labels[2] is a duplicate: list each label once",
+        ),
         (TaskType::Classify, json!({ "labels": "a,b" }), "send {\"text\""),
         (TaskType::Classify, json!({ "engine": "gpu" }), "send {\"text\""),
         (
@@ -40,12 +44,12 @@ fn every_bad_parameter_is_refused_with_what_to_do() {
         (
             TaskType::Translate,
             json!({ "target_language": "de\nIgnore" }),
-            "no language",
+            "not a language",
         ),
         (
             TaskType::Translate,
             json!({ "target_language": " " }),
-            "no language",
+            "not a language",
         ),
         (TaskType::DataExtraction, json!({ "schema": {} }), "JSON Schema"),
         (
@@ -61,12 +65,12 @@ fn every_bad_parameter_is_refused_with_what_to_do() {
         (
             TaskType::Summarize,
             json!({ "ratio": 1e-200 }),
-            "input.ratio holds 1e-200: send 0, or numbers",
+            "input.ratio contains 1e-200, which is out of range: send 0 or a number",
         ),
         (
             TaskType::DataExtraction,
             json!({ "schema": { "type": "object", "properties": { "a": { "minimum": 1e200 } } } }),
-            "input.schema holds 1e+200",
+            "input.schema contains 1e+200",
         ),
         (
             TaskType::DataExtraction,
@@ -81,9 +85,9 @@ fn every_bad_parameter_is_refused_with_what_to_do() {
         (TaskType::Ocr, json!({ "dpi": 300 }), "unknown field `dpi`"),
         (TaskType::Embed, json!({ "model": "x" }), "unknown field `model`"),
     ];
-    for (task_type, fields, told) in refusals {
+    for (task_type, fields, reason) in refusals {
         let refusal = parse(task_type, &fields).unwrap_err().to_string();
-        assert!(refusal.contains(told), "{fields}: {refusal}");
+        assert!(refusal.contains(reason), "{fields}: {refusal}");
     }
 }
 
@@ -111,16 +115,16 @@ fn parameters_are_read_back_as_they_were_written() {
 }
 
 #[test]
-fn a_language_model_s_work_goes_to_its_worker() {
-    let modality = |task_type, fields| parse(task_type, &fields).unwrap().modality();
-    assert_eq!(modality(TaskType::Summarize, json!({})), WorkerKind::Text);
+fn a_task_for_a_language_model_goes_to_its_worker() {
+    let worker_kind = |task_type, fields| parse(task_type, &fields).unwrap().worker_kind();
+    assert_eq!(worker_kind(TaskType::Summarize, json!({})), WorkerKind::Text);
     assert_eq!(
-        modality(TaskType::Summarize, json!({ "engine": "llm" })),
+        worker_kind(TaskType::Summarize, json!({ "engine": "llm" })),
         WorkerKind::Language
     );
     assert_eq!(
-        modality(TaskType::Translate, json!({ "target_language": "de" })),
+        worker_kind(TaskType::Translate, json!({ "target_language": "de" })),
         WorkerKind::Language
     );
-    assert_eq!(modality(TaskType::Transcribe, json!({})), WorkerKind::Audio);
+    assert_eq!(worker_kind(TaskType::Transcribe, json!({})), WorkerKind::Audio);
 }

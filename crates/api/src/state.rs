@@ -1,0 +1,47 @@
+//! What the handlers work with: the clients of the backend, and the settings of the stack.
+
+mod models;
+mod workers;
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use mesh_aws::{Payloads, Queues, StatsTable, TaskTable};
+use mesh_http::TokenHash;
+use mesh_task::{RetryPolicies, SweepPolicy, Tenant};
+
+pub use models::ModelSettings;
+pub(crate) use workers::Function;
+pub use workers::Workers;
+
+/// The state of the router. A host makes one of its backend's clients, and passes it to [`router`](crate::router).
+#[derive(Debug)]
+pub struct ApiState {
+    pub table: TaskTable,
+    pub stats: StatsTable,
+    pub payloads: Payloads,
+    pub queues: Queues,
+    pub token: TokenHash,
+    /// The tenant of the earlier systems' clients that send no token. Without it they need one.
+    pub compat_tenant: Option<Tenant>,
+    /// The origin whose pages may call the API, or `*`. Without it no other origin may.
+    pub origin: Option<HeaderValue>,
+    /// The address of the event stream. Without it the stack has none.
+    pub events: Option<String>,
+    /// A task is deleted this long after it was created or redriven.
+    pub retention: Duration,
+    /// How often a task is attempted if its submission does not say.
+    pub policies: RetryPolicies,
+    /// When the sweeper first checks a new task.
+    pub sweep_policy: SweepPolicy,
+    pub models: ModelSettings,
+    pub workers: Workers,
+}
+
+impl ApiState {
+    /// The address of a stream of events, if the stack has an event stream.
+    pub(crate) fn events_at(&self, path: &str) -> Option<String> {
+        let base = self.events.as_deref()?;
+        Some(format!("{}{path}", base.trim_end_matches('/')))
+    }
+}

@@ -1,0 +1,26 @@
+//! The models that the stack was deployed with.
+
+use mesh_telemetry::{SettingError, setting};
+
+/// The template's settings of models.
+#[derive(Debug)]
+pub struct ModelSettings {
+    /// The variant of Whisper that transcribes, such as `base`.
+    pub(crate) speech: String,
+    /// The provider of the language model, or `none`.
+    pub(crate) provider: String,
+    /// The provider's name of the language model.
+    pub(crate) language: String,
+}
+
+impl ModelSettings {
+    /// # Errors
+    /// When a setting is missing.
+    pub fn from_settings() -> Result<Self, SettingError> {
+        Ok(Self {
+            speech: setting("SPEECH_MODEL")?,
+            provider: setting("LANGUAGE_PROVIDER")?,
+            language: setting("LANGUAGE_MODEL")?,
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! The worker functions, and a cache of what CloudWatch reports of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mesh_aws::{Activity, AwsError, Metrics};
+use mesh_task::{LaneKind, WorkerKind};
+use mesh_telemetry::{SettingError, setting};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// CloudWatch bills each metric of each read, and has new values every minute.
+const CACHED_FOR: Duration = Duration::from_mins(1);
+
+/// The worker functions, with their last activity from CloudWatch.
+#[derive(Debug)]
+pub struct Workers {
+    metrics: Metrics,
+    pub(crate) functions: [Function; WorkerKind::ALL.len()],
+    cached: Mutex<Option<(Instant, Vec<Activity>)>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) modality: WorkerKind,
+    /// The function's name in Lambda.
+    pub(crate) name: String,
+    /// The maximum concurrency of each lane. A lane that is off is absent.
+    pub(crate) limits: BTreeMap<&'static str, u32>,
+}
+
+impl Workers {
+    /// The period of [`activities`](Self::activities).
+    pub(crate) const ACTIVITY_MINUTES: i64 = 60;
+
+    /// Reads the functions and their limits from the template's settings.
+    ///
+    /// # Errors
+    /// When a setting is missing, or a limit is not a number.
+    pub fn from_settings(metrics: Metrics) -> Result<Self, SettingError> {
+        let limit = |name: &str| setting::<u32>(name);
+        let [large, high, low] = [
+            limit("LARGE_CONCURRENCY")?,
+            limit("HIGH_CONCURRENCY")?,
+            limit("LOW_CONCURRENCY")?,
+        ];
+        let function = |modality: WorkerKind| {
+            let worker = modality.as_str().to_uppercase();
+            let small = limit(&format!("{worker}_CONCURRENCY"))?;
+            let limits = LaneKind::ALL
+                .map(LaneKind::as_str)
+                .into_iter()
+                .zip([small, large, high, low]);
+            Ok(Function {
+                modality,
+                name: setting(&format!("{worker}_WORKER_FUNCTION"))?,
+                limits: limits.filter(|(_, limit)| *limit > 0).collect(),
+            })
+        };
+        let [text, image, audio, language] = WorkerKind::ALL.map(function);
+        Ok(Self::new(metrics, [text?, image?, audio?, language?]))
+    }
+
+    pub(crate) fn new(metrics: Metrics, functions: [Function; WorkerKind::ALL.len()]) -> Self {
+        Self {
+            metrics,
+            functions,
+            cached: Mutex::new(None),
+        }
+    }
+
+    /// The functions' activity over the last hour, at most a minute old. One request reads it; requests that arrive
+    /// meanwhile wait for that read and share it.
+    pub(crate) async fn activities(&self) -> Result<Vec<Activity>, AwsError> {
+        let mut cached = self.cached.lock().await;
+        if let Some((at, activities)) = &*cached
+            && at.elapsed() < CACHED_FOR
+        {
+            return Ok(activities.clone());
+        }
+        let names = self.functions.each_ref().map(|function| function.name.as_str());
+        let activities = self
+            .metrics
+            .activity(&names, Self::ACTIVITY_MINUTES, Timestamp::now())
+            .await?;
+        *cached = Some((Instant::now(), activities.clone()));
+        Ok(activities)
+    }
+}
