@@ -12,7 +12,7 @@
 //! - `abort`: the process ends before the call is sent.
 //!
 //! `AI_MESH_FAULT_SEED` seeds the random choice. [`scope`] injects faults into the calls of one future.
-//! `AI_MESH_BROKEN` removes the guard of a promise, so that a test can show that it would notice: `fence` (a worker that lost
+//! `AI_MESH_BROKEN` removes the guard of a promise, so that the soak can show that it detects the missing guard: `fence` (a worker that lost
 //! its claim may end the task) or `claim` (any worker may claim a task).
 //!
 //! A specification that can't be parsed panics: a test whose faults are not injected would pass without testing anything.
@@ -97,9 +97,9 @@ enum Kind {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum When {
-    /// The part of the calls, 0 to 1.
+    /// The fraction of the calls that fail, 0 to 1.
     Share(f64),
-    /// The number of the one call, from 1.
+    /// Only the call with this number fails, counted from 1.
     Nth(u32),
 }
 

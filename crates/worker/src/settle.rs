@@ -35,7 +35,7 @@ impl<R: Runner> Worker<R> {
                 outcome,
                 delay,
             } => {
-                // SQS hides no message for longer than MAX_DELAY. After a longer back-off the sweeper sends one.
+                // A released message is delayed for MAX_DELAY at most. After a longer back-off the sweeper sends one.
                 let due_at = (*delay > MAX_DELAY).then(|| now + *delay);
                 task.schedule_retry(failure, *outcome, now + *delay, due_at, now)
             }

@@ -30,7 +30,7 @@ use crate::tasks::LINK_EXPIRES_IN;
 
 type Accepted<T> = Result<(StatusCode, Json<T>), Problem>;
 
-/// All of them. A system that had no tokens needs none here either, if the stack has a tenant for its clients.
+/// All compat routes. Those of systems without tokens accept anonymous requests if the stack names a tenant for them.
 pub(crate) fn routes(api: &ApiState) -> OpenApiRouter<Arc<ApiState>> {
     let open = OpenApiRouter::default()
         .routes(routes!(python::submit))
