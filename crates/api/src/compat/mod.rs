@@ -117,7 +117,8 @@ enum SimpleResult {
         score: f64,
     },
     Faces {
-        faces: usize,
+        /// Null if the result is too large for the task's item.
+        faces: Option<usize>,
     },
     /// A type that those systems did not have.
     Other(Value),
@@ -141,8 +142,9 @@ impl SimpleResult {
                 Self::Sentiment { label, score }
             }
             Some(TaskResult::FaceDetection(detection)) => Self::Faces {
-                faces: detection.count,
+                faces: Some(detection.count),
             },
+            None if task.task_type == TaskType::FaceDetection => Self::Faces { faces: None },
             result => Self::Other(to_value(result)?),
         }))
     }
