@@ -35,6 +35,7 @@ const CHECKS: [(&str, Check); 10] = [
     ),
     ("ruff", Check::Tool(ruff)),
     ("typescript", Check::Tool(web::typecheck)),
+    ("dashboard-types", Check::Tool(web::check_types)),
     ("vocabulary", Check::Internal(vocabulary::check)),
 ];
 
