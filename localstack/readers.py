@@ -27,7 +27,7 @@ def function(deployed: Deployed, logical_id: str) -> dict[str, Any]:
     # Mappings that are resources of the template have a reader of their own.
     resources = {deployed.ids[mapping] for mapping in deployed.of_type("AWS::Lambda::EventSourceMapping")}
     sources = [
-        # A template has the source under the name of its type.
+        # A template names the source's ARN `Queue` or `Stream`, by its type.
         {
             **mapping,
             "Queue": mapping["EventSourceArn"],
@@ -73,7 +73,7 @@ def permission(deployed: Deployed, logical_id: str) -> dict[str, Any]:
         for statement in json.loads(policy["Policy"])["Statement"]
         if statement["Effect"] == "Allow"
     ]
-    # A function may have several permissions. Without an equal one the first is compared, for the report.
+    # A function may have several permissions. If none is equal, the first is returned, so that the report shows a difference.
     return next((one for one in granted if one == expected), granted[0] if granted else {})
 
 

@@ -80,7 +80,7 @@ def _expected(deployed: Deployed, logical_id: str, kind: str) -> dict[str, Any]:
             # SAM appends it, so that versions with equal code differ.
             expected["Description"] += f" {release}"
         expected["Events"] = [{"Enabled": True, **event["Properties"]} for event in expected.pop("Events", {}).values()]
-        # Without a reservation in the template there must not be one.
+        # If the template reserves no concurrency, the function must not have a reservation either.
         expected.setdefault("ReservedConcurrentExecutions", ABSENT)
         variables = expected["Environment"]["Variables"]
         for name, value in variables.items():

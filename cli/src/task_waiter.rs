@@ -209,7 +209,7 @@ impl<'a> TaskWaiter<'a> {
         }));
     }
 
-    /// Follows the log from the end that it has after the pause.
+    /// Waits, then follows the log from its current end.
     fn restart_log(&mut self, pause: Duration) {
         let client = self.client;
         self.is_log_followed = false;
@@ -240,7 +240,7 @@ impl<'a> TaskWaiter<'a> {
             LogResponse::Next(Err(error)) if watch::are_changes_gone(&error) => {
                 self.restart_log(Duration::ZERO);
             }
-            // Until then, long polls wait for the tasks. They report an error if the tasks are not available either.
+            // Until the log is followed again, long polls wait for the tasks. They report an error if the tasks are not available either.
             LogResponse::Next(Err(_)) | LogResponse::Start(Err(_)) => self.restart_log(ERROR_PAUSE),
         }
     }

@@ -22,7 +22,7 @@ enum Check {
 /// The templates of the stack and of its observability stack.
 const TEMPLATES: [&str; 2] = ["infra/template.yaml", "infra/observability.yaml"];
 
-const CHECKS: [(&str, Check); 10] = [
+const CHECKS: [(&str, Check); 11] = [
     ("rustfmt", Check::Tool(rustfmt)),
     ("clippy", Check::Tool(|| clippy(&[]))),
     ("clippy-faults", Check::Tool(|| clippy(&["--all-features"]))),
@@ -35,6 +35,7 @@ const CHECKS: [(&str, Check); 10] = [
     ),
     ("ruff", Check::Tool(ruff)),
     ("typescript", Check::Tool(web::typecheck)),
+    ("dashboard-types", Check::Tool(web::check_types)),
     ("vocabulary", Check::Internal(vocabulary::check)),
 ];
 

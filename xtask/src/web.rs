@@ -59,6 +59,16 @@ pub(crate) fn typecheck() -> Result<Command> {
     Ok(command)
 }
 
+/// Fails if the dashboard's types are not those of docs/openapi.json.
+pub(crate) fn check_types() -> Result<Command> {
+    install_packages()?;
+    let mut command = process::command("npm");
+    command
+        .args(["run", "--silent", "types:check"])
+        .current_dir(folder());
+    Ok(command)
+}
+
 /// Installs the npm packages unless those of the lock file are installed already.
 pub(crate) fn install_packages() -> Result<()> {
     let _lock = lock::acquire(&paths::local().join("locks/node_modules"))?;

@@ -42,7 +42,7 @@ struct Header {
     batch: String,
     /// The address of the API.
     stack: String,
-    /// Gives `--again` other keys.
+    /// Changes the idempotency keys, so that `--again` creates new tasks.
     salt: String,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct SentRequest {
 pub(super) struct Upload {
     pub(super) id: UploadId,
     at: Timestamp,
-    /// Of the file's content at that time.
+    /// The SHA-256 of the file's content when it was uploaded.
     pub(super) sha256: String,
 }
 

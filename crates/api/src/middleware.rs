@@ -17,7 +17,7 @@ const FORM_PATH: &str = "/enqueue";
 /// A little less than the function's own time, so that it is the API that answers.
 const MAX_TIME: Duration = Duration::from_secs(28);
 
-/// Puts the layers around the router. `origin` is whose pages may call, if anyone's.
+/// Puts the layers around the router. `origin` is the origin whose pages may call the API; `None` allows no page.
 pub(crate) fn layers<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     origin: Option<&HeaderValue>,

@@ -15,7 +15,7 @@ const NO_ROUTE: &str = "none";
 
 /// Serves a request, and logs how long it took and with which status it was answered.
 pub(crate) async fn observe(request: Request, next: Next) -> Response {
-    let RequestContext { request_id, .. } = RequestContext::of(request.extensions());
+    let RequestContext { request_id, .. } = RequestContext::from_extensions(request.extensions());
     let correlation_id = correlation_id(request.headers()).unwrap_or(request_id);
     let path = request.extensions().get::<MatchedPath>();
     let route = route(request.method(), path.map(MatchedPath::as_str));
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strangers_make_no_metrics() {
+    fn an_unknown_route_or_method_makes_no_metric_of_its_own() {
         assert_eq!(route(&Method::GET, Some("/v1/tasks/{id}")), "GET /v1/tasks/{id}");
         assert_eq!(route(&Method::HEAD, Some("/health")), "GET /health");
         assert_eq!(route(&Method::POST, None), NO_ROUTE);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_fault_an_answer_is_tells_its_status() {
+    fn a_status_counts_as_a_server_error_or_a_client_error() {
         for (status, server, client) in [
             (StatusCode::ACCEPTED, 0, 0),
             (StatusCode::NOT_FOUND, 0, 1),

@@ -16,7 +16,7 @@ use crate::state::ApiState;
 pub(crate) async fn redrive(api: &ApiState, task: &Task) -> Result<WriteOutcome, AwsError> {
     let outcome = write(api, task, Timestamp::now()).await?;
     if let WriteOutcome::Applied(task) = &outcome {
-        let queue = api.queues.of(task.lane());
+        let queue = api.queues.for_lane(task.lane());
         queue.send(&task.message(), Duration::ZERO).await?;
     }
     Ok(outcome)

@@ -1,4 +1,4 @@
-//! All routes and the order of the layers around them.
+//! All routes. [`crate::middleware::layers`] puts the layers around them.
 //!
 //! A documented route is declared once: by `#[utoipa::path]` at its handler, and by the handler's name here or in
 //! [`compat`]. Both the router and the OpenAPI document are made of that. Plain routes serve pages and the document itself.

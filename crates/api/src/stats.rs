@@ -45,7 +45,7 @@ pub(crate) async fn show(
 
 /// How many tasks of a type have a status. A count may be below zero if it was begun after the table: it is reported as 0.
 fn count(counters: &TenantCounters, task_type: TaskType, status: Status) -> u64 {
-    u64::try_from(counters.counts.of(task_type, status)).unwrap_or(0)
+    u64::try_from(counters.counts.get(task_type, status)).unwrap_or(0)
 }
 
 /// How many tasks have each status.

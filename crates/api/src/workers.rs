@@ -42,11 +42,11 @@ fn worker_view(function: &Function, activity: Activity, counters: &TenantCounter
         .iter()
         .map(|(lane, limit)| ((*lane).to_owned(), *limit));
     WorkerView {
-        name: format!("{}-worker", function.modality.as_str()),
+        name: format!("{}-worker", function.worker_kind.as_str()),
         function: function.name.clone(),
         limit: function.limits.values().sum(),
         limits: limits.collect(),
-        running: running(function.modality, counters),
+        running: running(function.worker_kind, counters),
         last_seen: activity.last_seen,
         processed: activity.completed + activity.failed,
         failed: activity.failed,
@@ -58,11 +58,11 @@ fn worker_view(function: &Function, activity: Activity, counters: &TenantCounter
 
 /// How many of the tenant's tasks run on a worker, by the counters. They count by task type: a task that another engine
 /// than the type's default runs counts for the default worker too.
-fn running(modality: WorkerKind, counters: &TenantCounters) -> u64 {
+fn running(worker_kind: WorkerKind, counters: &TenantCounters) -> u64 {
     let types = TaskType::ALL
         .into_iter()
-        .filter(|task_type| task_type.default_worker() == modality);
-    let counts = types.map(|task_type| counters.counts.of(task_type, Status::Processing));
+        .filter(|task_type| task_type.default_worker() == worker_kind);
+    let counts = types.map(|task_type| counters.counts.get(task_type, Status::Processing));
     u64::try_from(counts.sum::<i64>()).unwrap_or(0)
 }
 
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_worker_without_batches_has_no_mean() {
         let function = Function {
-            modality: WorkerKind::Text,
+            worker_kind: WorkerKind::Text,
             name: "text".to_owned(),
             limits: [("small", 8), ("high", 2)].into(),
         };

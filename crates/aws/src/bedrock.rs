@@ -158,6 +158,7 @@ impl Bedrock {
             Err(BedrockError::Refused { error, status: 400 }) if form.is_some() && is_of_tools(&error) => {
                 // Without the service's message, which may quote the prompt.
                 tracing::info!(
+                    event = "answer_tool_refused",
                     error = error.brief(),
                     model = self.model,
                     "a model refused the answer tool; it answers in plain text"

@@ -12,7 +12,7 @@
 //! - `abort`: the process ends before the call is sent.
 //!
 //! `AI_MESH_FAULT_SEED` seeds the random choice. [`scope`] injects faults into the calls of one future.
-//! `AI_MESH_BROKEN` removes the guard of a promise, so that a test can show that it would notice: `fence` (a worker that lost
+//! `AI_MESH_BROKEN` removes the guard of a promise, so that the soak can show that it detects the missing guard: `fence` (a worker that lost
 //! its claim may end the task) or `claim` (any worker may claim a task).
 //!
 //! A specification that can't be parsed panics: a test whose faults are not injected would pass without testing anything.
@@ -32,6 +32,26 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use mesh_task::{Change, Condition, Field, Status, Write};
+
+/// The operations that a fault can name: those that this crate calls. S3 has no name for an operation in its requests, so that
+/// [`operation`] calls all but PutObject GetObject.
+const OPERATIONS: [&str; 15] = [
+    "BatchGetItem",
+    "BatchWriteItem",
+    "ChangeMessageVisibility",
+    "GetItem",
+    "GetMetricData",
+    "GetObject",
+    "GetQueueAttributes",
+    "GetSecretValue",
+    "PutItem",
+    "PutObject",
+    "Query",
+    "Scan",
+    "SendMessage",
+    "SendMessageBatch",
+    "UpdateItem",
+];
 
 /// The longest time by which the fault `delay` holds up a call.
 const MAX_INJECTED_DELAY: Duration = Duration::from_secs(2);
@@ -97,9 +117,9 @@ enum Kind {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum When {
-    /// The part of the calls, 0 to 1.
+    /// The fraction of the calls that fail, 0 to 1.
     Share(f64),
-    /// The number of the one call, from 1.
+    /// Only the call with this number fails, counted from 1.
     Nth(u32),
 }
 
@@ -125,8 +145,7 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, InvalidFault> {
         let invalid = || InvalidFault(text.to_owned());
         let (call, fault) = text.split_once('=').ok_or_else(invalid)?;
-        let is_name =
-            call == "*" || !call.is_empty() && call.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_name = call == "*" || OPERATIONS.contains(&call);
         let (kind, when) = if let Some((kind, share)) = fault.split_once(':') {
             let share = share.parse().ok().filter(|share| (0.0..=1.0).contains(share));
             (kind, share.map(When::Share))
@@ -194,6 +213,8 @@ fn random() -> f64 {
 /// An HTTP client that injects the faults, around the one that reaches the network.
 pub(crate) fn wrap(client: SharedHttpClient) -> SharedHttpClient {
     if enabled() {
+        // A specification that can't be parsed stops the process here, not in the middle of a call.
+        LazyLock::force(&PROCESS_FAULTS);
         SharedHttpClient::new(FaultyClient(client))
     } else {
         client

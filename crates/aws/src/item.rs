@@ -21,3 +21,10 @@ pub(crate) fn string(text: impl Into<String>) -> AttributeValue {
 pub(crate) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
+
+/// A string attribute; `None` if it is missing or not a string.
+pub(crate) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)
+        .and_then(|value| AttributeValue::as_s(value).ok())
+        .map(String::as_str)
+}

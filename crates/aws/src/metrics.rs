@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_answer_finds_its_function_and_its_figure() {
+    fn each_result_is_assigned_to_its_function_and_metric() {
         let ids: Vec<_> = queries(1, "b").filter_map(|query| query.id).collect();
         assert_eq!(ids, ["f1m0", "f1m1", "f1m2", "f1m3", "f1m4", "f1m5"]);
         let mut activities = vec![Activity::default(); 2];

@@ -277,7 +277,7 @@ impl Payloads {
         match self.check().await {
             // Without permission to list, S3 answers AccessDenied for an object that does not exist.
             Err(error) if !error.is_refusal() => {
-                tracing::warn!(%error, "the connection to the payload bucket could not be opened in advance");
+                tracing::warn!(event = "connection_not_opened", %error, "the connection to the payload bucket could not be opened in advance");
             }
             _ => {}
         }

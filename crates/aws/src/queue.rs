@@ -66,7 +66,7 @@ impl Queues {
 
     /// The queue of a lane.
     #[must_use]
-    pub fn of(&self, lane: Lane) -> &Queue {
+    pub fn for_lane(&self, lane: Lane) -> &Queue {
         // `lanes` contains every lane.
         self.lanes.get(&lane).unwrap_or(&self.first)
     }
@@ -75,7 +75,7 @@ impl Queues {
     pub fn each(&self) -> impl Iterator<Item = (Lane, &Queue)> {
         let mut seen = HashSet::new();
         Lane::all()
-            .map(|lane| (lane, self.of(lane)))
+            .map(|lane| (lane, self.for_lane(lane)))
             .filter(move |(_, queue)| seen.insert(&queue.url))
     }
 
@@ -97,7 +97,7 @@ impl Queues {
         }
         let mut calls = Vec::new();
         for (lane, messages) in lanes {
-            let queue = self.of(lane);
+            let queue = self.for_lane(lane);
             let chunks = messages.chunks(SEND_BATCH).map(<[_]>::to_vec);
             calls.extend(chunks.map(|chunk| queue.send_chunk(chunk, until)));
         }
@@ -223,7 +223,7 @@ impl Queue {
             match timeout_at(until, self.try_send_chunk(&chunk)).await {
                 Ok(Ok(rejected)) => chunk.retain(|message| rejected.contains(message)),
                 Ok(Err(error)) => {
-                    tracing::error!(%error, messages = chunk.len(), "a batch of messages may not have been accepted");
+                    tracing::error!(event = "messages_not_sent", %error, messages = chunk.len(), "a batch of messages may not have been accepted");
                     return chunk;
                 }
                 Err(_) => return chunk,
@@ -255,7 +255,11 @@ impl Queue {
             .await
             .map_err(AwsError::from_sdk(CALL))?;
         let rejected = sent.failed.iter().filter_map(|failure| {
-            tracing::warn!(code = failure.code, "a message of a batch was not accepted");
+            tracing::warn!(
+                event = "message_rejected",
+                code = failure.code,
+                "a message of a batch was not accepted"
+            );
             messages.get(failure.id.parse::<usize>().ok()?)
         });
         Ok(rejected.cloned().collect())
@@ -317,7 +321,7 @@ impl Queue {
     /// reports it.
     pub async fn warm(&self) {
         if let Err(error) = self.check().await {
-            tracing::warn!(%error, "the connection to the queue could not be opened in advance");
+            tracing::warn!(event = "connection_not_opened", %error, "the connection to the queue could not be opened in advance");
         }
     }
 

@@ -22,7 +22,7 @@ mod tests {
     use crate::ProblemKind;
 
     #[test]
-    fn a_throttled_caller_is_told_to_slow_down_and_another_to_try_again() {
+    fn a_throttled_caller_gets_429_and_another_503() {
         let mut error = AwsError::contended("GetItem");
         error.code = Some("ThrottlingException".to_owned());
         assert_eq!(Problem::from(error).kind(), ProblemKind::TooManyRequests);

@@ -38,7 +38,7 @@ impl RequestContext {
 
     /// The context of a request; the default where no host gave one.
     #[must_use]
-    pub fn of(extensions: &Extensions) -> Self {
+    pub fn from_extensions(extensions: &Extensions) -> Self {
         extensions.get().cloned().unwrap_or_default()
     }
 
@@ -83,7 +83,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Deadline {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let context = RequestContext::of(&parts.extensions);
+        let context = RequestContext::from_extensions(&parts.extensions);
         Ok(Self(context.deadline_before(ANSWER_MARGIN)))
     }
 }
@@ -96,7 +96,9 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(RequestContext::of(&parts.extensions).request_id))
+        Ok(Self(
+            RequestContext::from_extensions(&parts.extensions).request_id,
+        ))
     }
 }
 

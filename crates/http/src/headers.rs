@@ -45,7 +45,9 @@ impl<S: Send + Sync> FromRequestParts<S> for CorrelationId {
             None if parts.headers.contains_key(CORRELATION_ID) => {
                 Err(Problem::invalid_correlation_id(MAX_CORRELATION_BYTES))
             }
-            None => Ok(Self(RequestContext::of(&parts.extensions).request_id)),
+            None => Ok(Self(
+                RequestContext::from_extensions(&parts.extensions).request_id,
+            )),
         }
     }
 }

@@ -71,7 +71,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let max_event_bytes = RequestContext::of(request.extensions()).max_event_bytes;
+        let max_event_bytes = RequestContext::from_extensions(request.extensions()).max_event_bytes;
         let frame = EVENT_FRAME_BYTES + header_bytes(request.headers()) + request.uri().path().len();
         let body = to_bytes(request.into_body(), MAX_BODY_BYTES).await;
         let body = body.map_err(|_| Problem::payload_too_large(MAX_BODY_BYTES + 1, MAX_BODY_BYTES))?;

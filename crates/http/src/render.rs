@@ -14,7 +14,7 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 /// Writes the problem that a handler or an inner layer left, and both ids on every answer.
 pub async fn render(request: Request, next: Next) -> Response {
-    let RequestContext { request_id, .. } = RequestContext::of(request.extensions());
+    let RequestContext { request_id, .. } = RequestContext::from_extensions(request.extensions());
     let named = correlation_id(request.headers()).and_then(|id| HeaderValue::from_str(&id).ok());
     // An invalid id is returned too, so that its sender finds the refusal.
     let correlation_id = named.or_else(|| request.headers().get(CORRELATION_ID).cloned());

@@ -68,22 +68,6 @@ pub enum InputError {
     Audio(#[from] AudioError),
 }
 
-impl InputError {
-    /// The API's code for the error.
-    // Only until crates/worker maps the variants to its own codes.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Image(ImageError::Unsupported { .. }) => "unsupported_image_type",
-            Self::Image(ImageError::Invalid { .. }) => "invalid_image",
-            Self::Image(ImageError::TooLarge { .. }) => "image_too_large",
-            Self::Audio(AudioError::Unsupported { .. }) => "unsupported_audio_type",
-            Self::Audio(AudioError::Invalid { .. }) => "invalid_audio",
-            Self::Audio(AudioError::TooLong { .. }) => "audio_too_long",
-            Self::Audio(AudioError::TooLarge { .. }) => "audio_too_large",
-        }
-    }
-}
-
 impl From<ImageError> for ModelError {
     fn from(error: ImageError) -> Self {
         Self::Input(error.into())

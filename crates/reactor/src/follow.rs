@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::{Reactor, measure};
 
-/// How often counters are read again that another writer has replaced: a tenant's tasks come by several stream shards.
+/// How often a lost compare-and-set is tried again. Several stream shards contain one tenant's tasks, so writers compete.
 const TRIES: u32 = 20;
 /// The longest pause before the second try, in milliseconds; it grows by as much with each further try.
 const PAUSE: u64 = 20;

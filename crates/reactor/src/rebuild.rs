@@ -17,9 +17,9 @@ use crate::Reactor;
 const SEGMENTS: i32 = 8;
 /// The largest difference between two clocks: the log is read from this much before the scan.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
-/// Longer than the event source gathers a batch. After this time the log contains the removals too, which leave no item to
+/// Longer than the event source's batching window. After this time the log contains the removals too, which leave no item to
 /// compare with.
-const SETTLED_AFTER: Duration = Duration::from_secs(3);
+const LOG_COMPLETE_AFTER: Duration = Duration::from_secs(3);
 /// After this time a missing record counts as lost.
 const LOST_AFTER: Duration = Duration::from_secs(20);
 /// The pause between two reads of the log.
@@ -78,7 +78,9 @@ impl Reactor {
         let mut done = Rebuilt::default();
         for tenant in &tenants {
             let recount = counts.get(tenant).unwrap_or(&none);
-            done.unseen += self.settle(tenant, recount, began_at, scanned_at, until).await?;
+            done.unseen += self
+                .replace_counts(tenant, recount, began_at, scanned_at, until)
+                .await?;
             done.tasks += recount.tasks();
             done.tenants += 1;
         }
@@ -122,7 +124,7 @@ impl Reactor {
 
     /// Waits until the log contains every change that the scan has seen, and replaces the counts. Returns the number of tasks
     /// whose last change the log does not contain even then.
-    async fn settle(
+    async fn replace_counts(
         &self,
         tenant: &Tenant,
         recount: &Recount,
@@ -149,7 +151,7 @@ impl Reactor {
             }
             let unseen = recount.unseen(&log);
             let waited = scanned_at.elapsed();
-            if waited >= LOST_AFTER || (waited >= SETTLED_AFTER && unseen == 0) {
+            if waited >= LOST_AFTER || (waited >= LOG_COMPLETE_AFTER && unseen == 0) {
                 let next = counters.recounted(recount.counts(&log));
                 if self.stats.replace(tenant, &counters, &next).await? {
                     return Ok(unseen);

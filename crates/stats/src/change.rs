@@ -18,7 +18,7 @@ pub struct Snapshot {
     pub generation: u32,
     /// How many attempts of this generation are spent.
     pub attempt: u32,
-    /// Rises with every claim, reclaim, cancel and redrive.
+    /// The task's fence after the change.
     pub fence: u64,
     /// When the API accepted the task.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]

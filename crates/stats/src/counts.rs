@@ -26,7 +26,7 @@ impl Counts {
 
     /// The count of a type and status. It is negative if records were lost; the counters must be rebuilt then.
     #[must_use]
-    pub fn of(&self, task_type: TaskType, status: Status) -> i64 {
+    pub fn get(&self, task_type: TaskType, status: Status) -> i64 {
         let count = self.0.get(task_type.as_str());
         count
             .and_then(|of_type| of_type.get(status.as_str()))
@@ -46,7 +46,7 @@ mod tests {
         counts.add(TaskType::Ocr, Status::Pending, -2);
         assert_eq!(counts, Counts::default());
         counts.add(TaskType::Ocr, Status::Failed, -1);
-        assert_eq!(counts.of(TaskType::Ocr, Status::Failed), -1);
-        assert_eq!(counts.of(TaskType::Embed, Status::Failed), 0);
+        assert_eq!(counts.get(TaskType::Ocr, Status::Failed), -1);
+        assert_eq!(counts.get(TaskType::Embed, Status::Failed), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The dead-letter queue is transit. A message that arrives there was received three times without success: its task may be
+//! The dead-letter queue holds messages only until the sweeper handles them. A message that arrives there was received three times without success: its task may be
 //! final, or it was never run (its function could not start, was throttled, or died before it could claim). In the second
 //! case a new message is sent.
 
@@ -73,7 +73,10 @@ impl Sweeper {
     }
 
     async fn send(&self, task: &Task, delay: Duration) -> Result<(), AwsError> {
-        self.queues.of(task.lane()).send(&task.message(), delay).await
+        self.queues
+            .for_lane(task.lane())
+            .send(&task.message(), delay)
+            .await
     }
 }
 

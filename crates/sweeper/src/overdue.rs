@@ -143,7 +143,7 @@ impl Sweeper {
         if task.due_at.is_none_or(|due_at| due_at > now) {
             return Ok(SweepOutcome::Deferred);
         }
-        let has_backlog = backlogs.contains(self.queues.of(task.lane()).name());
+        let has_backlog = backlogs.contains(self.queues.for_lane(task.lane()).name());
         self.sweep(task, task.sweep_action(has_backlog, self.policy, now), now)
             .await
     }

@@ -53,7 +53,7 @@ pub struct RetryPolicies {
 impl RetryPolicies {
     /// The policy of a type.
     #[must_use]
-    pub fn of(&self, task_type: TaskType) -> &RetryPolicy {
+    pub fn for_type(&self, task_type: TaskType) -> &RetryPolicy {
         self.own.0.get(&task_type).unwrap_or(&self.general)
     }
 }
@@ -250,16 +250,16 @@ mod tests {
             own: own.parse().unwrap(),
         };
         let own = policies(" face_detection=5/10/600 ,");
-        assert_eq!(own.of(TaskType::Sentiment), &POLICY);
+        assert_eq!(own.for_type(TaskType::Sentiment), &POLICY);
         assert_eq!(
-            own.of(TaskType::FaceDetection),
+            own.for_type(TaskType::FaceDetection),
             &RetryPolicy {
                 max_attempts: 5,
                 base: Duration::from_secs(10),
                 cap: Duration::from_secs(600)
             }
         );
-        assert_eq!(policies("").of(TaskType::FaceDetection), &POLICY);
+        assert_eq!(policies("").for_type(TaskType::FaceDetection), &POLICY);
         for wrong in [
             "sentiment",
             "x=1/1/1",

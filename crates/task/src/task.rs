@@ -63,7 +63,7 @@ impl Status {
         name.parse().ok()
     }
 
-    /// Whether only a person can change the task's status from here.
+    /// Whether no worker can change the status any more. A person can redrive a task that failed or was cancelled.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
@@ -123,7 +123,7 @@ pub struct Task {
     /// The client's name for what the task is part of, or else the id of the request. Every log line about the task has it.
     #[serde(default)]
     pub correlation_id: String,
-    /// Rises with every claim, reclaim, cancel and redrive, and never falls. Only the worker that holds the newest may write an
+    /// Rises with every claim, reclaim, fail_exhausted, cancel and redrive, and never falls. Only the worker that holds the newest may write an
     /// attempt's end.
     pub fence: u64,
     /// How many attempts in a row, the current one included, did not report their own end: their process died, or they

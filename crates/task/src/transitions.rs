@@ -1,9 +1,9 @@
 //! Every transition of a task. Each is one conditional [`Write`], and no other code changes a task.
 //!
 //! ```text
-//! blocked --release--> pending --claim--> processing --complete--> completed
-//!                         ^                   |------fail--------> failed
-//!                         |--retry, reclaim---|
+//! blocked --release--> pending --claim--> processing --complete------------> completed
+//!                         ^                |      |----fail, fail_exhausted--> failed
+//!                         |-retry, reclaim-|      (a claim may also take over a processing task whose lease expired)
 //! blocked, pending, processing --cancel--> cancelled          failed, cancelled --redrive--> pending
 //! ```
 //!
@@ -12,14 +12,16 @@
 //! A worker can be frozen for longer than its lease. The sweeper then reclaims the task, and a second worker runs it. When the
 //! first worker wakes up, it would write the end of an attempt that is no longer its own.
 //!
-//! Therefore each claim, reclaim, cancel and redrive increments the task's `fence`, and each write of a running task requires
-//! the fence that its claim returned (the condition `Task::held`). So only the newest claim can renew the lease or end the attempt, and a
-//! task reaches one final status per generation.
+//! Therefore every transition that gives a task to somebody else or takes it away increments its `fence`: claim, reclaim,
+//! fail_exhausted, cancel and redrive. A worker can renew its lease or end its attempt only with the fence that its claim
+//! returned (the condition `Task::held`). So a stale worker's write is refused, and a task reaches one final status per
+//! generation.
 //!
 //! Two more numbers restrict the claim itself. A message of an older `generation` claims nothing, and neither does a message for
 //! a task whose `attempt` has reached `max_attempts`.
 //!
-//! Clocks decide nothing. They only say when a transition is worth a try: when a back-off looks over, or a lease looks expired.
+//! Safety does not depend on clocks. They only say when a transition is worth a try: when a back-off looks over, or a lease
+//! looks expired. A wrong clock makes a transition early or late, but never lets a stale worker write.
 
 use std::time::Duration;
 
@@ -280,7 +282,7 @@ impl Task {
         }
     }
 
-    /// Lets a blocked task run: the tasks that it waits for have completed.
+    /// Makes a blocked task pending, once the tasks that it waits for have completed. The API creates no blocked tasks yet.
     #[must_use]
     pub fn release(&self, due_at: Timestamp, now: Timestamp) -> Write {
         Write {

@@ -1,7 +1,7 @@
 //! What a process tells about itself: its log ([`log`](init_logging)), its metrics ([`Metric`], [`EmfRecord`]), the trace
 //! that it is part of ([`Trace`]), and the settings that it reads from its environment ([`setting`]).
 //!
-//! Every host uses this crate, on AWS and elsewhere. It knows no AWS SDK: metrics leave the process as lines of the log.
+//! Every host uses this crate, on AWS and elsewhere. It does not depend on the AWS SDK: metrics leave the process as lines of the log.
 
 mod invocation;
 mod log;

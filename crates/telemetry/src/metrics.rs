@@ -43,7 +43,7 @@ pub enum Metric {
     ServerErrors,
     /// 1 for a response with status 4xx, else 0.
     ClientErrors,
-    /// Scheduled runs of the sweeper that completed. The name is older than the sweeper's.
+    /// Scheduled runs of the sweeper that completed.
     JanitorRuns,
     /// Tasks that the sweeper found due.
     OverdueTasks,

@@ -21,7 +21,7 @@ type Outcomes = Vec<Result<RunOutput, RunError>>;
 pub(crate) enum AttemptEnd {
     /// The run reported an outcome, which is to be written.
     Reported(Result<RunOutput, RunError>),
-    /// The task is no longer this worker's. Nothing is written, and this becomes of the message.
+    /// The task is no longer this worker's. Nothing is written; the value says whether the message is deleted or retained.
     ClaimLost(Disposition),
 }
 

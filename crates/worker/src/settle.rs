@@ -25,7 +25,7 @@ impl<R: Runner> Worker<R> {
             Err(error) => Err(error),
         };
         let code = outcome.as_ref().err().map(|error| error.code.as_str());
-        let policy = self.policies.of(task.task_type);
+        let policy = self.policies.for_type(task.task_type);
         let settlement = Settlement::new(outcome, task, policy, fastrand::f64());
         let now = Timestamp::now();
         let write = match &settlement {
@@ -35,7 +35,7 @@ impl<R: Runner> Worker<R> {
                 outcome,
                 delay,
             } => {
-                // SQS hides no message for longer than MAX_DELAY. After a longer back-off the sweeper sends one.
+                // A released message is delayed for MAX_DELAY at most. After a longer back-off the sweeper sends one.
                 let due_at = (*delay > MAX_DELAY).then(|| now + *delay);
                 task.schedule_retry(failure, *outcome, now + *delay, due_at, now)
             }

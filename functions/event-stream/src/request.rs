@@ -25,7 +25,7 @@ impl StreamRequest {
         Ok(Self {
             tenant: token.tenant_of(request.headers())?,
             after: cursor(request.headers(), request.uri().query())?,
-            until: RequestContext::of(request.extensions()).deadline_before(END_MARGIN),
+            until: RequestContext::from_extensions(request.extensions()).deadline_before(END_MARGIN),
         })
     }
 }

@@ -162,8 +162,11 @@ mod serial {
 
     /// The invocation that made a task's first attempt.
     fn first_invocation(id: &str) -> String {
+        // The local cloud writes an invocation's log when it ends, so the second attempt's entry may come first.
         let ended = eventually("the first attempt is logged", || {
-            log_events("attempt_ended", id).into_iter().next()
+            log_events("attempt_ended", id)
+                .into_iter()
+                .find(|entry| entry["attempt"] == 1)
         });
         let invocation = ended["function_request_id"].as_str();
         invocation.expect("the entry names its invocation").to_owned()

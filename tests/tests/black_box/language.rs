@@ -46,7 +46,7 @@ fn an_unusable_schema_is_refused_at_submission() {
             "nothing is fetched",
         ),
         (field(json!({ "$ref": "#" })), "refers to itself"),
-        (field(json!({ "type": "strin" })), "no valid JSON Schema"),
+        (field(json!({ "type": "strin" })), "not a valid JSON Schema"),
         (json!({ "type": "array", "items": {} }), "must describe an object"),
         (json!({ "name": "strange" }), "must describe an object"),
         (field(json!({ "minimum": 1e200 })), "contains 1e+200"),

@@ -186,7 +186,7 @@ fn a_record_that_is_not_a_task_is_skipped() {
         cloud
             .counters(&tenant)
             .counts
-            .of(TaskType::Sentiment, Status::Completed),
+            .get(TaskType::Sentiment, Status::Completed),
         2
     );
 }

@@ -71,7 +71,7 @@ fn a_dead_letter_whose_task_never_ran_is_resent() {
 }
 
 #[test]
-fn a_back_off_too_long_for_a_message_ends_through_the_due_index() {
+fn the_sweeper_requeues_a_task_whose_back_off_is_too_long_for_a_message() {
     let (api, cloud) = clients();
     let id = api.submit_text("fine", &[("fault", "busy:1000")]);
     let waiting = eventually("the task waits for its next attempt", || {

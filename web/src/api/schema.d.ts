@@ -528,18 +528,27 @@ export interface components {
         AcceptedTask: {
             id: components["schemas"]["TaskId"];
             links: components["schemas"]["Links"];
+            /** @description `pending`, unless an earlier request with the same idempotency key created the task. */
             status: components["schemas"]["Status"];
             type: components["schemas"]["TaskType"];
         };
         /** @description One of a task's last ten attempts. */
         Attempt: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Absent while the attempt runs, and if its worker stopped without a report.
+             */
             ended_at?: string;
+            /** @description The error's code and message, truncated to 256 bytes. Absent if the attempt has no error. */
             error?: string;
             /** Format: int32 */
             generation: number;
+            /** @description Absent while the attempt runs. */
             outcome?: components["schemas"]["Outcome"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When a worker claimed the task.
+             */
             started_at: string;
         };
         /**
@@ -569,11 +578,14 @@ export interface components {
         Batch: {
             tasks: components["schemas"]["Submission"][];
         };
-        /** @description The answer that a request for this task alone would have received. */
+        /** @description The response that a request for this task alone would have received. */
         BatchResult: {
             /** @description Absent if the entry was accepted. */
             problem?: components["schemas"]["Problem"];
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             */
             status: number;
             /** @description Absent if the entry was refused. */
             task?: components["schemas"]["AcceptedTask"];
@@ -609,38 +621,40 @@ export interface components {
         Change: {
             /**
              * Format: int32
-             * @description How many attempts of this generation are spent.
+             * @description The number of attempts in this generation, including the current one.
              */
             attempt: number;
             /** @description The number of the change. Send it as `after` to get the changes that follow. */
             cursor: string;
             /**
              * Format: int32
-             * @description The generation of the task.
+             * @description Starts at 1. Each retry or redrive adds 1.
              */
             generation: number;
             /** @description The id of the task. */
             id: components["schemas"]["TaskId"];
             previous_status: components["schemas"]["Status"] | null;
-            /** @description The status after the change, or `removed` if the task was deleted. */
-            status: string;
-            /** @description The type of the task. */
+            status: components["schemas"]["ChangeStatus"];
             type: components["schemas"]["TaskType"];
             /**
              * Format: date-time
-             * @description When the task last changed.
+             * @description When the task changed. The removal of a task does not count as a change of it.
              */
             updated_at: string;
         };
+        /** @description Other ways to get the same changes. */
         ChangeLinks: {
             /** @description The address of the same changes as server-sent events. */
             events: string;
         };
+        /** @description The task's status after the change, or `removed`: the task was deleted after its retention period. */
+        ChangeStatus: components["schemas"]["Status"] | "removed";
         /** @description Changes, oldest first, and the cursor to continue from. */
         Changes: {
             changes: components["schemas"]["Change"][];
             /** @description Absent if the stack has no event stream. */
             links?: components["schemas"]["ChangeLinks"];
+            /** @description Send it as `after` to get the changes that follow. */
             next: string;
         };
         /** @description Which label fits a text. */
@@ -749,7 +763,10 @@ export interface components {
              */
             type: "data_extraction";
         };
-        /** @description A page of dead letters, newest first. The last page has no `next_cursor`. */
+        /**
+         * @description A page of dead letters, newest first. It may be short, or empty, although more pages follow. The last page has no
+         *     `next_cursor`.
+         */
         DeadLetters: {
             dead_letters: components["schemas"]["Task"][];
             next_cursor?: components["schemas"]["TaskId"];
@@ -883,12 +900,18 @@ export interface components {
             /** @description `ok` or `failing`. */
             status: string;
         };
+        /** @description The check of one service that the API needs. */
         HealthCheck: {
-            /** @description The error code of the service, or that it did not answer. */
+            /** @description The error code of the service, or that it did not answer. Absent if `ok` is true. */
             error?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How long the answer took, in milliseconds.
+             */
             latency_ms: number;
+            /** @description `table`, `bucket`, or the name of a queue. */
             name: string;
+            /** @description Whether the service answered without an error. */
             ok: boolean;
         };
         /** @description How well a label fits. */
@@ -913,30 +936,41 @@ export interface components {
             /** @description The characters of the line. */
             text: string;
         };
-        /** @description A signed address of an input or a result that is too large for the task's item. It needs no token. */
+        /**
+         * @description Where to download an input or a result that is stored apart from its task. The address is signed: it needs no token, and
+         *     is valid until `expires_at`.
+         */
         Link: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The length of the content.
+             */
             bytes: number;
             content_type: string;
             /** Format: date-time */
             expires_at: string;
+            /** @description The SHA-256 of the content, in hexadecimal digits. */
             sha256: string;
             url: string;
         };
         /** @description Paths below the API's address, and the address of the task's events. */
         Links: {
-            /** @description The address of the task's changes as server-sent events, if the stack has an event stream. */
+            /** @description The address of the task's changes as server-sent events. Absent if the stack has no event stream. */
             events?: string;
             self: string;
+            /** @description Responds when the task is final, or after 20 seconds. */
             wait: string;
         };
+        /** @description A model that the stack runs, or calls at a provider. */
         Model: {
             /** @description `onnxruntime`, or the provider of the language model. */
             engine: string;
             /** @description The licence of the weights. Absent for a provider's model. */
             licence?: string;
             name: string;
+            /** @description The worker's name, as in `/v1/workers`. */
             runs_in: string;
+            /** @description The types of the tasks that the model runs. */
             task_types: components["schemas"]["TaskType"][];
             /** @description The first digits of the file's SHA-256. Absent for a provider's model, whose version is reported with each result. */
             version?: string;
@@ -1012,12 +1046,17 @@ export interface components {
             /** @description The lines in reading order, separated by line breaks. */
             text: string;
         };
+        /** @description The rates at which tasks were accepted and became final. */
         PerMinute: {
             finished: components["schemas"]["Rates"];
             submitted: components["schemas"]["Rates"];
         };
+        /** @description Percentiles of a duration over the last 15 minutes. They are null if nothing was measured. */
         Percentiles: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many durations were measured.
+             */
             count: number;
             /** Format: int64 */
             p50: number | null;
@@ -1044,33 +1083,44 @@ export interface components {
         Priority: "high" | "normal" | "low";
         /** @description Why a request was refused, or failed (RFC 9457). */
         Problem: {
-            /** @description What was wrong and what to do, for people. */
+            /** @description What is wrong with this request and what to do, for people. */
             detail: string;
-            /** @description By which the logs know the request. */
+            /** @description Finds the request in the functions' logs. */
             request_id: string;
             /**
              * Format: int32
              * @description The HTTP status.
              */
             status: number;
+            /** @description The same for every problem of a type. */
             title: string;
             /**
-             * @description Stable: a client may branch on it.
+             * @description Stable, so that a client can branch on it.
              * @example urn:ai-mesh:problem:task-not-found
              */
             type: string;
         };
-        /** @description The messages of a queue, which all tenants share. */
+        /** @description The messages of a queue, which all tenants share. SQS counts them approximately. */
         QueueDepth: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Messages that become visible later, such as those of tasks that wait for their next attempt.
+             */
             delayed: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Messages that a worker has received.
+             */
             in_flight: number;
+            /** @description Such as `text-small`. */
             name: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Messages that wait for a worker.
+             */
             visible: number;
         };
-        /** @description Tasks a minute, on average over the last 1, 5 and 15 minutes. */
+        /** @description Tasks per minute: the mean of the last 1, 5 and 15 minutes. */
         Rates: {
             /** Format: double */
             last_1: number;
@@ -1087,7 +1137,7 @@ export interface components {
          */
         Redrive: {
             all?: boolean;
-            /** @description The `next_cursor` of the answer before. Not allowed with `ids`. */
+            /** @description The `next_cursor` of the response before. Not allowed with `ids`. */
             cursor?: string | null;
             ids?: string[] | null;
             type?: components["schemas"]["TaskType"] | null;
@@ -1096,7 +1146,7 @@ export interface components {
         Redriven: {
             next_cursor?: components["schemas"]["TaskId"];
             redriven: components["schemas"]["TaskId"][];
-            /** @description The given ids that are not dead letters, or no longer. */
+            /** @description The ids of the request that are not dead letters, or no longer. */
             skipped: string[];
         };
         /** @description A stretch of speech. */
@@ -1173,21 +1223,26 @@ export interface components {
         Size: "small" | "large";
         /** @description How many tasks there are, how fast they come and go, and what waits in the queues. */
         Stats: {
-            by_status: {
-                [key: string]: number;
-            };
+            by_status: components["schemas"]["StatusCounts"];
+            /** @description By task type. A type without tasks is absent. */
             by_type: {
-                [key: string]: {
-                    [key: string]: number;
-                };
+                [key: string]: components["schemas"]["StatusCounts"];
             };
             per_minute: components["schemas"]["PerMinute"];
+            /** @description How long tasks that could run waited for a worker, in milliseconds. */
             queue_wait_ms: components["schemas"]["Percentiles"];
             queues: components["schemas"]["QueueDepth"][];
+            /** @description How long attempts took that completed or failed their task, in milliseconds. */
             run_ms: components["schemas"]["Percentiles"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of tasks that are stored.
+             */
             total: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When a task last changed. Null before the first task.
+             */
             updated_at: string | null;
         };
         /**
@@ -1195,6 +1250,21 @@ export interface components {
          * @enum {string}
          */
         Status: "blocked" | "pending" | "processing" | "completed" | "failed" | "cancelled";
+        /** @description The number of tasks with each status, 0 included. */
+        StatusCounts: {
+            /** Format: int64 */
+            blocked: number;
+            /** Format: int64 */
+            cancelled: number;
+            /** Format: int64 */
+            completed: number;
+            /** Format: int64 */
+            failed: number;
+            /** Format: int64 */
+            pending: number;
+            /** Format: int64 */
+            processing: number;
+        };
         /** @description A task to run: its type, an input of that type, and options. */
         Submission: components["schemas"]["SentimentTask"] | components["schemas"]["ClassifyTask"] | components["schemas"]["EmbedTask"] | components["schemas"]["SummarizeTask"] | components["schemas"]["TranslateTask"] | components["schemas"]["DataExtractionTask"] | components["schemas"]["FaceDetectionTask"] | components["schemas"]["OcrTask"] | components["schemas"]["TranscribeTask"];
         /** @description Your own notes, returned unchanged. Keys and values together have at most 1024 bytes. */
@@ -1251,50 +1321,73 @@ export interface components {
             /** @description The sentences joined to one text. */
             summary: string;
         };
-        /** @description A task, with its input, its result and its last attempts. */
+        /** @description A task. */
         Task: {
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The number of attempts in this generation, including the current one.
+             */
             attempt: number;
+            /** @description The last ten, oldest first. */
             attempts: components["schemas"]["Attempt"][];
+            /** @description The name of the task in the logs of all functions that handle it. */
             correlation_id: string;
             /** Format: date-time */
             created_at: string;
+            /** @description Why the task failed. Before that, why its last attempt failed; absent if none has. */
             error?: components["schemas"]["Failure"];
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Starts at 1. Each retry or redrive adds 1.
+             */
             generation: number;
             id: components["schemas"]["TaskId"];
             /**
-             * @description The input as it was submitted. If its content is stored in the bucket: its parameters, and `object` with `key`,
-             *     `bytes`, `content_type` and `sha256`.
+             * @description As it was submitted. If its content is stored apart, the content is replaced by `object` with `key`, `bytes`,
+             *     `content_type` and `sha256`.
              */
             input: Record<string, unknown>;
-            /** @description Present if the input's content is stored in the bucket. */
+            /** @description Where to download the input's content. Absent if `input` contains it. */
             input_link?: components["schemas"]["Link"];
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The task fails if this many attempts of a generation fail.
+             */
             max_attempts: number;
+            /** @description The client's own notes, as they were submitted. */
             metadata: {
                 [key: string]: string;
             };
-            /** @description The model that gave the result. */
+            /** @description The model that gave the result. Absent until the task is completed. */
             model?: components["schemas"]["ModelName"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The next attempt does not start earlier. Absent unless an attempt failed and another follows.
+             */
             next_attempt_at?: string;
             priority: components["schemas"]["Priority"];
+            /** @description Absent until the task is completed, and if the result is too large: `result_link` is then present. */
             result?: components["schemas"]["TaskResult"];
+            /** @description Where to download a result that is too large for `result`. */
             result_link?: components["schemas"]["Link"];
             size: components["schemas"]["Size"];
             status: components["schemas"]["Status"];
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The time limit of an attempt, if the submission has one.
+             */
             timeout_seconds?: number;
+            /** @description Durations of the attempt that gave the result. Absent until the task is completed. */
             timings?: components["schemas"]["Timings"];
             type: components["schemas"]["TaskType"];
             /** Format: date-time */
             updated_at: string;
+            /** @description What a language model's provider counted. Absent if no provider was called. */
             usage?: components["schemas"]["Usage"];
         };
         /** @description A task's id: a UUIDv7, so ids sort by the time of creation (RFC 9562, section 5.7). */
         TaskId: string;
-        /** @description A page of tasks, newest first. The last page has no `next_cursor`. */
+        /** @description A page of tasks, newest first. It may be short, or empty, although more pages follow. The last page has no `next_cursor`. */
         TaskPage: {
             next_cursor?: string;
             tasks: components["schemas"]["TaskSummary"][];
@@ -1307,20 +1400,34 @@ export interface components {
         TaskResult: components["schemas"]["Sentiment"] | components["schemas"]["Classification"] | components["schemas"]["Embeddings"] | components["schemas"]["Summary"] | components["schemas"]["Translation"] | components["schemas"]["Extraction"] | components["schemas"]["FaceDetection"] | components["schemas"]["Page"] | components["schemas"]["Transcript"];
         /** @description A task without its input, result and attempts. */
         TaskSummary: {
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The number of attempts in this generation, including the current one.
+             */
             attempt: number;
             /** Format: date-time */
             created_at: string;
+            /** @description Why the task failed. Before that, why its last attempt failed; absent if none has. */
             error?: components["schemas"]["Failure"];
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Starts at 1. Each retry or redrive adds 1.
+             */
             generation: number;
             id: components["schemas"]["TaskId"];
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The task fails if this many attempts of a generation fail.
+             */
             max_attempts: number;
+            /** @description The client's own notes, as they were submitted. */
             metadata: {
                 [key: string]: string;
             };
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The next attempt does not start earlier. Absent unless an attempt failed and another follows.
+             */
             next_attempt_at?: string;
             priority: components["schemas"]["Priority"];
             size: components["schemas"]["Size"];
@@ -1435,15 +1542,21 @@ export interface components {
             /** @description The translated text. */
             text: string;
         };
-        /** @description A signed request that uploads the announced content, once. */
+        /** @description The request to send to the storage. It uploads exactly the content that was announced, once. */
         Upload: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The upload must start before then.
+             */
             expires_at: string;
+            /** @description Send all of them. The signature covers them. */
             headers: {
                 [key: string]: string;
             };
             id: components["schemas"]["UploadId"];
+            /** @description The HTTP method: `PUT`. */
             method: string;
+            /** @description A signed address, which needs no token. */
             url: string;
         };
         /**
@@ -1469,58 +1582,61 @@ export interface components {
              */
             provider_ms: number;
         };
-        /** @description A worker function. Its activity is counted over the last `minutes`. */
+        /** @description A worker function. Its counts come from CloudWatch, and are up to a minute old. */
         Worker: {
             /**
              * Format: int64
-             * @description Execution environments that were started.
+             * @description How many instances of the function were started.
              */
             cold_starts: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many of the processed tasks failed.
+             */
             failed: number;
-            /** @description The function's name in Lambda. */
+            /** @description The name of the Lambda function. */
             function: string;
             /**
              * Format: date-time
-             * @description The minute of the last batch. Null if there was none.
+             * @description The minute of the last batch. Null if there was none in the period.
              */
-            last_seen?: string | null;
+            last_seen: string | null;
             /**
              * Format: int32
-             * @description The maximum concurrency of all lanes together.
+             * @description How many instances of the function may run at the same time: the sum of `limits`.
              */
             limit: number;
-            /** @description The maximum concurrency of each lane. */
+            /** @description The limit of each lane. Lanes that are switched off are absent. */
             limits: {
                 [key: string]: number;
             };
             /**
              * Format: double
-             * @description The mean number of messages in a batch. Null if there was none.
+             * @description The mean number of messages in a batch. Null if there was no batch in the period.
              */
-            mean_batch?: number | null;
+            mean_batch: number | null;
             name: string;
             /**
              * Format: int64
-             * @description Tasks that the worker completed or failed.
+             * @description How many tasks were completed or failed.
              */
             processed: number;
             /**
              * Format: int64
-             * @description Attempts after which the task was retried.
+             * @description How many attempts failed and were followed by another.
              */
             retried: number;
             /**
              * Format: int64
-             * @description How many of your tasks run now.
+             * @description How many of the tenant's tasks are being run.
              */
             running: number;
         };
-        /** @description The worker functions, with their limits, their load and their recent activity. */
+        /** @description The worker functions: their limits, and what they did recently. */
         Workers: {
             /**
              * Format: int64
-             * @description The period of the activity, in minutes.
+             * @description The period that the counts of each worker cover, up to now.
              */
             minutes: number;
             workers: components["schemas"]["Worker"][];

@@ -15,7 +15,8 @@ export type TaskPage = Schemas["TaskPage"];
 export type AcceptedTask = Schemas["AcceptedTask"];
 export type Attempt = Schemas["Attempt"];
 export type Link = Schemas["Link"];
-export type Changes = Omit<Schemas["Changes"], "changes"> & { changes: Change[] };
+export type Change = Schemas["Change"];
+export type Changes = Schemas["Changes"];
 export type Stats = Schemas["Stats"];
 export type Worker = Schemas["Worker"];
 export type Workers = Schemas["Workers"];
@@ -34,9 +35,6 @@ export type LabelScore = Schemas["LabelScore"];
 export type Box = Schemas["BoundingBox"];
 
 // The rest narrows or widens what the document says.
-
-/** The document calls `status` any string. */
-export type Change = Omit<Schemas["Change"], "status"> & { status: Status | "removed" };
 
 /** The document has one schema per task type. The form builds the input of the selected type field by field. */
 export type Submission = Pick<Schemas["Submission"], "type"> & {

@@ -30,7 +30,7 @@ use crate::tasks::LINK_EXPIRES_IN;
 
 type Accepted<T> = Result<(StatusCode, Json<T>), Problem>;
 
-/// All of them. A system that had no tokens needs none here either, if the stack has a tenant for its clients.
+/// All compat routes. Those of systems without tokens accept anonymous requests if the stack names a tenant for them.
 pub(crate) fn routes(api: &ApiState) -> OpenApiRouter<Arc<ApiState>> {
     let open = OpenApiRouter::default()
         .routes(routes!(python::submit))
@@ -117,7 +117,8 @@ enum SimpleResult {
         score: f64,
     },
     Faces {
-        faces: usize,
+        /// Null if the result is too large for the task's item.
+        faces: Option<usize>,
     },
     /// A type that those systems did not have.
     Other(Value),
@@ -141,8 +142,9 @@ impl SimpleResult {
                 Self::Sentiment { label, score }
             }
             Some(TaskResult::FaceDetection(detection)) => Self::Faces {
-                faces: detection.count,
+                faces: Some(detection.count),
             },
+            None if task.task_type == TaskType::FaceDetection => Self::Faces { faces: None },
             result => Self::Other(to_value(result)?),
         }))
     }

@@ -19,9 +19,9 @@ const TOKEN: &str = "a-token";
 /// The API, with a scripted server in place of AWS.
 fn api(server: &MockServer) -> Router {
     let config = config(server);
-    let function = |modality: WorkerKind| Function {
-        modality,
-        name: format!("{}-worker", modality.as_str()),
+    let function = |worker_kind: WorkerKind| Function {
+        worker_kind,
+        name: format!("{}-worker", worker_kind.as_str()),
         limits: [("small", 2)].into(),
     };
     let general = RetryPolicy {

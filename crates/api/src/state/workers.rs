@@ -23,7 +23,7 @@ pub struct Workers {
 
 #[derive(Debug)]
 pub(crate) struct Function {
-    pub(crate) modality: WorkerKind,
+    pub(crate) worker_kind: WorkerKind,
     /// The function's name in Lambda.
     pub(crate) name: String,
     /// The maximum concurrency of each lane. A lane that is off is absent.
@@ -45,15 +45,15 @@ impl Workers {
             limit("HIGH_CONCURRENCY")?,
             limit("LOW_CONCURRENCY")?,
         ];
-        let function = |modality: WorkerKind| {
-            let worker = modality.as_str().to_uppercase();
+        let function = |worker_kind: WorkerKind| {
+            let worker = worker_kind.as_str().to_uppercase();
             let small = limit(&format!("{worker}_CONCURRENCY"))?;
             let limits = LaneKind::ALL
                 .map(LaneKind::as_str)
                 .into_iter()
                 .zip([small, large, high, low]);
             Ok(Function {
-                modality,
+                worker_kind,
                 name: setting(&format!("{worker}_WORKER_FUNCTION"))?,
                 limits: limits.filter(|(_, limit)| *limit > 0).collect(),
             })

@@ -83,7 +83,7 @@ impl Submitter {
         if task.status == Status::Pending {
             self.api
                 .queues
-                .of(task.lane())
+                .for_lane(task.lane())
                 .send(&task.message(), Duration::ZERO)
                 .await?;
         }
@@ -131,7 +131,7 @@ impl Submitter {
             Submitted::Whole(input) => self.store_input(id, input).await?,
             Submitted::Uploaded(uploaded) => self.take_upload(&uploaded).await?,
         };
-        let policy = self.api.policies.of(new.task_type);
+        let policy = self.api.policies.for_type(new.task_type);
         let draft = TaskDraft {
             id,
             tenant: self.tenant.clone(),

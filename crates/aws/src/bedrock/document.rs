@@ -1,4 +1,4 @@
-//! JSON as the SDK has it, and as everyone else has it.
+//! Conversion between the SDK's `Document` and JSON.
 
 use aws_smithy_types::{Document, Number};
 use serde_json::Value;
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_comes_back_as_it_was() {
+    fn json_survives_the_round_trip() {
         let value = json!({ "a": [null, true, 7, -7, 2.5, "x", u64::MAX], "b": { "c": {} } });
         assert_eq!(to_json(&from_json(&value)), value);
     }

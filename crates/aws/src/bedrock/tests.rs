@@ -13,7 +13,7 @@ use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The model at that server.
+/// A client of a model at that server.
 fn bedrock(server: &MockServer) -> Bedrock {
     let credentials = Credentials::new("key", "secret", None, None, "test");
     let config = SdkConfig::builder()
@@ -57,7 +57,7 @@ async fn converse(answer: ResponseTemplate) -> (Result<Conversed, BedrockError>,
     (conversed, requests(&server).await)
 }
 
-fn said(stop_reason: &str) -> ResponseTemplate {
+fn answered(stop_reason: &str) -> ResponseTemplate {
     let content = json!([
         { "reasoningContent": { "reasoningText": { "text": "Hm." } } },
         { "text": "Well, " },
@@ -71,7 +71,7 @@ fn said(stop_reason: &str) -> ResponseTemplate {
     }))
 }
 
-/// How a call fails that is answered so.
+/// The error of a call that is answered with this status and exception.
 async fn failure(status: u16, exception: &str) -> BedrockError {
     let answer = ResponseTemplate::new(status)
         .insert_header("x-amzn-errortype", exception)
@@ -87,8 +87,8 @@ async fn failure(status: u16, exception: &str) -> BedrockError {
 }
 
 #[tokio::test]
-async fn a_conversation_goes_on_by_turns() {
-    let (conversed, requests) = converse(said("end_turn")).await;
+async fn a_conversation_is_sent_with_its_roles_in_turn() {
+    let (conversed, requests) = converse(answered("end_turn")).await;
     assert_eq!(
         conversed.unwrap(),
         Conversed {
@@ -111,20 +111,20 @@ async fn a_conversation_goes_on_by_turns() {
 }
 
 #[tokio::test]
-async fn it_is_told_why_the_model_stopped() {
+async fn the_stop_reason_is_returned() {
     for (reason, end) in [
         ("max_tokens", ConversationEnd::CutOff),
         ("content_filtered", ConversationEnd::Filtered),
         ("guardrail_intervened", ConversationEnd::Filtered),
         ("a_reason_of_the_future", ConversationEnd::Finished),
     ] {
-        let (conversed, _) = converse(said(reason)).await;
+        let (conversed, _) = converse(answered(reason)).await;
         assert_eq!(conversed.unwrap().end, end, "{reason}");
     }
 }
 
 #[tokio::test]
-async fn what_would_be_refused_again_is_told_from_what_may_pass() {
+async fn a_permanent_refusal_differs_from_an_error_that_may_pass() {
     for (status, exception) in [
         (400, "ValidationException"),
         (403, "AccessDeniedException"),
@@ -164,9 +164,9 @@ async fn what_would_be_refused_again_is_told_from_what_may_pass() {
 }
 
 #[tokio::test]
-async fn a_model_that_hangs_is_given_up() {
+async fn a_call_that_hangs_ends_with_a_timeout() {
     let begun = Instant::now();
-    let (conversed, _) = converse(said("end_turn").set_delay(Duration::from_secs(30))).await;
+    let (conversed, _) = converse(answered("end_turn").set_delay(Duration::from_secs(30))).await;
     assert!(
         matches!(conversed, Err(BedrockError::TimedOut(_))),
         "{conversed:?}"
@@ -175,7 +175,7 @@ async fn a_model_that_hangs_is_given_up() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_none_may_pass() {
+async fn a_response_that_can_t_be_parsed_may_pass() {
     let (conversed, _) = converse(ResponseTemplate::new(200).set_body_string("<html>")).await;
     assert!(
         matches!(conversed, Err(BedrockError::Unavailable(_))),
@@ -190,7 +190,7 @@ fn refused(message: &str) -> ResponseTemplate {
 }
 
 #[tokio::test]
-async fn a_model_is_held_to_the_form_of_its_answer() {
+async fn a_model_answers_by_the_tool_with_the_schema() {
     let schema = json!({ "type": "object", "properties": { "age": { "type": "integer" } } });
     let form = Form {
         name: "person",
@@ -220,7 +220,7 @@ async fn a_model_is_held_to_the_form_of_its_answer() {
 }
 
 #[tokio::test]
-async fn a_model_without_tools_answers_in_words() {
+async fn a_model_without_tool_support_answers_in_plain_text() {
     let schema = json!({ "type": "object" });
     let conversation = Conversation {
         form: Some(Form {
@@ -237,7 +237,7 @@ async fn a_model_without_tools_answers_in_words() {
         ),
     ] {
         let server = MockServer::start().await;
-        for answer in [refused(refusal), said("end_turn"), said("end_turn")] {
+        for answer in [refused(refusal), answered("end_turn"), answered("end_turn")] {
             mount(&server, answer).await;
         }
         let bedrock = bedrock(&server);

@@ -32,6 +32,7 @@ fn a_specification_is_parsed_or_refused_as_a_whole() {
         "UpdateItem=",
         "UpdateItem=befor",
         "Update Item=before",
+        "SendMesage=before",
         "UpdateItem=before:",
         "UpdateItem=before:1.5",
         "UpdateItem=before:-1",
@@ -49,7 +50,7 @@ fn a_specification_is_parsed_or_refused_as_a_whole() {
 #[tokio::test]
 #[should_panic(expected = "is not a fault")]
 async fn a_misspelt_scope_fails_its_test_instead_of_injecting_nothing() {
-    scope("SendMesage=befor", async {}).await;
+    scope("SendMesage=before", async {}).await;
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn refused(places: &[&str]) -> Value {
     json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() })
 }
 
-async fn ring(server: &MockServer, within: Duration) -> (Vec<Message>, Vec<Message>) {
+async fn send(server: &MockServer, within: Duration) -> (Vec<Message>, Vec<Message>) {
     let messages: Vec<_> = (0..4).map(|_| task().message()).collect();
     let queue = Queue::new(Client::new(&config(server)), format!("{}/queue", server.uri()));
     let left = queue.send_chunk(messages.clone(), Instant::now() + within).await;
@@ -25,7 +25,7 @@ async fn a_message_that_was_rejected_is_sent_again_alone() {
     answer(&server, "SendMessageBatch", refused(&["1", "3"])).await;
     answer(&server, "SendMessageBatch", refused(&["0"])).await;
     answer(&server, "SendMessageBatch", refused(&[])).await;
-    let (messages, left) = ring(&server, Duration::from_mins(1)).await;
+    let (messages, left) = send(&server, Duration::from_mins(1)).await;
     assert!(left.is_empty(), "{left:?}");
     let sent: Vec<Vec<Message>> = requests(&server)
         .await
@@ -47,7 +47,7 @@ async fn a_message_that_is_never_accepted_is_returned() {
     for _ in 0..20 {
         answer(&server, "SendMessageBatch", refused(&["0"])).await;
     }
-    let (messages, left) = ring(&server, Duration::from_millis(300)).await;
+    let (messages, left) = send(&server, Duration::from_millis(300)).await;
     assert_eq!(left, messages[2..=2]);
 }
 

@@ -1,6 +1,6 @@
 //! Many tasks in one call.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
@@ -10,10 +10,11 @@ use mesh_task::{Task, TaskId, TaskSummary, Tenant};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use super::index::text;
+use super::expression::projection;
 use super::{Item, TaskTable, key, new_item, parse_or_skip};
 use crate::AwsError;
 use crate::backoff::Backoff;
+use crate::item::text;
 
 /// The maximum of items in one BatchWriteItem.
 const WRITES: usize = 25;
@@ -85,13 +86,14 @@ impl TaskTable {
                             .map(|write| Box::pin(self.write_chunk(vec![write], until)));
                         return iter(alone).buffer_unordered(AT_ONCE).concat().await;
                     }
-                    tracing::error!(%error, tasks = chunk.len(), "a batch of tasks may not have been written");
+                    tracing::error!(event = "tasks_not_written", %error, tasks = chunk.len(), "a batch of tasks may not have been written");
                     return chunk;
                 }
                 Err(_) => return chunk,
             }
             if !backoff.wait_for_retry().await {
                 tracing::error!(
+                    event = "tasks_not_written",
                     tasks = chunk.len(),
                     "a batch of tasks was left unprocessed after all retries"
                 );
@@ -174,16 +176,6 @@ impl TaskTable {
             }
         }
     }
-}
-
-/// A projection expression of these attributes and its placeholder names: DynamoDB reserves some words (`status`).
-pub(super) fn projection(attributes: &[&str]) -> Option<(String, HashMap<String, String>)> {
-    if attributes.is_empty() {
-        return None;
-    }
-    let names: Vec<_> = attributes.iter().map(|name| format!("#{name}")).collect();
-    let originals = attributes.iter().map(|name| (*name).to_owned());
-    Some((names.join(", "), names.iter().cloned().zip(originals).collect()))
 }
 
 fn written_id(request: &WriteRequest) -> Option<TaskId> {

@@ -1,5 +1,7 @@
 //! Renders a conditional write as DynamoDB expressions.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use mesh_task::{Change, Condition, Field, Write};
@@ -51,6 +53,16 @@ pub(super) fn render(
             .condition_expression(condition)
             .update_expression(changes)),
     }
+}
+
+/// A projection expression of these attributes and its placeholder names: DynamoDB reserves some words (`status`).
+pub(super) fn projection(attributes: &[&str]) -> Option<(String, HashMap<String, String>)> {
+    if attributes.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = attributes.iter().map(|name| format!("#{name}")).collect();
+    let originals = attributes.iter().map(|name| (*name).to_owned());
+    Some((names.join(", "), names.iter().cloned().zip(originals).collect()))
 }
 
 /// Collects an expression's placeholders: for names, since DynamoDB reserves some words (`status`), and for values, since

@@ -1,13 +1,13 @@
 //! Ordered queries: a tenant's tasks by id, and the two sparse indexes.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use mesh_task::{Field, IdRange, Shard, TaskId, TaskSummary, Tenant};
 
-use super::batch::projection;
+use super::expression::projection;
 use super::{Item, TaskTable, number, parse_or_skip, string};
 use crate::AwsError;
+use crate::item::text;
 
 /// The key of a task that is due.
 #[derive(Debug, Clone)]
@@ -145,10 +145,4 @@ fn within(
         .expression_attribute_values(":partition", string(shard.partition(tenant)))
         .expression_attribute_values(":lowest", string(lowest))
         .expression_attribute_values(":highest", string(highest))
-}
-
-pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
-    item.get(name)
-        .and_then(|value| AttributeValue::as_s(value).ok())
-        .map(String::as_str)
 }

@@ -23,7 +23,7 @@ use mesh_task::{Field, Task, TaskId, Tenant, Write};
 use serde::de::DeserializeOwned;
 
 use crate::AwsError;
-use crate::item::{Item, number, read, string};
+use crate::item::{Item, number, read, string, text};
 
 pub use idempotency::KeyRecord;
 pub use index::{Due, Page};
@@ -131,7 +131,7 @@ impl TaskTable {
     /// reports it.
     pub async fn warm(&self) {
         if let Err(error) = self.check().await {
-            tracing::warn!(%error, "the connection to the task table could not be opened in advance");
+            tracing::warn!(event = "connection_not_opened", %error, "the connection to the task table could not be opened in advance");
         }
     }
 
@@ -189,7 +189,7 @@ fn key(tenant: &Tenant, id: TaskId) -> Item {
 /// Parses one of many items. An item that can't be parsed is logged and skipped: a newer release may have written it, and the
 /// other items must not wait for it.
 fn parse_or_skip<T: DeserializeOwned>(item: Item, call: &'static str) -> Option<T> {
-    let id = index::text(&item, "id").map(ToOwned::to_owned);
+    let id = text(&item, "id").map(ToOwned::to_owned);
     let read = read(item, call);
     read.inspect_err(|error| tracing::error!(event = "item_skipped", task_id = id, %error, "an item can't be parsed; it is skipped"))
         .ok()

@@ -1,4 +1,4 @@
-//! Amazon Bedrock, through the client of mesh-cloud.
+//! Amazon Bedrock, through the client of mesh-aws.
 
 use std::time::{Duration, Instant};
 

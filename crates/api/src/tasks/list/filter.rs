@@ -108,7 +108,7 @@ fn take_metadata(given: &mut BTreeMap<String, String>) -> Metadata {
 fn parse_status(given: &str) -> Result<Status, Problem> {
     Status::named(given).ok_or_else(|| {
         let names = Status::ALL.map(Status::as_str).join(", ");
-        Problem::invalid_query(format!("status={given} is unknown: send one of {names}"))
+        Problem::invalid_query(format!("unknown status `{given}`: expected one of {names}"))
     })
 }
 
@@ -118,7 +118,7 @@ fn parse_priority(given: &str) -> Result<Priority, Problem> {
         .find(|priority| priority.as_str() == given);
     found.ok_or_else(|| {
         let names = Priority::ALL.map(Priority::as_str).join(", ");
-        Problem::invalid_query(format!("priority={given} is unknown: send one of {names}"))
+        Problem::invalid_query(format!("unknown priority `{given}`: expected one of {names}"))
     })
 }
 

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_hold_each_task_once_and_in_order_whatever_arrives_meanwhile() {
+    async fn pages_contain_each_task_once_and_in_order_while_tasks_are_added() {
         for limit in [1, 7, 50, 200] {
             let table = Table::with(400);
             let before = table.newest_first();
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_page_reads_does_not_grow_with_the_table() {
+    async fn the_reads_of_a_page_do_not_grow_with_the_table() {
         let mut read = Vec::new();
         for ids in [200, 20_000] {
             let table = Table::with(ids);
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_is_read_than_may_be_and_every_page_gets_on() {
+    async fn no_page_exceeds_its_read_limit_and_each_makes_progress() {
         let table = Table::with(500);
         let (mut found, mut range) = (Vec::new(), IdRange::ALL);
         loop {
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_can_t_be_read_hides_nothing_that_lies_below() {
+    async fn unparsable_items_do_not_hide_the_tasks_below() {
         let mut table = Table::with(400);
         let (newer, older) = {
             let ids = table.newest_first();
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_range_that_holds_nothing_asks_nobody() {
+    async fn an_empty_range_reads_nothing() {
         let table = Table::with(20);
         let now = jiff::Timestamp::now();
         let nothing = IdRange::ALL.since(now).before(now);
