@@ -73,7 +73,7 @@ def permission(deployed: Deployed, logical_id: str) -> dict[str, Any]:
         for statement in json.loads(policy["Policy"])["Statement"]
         if statement["Effect"] == "Allow"
     ]
-    # A function may have several permissions. If none is equal, the first is returned, so that the report shows a difference.
+    # A function may have several permissions. If none is equal, the report shows the difference from the first.
     return next((one for one in granted if one == expected), granted[0] if granted else {})
 
 

@@ -37,15 +37,15 @@ fn every_test_that_the_failure_matrix_names_exists() {
 }
 
 fn read_sources(folder: &Path, code: &mut String) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("a folder of the repository") {
+        let path = entry.expect("an entry of the folder").path();
         if path.is_dir() {
             read_sources(&path, code);
         } else if path
             .extension()
             .is_some_and(|extension| extension == "rs" || extension == "py")
         {
-            code.push_str(&fs::read_to_string(&path).unwrap());
+            code.push_str(&fs::read_to_string(&path).expect("sources are UTF-8"));
         }
     }
 }
