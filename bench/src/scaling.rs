@@ -19,7 +19,6 @@ use timeline::{Attempt, Timeline};
 
 /// The numbers of tasks in the bursts: from one worker's batch to enough for all workers, and back.
 const BURSTS: [usize; 11] = [2, 5, 10, 20, 40, 80, 40, 20, 10, 5, 2];
-/// The time between bursts.
 const BURST_INTERVAL: Duration = Duration::from_secs(6);
 /// The duration of a task.
 const TASK_DURATION: Duration = Duration::from_millis(500);

@@ -44,7 +44,6 @@ pub(crate) struct TaskWaiter<'a> {
     /// Whether more tasks may be added.
     accepts_more: bool,
     requests: FuturesUnordered<Boxed<'a, TaskResponse>>,
-    /// The tasks of `requests`.
     requested: HashSet<TaskId>,
     /// How many of `requests` are long polls.
     long_polls: usize,

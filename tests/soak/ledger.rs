@@ -32,7 +32,6 @@ pub(crate) struct Entries {
     open: usize,
 }
 
-/// One task's writes.
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) last: State,

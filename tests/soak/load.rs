@@ -57,7 +57,6 @@ impl<'a> Load<'a> {
             .clone()
     }
 
-    /// Submits all planned tasks.
     pub(crate) fn run(&self) {
         thread::scope(|scope| {
             for _ in 0..CLIENTS {

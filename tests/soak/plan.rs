@@ -6,7 +6,6 @@ use fastrand::Rng;
 use mesh_tests::pictures;
 use serde_json::{Value, json};
 
-/// A task to submit.
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) number: u32,

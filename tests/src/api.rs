@@ -12,7 +12,6 @@ use crate::{TIMEOUT, setting};
 /// Longer than the API's own limit, so that a slow request ends with the API's response.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The stack's API.
 #[derive(Debug, Clone)]
 pub struct Api {
     agent: Agent,
@@ -23,7 +22,6 @@ pub struct Api {
 /// A response of the API.
 #[derive(Debug)]
 pub struct Reply {
-    /// The HTTP status code.
     pub status: u16,
     /// All headers, also those that the API's gateway adds.
     pub headers: HeaderMap,
@@ -58,7 +56,6 @@ impl Api {
         }
     }
 
-    /// The stack's service token.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
@@ -141,7 +138,6 @@ impl Api {
         self.send("POST", path, &headers, body.as_deref().map(str::as_bytes))
     }
 
-    /// Requests a task's cancellation.
     pub fn cancel(&self, id: &str) -> Reply {
         self.post_to(&format!("/v1/tasks/{id}/cancel"), None)
     }
@@ -191,7 +187,6 @@ impl Api {
         self.submit("face_detection", json!({ "image": image }), metadata)
     }
 
-    /// The task's current state.
     #[track_caller]
     pub fn show(&self, id: &str) -> Value {
         let reply = self.get(&format!("/v1/tasks/{id}"));

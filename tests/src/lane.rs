@@ -7,9 +7,7 @@ use crate::{Cloud, setting};
 /// A lane for small tasks of normal priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// The text worker's.
     Text,
-    /// The image worker's.
     Image,
 }
 

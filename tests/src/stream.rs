@@ -95,7 +95,6 @@ impl Cloud {
         }
     }
 
-    /// A tenant's counters.
     pub fn counters(&self, tenant: &Tenant) -> TenantCounters {
         self.block_on(self.stats().counters(tenant))
             .expect("the table of counters answers")

@@ -27,7 +27,6 @@ pub struct StreamRequest {
     pub path: String,
     /// The headers, with lower-case names.
     pub headers: Vec<(String, String)>,
-    /// The function's timeout.
     pub timeout: Duration,
     /// The folder with the artifacts of all functions.
     pub artifacts: PathBuf,

@@ -10,7 +10,6 @@ pub(crate) struct Attempt {
     pub(crate) submitted: Timestamp,
     pub(crate) started: Timestamp,
     pub(crate) ended: Timestamp,
-    /// The invocation's request id.
     pub(crate) invocation: String,
 }
 
@@ -30,7 +29,6 @@ pub(crate) struct Counts {
     pub(crate) waiting: usize,
     /// Claimed by a worker, which runs its tasks one after the other.
     pub(crate) running: usize,
-    /// The running invocations.
     pub(crate) workers: usize,
 }
 

@@ -53,7 +53,6 @@ pub struct Form<'a> {
     pub schema: &'a Value,
 }
 
-/// The model's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversed {
     /// The text, or the JSON that follows the schema.
@@ -64,11 +63,9 @@ pub struct Conversed {
     pub output_tokens: u64,
     /// The model's latency as Bedrock measured it.
     pub latency: Option<Duration>,
-    /// Why the model stopped.
     pub end: ConversationEnd,
 }
 
-/// Why a model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConversationEnd {
     /// The answer is complete.
@@ -85,19 +82,13 @@ pub enum BedrockError {
     /// The service or the model throttled the call.
     #[error("{error}")]
     Throttled {
-        /// The failed call.
         error: AwsError,
         /// The value of the header `Retry-After`.
         retry_after: Option<String>,
     },
     /// The service refused the caller, the model or the conversation: the same call would be refused again.
     #[error("{error}")]
-    Refused {
-        /// The failed call.
-        error: AwsError,
-        /// The HTTP status.
-        status: u16,
-    },
+    Refused { error: AwsError, status: u16 },
     /// The call took longer than its timeout.
     #[error(transparent)]
     TimedOut(AwsError),
@@ -107,7 +98,6 @@ pub enum BedrockError {
 }
 
 impl BedrockError {
-    /// The call that failed.
     #[must_use]
     pub fn error(&self) -> &AwsError {
         match self {
@@ -140,7 +130,6 @@ impl Bedrock {
         }
     }
 
-    /// The model's id.
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model

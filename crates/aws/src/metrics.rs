@@ -31,9 +31,7 @@ const BATCHES: (Metric, &str) = (Metric::BatchSize, "SampleCount");
 /// What a function did over some minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Activity {
-    /// Completed tasks.
     pub completed: u64,
-    /// Failed tasks.
     pub failed: u64,
     /// Attempts that failed and were followed by another.
     pub retried: u64,
@@ -41,7 +39,6 @@ pub struct Activity {
     pub messages: u64,
     /// Invocations with a batch of messages.
     pub batches: u64,
-    /// Cold starts.
     pub cold_starts: u64,
     /// The minute of the last batch; `None` if there was no batch.
     pub last_seen: Option<Timestamp>,

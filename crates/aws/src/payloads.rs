@@ -44,7 +44,6 @@ pub struct SignedUpload {
 /// An uploaded object whose content is pinned by its ETag and SHA-256.
 #[derive(Debug, Clone)]
 pub struct Pinned {
-    /// The pinned object.
     pub object: ObjectRef,
     /// The first 64 KiB of its content.
     pub head: Vec<u8>,

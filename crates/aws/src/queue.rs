@@ -165,7 +165,6 @@ pub struct Depth {
     pub delayed: u64,
 }
 
-/// An SQS queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: Client,

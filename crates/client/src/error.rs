@@ -13,16 +13,10 @@ pub enum Error {
     Problem(#[from] ProblemDocument),
     /// The response is not the API's: a gateway or another server sent it.
     #[error("{}", unexpected_response(*status))]
-    UnexpectedResponse {
-        /// The response's HTTP status.
-        status: u16,
-    },
+    UnexpectedResponse { status: u16 },
     /// The payload bucket refused an upload.
     #[error("the storage refused the upload with status {status}: try again")]
-    NotStored {
-        /// The storage's HTTP status.
-        status: u16,
-    },
+    NotStored { status: u16 },
     /// No connection was made, or it closed before the response was complete.
     #[error("cannot reach the API at {address}: check the address, and that the stack is deployed")]
     Unreachable {
@@ -33,25 +27,15 @@ pub enum Error {
     },
     /// The response did not arrive in time.
     #[error("the API did not respond within {seconds} s: try again")]
-    TimedOut {
-        /// The request's timeout.
-        seconds: u64,
-    },
+    TimedOut { seconds: u64 },
     /// A result's signed link expired, or was cut off when it was copied.
     #[error(
         "the result's link is not valid (status {status}): get the task again, because a link expires after 15 minutes"
     )]
-    Expired {
-        /// The storage's HTTP status.
-        status: u16,
-    },
+    Expired { status: u16 },
     /// The task did not become final within the timeout.
     #[error("task {id} is not final after {seconds} s: wait for it again")]
-    NotFinal {
-        id: mesh_task::TaskId,
-        /// The timeout.
-        seconds: u64,
-    },
+    NotFinal { id: mesh_task::TaskId, seconds: u64 },
     /// The bytes behind a result's link do not have the checksum that the API gave.
     #[error("the result does not match its checksum: get the task again")]
     ChecksumMismatch,

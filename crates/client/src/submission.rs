@@ -6,7 +6,6 @@ use mesh_task::{Metadata, Parameters, Priority, TaskType, UploadId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// A task to submit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Submission {
     #[serde(rename = "type")]

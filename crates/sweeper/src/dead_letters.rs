@@ -17,7 +17,6 @@ const MAX_LOGGED_BYTES: usize = 1_024;
 /// A message in the dead-letter queue.
 #[derive(Debug, Clone, Copy)]
 pub struct DeadLetter<'a> {
-    /// The message's body.
     pub body: &'a str,
     /// How often it was received, as the queue counts; for the log.
     pub receive_count: &'a str,

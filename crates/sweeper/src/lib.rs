@@ -16,7 +16,6 @@ pub use overdue::SweepReport;
 /// The table and queues that the sweeper works with.
 #[derive(Debug)]
 pub struct Sweeper {
-    /// The tasks.
     pub table: TaskTable,
     /// The queue of each lane.
     pub queues: Queues,

@@ -85,7 +85,6 @@ pub enum RunErrorClass {
 pub struct RunError {
     /// Whether another attempt may succeed.
     pub class: RunErrorClass,
-    /// What went wrong.
     pub code: ErrorCode,
     /// A sentence for people, cut to 512 bytes.
     pub message: String,

@@ -105,14 +105,12 @@ pub enum Settlement {
     Retry {
         /// Why this attempt failed. The task shows it until the next attempt ends.
         failure: Failure,
-        /// How this attempt ended.
         outcome: Outcome,
         /// The back-off before the next attempt.
         delay: Duration,
     },
     /// The task is final and has this error.
     Failed {
-        /// Why the task failed.
         failure: Failure,
         /// How its last attempt ended.
         outcome: Outcome,

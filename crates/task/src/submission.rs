@@ -55,7 +55,6 @@ pub enum SubmissionRefusal {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidSubmission {
-    /// The refused part.
     pub refusal: SubmissionRefusal,
     /// A sentence that names the part and says what to send.
     pub message: String,

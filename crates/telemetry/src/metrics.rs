@@ -60,7 +60,6 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// The name in CloudWatch.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.into_str()

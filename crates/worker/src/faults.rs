@@ -29,7 +29,6 @@ use mesh_task::{
 
 use crate::{Job, Runner, Stop};
 
-/// A parsed fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fault {
     None,

@@ -50,7 +50,6 @@ pub enum StoredInput {
     Inline(Value),
     /// As an object in the payload bucket.
     Object {
-        /// The content.
         body: Vec<u8>,
         /// The media type, detected from the content.
         content_type: &'static str,

@@ -19,7 +19,6 @@ use crate::{TaskType, Tenant};
 pub struct UploadId(Uuid);
 
 impl UploadId {
-    /// A new id.
     #[must_use]
     pub fn generate() -> Self {
         Self(Uuid::now_v7())

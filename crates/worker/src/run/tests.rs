@@ -62,7 +62,6 @@ impl Runner for ScriptedRunner {
     }
 }
 
-/// What a run returned.
 #[derive(Debug)]
 struct Ran {
     ends: Vec<AttemptEnd>,

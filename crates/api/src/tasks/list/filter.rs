@@ -19,7 +19,6 @@ const ACCEPTED_WITHIN: Duration = Duration::from_mins(1);
 const METADATA: &str = "metadata.";
 const KNOWN: &str = "status, type, priority, created_after, created_before, metadata.KEY, limit and cursor, each at most once";
 
-/// A parsed query.
 #[derive(Debug)]
 pub(super) struct ListQuery {
     pub(super) filter: Filter,

@@ -56,7 +56,6 @@ pub(super) enum Next<T> {
     LimitReached(Option<TaskId>),
 }
 
-/// A merge under way.
 #[derive(Debug)]
 pub(super) struct Merge<S: ShardSource> {
     source: S,

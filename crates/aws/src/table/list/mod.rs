@@ -20,7 +20,6 @@ const MAX_READ: usize = 1_000;
 /// The most keys of an index that it reads; the rest of [`MAX_READ`] is for their tasks.
 const MAX_KEYS: usize = 512;
 
-/// A list under way.
 #[derive(Debug)]
 pub struct TaskList<'a> {
     table: &'a TaskTable,
