@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::setting;
@@ -21,6 +22,9 @@ const LOG_PATH: &str = "AI_MESH_CLOUD_LOG";
 
 /// The length of the log, in bytes, when this process created its first client.
 static START: OnceLock<u64> = OnceLock::new();
+
+/// When this process created its first client.
+static STARTED_AT: OnceLock<Timestamp> = OnceLock::new();
 
 static READER: LazyLock<Mutex<Reader>> = LazyLock::new(|| {
     let path = setting(LOG_PATH);
@@ -34,10 +38,16 @@ static READER: LazyLock<Mutex<Reader>> = LazyLock::new(|| {
 
 /// Notes where this process begins to read the log. Only the first call has an effect.
 pub(crate) fn start() {
+    STARTED_AT.get_or_init(Timestamp::now);
     START.get_or_init(|| {
         let log = std::env::var_os(LOG_PATH).and_then(|path| fs::metadata(path).ok());
         log.map_or(0, |log| log.len())
     });
+}
+
+/// The time from which on this process reads logs: nothing that it causes is logged earlier.
+pub(crate) fn started_at() -> Timestamp {
+    *STARTED_AT.get_or_init(Timestamp::now)
 }
 
 /// The log entries about a task whose field `event` is this, oldest first.
