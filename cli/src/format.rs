@@ -62,6 +62,7 @@ pub(crate) const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Transient => "transient",
         Outcome::Timeout => "timeout",
         Outcome::Throttled => "throttled",
+        Outcome::Interrupted => "interrupted",
         Outcome::Lost => "lost",
         Outcome::Cancelled => "cancelled",
     }

@@ -112,7 +112,7 @@ fn attempt_detail(task: &TaskView, attempt: &AttemptView) -> String {
 const fn outcome_style(outcome: Outcome) -> Style {
     match outcome {
         Outcome::Completed => Style::Good,
-        Outcome::Throttled => Style::Busy,
+        Outcome::Throttled | Outcome::Interrupted => Style::Busy,
         _ => Style::Bad,
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct State {
     pub(crate) status: String,
     pub(crate) generation: i64,
     pub(crate) attempt: i64,
+    max_attempts: i64,
+    consecutive_crashes: i64,
     fence: i64,
     updated_at: i64,
     lease_until: Option<i64>,
@@ -43,6 +45,8 @@ impl State {
             status: text("status")?,
             generation: number("generation")?,
             attempt: number("attempt")?,
+            max_attempts: number("max_attempts")?,
+            consecutive_crashes: number("suspicion")?,
             fence: number("fence")?,
             updated_at: number("updated_at")?,
             lease_until: number("lease_until"),
@@ -56,6 +60,11 @@ impl State {
                 .get("error")
                 .map(|error| format!("{} {}", error["kind"], error["code"])),
         })
+    }
+
+    /// Whether the running attempt began as the second or a later one in a row that did not report its own end.
+    fn is_isolated(&self) -> bool {
+        self.consecutive_crashes > 1
     }
 
     pub(crate) fn is_final(&self) -> bool {
@@ -123,7 +132,7 @@ pub(crate) fn transition(old: Option<&State>, new: &State) -> Result<&'static st
         return Err(format!("it was {} and became {}", old.status, new.status));
     }
     match (old.status.as_str(), new.status.as_str(), new.fence - old.fence) {
-        ("pending" | "processing", "processing", 1) => claimed(old, new),
+        ("pending", "processing", 1) => claimed(old, new),
         ("processing", "completed" | "failed" | "pending", 0) => ended(old, new),
         ("processing", "pending" | "failed", 1) => reclaimed(old, new),
         (_, "cancelled", 1) if new.attempts == old.attempts => Ok("cancelled"),
@@ -145,9 +154,6 @@ fn same_claim(old: &State, new: &State) -> Result<&'static str, String> {
 
 fn claimed(old: &State, new: &State) -> Result<&'static str, String> {
     let now = new.updated_at;
-    if old.lease_until.is_some_and(|until| until >= now) {
-        return Err("claimed during another worker's lease".to_owned());
-    }
     if old.next_attempt_at.is_some_and(|until| until > now + MAX_EARLY) {
         return Err("claimed during its back-off".to_owned());
     }
@@ -169,7 +175,7 @@ fn ended(old: &State, new: &State) -> Result<&'static str, String> {
         return Err("the end of an attempt changed earlier attempts".to_owned());
     }
     let outcome = ended.outcome.as_deref().unwrap_or("none");
-    let refunded = i64::from(outcome == "throttled");
+    let refunded = i64::from(matches!(outcome, "throttled" | "interrupted"));
     if new.attempt != old.attempt - refunded {
         return Err(format!("an attempt that ended as {outcome} was counted wrongly"));
     }
@@ -178,6 +184,7 @@ fn ended(old: &State, new: &State) -> Result<&'static str, String> {
         ("failed", "permanent" | "transient" | "timeout") => Ok("failed"),
         ("pending", "transient" | "timeout") => Ok("retry scheduled"),
         ("pending", "throttled") => Ok("throttled"),
+        ("pending", "interrupted") if !old.is_isolated() => Ok("interrupted"),
         (status, outcome) => Err(format!(
             "an attempt ended as {outcome} and left its task {status}"
         )),
@@ -188,8 +195,14 @@ fn reclaimed(old: &State, new: &State) -> Result<&'static str, String> {
     if old.lease_until.is_none_or(|until| until >= new.updated_at) {
         return Err("reclaimed from a worker whose lease had not expired".to_owned());
     }
-    if new.attempt != old.attempt {
-        return Err("a reclaim changed the number of attempts".to_owned());
+    let refunded = i64::from(!old.is_isolated());
+    if new.attempt != old.attempt - refunded {
+        return Err(
+            "a crash was counted wrongly: it spends an attempt only of a task that ran isolated".to_owned(),
+        );
+    }
+    if new.status == "failed" && new.attempt < new.max_attempts {
+        return Err("failed with attempts left".to_owned());
     }
     Ok(if new.status == "failed" {
         "exhausted"

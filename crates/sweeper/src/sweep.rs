@@ -32,9 +32,10 @@ impl Sweeper {
             SweepAction::Nothing => return Ok(SweepOutcome::Deferred),
             SweepAction::DeferCheck(due_at) => (task.defer_check(due_at), SweepOutcome::Deferred),
             SweepAction::Requeue(due_at) => (task.defer_check(due_at), SweepOutcome::Requeue(task.message())),
-            SweepAction::Reclaim(due_at) => {
-                (task.reclaim(due_at, now), SweepOutcome::Reclaimed(task.message()))
-            }
+            SweepAction::Reclaim(due_at) => (
+                task.reclaim(Some(due_at), now),
+                SweepOutcome::Reclaimed(task.message()),
+            ),
             SweepAction::FailExhausted => (task.fail_exhausted(now), SweepOutcome::Failed),
         };
         match self.table.write(&task.tenant, task.id, &write).await? {

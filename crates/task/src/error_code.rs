@@ -39,6 +39,8 @@ pub enum ErrorCode {
     PayloadChanged,
     /// The attempt exceeded its deadline.
     Timeout,
+    /// The run that the attempt shared with other tasks was stopped.
+    Interrupted,
     /// The model's run failed.
     InferenceFailed,
     /// The payload bucket did not answer.

@@ -32,7 +32,9 @@ impl FailureKind {
     pub const fn from_last_attempt(class: RunErrorClass) -> Self {
         match class {
             RunErrorClass::Permanent => Self::Permanent,
-            RunErrorClass::Transient | RunErrorClass::Throttled => Self::Exhausted,
+            RunErrorClass::Transient | RunErrorClass::Throttled | RunErrorClass::Interrupted => {
+                Self::Exhausted
+            }
             RunErrorClass::Timeout => Self::Timeout,
         }
     }
@@ -77,6 +79,8 @@ pub enum RunErrorClass {
     Timeout,
     /// A service limits the request rate. The attempt does not count.
     Throttled,
+    /// The run that the attempt shared with other tasks was stopped. The attempt does not count, and the next one runs isolated.
+    Interrupted,
 }
 
 /// Why one attempt failed.
@@ -108,6 +112,18 @@ impl RunError {
     pub fn timeout() -> Self {
         let message = "the attempt exceeded its deadline: send a smaller input, or give the worker more time";
         Self::new(RunErrorClass::Timeout, ErrorCode::Timeout, message.to_owned())
+    }
+
+    /// The error of an attempt whose run was stopped before it ended, and which ran beside other tasks: any of them may have
+    /// used the time.
+    #[must_use]
+    pub fn interrupted() -> Self {
+        let message = "the run was stopped, and other tasks ran beside this one: it runs again by itself";
+        Self::new(
+            RunErrorClass::Interrupted,
+            ErrorCode::Interrupted,
+            message.to_owned(),
+        )
     }
 
     /// The error of an attempt that a service refused because of the request rate.

@@ -5,8 +5,8 @@
 //!
 //! | type | values | question | where it is seen |
 //! | --- | --- | --- | --- |
-//! | [`RunErrorClass`] | `Permanent`, `Transient`, `Timeout`, `Throttled` | May another attempt succeed? The runner decides it. | not stored |
-//! | [`Outcome`] | the same four, `Completed`, `Lost`, `Cancelled` | How did one attempt end? | `attempts[].outcome` of a task |
+//! | [`RunErrorClass`] | `Permanent`, `Transient`, `Timeout`, `Throttled`, `Interrupted` | May another attempt succeed? The runner decides it, or the worker's loop if the run was stopped. | not stored |
+//! | [`Outcome`] | the same five, `Completed`, `Lost`, `Cancelled` | How did one attempt end? | `attempts[].outcome` of a task |
 //! | [`Settlement`](crate::Settlement) | `Completed`, `Retry`, `Failed` | What follows for the task? | log field `settlement`, the worker's metrics |
 //! | [`FailureKind`](crate::FailureKind) | `Transient`, `Permanent`, `Exhausted`, `Timeout` | What does the error mean for the task? | `error.kind` of a task |
 //! | [`TaskEnd`] | `Completed`, `Failed`, `Cancelled`, `Dead` | How did the task end? | dimension `Outcome` of the metric `TasksEnded` |
@@ -30,7 +30,9 @@ pub enum Outcome {
     Timeout,
     /// A service refused it because of the request rate. It does not count as an attempt.
     Throttled,
-    /// Its process ended or lost the lease, so nobody reported an outcome.
+    /// Its run was stopped while other tasks ran beside it. It does not count as an attempt.
+    Interrupted,
+    /// Its process ended or lost the lease, so nobody reported an outcome. It counts as an attempt if it ran isolated.
     Lost,
     /// Its task was cancelled while it ran.
     Cancelled,
@@ -43,6 +45,7 @@ impl From<RunErrorClass> for Outcome {
             RunErrorClass::Transient => Self::Transient,
             RunErrorClass::Timeout => Self::Timeout,
             RunErrorClass::Throttled => Self::Throttled,
+            RunErrorClass::Interrupted => Self::Interrupted,
         }
     }
 }

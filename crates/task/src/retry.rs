@@ -137,6 +137,8 @@ impl Settlement {
             RunErrorClass::Transient | RunErrorClass::Timeout => {
                 attempts_left.then(|| policy.backoff(task.attempt, random))
             }
+            // The next attempt runs isolated, so nothing needs to calm down first.
+            RunErrorClass::Interrupted => Some(Duration::ZERO),
         };
         let outcome = class.into();
         match delay {
@@ -225,6 +227,14 @@ mod tests {
             matches!(settled, Settlement::Failed { .. }),
             "throttled too often"
         );
+    }
+
+    #[test]
+    fn an_interrupted_last_attempt_is_retried_at_once() {
+        let Settlement::Retry { outcome, delay, .. } = settled(RunError::interrupted(), 3) else {
+            panic!("an interrupted attempt is not spent")
+        };
+        assert_eq!((outcome, delay), (Outcome::Interrupted, Duration::ZERO));
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Task {
                 Some(lease_until) if lease_until >= now => {
                     SweepAction::DeferCheck(lease_until + CLOCK_MARGIN)
                 }
-                _ if self.attempt < self.max_attempts => SweepAction::Reclaim(next_check_at),
+                _ if self.survives_crash() => SweepAction::Reclaim(next_check_at),
                 _ => SweepAction::FailExhausted,
             },
         }
@@ -133,9 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn a_task_with_an_expired_lease_is_reclaimed_while_attempts_are_left() {
+    fn a_task_with_an_expired_lease_is_reclaimed_unless_its_last_attempt_ran_isolated() {
         let mut task = task();
-        (task.status, task.attempt) = (Status::Processing, 1);
+        (task.status, task.attempt, task.consecutive_crashes) = (Status::Processing, 1, 1);
         task.lease_until = Some(NOON + MINUTE);
         assert_eq!(
             task.sweep_action(false, POLICY, NOON + MINUTE),
@@ -147,7 +147,17 @@ mod tests {
             SweepAction::Reclaim(NOON + 4 * MINUTE)
         );
         task.attempt = 3;
+        assert!(matches!(
+            task.sweep_action(true, POLICY, late),
+            SweepAction::Reclaim(_)
+        ));
+        task.consecutive_crashes = 2;
         assert_eq!(task.sweep_action(true, POLICY, late), SweepAction::FailExhausted);
+        task.attempt = 2;
+        assert!(matches!(
+            task.sweep_action(true, POLICY, late),
+            SweepAction::Reclaim(_)
+        ));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //! blocked --release--> pending --claim--> processing --complete------------> completed
 //!                         ^                |      |----fail, fail_exhausted--> failed
-//!                         |-retry, reclaim-|      (a claim may also take over a processing task whose lease expired)
+//!                         |-retry, reclaim-|
 //! blocked, pending, processing --cancel--> cancelled          failed, cancelled --redrive--> pending
 //! ```
 //!
@@ -23,6 +23,8 @@
 //! Safety does not depend on clocks. They only say when a transition is worth a try: when a back-off looks over, or a lease
 //! looks expired. A wrong clock makes a transition early or late, but never lets a stale worker write.
 
+mod claim;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -30,84 +32,13 @@ use serde_json::Value;
 
 use crate::task::MAX_HISTORY;
 use crate::write::{Change, Condition, Field, Write};
-use crate::{
-    Attempt, Failure, FailureKind, Finished, Message, Outcome, RunError, Status, StoredResult, Task,
-};
+use crate::{Attempt, Failure, FailureKind, Finished, Outcome, RunError, Status, StoredResult, Task};
+
+pub use claim::{ClaimRefusal, Isolation, claim};
 
 /// The difference between two machines' clocks that a claim tolerates. Without it, a message that is delivered a moment early
 /// would cost one of its three receives.
 pub const CLOCK_MARGIN: Duration = Duration::from_secs(1);
-
-/// How a worker intends to run the task that it claims.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    /// In one process with other tasks, which a crash would end too. Quarantined tasks refuse such a claim.
-    Batched,
-    /// Alone in its process.
-    Isolated,
-}
-
-/// Why a claim was refused. [`Task::claim_refusal`] reads it from the item that refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClaimRefusal {
-    /// No message is needed: the task is final, blocked, or of another generation than the message.
-    NothingToDo,
-    /// The task can't be claimed before this time: it is backing off, or another worker holds its lease.
-    NotBefore(Timestamp),
-    /// The task's last attempt did not report its own end. Claim it as [`Isolation::Isolated`].
-    Quarantined {
-        /// How many attempts in a row did not report their own end.
-        consecutive_crashes: u32,
-    },
-    /// No attempt is left, and the last one did not report its own end. Apply [`Task::fail_exhausted`].
-    AttemptsExhausted,
-}
-
-/// Claims the task of a message until `lease_until`.
-///
-/// Of several workers that try at once, one succeeds: a claim changes the status or the lease that the condition requires.
-#[must_use]
-pub fn claim(message: &Message, isolation: Isolation, now: Timestamp, lease_until: Timestamp) -> Write {
-    let is_ready = Condition::Any(vec![
-        Condition::Absent(Field::NextAttemptAt),
-        Condition::AtMost(Field::NextAttemptAt, millis(now + CLOCK_MARGIN)),
-    ]);
-    let mut all = vec![
-        is(Field::Generation, message.generation),
-        Condition::BelowField(Field::Attempt, Field::MaxAttempts),
-        Condition::Any(vec![
-            Condition::All(vec![status(Status::Pending), is_ready]),
-            Condition::All(vec![
-                status(Status::Processing),
-                Condition::Below(Field::LeaseUntil, millis(now)),
-            ]),
-        ]),
-    ];
-    if isolation == Isolation::Batched {
-        all.push(is(Field::ConsecutiveCrashes, 0));
-    }
-    let attempt = Attempt {
-        generation: message.generation,
-        started_at: now,
-        ended_at: None,
-        outcome: None,
-        error: None,
-    };
-    Write {
-        condition: Condition::All(all),
-        changes: vec![
-            set_status(Status::Processing),
-            Change::Add(Field::Attempt, 1),
-            Change::Add(Field::Fence, 1),
-            // Counted as a crash until the attempt reports its own end.
-            Change::Add(Field::ConsecutiveCrashes, 1),
-            Change::Append(Field::History, json(&attempt)),
-            set(Field::LeaseUntil, millis(lease_until)),
-            set(Field::UpdatedAt, millis(now)),
-            Change::Remove(Field::NextAttemptAt),
-        ],
-    }
-}
 
 /// Cancels any task that is not final, at once. A worker that runs it finds out when its next write is refused.
 #[must_use]
@@ -124,28 +55,6 @@ pub fn cancel(now: Timestamp) -> Write {
 }
 
 impl Task {
-    /// Why this task, as the table returned it, refused a claim.
-    #[must_use]
-    pub fn claim_refusal(&self, message: &Message, now: Timestamp) -> ClaimRefusal {
-        if self.generation != message.generation {
-            return ClaimRefusal::NothingToDo;
-        }
-        let not_before = match self.status {
-            Status::Pending => self.next_attempt_at.filter(|until| *until > now + CLOCK_MARGIN),
-            Status::Processing => self.lease_until.filter(|until| *until >= now),
-            Status::Blocked | Status::Completed | Status::Failed | Status::Cancelled => {
-                return ClaimRefusal::NothingToDo;
-            }
-        };
-        match not_before {
-            Some(until) => ClaimRefusal::NotBefore(until),
-            None if self.attempt >= self.max_attempts => ClaimRefusal::AttemptsExhausted,
-            None => ClaimRefusal::Quarantined {
-                consecutive_crashes: self.consecutive_crashes,
-            },
-        }
-    }
-
     /// Extends the lease of the worker that claimed this task.
     #[must_use]
     pub fn renew(&self, lease_until: Timestamp) -> Write {
@@ -175,8 +84,8 @@ impl Task {
         }
     }
 
-    /// Ends the attempt that this task was claimed for, and lets another begin at `not_before`. A throttled attempt is not
-    /// spent. `due_at` moves the sweeper's next check; `None` leaves it where it is.
+    /// Ends the attempt that this task was claimed for, and lets another begin at `not_before`. A throttled or interrupted
+    /// attempt is not spent. `due_at` moves the sweeper's next check; `None` leaves it where it is.
     #[must_use]
     pub fn schedule_retry(
         &self,
@@ -186,11 +95,10 @@ impl Task {
         due_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Write {
-        // An attempt that exceeded its deadline counts like a crash, so that the next one runs isolated.
-        let consecutive_crashes = if outcome == Outcome::Timeout {
-            self.consecutive_crashes
-        } else {
-            0
+        // An attempt that was stopped counts like a crash, so that the next one runs isolated.
+        let consecutive_crashes = match outcome {
+            Outcome::Timeout | Outcome::Interrupted => self.consecutive_crashes,
+            _ => 0,
         };
         let mut changes = vec![
             set_status(Status::Pending),
@@ -201,8 +109,11 @@ impl Task {
             self.end_attempt(outcome, Some(failure), now),
             Change::Remove(Field::LeaseUntil),
         ];
+        if matches!(outcome, Outcome::Throttled | Outcome::Interrupted) {
+            changes.push(Change::Add(Field::Attempt, -1));
+        }
         if outcome == Outcome::Throttled {
-            changes.extend([Change::Add(Field::Attempt, -1), Change::Add(Field::Throttles, 1)]);
+            changes.push(Change::Add(Field::Throttles, 1));
         }
         changes.extend(due_at.map(|due_at| set(Field::DueAt, millis(due_at))));
         Write {
@@ -232,21 +143,26 @@ impl Task {
         }
     }
 
-    /// Makes a task pending again whose worker let the lease expire.
+    /// Makes a task pending again whose worker let the lease expire. The attempt is spent only if it ran isolated. `due_at`
+    /// moves the sweeper's next check; `None` leaves it where it is.
     #[must_use]
-    pub fn reclaim(&self, due_at: Timestamp, now: Timestamp) -> Write {
+    pub fn reclaim(&self, due_at: Option<Timestamp>, now: Timestamp) -> Write {
         let failure = RunError::crashed().into_failure(FailureKind::Transient);
+        let mut changes = vec![
+            set_status(Status::Pending),
+            Change::Add(Field::Fence, 1),
+            set(Field::Error, json(&failure)),
+            set(Field::UpdatedAt, millis(now)),
+            self.end_attempt(Outcome::Lost, Some(&failure), now),
+            Change::Remove(Field::LeaseUntil),
+        ];
+        if !self.is_isolated() {
+            changes.push(Change::Add(Field::Attempt, -1));
+        }
+        changes.extend(due_at.map(|due_at| set(Field::DueAt, millis(due_at))));
         Write {
             condition: self.abandoned(now),
-            changes: vec![
-                set_status(Status::Pending),
-                Change::Add(Field::Fence, 1),
-                set(Field::Error, json(&failure)),
-                set(Field::UpdatedAt, millis(now)),
-                set(Field::DueAt, millis(due_at)),
-                self.end_attempt(Outcome::Lost, Some(&failure), now),
-                Change::Remove(Field::LeaseUntil),
-            ],
+            changes,
         }
     }
 

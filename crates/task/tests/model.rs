@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mesh_task::{
-    ClaimRefusal, ErrorCode, Isolation, Item, MAX_HISTORY, Message, RetryPolicy, RunError, Settlement,
-    Status, SweepAction, SweepPolicy, Task, TaskDraft, TaskType, Write, cancel, claim, testing,
+    ClaimRefusal, ErrorCode, Isolation, Item, MAX_HISTORY, Message, Outcome, RetryPolicy, RunError,
+    Settlement, Status, SweepAction, SweepPolicy, Task, TaskDraft, TaskType, Write, cancel, claim, testing,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -42,6 +42,10 @@ struct World {
     seen_by_sweeper: Option<Task>,
     /// The generations in which the task was completed.
     completions: Vec<u32>,
+    /// How the newest claim was made.
+    isolation: Isolation,
+    /// How many attempts of this generation are spent, as docs/SEMANTICS.md counts them. A running one is not among them.
+    spent: u32,
 }
 
 impl World {
@@ -66,6 +70,8 @@ impl World {
             seen_by_person: None,
             seen_by_sweeper: None,
             completions: Vec::new(),
+            isolation: Isolation::Batched,
+            spent: 0,
         }
     }
 
@@ -83,7 +89,7 @@ impl World {
             return false;
         }
         assert!(after.fence >= before.fence && after.generation >= before.generation);
-        assert!(after.attempt <= after.max_attempts, "{after:?}");
+        self.check_attempts(&before, &after);
         assert!(
             after.history.len() <= MAX_HISTORY + MAX_ATTEMPTS as usize,
             "{after:?}"
@@ -118,6 +124,28 @@ impl World {
         true
     }
 
+    /// A crash spends an attempt only of a task that ran isolated, and so does a deadline.
+    fn check_attempts(&mut self, before: &Task, after: &Task) {
+        if after.generation != before.generation {
+            self.spent = 0;
+        } else if before.status == Status::Processing && after.status != Status::Processing {
+            let is_spent = match after.history_with_outcomes().last().and_then(|last| last.outcome) {
+                Some(Outcome::Throttled | Outcome::Interrupted) => false,
+                Some(Outcome::Lost) => self.isolation == Isolation::Isolated,
+                Some(_) => true,
+                None => panic!("an attempt ended without an outcome: {after:?}"),
+            };
+            self.spent += u32::from(is_spent);
+        }
+        let running = u32::from(after.status == Status::Processing);
+        assert_eq!(after.attempt, self.spent + running, "{after:?}");
+        assert!(after.attempt <= after.max_attempts, "{after:?}");
+        assert!(
+            after.consecutive_crashes <= 1 + after.max_attempts,
+            "each crash but the first spends an attempt: {after:?}"
+        );
+    }
+
     fn pick(&self, message: usize) -> Option<usize> {
         (!self.queue.is_empty()).then(|| message % self.queue.len())
     }
@@ -127,8 +155,8 @@ impl World {
             Step::Deliver {
                 worker,
                 message,
-                isolated,
-            } => self.deliver(worker, message, isolated),
+                has_room,
+            } => self.deliver(worker, message, has_room),
             Step::Finish { worker, end } => self.finish(worker, end),
             Step::Renew { worker } => {
                 if let Some(task) = self.claimed[worker].clone() {
@@ -165,8 +193,9 @@ impl World {
         }
     }
 
-    /// A worker receives a message. As in SQS, the message stays in the queue until the attempt has ended.
-    fn deliver(&mut self, worker: usize, message: usize, isolated: bool) {
+    /// A worker receives a message, and claims its task again if it is quarantined and the worker has room to isolate it. As in
+    /// SQS, the message stays in the queue until the attempt has ended.
+    fn deliver(&mut self, worker: usize, message: usize, has_room: bool) {
         let Some(delivered) = self.pick(message) else {
             return;
         };
@@ -175,25 +204,38 @@ impl World {
         }
         let message = self.queue[delivered].clone();
         let now = shifted(self.now, self.skews.workers[worker]);
-        let isolation = if isolated {
-            Isolation::Isolated
-        } else {
-            Isolation::Batched
-        };
-        if self.write(&claim(&message, isolation, now, now + LEASE)) {
-            self.claimed[worker] = Some(self.task());
+        if self.claim(worker, &message, Isolation::Batched, now) {
             return;
         }
         let task = self.task();
-        match task.claim_refusal(&message, now) {
+        let is_quarantined = match task.claim_refusal(&message, now) {
             ClaimRefusal::NothingToDo => {
                 self.queue.swap_remove(delivered);
+                false
             }
             ClaimRefusal::AttemptsExhausted => {
                 self.write(&task.fail_exhausted(now));
+                false
             }
-            ClaimRefusal::NotBefore(_) | ClaimRefusal::Quarantined { .. } => {}
+            ClaimRefusal::LeaseExpired => self.write(&task.reclaim(None, now)),
+            ClaimRefusal::Quarantined { .. } => true,
+            ClaimRefusal::NotBefore(_) => false,
+        };
+        if is_quarantined && has_room {
+            assert!(
+                self.claim(worker, &message, Isolation::Isolated, now),
+                "an isolated claim accepts a quarantined task"
+            );
         }
+    }
+
+    fn claim(&mut self, worker: usize, message: &Message, isolation: Isolation, now: Timestamp) -> bool {
+        let applied = self.write(&claim(message, isolation, now, now + LEASE));
+        if applied {
+            self.isolation = isolation;
+            self.claimed[worker] = Some(self.task());
+        }
+        applied
     }
 
     fn finish(&mut self, worker: usize, end: End) {
@@ -208,6 +250,9 @@ impl World {
             End::Transient => error(|code, message| RunError::transient(code, message)),
             End::Timeout => Err(RunError::timeout()),
             End::Throttled => error(|code, message| RunError::throttled(code, message, None)),
+            // Only an attempt beside others is interrupted.
+            End::Interrupted if task.consecutive_crashes > 1 => Err(RunError::timeout()),
+            End::Interrupted => Err(RunError::interrupted()),
         };
         let write = match Settlement::new(outcome, &task, &POLICY, 0.5) {
             Settlement::Completed(finished) => task.complete(&finished, now),
@@ -263,7 +308,7 @@ impl World {
                 self.write(&task.defer_check(due_at));
             }
             SweepAction::Reclaim(due_at) => {
-                if self.write(&task.reclaim(due_at, now)) {
+                if self.write(&task.reclaim(Some(due_at), now)) {
                     self.queue.push(task.message());
                 }
             }
@@ -299,7 +344,7 @@ proptest! {
                 Step::Wait { seconds: 60 },
                 Step::ReadDue,
                 Step::Sweep { backlog: false },
-                Step::Deliver { worker: 0, message: 0, isolated: true },
+                Step::Deliver { worker: 0, message: 0, has_room: true },
                 Step::Finish { worker: 0, end: End::Result },
             ] {
                 world.step(step);
@@ -309,7 +354,7 @@ proptest! {
         prop_assert!(task.status.is_final(), "{:?} did not end, {:?}", task, world.skews);
         let before = world.item.clone();
         world.queue.push(task.message());
-        world.step(Step::Deliver { worker: 1, message: 0, isolated: true });
+        world.step(Step::Deliver { worker: 1, message: 0, has_room: true });
         prop_assert_eq!(world.item, before, "a message for a final task changes nothing");
     }
 }

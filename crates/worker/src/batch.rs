@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
-use mesh_task::{Isolation, Task};
+use mesh_task::{Isolation, RunError, Task};
 use tokio::time::{interval_at, timeout_at};
 use tracing::Instrument;
 
@@ -65,7 +65,7 @@ impl<R: Runner> Worker<R> {
         self.run_and_settle(claimed, &invocation, &mut handled).await;
 
         // A quarantined task may crash the process again. Each is claimed only when the others are settled, and runs
-        // isolated, so that its crash costs no other task an attempt. The task that crashed most often comes last.
+        // isolated. The task that crashed most often comes last.
         quarantined.sort_by_key(|(consecutive_crashes, _)| *consecutive_crashes);
         for (_, delivery) in quarantined {
             if handled.must_exit {
@@ -79,9 +79,9 @@ impl<R: Runner> Worker<R> {
         handled
     }
 
-    /// Claims and runs one quarantined task, if time is left.
+    /// Claims and runs one quarantined task, if enough time is left: at its deadline it spends an attempt.
     async fn run_isolated(&self, delivery: Delivery, invocation: &Invocation, handled: &mut Handled) {
-        if !invocation.has_room() {
+        if !invocation.has_room_for_isolated() {
             let disposition = self.release(&delivery, Duration::ZERO).await;
             return handled.add(delivery.message_id, disposition);
         }
@@ -152,13 +152,15 @@ impl<R: Runner> Worker<R> {
         invocation: &Invocation,
     ) -> (Vec<(ClaimedTask, Job)>, Vec<(ClaimedTask, AttemptEnd)>) {
         let load_until = invocation.load_until();
+        // Beside others, their inputs may have taken the time.
+        let too_late = || match &claimed[..] {
+            [_] => input::storage_unavailable(),
+            _ => RunError::interrupted(),
+        };
         let loads = claimed.iter().map(async |(_, task)| {
             let begun = Instant::now();
             let loaded = timeout_at(load_until, input::load(&self.payloads, task)).await;
-            (
-                loaded.unwrap_or_else(|_| Err(input::storage_unavailable())),
-                begun.elapsed(),
-            )
+            (loaded.unwrap_or_else(|_| Err(too_late())), begun.elapsed())
         });
         let tasks: Vec<_> = claimed.iter().map(|(_, task)| &**task).collect();
         let inputs = self.while_renewing(&tasks, join_all(loads)).await;

@@ -1,4 +1,4 @@
-//! A worker's claim on a task: taking it, renewing its lease, and failing the task when no attempt is left.
+//! A worker's claim on a task: taking it, renewing its lease, and what becomes of a task whose last worker let its lease expire.
 
 use jiff::Timestamp;
 use mesh_aws::WriteOutcome;
@@ -52,12 +52,38 @@ impl<R: Runner> Worker<R> {
                 let delay = (time - now).try_into().unwrap_or_default();
                 Claim::Refused(self.release(delivery, delay).await)
             }
+            Some((ClaimRefusal::LeaseExpired, task)) => self.reclaim(&task, now).await,
             Some((ClaimRefusal::AttemptsExhausted, task)) => {
                 Claim::Refused(self.fail_exhausted(delivery, &task, now).await)
             }
             Some((ClaimRefusal::NothingToDo, _)) | None => {
                 tracing::info!(event = "message_obsolete", "nothing left to do for this message");
                 Claim::Refused(Disposition::Delete)
+            }
+        }
+    }
+
+    /// Reclaims a task whose worker let the lease expire. It may have crashed its worker, so it is to be claimed isolated.
+    async fn reclaim(&self, task: &Task, now: Timestamp) -> Claim {
+        // The message at hand is this worker's, so the sweeper's next check stays where it is.
+        let reclaim = task.reclaim(None, now);
+        match self.table.write(&task.tenant, task.id, &reclaim).await {
+            Ok(WriteOutcome::Applied(task)) => {
+                tracing::info!(
+                    event = "task_reclaimed",
+                    attempt = task.attempt,
+                    correlation_id = task.correlation_id,
+                    "the task was reclaimed: its worker's lease had expired"
+                );
+                Claim::Quarantined {
+                    consecutive_crashes: task.consecutive_crashes,
+                }
+            }
+            // Somebody has changed the task since. The next receive of the message finds out what is left to do.
+            Ok(WriteOutcome::ConditionFailed(_)) => Claim::Refused(Disposition::Retain),
+            Err(error) => {
+                tracing::error!(event = "task_not_reclaimed", %error, "the task could not be reclaimed");
+                Claim::Refused(Disposition::Retain)
             }
         }
     }

@@ -13,7 +13,7 @@
 //! | `hang` | the run ends only when it is stopped |
 //! | `deaf` | the run never ends |
 //! | `slow:MILLISECONDS` | the run takes this much longer, unless it is stopped |
-//! | `stall:MILLISECONDS` | as if the process froze: the first run takes this much longer, and its lease is not renewed; the second takes as much longer, and its lease is renewed |
+//! | `stall:MILLISECONDS` | as if the process froze: the first claim's run takes this much longer, and its lease is not renewed; the second takes as much longer, and its lease is renewed |
 //! | `faces:N` | the result has N faces |
 //! | `call:FAULTS` | calls to AWS fail while the attempt's end is written, as `mesh_aws::faults` specifies |
 //!
@@ -147,7 +147,7 @@ impl<R: Runner> Runner for Faulty<R> {
     }
 
     fn renews_lease(&self, task: &Task) -> bool {
-        task.attempt != 1 || !matches!(self.fault(task), Fault::Stall(_))
+        task.history.len() != 1 || !matches!(self.fault(task), Fault::Stall(_))
     }
 
     async fn wrap_settle<F: Future>(&self, task: &Task, settle: F) -> F::Output {
@@ -187,7 +187,7 @@ fn inject(task: &Task, stop: &Stop) -> Option<Result<RunOutput, RunError>> {
             std::thread::park();
         },
         Fault::Slow(time) => slow(time),
-        Fault::Stall(time) if attempt <= 2 => slow(time),
+        Fault::Stall(time) if task.history.len() <= 2 => slow(time),
         Fault::Faces(count) => Some(Ok(faces(count))),
         Fault::None
         | Fault::Transient(_)

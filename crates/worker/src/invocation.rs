@@ -17,8 +17,8 @@ pub(crate) struct Invocation {
     work_until: Instant,
     lease_until: Timestamp,
     grace: Duration,
-    /// The time that one more task requires.
-    min_share: Duration,
+    /// The time that an isolated task requires.
+    isolated_share: Duration,
 }
 
 impl Invocation {
@@ -31,7 +31,7 @@ impl Invocation {
             work_until: Instant::now() + work,
             lease_until: Timestamp::now() + left + LEASE_MARGIN,
             grace: margin / 3 * 2,
-            min_share: work / 10,
+            isolated_share: work / 2,
         }
     }
 
@@ -57,9 +57,10 @@ impl Invocation {
         self.lease_until
     }
 
-    /// Whether enough time is left for one more task: a tenth of the invocation's.
-    pub(crate) fn has_room(&self) -> bool {
-        self.work_until.saturating_duration_since(Instant::now()) > self.min_share
+    /// Whether an isolated task may begin: half of the invocation's time is left. With less, the tasks that ran before would
+    /// decide whether it reaches its deadline, which spends an attempt.
+    pub(crate) fn has_room_for_isolated(&self) -> bool {
+        self.work_until.saturating_duration_since(Instant::now()) > self.isolated_share
     }
 }
 
@@ -74,12 +75,21 @@ mod tests {
         let work = invocation.work_until() - Instant::now();
         assert!(work <= Duration::from_secs(57) && work > Duration::from_secs(50));
         assert!(invocation.lease_until() > Timestamp::try_from(end).unwrap());
-        assert!(invocation.has_room());
+        assert!(invocation.has_room_for_isolated());
+    }
+
+    #[test]
+    fn an_isolated_task_begins_while_half_of_the_time_is_left() {
+        let mut invocation = Invocation::until(SystemTime::now() + Duration::from_secs(60));
+        invocation.work_until = Instant::now() + Duration::from_secs(25);
+        assert!(!invocation.has_room_for_isolated());
+        invocation.work_until = Instant::now() + Duration::from_secs(35);
+        assert!(invocation.has_room_for_isolated());
     }
 
     #[test]
     fn an_invocation_without_time_has_no_room_for_a_task() {
-        assert!(!Invocation::until(SystemTime::now()).has_room());
-        assert!(!Invocation::until(SystemTime::UNIX_EPOCH).has_room());
+        assert!(!Invocation::until(SystemTime::now()).has_room_for_isolated());
+        assert!(!Invocation::until(SystemTime::UNIX_EPOCH).has_room_for_isolated());
     }
 }

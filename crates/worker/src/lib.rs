@@ -4,7 +4,7 @@
 //! call to [`run`]. Whatever the runner does:
 //!
 //! - A task runs only under a claim, and its end is written only while that claim is the newest.
-//! - An input that panics or runs for too long fails its own task, not its neighbors.
+//! - An input that fails, panics, crashes the process or runs for too long spends its own task's attempts, not its neighbors'.
 //! - A message is deleted only when nothing is left to do for its task.
 //!
 //! Read the files in this order:
@@ -66,8 +66,8 @@ pub trait Runner: Send + Sync + 'static {
 
     /// Runs the jobs as one batch, on a thread that may block, and returns an outcome for each, in order.
     ///
-    /// When `stop` is triggered, jobs that still run must end at once with [`RunError::timeout`]. After a panic the jobs are
-    /// run again one by one, and a job that panics then fails.
+    /// When `stop` is triggered, jobs that still run must end at once with [`RunError::timeout`]. Jobs that panic or fail
+    /// together are run again one by one, and only a job that fails by itself fails.
     fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<RunOutput, RunError>>;
 
     /// Whether the worker renews the lease of a running task. Injected faults may prevent it.

@@ -4,6 +4,7 @@
 //! a pause. When all claims of a run are lost, the run is stopped.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,10 +29,15 @@ pub(crate) enum AttemptEnd {
 /// Jobs that run as one batch.
 ///
 /// A job may run until its task's own timeout, or until the invocation's work must end. When one job reaches its deadline, the
-/// whole run is stopped, and the jobs that have time left run again in the next round. That costs them time, but no attempt.
+/// whole run is stopped, and the jobs that have time left run again in the next round.
+///
+/// A deadline spends an attempt only of a job that was the only one from the start. Beside others, any of them may have used
+/// the time, so a job that was stopped ends as interrupted: it is not spent, and runs isolated next.
 #[derive(Debug)]
 pub(crate) struct Run<T> {
     unfinished: Vec<RunningJob<T>>,
+    /// Whether the run began with several jobs.
+    is_shared: bool,
     grace: Duration,
     ignored_stop: bool,
 }
@@ -58,14 +64,18 @@ impl<T> Run<T> {
                 timeout.min(invocation.work_until())
             })
         };
-        let jobs = jobs.into_iter().map(|(context, job)| RunningJob {
-            deadline: deadline(&job),
-            context,
-            job,
-            claim_lost: None,
-        });
+        let unfinished: Vec<_> = jobs
+            .into_iter()
+            .map(|(context, job)| RunningJob {
+                deadline: deadline(&job),
+                context,
+                job,
+                claim_lost: None,
+            })
+            .collect();
         Self {
-            unfinished: jobs.collect(),
+            is_shared: unfinished.len() > 1,
+            unfinished,
             grace: invocation.grace(),
             ignored_stop: false,
         }
@@ -101,7 +111,7 @@ impl<T> Run<T> {
         let stop = Stop::default();
         let mut run = tokio::task::spawn_blocking({
             let (runner, stop) = (Arc::clone(runner), stop.clone());
-            move || run_catching_panics(&*runner, &jobs, &stop)
+            move || run_batch(&*runner, &jobs, &stop)
         });
         let returned = tokio::select! {
             returned = &mut run => Some(returned),
@@ -131,6 +141,12 @@ impl<T> Run<T> {
             match running.claim_lost {
                 Some(disposition) => ended.push((running.context, AttemptEnd::ClaimLost(disposition))),
                 None if timed_out && has_time => unfinished.push(running),
+                None if timed_out && self.is_shared => {
+                    ended.push((
+                        running.context,
+                        AttemptEnd::Reported(Err(RunError::interrupted())),
+                    ));
+                }
                 None => ended.push((running.context, AttemptEnd::Reported(outcome))),
             }
         }
@@ -154,31 +170,40 @@ async fn renew_claims<T>(
     }
 }
 
-/// Runs the jobs as one batch. If that panics, runs them one by one, so that only the job that panics again fails.
+/// Runs the jobs as one batch. Those that fail in a way for which another job may be the reason run again one by one, so that
+/// only the job at fault fails.
+fn run_batch<R: Runner>(runner: &R, jobs: &[Job], stop: &Stop) -> Outcomes {
+    let mut outcomes = run_catching_panics(runner, jobs, stop);
+    if jobs.len() == 1 {
+        return outcomes;
+    }
+    for (job, outcome) in jobs.iter().zip(&mut outcomes) {
+        let is_shared = matches!(
+            outcome,
+            Err(error) if matches!(error.code, ErrorCode::Panic | ErrorCode::InferenceFailed)
+        );
+        if is_shared && let Some(own) = run_catching_panics(runner, slice::from_ref(job), stop).pop() {
+            *outcome = own;
+        }
+    }
+    outcomes
+}
+
+/// Runs the jobs in one call of the runner, and returns an outcome for each. A panic fails them all.
 fn run_catching_panics<R: Runner>(runner: &R, jobs: &[Job], stop: &Stop) -> Outcomes {
     match catch_unwind(AssertUnwindSafe(|| runner.run(jobs, stop))) {
         Ok(outcomes) if outcomes.len() == jobs.len() => outcomes,
-        Ok(outcomes) => fail_all(
-            jobs.len(),
-            &run_failed(&format!(
+        Ok(outcomes) => {
+            let reason = format!(
                 "the runner returned {} outcomes for {} jobs",
                 outcomes.len(),
                 jobs.len()
-            )),
-        ),
-        Err(_) if jobs.len() > 1 => {
-            tracing::warn!(
-                event = "batch_panicked",
-                jobs = jobs.len(),
-                "a batch panicked: its tasks are run one by one"
             );
-            jobs.chunks(1)
-                .flat_map(|job| run_catching_panics(runner, job, stop))
-                .collect()
+            fail_all(jobs.len(), &run_failed(&reason))
         }
         Err(panic) => {
             // The panic hook logs where it happened. The message may quote the input, so only the task shows it.
-            tracing::error!(event = "task_panicked", "a task panicked");
+            tracing::error!(event = "run_panicked", jobs = jobs.len(), "a run panicked");
             let message = format!(
                 "the input made the worker panic ({}): please report it with the input",
                 panic_message(&*panic)

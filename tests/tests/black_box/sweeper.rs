@@ -141,9 +141,9 @@ fn a_frozen_worker_s_task_goes_to_another_worker_and_its_late_finish_is_refused(
     );
     eventually("another worker has claimed the task", || {
         cloud.run_sweeper();
-        (api.show(&id)["attempt"] == 2).then_some(())
+        (api.show(&id)["attempts"].as_array()?.len() == 2).then_some(())
     });
-    let task = api.completed(&id, 2);
+    let task = api.completed(&id, 1);
     let outcomes = [&task["attempts"][0]["outcome"], &task["attempts"][1]["outcome"]];
     assert_eq!(outcomes, ["lost", "completed"], "{task}");
     eventually("the first worker's finish is refused", || {
@@ -239,9 +239,10 @@ mod serial_image {
             (&json!("exhausted"), &json!("crashed"), &json!(2)),
             "{task}"
         );
-        for attempt in task["attempts"].as_array().expect("a list") {
-            assert_eq!(attempt["outcome"], "lost", "{task}");
-        }
+        let outcomes = task["attempts"].as_array().expect("a list").iter();
+        let outcomes: Vec<_> = outcomes.map(|attempt| &attempt["outcome"]).collect();
+        // The first crash may have been another task's, so it is not spent.
+        assert_eq!(outcomes, ["lost", "lost", "lost"], "{task}");
         assert!(
             !log_events("task_reclaimed", &id).is_empty(),
             "the lease expires long before the message is visible again"
@@ -275,7 +276,8 @@ mod serial_image {
                 cloud.run_sweeper();
             }
             // On a busy machine the first attempt may have completed before a sweep: then another task is submitted.
-            (api.finished(&id)["attempt"] != 1).then_some(id)
+            let runs = api.finished(&id)["attempts"].as_array().map_or(0, Vec::len);
+            (runs > 1).then_some(id)
         })
     }
 
@@ -286,7 +288,7 @@ mod serial_image {
         eventually("the reclaim is logged", || {
             log_events("task_reclaimed", &id).pop()
         });
-        let task = api.completed(&id, 2);
+        let task = api.completed(&id, 1);
         // At its next renewal, or when it writes its result.
         eventually("the first worker is refused", || {
             ["claim_lost", "stale_finish_refused"]

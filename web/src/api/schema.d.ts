@@ -1038,7 +1038,7 @@ export interface components {
          * @description How one attempt ended.
          * @enum {string}
          */
-        Outcome: "completed" | "permanent" | "transient" | "timeout" | "throttled" | "lost" | "cancelled";
+        Outcome: "completed" | "permanent" | "transient" | "timeout" | "throttled" | "interrupted" | "lost" | "cancelled";
         /** @description The text in an image. */
         Page: {
             /** @description The lines in reading order, with their places. */

@@ -8,6 +8,7 @@ const OUTCOMES: Record<NonNullable<Attempt["outcome"]>, string> = {
   transient: "Failed, retryable",
   timeout: "Timed out",
   throttled: "Throttled, not counted",
+  interrupted: "Interrupted, not counted",
   lost: "The process was lost",
   cancelled: "Cancelled",
 };

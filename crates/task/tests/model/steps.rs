@@ -9,6 +9,7 @@ pub(crate) enum End {
     Transient,
     Timeout,
     Throttled,
+    Interrupted,
 }
 
 /// One step. A person and the sweeper read in one step and write in a later one, so that other steps come in between.
@@ -17,7 +18,7 @@ pub(crate) enum Step {
     Deliver {
         worker: usize,
         message: usize,
-        isolated: bool,
+        has_room: bool,
     },
     Finish {
         worker: usize,
@@ -65,10 +66,11 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(End::Transient),
         Just(End::Timeout),
         Just(End::Throttled),
+        Just(End::Interrupted),
     ];
     let step = prop_oneof![
         6 => (worker.clone(), message.clone(), any::<bool>())
-            .prop_map(|(worker, message, isolated)| Step::Deliver { worker, message, isolated }),
+            .prop_map(|(worker, message, has_room)| Step::Deliver { worker, message, has_room }),
         4 => (worker.clone(), end).prop_map(|(worker, end)| Step::Finish { worker, end }),
         1 => worker.clone().prop_map(|worker| Step::Renew { worker }),
         2 => worker.prop_map(|worker| Step::Die { worker }),

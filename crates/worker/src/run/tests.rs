@@ -55,6 +55,10 @@ impl Runner for ScriptedRunner {
                     std::thread::park();
                 },
                 "return too few outcomes" => return Vec::new(),
+                "fail the call" => {
+                    let error = RunError::transient(ErrorCode::InferenceFailed, "as the text says");
+                    return fail_all(jobs.len(), &error);
+                }
                 _ => {}
             }
         }
@@ -116,23 +120,78 @@ async fn a_panic_fails_its_own_task_alone() {
 }
 
 #[tokio::test]
+async fn a_failed_call_of_the_model_fails_the_job_at_fault_alone() {
+    for fault in ["fail the call", "return too few outcomes"] {
+        let ran = run_texts(&["a", fault, "b"], MINUTE).await;
+        let [
+            AttemptEnd::Reported(Ok(_)),
+            AttemptEnd::Reported(Err(error)),
+            AttemptEnd::Reported(Ok(_)),
+        ] = &ran.ends[..]
+        else {
+            panic!("{fault}: {ran:?}")
+        };
+        assert_eq!(error.code, ErrorCode::InferenceFailed, "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_is_stopped_at_its_deadline() {
-    let ran = run_texts(&["wait for the stop", "b"], SOON).await;
-    assert_eq!(ran.ends, reported(fail_all(2, &RunError::timeout())));
+    let ran = run_texts(&["wait for the stop"], SOON).await;
+    assert_eq!(ran.ends, reported(fail_all(1, &RunError::timeout())));
     assert!(!ran.ignored_stop);
 }
 
-#[test]
-fn a_run_that_ignores_its_stop_is_reported() {
-    // A runtime waits for its threads. This one is shut down without waiting for the thread that never ends.
+#[tokio::test]
+async fn a_deadline_spends_no_attempt_of_jobs_that_ran_beside_others() {
+    let ran = run_texts(&["wait for the stop", "b"], SOON).await;
+    assert_eq!(ran.ends, reported(fail_all(2, &RunError::interrupted())));
+    assert!(!ran.ignored_stop);
+}
+
+/// A runtime waits for its threads. This one is shut down without waiting for the thread that never ends.
+fn without_waiting_for_threads<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
-    let ran = runtime.block_on(run_texts(&["never end"], SOON));
+    let tested = runtime.block_on(test);
     runtime.shutdown_background();
+    tested
+}
+
+#[test]
+fn a_run_that_ignores_its_stop_is_reported() {
+    let ran = without_waiting_for_threads(run_texts(&["never end"], SOON));
     assert!(ran.ignored_stop);
     assert_eq!(ran.ends, reported(fail_all(1, &RunError::timeout())));
+}
+
+#[test]
+fn a_run_that_ignores_its_stop_spends_no_attempt_of_the_others() {
+    let ran = without_waiting_for_threads(run_texts(&["a", "never end", "b"], SOON));
+    assert!(ran.ignored_stop);
+    assert_eq!(ran.ends, reported(fail_all(3, &RunError::interrupted())));
+}
+
+/// The deadline that stops the run is another job's. What runs on may be either.
+#[test]
+fn a_job_with_time_left_is_interrupted_too_when_the_run_ignores_its_stop() {
+    let mut short = job("a");
+    short.task.timeout_seconds = Some(0);
+    let jobs = vec![(0, short), (1, job("never end"))];
+    // Ten seconds leave a grace of two thirds of one.
+    let invocation = Invocation::until(SystemTime::now() + Duration::from_secs(10));
+    let (run, ends) = without_waiting_for_threads(async {
+        let mut run = Run::new(jobs, &invocation);
+        let ends = run
+            .next_round(&Arc::new(ScriptedRunner), MINUTE, async |_| None)
+            .await;
+        (run, ends)
+    });
+    assert!(run.ignored_stop() && run.is_finished());
+    let ends: Vec<_> = ends.into_iter().map(|(_, end)| end).collect();
+    assert_eq!(ends, reported(fail_all(2, &RunError::interrupted())));
 }
 
 #[tokio::test]
@@ -145,7 +204,7 @@ async fn a_runner_that_returns_too_few_outcomes_costs_an_attempt() {
 }
 
 #[tokio::test]
-async fn a_task_s_own_timeout_ends_it_and_not_its_neighbor() {
+async fn a_task_s_own_timeout_stops_it_and_not_its_neighbor() {
     let mut short = job("wait for the first stop");
     short.task.timeout_seconds = Some(1);
     let jobs = vec![("short", short), ("other", job("b"))];
@@ -154,8 +213,8 @@ async fn a_task_s_own_timeout_ends_it_and_not_its_neighbor() {
     let first = run.next_round(&runner, MINUTE, renew).await;
     assert_eq!(
         first,
-        [("short", AttemptEnd::Reported(Err(RunError::timeout())))],
-        "at its own deadline"
+        [("short", AttemptEnd::Reported(Err(RunError::interrupted())))],
+        "at its own deadline, which the other may have caused"
     );
     let second = run.next_round(&runner, MINUTE, renew).await;
     assert_eq!(
