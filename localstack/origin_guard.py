@@ -1,8 +1,8 @@
 """Refuses requests that a web page may have made. The local cloud checks no credentials, and it runs code: without this
 guard, any page that its user opens could create a Lambda function and run it on this machine.
 
-A browser says which page sends a request. `Origin` and `Sec-Fetch-Site` report a page of another origin, and programs send
-neither. `Host` is the name of the page's own server if that name now resolves to this machine (DNS rebinding).
+A browser says which page sends a request. `Origin` and `Sec-Fetch-Site` report a page of another origin, and programs
+send neither. `Host` is the name of the page's own server if that name now resolves to this machine (DNS rebinding).
 """
 
 from __future__ import annotations
