@@ -83,14 +83,16 @@ def calls_function(request: Request) -> bool:
 def presigned_object(request: Request) -> tuple[str, str] | None:
     """The bucket and key whose presigned address the request may be for. The server still checks the signature."""
     bucket, _, key = request.target.removeprefix("/").partition("/")
-    names = [name.lower() for name, _ in urllib.parse.parse_qsl(request.query, keep_blank_values=True)]
-    others = [name for name in names if name not in SIGNATURE]
+    pairs = urllib.parse.parse_qsl(request.query, keep_blank_values=True)
+    query = {name.lower(): value for name, value in pairs}
     if (
         request.method not in PRESIGNED_METHODS
         or not (bucket and key)
-        or sorted(set(names) - set(others)) != sorted(SIGNATURE)
-        or len(names) != len(set(names))
-        or not all(PRESIGNED.fullmatch(name) for name in others)
+        or len(query) != len(pairs)
+        # The server does not check signatures of other algorithms.
+        or query.get("x-amz-algorithm") != "AWS4-HMAC-SHA256"
+        or not SIGNATURE <= query.keys()
+        or not all(PRESIGNED.fullmatch(name) for name in query.keys() - SIGNATURE)
         # The server would route these by the header or by the body, or copy another object.
         or any(name in ("x-amz-target", "authorization", "x-amz-copy-source") for name, _ in request.headers)
         or any(FORM in value.lower() for value in request.values("content-type"))
@@ -150,7 +152,8 @@ def with_headers_of_guard(send, allowed: dict[str, str]):
 
     async def send_changed(message) -> None:
         if message["type"] == "http.response.start":
-            others = [header for header in message["headers"] if not header[0].lower().startswith(b"access-control-")]
+            headers = message.get("headers", [])
+            others = [(name, value) for name, value in headers if not name.lower().startswith(b"access-control-")]
             own = encoded({**allowed, "content-security-policy": "sandbox"}.items())
             message = {**message, "headers": [*others, *own]}
         await send(message)

@@ -161,6 +161,7 @@ def test_a_presigned_address_names_an_object(method, more):
         {"query": "X-Amz-Signature=x"},
         {"query": f"{SIGNED}&X-Amz-Signature=0"},
         {"query": f"{SIGNED}&x-amz-signature=0"},
+        {"query": SIGNED.replace("HMAC-SHA256", "OTHER")},
         {"query": f"{SIGNED}&acl"},
         {"query": f"{SIGNED}&tagging="},
         {"query": f"{SIGNED}&Action=CreateRole"},
