@@ -1,4 +1,4 @@
-"""Patches MiniStack where it is slower than necessary, or behaves differently from AWS.
+"""Patches MiniStack where it is unsafe, slower than necessary, or behaves differently from AWS.
 
 Each patch checks that the internals it changes are the ones it was written for, and raises InternalsChanged otherwise.
 """
@@ -6,13 +6,14 @@ Each patch checks that the internals it changes are the ones it was written for,
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import os
-import re
 import threading
 import time
+import urllib.parse
 
-from localstack import metrics
+from localstack import metrics, origin_guard
 
 # How long an invocation waits for a first log line. MiniStack waits 0.05 s, without need: a bootstrap writes its lines
 # before it posts its response.
@@ -21,9 +22,6 @@ FIRST_LINE_WAIT_SECONDS = 0.002
 # The pause between two reads of the tables' streams.
 STREAM_POLL_SECONDS = 0.2
 
-# An API's address on the local cloud without the final slash.
-BARE_ADDRESS = re.compile(r"/_aws/execute-api/[0-9A-Za-z]+")
-
 
 class InternalsChanged(Exception):
     """The installed MiniStack is not the version that the patches were written for."""
@@ -31,9 +29,11 @@ class InternalsChanged(Exception):
 
 def apply() -> None:
     from ministack import app
-    from ministack.core import iam_actions, lambda_runtime
-    from ministack.services import apigateway, cloudwatch, lambda_svc
+    from ministack.core import iam_actions, lambda_runtime, router
+    from ministack.services import apigateway, cloudwatch, lambda_svc, s3
 
+    guard_origins(app, router, s3)
+    guard_runtime_api(lambda_runtime)
     shorten_log_wait(lambda_runtime)
     disable_nagle(lambda_runtime)
     check_permissions_of_aws(iam_actions)
@@ -43,6 +43,62 @@ def apply() -> None:
     poll_streams_in_thread(lambda_svc)
     publish_embedded_metrics(lambda_svc, cloudwatch)
     make_function_urls_resolvable(lambda_svc)
+
+
+def guard_origins(app, router, s3) -> None:
+    """Refuses web pages and foreign hosts: see origin_guard.py.
+
+    MiniStack serves any host, and allows the pages of all origins."""
+    server = getattr(app, "app", None)
+    if server is None or "app" not in app.main.__code__.co_names:
+        raise InternalsChanged("app.main no longer serves app.app")
+    names = ("_bucket_owner_account", "cors_preflight", "cors_response_headers")
+    if not hasattr(router, "detect_service") or not all(hasattr(s3, name) for name in names):
+        raise InternalsChanged("router.detect_service or the CORS of s3 is missing")
+
+    def serves(request, bucket):
+        parameters = urllib.parse.parse_qs(request.query, keep_blank_values=True)
+        service = router.detect_service(request.method, request.target, dict(request.headers), parameters)
+        return service == "s3" and s3._bucket_owner_account(bucket) is not None
+
+    buckets = origin_guard.Buckets(
+        serves,
+        lambda request, bucket, key: s3.cors_preflight(bucket, key, dict(request.headers)),
+        lambda request, bucket: s3.cors_response_headers(bucket, request.method, dict(request.headers)),
+    )
+    app.app = origin_guard.OriginGuard(server, int(os.environ["GATEWAY_PORT"]), buckets)
+
+
+def guard_runtime_api(lambda_runtime) -> None:
+    """Refuses web pages at the Runtime API too. It has a port for each environment of a function.
+
+    A page could take a function's events, or answer them."""
+    build = getattr(lambda_runtime.ProvidedWorker, "_build_handler_class", None)
+    if build is None:
+        raise InternalsChanged("ProvidedWorker._build_handler_class is missing")
+
+    def build_guarded(self, *arguments, **keywords):
+        handler = build(self, *arguments, **keywords)
+        parse = getattr(handler, "parse_request", None)
+        if parse is None or not hasattr(handler, "_respond"):
+            raise InternalsChanged("the Runtime API's handler is no longer an http.server.BaseHTTPRequestHandler")
+
+        def parse_own(received):
+            if not parse(received):
+                return False
+            headers = tuple((name.lower(), value) for name, value in received.headers.items())
+            request = origin_guard.Request(received.command, received.path, "", headers)
+            port = received.server.server_address[1]
+            problem = origin_guard.host_refusal(request, port) or origin_guard.page_refusal(request, port)
+            if problem:
+                received.close_connection = True
+                received._respond(403, json.dumps({"errorMessage": problem, "errorType": "AccessDenied"}).encode())
+            return problem is None
+
+        handler.parse_request = parse_own
+        return handler
+
+    lambda_runtime.ProvidedWorker._build_handler_class = build_guarded
 
 
 def shorten_log_wait(lambda_runtime) -> None:
@@ -129,7 +185,7 @@ def redirect_bare_address(app) -> None:
         raise InternalsChanged("app._handle_execute_api_request has other parameters")
 
     async def handle_bare_address(host, path, method, *arguments, **keywords):
-        if method in ("GET", "HEAD") and BARE_ADDRESS.fullmatch(path):
+        if method in ("GET", "HEAD") and origin_guard.BARE_API_ADDRESS.fullmatch(path):
             return 308, {"Location": f"{path}/"}, b""
         return await handle(host, path, method, *arguments, **keywords)
 
