@@ -34,13 +34,16 @@ fn with_clean_environment(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         // All commands share one cache, so its path is inherited.
-        if (text.starts_with("AWS_") || text.starts_with("AI_MESH_")) && text != "AI_MESH_CACHE" {
+        let is_setting =
+            (text.starts_with("AWS_") || text.starts_with("AI_MESH_")) && text != "AI_MESH_CACHE";
+        // They describe the xtask package. A cargo that the tool runs would take them for its own, and build scripts that read
+        // them, such as ring's, would run again each time that cargo is called by xtask and then by hand.
+        let is_package = ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix));
+        if is_setting || is_package {
             command.env_remove(&name);
         }
-    }
-    // They describe the xtask package, and a cargo that the tool runs would take them for its own.
-    for name in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"] {
-        command.env_remove(name);
     }
     command
 }
