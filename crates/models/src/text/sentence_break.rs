@@ -141,7 +141,8 @@ impl Scanner<'_> {
                     _ => false,
                 };
                 // SB8 and SB11.
-                !joins && !(is_full_stop && self.is_lower_next(place)?)
+                let continues = joins || is_full_stop && self.is_lower_next(place)?;
+                !continues
             }
         };
         self.end = match class {
