@@ -46,10 +46,10 @@ pub fn normalize(text: &str, max_bytes: usize, steps: &Steps<'_>) -> Result<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::steps;
+    use crate::steps::uninterrupted;
 
     fn normalized(text: &str, max_bytes: usize) -> String {
-        normalize(text, max_bytes, &steps()).unwrap()
+        normalize(text, max_bytes, &uninterrupted()).unwrap()
     }
 
     #[test]

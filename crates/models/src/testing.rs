@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use image::{DynamicImage, ImageFormat};
 
-use crate::Steps;
 use crate::image::ImageKind;
 
 /// The assets' folder: `AI_MESH_ASSETS`, or the one that `cargo xtask models` built.
@@ -14,11 +13,6 @@ pub(crate) fn assets() -> PathBuf {
         Some(folder) => folder.into(),
         None => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.local/assets")),
     }
-}
-
-/// Steps without an interrupt.
-pub(crate) fn steps() -> Steps<'static> {
-    Steps::with_check(|_| Ok(()))
 }
 
 /// A file of the assets' test data: a photo or a recording.

@@ -163,7 +163,8 @@ mod tests {
     use tokenizers::Tokenizer;
 
     use super::*;
-    use crate::testing::{assets, steps};
+    use crate::steps::uninterrupted;
+    use crate::testing::assets;
 
     const LIMIT: usize = 256;
 
@@ -171,11 +172,11 @@ mod tests {
 
     impl TestTokenizer {
         fn ids(&self, text: &str) -> Vec<i64> {
-            self.0.ids(text, &steps()).unwrap()
+            self.0.ids(text, &uninterrupted()).unwrap()
         }
 
         fn windows(&self, text: &str, max_windows: usize) -> Vec<Vec<i64>> {
-            self.0.windows(text, max_windows, &steps()).unwrap()
+            self.0.windows(text, max_windows, &uninterrupted()).unwrap()
         }
     }
 

@@ -200,7 +200,7 @@ mod tests {
     use unicode_segmentation::UnicodeSegmentation;
 
     use super::*;
-    use crate::testing::steps;
+    use crate::steps::uninterrupted;
 
     /// Characters of every class, and of none.
     const CHARS: &[char] = &[
@@ -249,7 +249,7 @@ mod tests {
     ];
 
     fn boundaries(paragraph: &str) -> Vec<&str> {
-        let parts = parts(paragraph, &steps()).unwrap();
+        let parts = parts(paragraph, &uninterrupted()).unwrap();
         parts.into_iter().map(|part| part.text).collect()
     }
 
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_part_has_its_first_word() {
-        let parts = parts("(One!) \u{1f642}", &steps()).unwrap();
+        let parts = parts("(One!) \u{1f642}", &uninterrupted()).unwrap();
         let words: Vec<_> = parts.into_iter().map(|part| part.word).collect();
         assert_eq!(words, [Some("One!) "), None]);
     }

@@ -191,10 +191,10 @@ fn split(sentence: &str, found: &mut Vec<String>, steps: &Steps<'_>) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::steps;
+    use crate::steps::uninterrupted;
 
     fn sentences(text: &str) -> Vec<String> {
-        super::sentences(text, &steps()).unwrap()
+        super::sentences(text, &uninterrupted()).unwrap()
     }
 
     #[test]

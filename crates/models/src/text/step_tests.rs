@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::normalize;
+use crate::steps::uninterrupted;
 use crate::testing::assets;
 use crate::tokenizer::MAX_BYTES;
 
@@ -131,7 +132,7 @@ fn steps_until(at: usize) -> Steps<'static> {
 /// Runs `work` without an interrupt, and then with one at several steps. The steps are at most `max`, and at most `overshoot`
 /// after the interrupt.
 fn assert_bounded(max: usize, overshoot: usize, work: impl Fn(&Steps<'_>) -> Result<(), ModelError>) {
-    let steps = steps_until(usize::MAX);
+    let steps = uninterrupted();
     work(&steps).unwrap();
     let total = steps.taken();
     assert!(total <= max, "{total} steps, over {max}");
@@ -180,7 +181,7 @@ proptest! {
 
     #[test]
     fn sentences_have_every_character_of_the_text_but_white_space(text in hostile_text()) {
-        let found = sentences(&text, &steps_until(usize::MAX)).unwrap();
+        let found = sentences(&text, &uninterrupted()).unwrap();
         let visible = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
         prop_assert!(visible(&text) == visible(&found.concat()));
         prop_assert!(found.iter().all(|sentence| (1..=1000).contains(&sentence.len())));

@@ -2,7 +2,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::testing::{assets, steps};
+use crate::steps::uninterrupted;
+use crate::testing::assets;
 
 static MODEL: LazyLock<TextModel> = LazyLock::new(|| TextModel::load(&assets()).unwrap());
 
@@ -250,7 +251,7 @@ fn labels_are_cached_up_to_a_limit() {
 
 #[test]
 fn summary_is_on_topic_and_in_order() {
-    let all = sentences(ARTICLE, &steps()).unwrap();
+    let all = sentences(ARTICLE, &uninterrupted()).unwrap();
     for count in 1..=4 {
         let summary = summarize(ARTICLE, Some(count), None);
         assert_eq!(summary.len(), count);
@@ -320,7 +321,7 @@ fn summary_of_a_book_ranks_a_limited_number_of_sentences() {
         ratio: Some(0.5),
     }];
     let mut texts = Texts::default();
-    let plan = MODEL.plan(&requests[0], &mut texts, &steps()).unwrap();
+    let plan = MODEL.plan(&requests[0], &mut texts, &uninterrupted()).unwrap();
     let Plan::Summarize { sentences, .. } = plan else {
         panic!()
     };
