@@ -826,7 +826,7 @@ export interface components {
                 [key: string]: unknown;
             };
         };
-        /** @description A JSON Schema of an object, without references to other documents; or an object that names each field's type: `{"name": "string"}`. At most 16,384 bytes and 28 levels. Numbers are 0 or have a magnitude from 1e-130 to below 1e126, and no field has an empty name. */
+        /** @description A JSON Schema of an object, without references to other documents; or an object that names each field's type: `{"name": "string"}`. At most 16,384 bytes and 28 levels; once references are inlined, at most 32,768 bytes, 1,000 subschemas, 16 of them within each other, and 32 patterns of 2,000 bytes together. Numbers are 0 or have a magnitude from 1e-130 to below 1e126, and no field has an empty name. */
         ExtractionSchema: Record<string, unknown>;
         /** @description One face. Coordinates are pixels of the original image, turned upright by its EXIF orientation. */
         Face: {
