@@ -1,7 +1,8 @@
 //! Unicode's sentence boundaries (UAX #29) within a paragraph, in a number of steps that is linear in its length.
 //!
-//! The crate unicode-segmentation looks ahead anew at each character behind a full stop, so a full stop before many closing
-//! brackets takes quadratic time. Here the last look-ahead is kept. A test compares the boundaries of both.
+//! The crate unicode-segmentation looks ahead at each closing character behind a full stop, so a full stop before many of them
+//! takes quadratic time. Here the rules that need no look-ahead come first: it happens once for a full stop at most, and ends
+//! at the next one. A test compares the boundaries of both.
 
 use std::sync::LazyLock;
 
@@ -23,7 +24,6 @@ pub(super) fn parts<'a>(paragraph: &'a str, steps: &Steps<'_>) -> Result<Vec<Par
         steps,
         after_letter: false,
         end: None,
-        ahead: None,
     };
     let (mut start, mut word) = (0, None);
     let mut push = |range: std::ops::Range<usize>, word: Option<usize>| {
@@ -113,8 +113,6 @@ struct Scanner<'a> {
     /// Whether the last character that is not ignored is a letter with a case.
     after_letter: bool,
     end: Option<End>,
-    /// The place of the last letter or stop that was looked ahead to, and whether it is a lowercase letter.
-    ahead: Option<(usize, bool)>,
 }
 
 impl Scanner<'_> {
@@ -140,7 +138,7 @@ impl Scanner<'_> {
                     Class::Space => true,
                     _ => false,
                 };
-                // SB8 and SB11.
+                // SB8 and SB11. Whatever follows, the end is over after this character, so nothing looks ahead again.
                 let continues = joins || is_full_stop && self.is_lower_next(place)?;
                 !continues
             }
@@ -169,28 +167,17 @@ impl Scanner<'_> {
         Ok(is_boundary)
     }
 
-    /// Whether the next letter or stop from `place` on is a lowercase letter. `place` never decreases, so that no character
-    /// is looked at twice.
-    fn is_lower_next(&mut self, place: usize) -> Result<bool, ModelError> {
-        if let Some((found, is_lower)) = self.ahead
-            && found >= place
-        {
-            return Ok(is_lower);
-        }
-        let mut ahead = (self.paragraph.len(), false);
-        for (offset, c) in self.paragraph[place..].char_indices() {
+    /// Whether the next letter or stop from `place` on is a lowercase letter.
+    fn is_lower_next(&self, place: usize) -> Result<bool, ModelError> {
+        for c in self.paragraph[place..].chars() {
             self.steps.take(1)?;
             match class(c) {
-                Class::Lower => ahead = (place + offset, true),
-                Class::Upper | Class::OtherLetter | Class::Terminator | Class::FullStop => {
-                    ahead = (place + offset, false);
-                }
-                _ => continue,
+                Class::Lower => return Ok(true),
+                Class::Upper | Class::OtherLetter | Class::Terminator | Class::FullStop => return Ok(false),
+                _ => {}
             }
-            break;
         }
-        self.ahead = Some(ahead);
-        Ok(ahead.1)
+        Ok(false)
     }
 }
 

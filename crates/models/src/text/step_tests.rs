@@ -132,7 +132,10 @@ fn steps_until(at: usize) -> Steps<'static> {
 /// Runs `work` without an interrupt, and then with one at several steps. The steps are at most `max`, and at most `overshoot`
 /// after the interrupt.
 fn assert_bounded(max: usize, overshoot: usize, work: impl Fn(&Steps<'_>) -> Result<(), ModelError>) {
-    let steps = uninterrupted();
+    let steps = Steps::with_check(|taken| {
+        assert!(taken <= max, "{taken} steps so far, over {max}");
+        Ok(())
+    });
     work(&steps).unwrap();
     let total = steps.taken();
     assert!(total <= max, "{total} steps, over {max}");
