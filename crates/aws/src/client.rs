@@ -35,15 +35,22 @@ pub async fn sdk_config() -> Result<SdkConfig, AwsError> {
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(CALL_TIMEOUT)
         .build();
-    // Adaptive: the client reduces its rate under throttling, so that it does not add to the load.
-    let retries = RetryConfig::adaptive().with_max_attempts(4);
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
     Ok(loader
         .http_client(http)
         .timeout_config(timeouts)
-        .retry_config(retries)
+        .retry_config(retries())
         .load()
         .await)
+}
+
+/// Standard: a throttled call is sent again after a random part of 1, 2 and then 4 seconds, and no other call waits.
+///
+/// The adaptive mode is for a single client with steady traffic. It measures the rate of its calls and, from the first
+/// throttled one on, slows all calls of the process to a part of that rate, for good. A function that is frozen between
+/// requests measures next to nothing: the retry waits up to 20 s, and later calls wait too.
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(4)
 }
 
 /// A client of DynamoDB. In a test build it requests the consumed capacity of each call.
@@ -67,3 +74,6 @@ fn trust_store() -> Result<TrustStore, AwsError> {
     }
     Ok(store)
 }
+
+#[cfg(test)]
+mod tests;

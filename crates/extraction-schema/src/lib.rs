@@ -2,53 +2,38 @@
 //!
 //! A schema is untrusted input, so [`Schema::parse`] makes it harmless before it is used. Nothing is ever fetched.
 //! References are inlined, so a schema can neither recurse nor expand without limit. Patterns match in linear time.
+//! All limits are checked before anything is compiled.
 
 mod coerce;
+mod flat_form;
+mod inline;
 #[cfg(test)]
 mod tests;
 
-use jsonschema::{PatternOptions, Validator};
-use serde_json::{Map, Value, json};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::{Map, Value};
 
 use crate::coerce::coerce;
+use crate::flat_form::expand_flat_form;
+use crate::inline::{Inlined, inline_references};
 
 /// The maximum nesting depth of schemas within schemas, counted after references are inlined.
-const MAX_SCHEMA_DEPTH: usize = 16;
-/// The maximum number of subschemas, counted after references are inlined.
-const MAX_SUBSCHEMAS: usize = 1_000;
-/// The maximum size of a compiled pattern, in bytes.
-const MAX_PATTERN_BYTES: usize = 1 << 20;
+pub const MAX_SCHEMA_DEPTH: usize = 16;
+/// The maximum number of subschemas, `true` and `false` included, counted after references are inlined.
+pub const MAX_SUBSCHEMAS: usize = 1_000;
+/// The maximum size of the inlined schema, in bytes of JSON. A language model reads all of it, in each request twice.
+pub const MAX_INLINED_BYTES: usize = 32_768;
+/// The maximum number of patterns: each `pattern` and each key of `patternProperties`, counted after references are inlined.
+pub const MAX_PATTERNS: usize = 32;
+/// The maximum length of all patterns together, in bytes. The time and memory to parse a pattern follow from its length:
+/// 2,000 bytes take up to 0.2 s and 20 MB.
+pub const MAX_PATTERN_BYTES: usize = 2_000;
+/// The maximum size of all compiled patterns together, in bytes. Each of n patterns may take an n-th of it, so that the sum
+/// is bounded before the first one is compiled.
+pub const MAX_COMPILED_BYTES: usize = 1 << 20;
 /// The maximum number of validation errors that a [`Mismatch`] lists.
 const MAX_REPORTED_ERRORS: usize = 5;
-
-/// Keywords whose value is a schema or a list of schemas.
-const SUBSCHEMA_KEYWORDS: [&str; 16] = [
-    "additionalItems",
-    "additionalProperties",
-    "allOf",
-    "anyOf",
-    "contains",
-    "contentSchema",
-    "else",
-    "if",
-    "items",
-    "not",
-    "oneOf",
-    "prefixItems",
-    "propertyNames",
-    "then",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-];
-/// Keywords whose value maps names to schemas.
-const SUBSCHEMA_MAP_KEYWORDS: [&str; 4] = [
-    "dependencies",
-    "dependentSchemas",
-    "patternProperties",
-    "properties",
-];
-/// Keywords that serve references only, and so are dropped once references are inlined.
-const REFERENCE_KEYWORDS: [&str; 5] = ["$anchor", "$defs", "$id", "definitions", "id"];
 
 /// A validated schema for the result of an extraction.
 #[derive(Debug)]
@@ -73,23 +58,26 @@ impl Schema {
     /// of the flat form is required and nullable: a field that the text does not mention is null.
     ///
     /// # Errors
-    /// [`InvalidSchema`] when it is neither form, too deep, recursive, too large once its references are inlined, or
-    /// refers to another document.
+    /// [`InvalidSchema`] when it is neither form, recursive, refers to another document, or exceeds a limit once its
+    /// references are inlined.
     pub fn parse(schema: Value) -> Result<Self, InvalidSchema> {
         let Value::Object(members) = &schema else {
             return refuse(
                 r#"is not a JSON object: send a JSON Schema of an object, or fields with their types like {"name": "string"}"#,
             );
         };
-        let json = match expand_flat_form(members) {
-            Some(json) => json,
+        let Inlined { json, patterns } = match expand_flat_form(members)? {
+            Some(json) => inline_references(&json)?,
             None => inline_references(members)?,
         };
+        let share = MAX_COMPILED_BYTES / patterns.max(1);
+        // The second limit is that of the cache which each pattern fills while it matches.
+        let limits = PatternOptions::regex().size_limit(share).dfa_size_limit(share);
         let validator = jsonschema::options()
             .offline()
-            .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
+            .with_pattern_options(limits)
             .build(&json)
-            .map_err(|error| InvalidSchema(format!("is not a valid JSON Schema: {error}")))?;
+            .map_err(|error| InvalidSchema(explain(&error, share)))?;
         Ok(Self { json, validator })
     }
 
@@ -125,179 +113,14 @@ fn refuse<T>(reason: impl Into<String>) -> Result<T, InvalidSchema> {
     Err(InvalidSchema(reason.into()))
 }
 
-/// The JSON Schema of the flat form. `None` unless every member names a type.
-fn expand_flat_form(members: &Map<String, Value>) -> Option<Value> {
-    let is_any_object = members.len() == 1 && members.get("type").is_some_and(|name| name == "object");
-    if members.is_empty() || is_any_object {
-        return None;
-    }
-    let field = |(name, type_name): (&String, &Value)| Some((name.clone(), flat_type(type_name.as_str()?)?));
-    let properties: Map<_, _> = members.iter().map(field).collect::<Option<_>>()?;
-    let required: Vec<_> = members.keys().collect();
-    Some(json!({
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": false,
-    }))
-}
-
-fn flat_type(name: &str) -> Option<Value> {
-    if let Some(item) = name.strip_suffix("[]") {
-        let mut item = flat_type(item)?;
-        // List items are not nullable: a list leaves out what is missing.
-        item["type"] = item["type"][0].take();
-        return Some(json!({ "type": ["array", "null"], "items": item }));
-    }
-    let name = match name.to_ascii_lowercase().as_str() {
-        "string" | "str" | "text" | "date" => "string",
-        "integer" | "int" => "integer",
-        "number" | "float" => "number",
-        "boolean" | "bool" => "boolean",
-        "array" | "list" => "array",
-        "object" => "object",
-        _ => return None,
-    };
-    Some(json!({ "type": [name, "null"] }))
-}
-
-fn inline_references(members: &Map<String, Value>) -> Result<Value, InvalidSchema> {
-    let mut inliner = ReferenceInliner {
-        root: members,
-        subschemas: 0,
-        path: Vec::new(),
-    };
-    let mut json = inliner.members(members, 0)?;
-    let is_object = match json.get("type") {
-        None => json.contains_key("properties"),
-        Some(name) => name == "object",
-    };
-    if !is_object {
-        return refuse(
-            r#"must describe an object: send {"type": "object", "properties": {...}}, or fields with their types like {"name": "string"}"#,
-        );
-    }
-    json.insert("type".to_owned(), "object".into());
-    Ok(Value::Object(json))
-}
-
-/// Replaces each reference by the schema that it points to.
-struct ReferenceInliner<'a> {
-    root: &'a Map<String, Value>,
-    /// How many subschemas were visited so far.
-    subschemas: usize,
-    /// The references that lead to the current place.
-    path: Vec<&'a str>,
-}
-
-impl<'a> ReferenceInliner<'a> {
-    fn schema(&mut self, schema: &'a Value, depth: usize) -> Result<Value, InvalidSchema> {
-        match schema {
-            Value::Object(members) => self.members(members, depth).map(Value::Object),
-            Value::Array(list) => {
-                let list = list.iter().map(|item| self.schema(item, depth));
-                list.collect::<Result<_, _>>().map(Value::Array)
-            }
-            other => Ok(other.clone()),
-        }
-    }
-
-    fn members(
-        &mut self,
-        members: &'a Map<String, Value>,
-        depth: usize,
-    ) -> Result<Map<String, Value>, InvalidSchema> {
-        self.subschemas += 1;
-        if depth > MAX_SCHEMA_DEPTH {
-            return refuse(format!(
-                "is nested too deeply: send at most {MAX_SCHEMA_DEPTH} levels"
-            ));
-        }
-        if self.subschemas > MAX_SUBSCHEMAS {
-            return refuse(format!(
-                "is too large once its references are inlined: send at most {MAX_SUBSCHEMAS} subschemas"
-            ));
-        }
-        let mut inlined = Map::new();
-        for (keyword, value) in members {
-            let value = match keyword.as_str() {
-                "$ref" => continue,
-                "$dynamicRef" | "$recursiveRef" => {
-                    return refuse(format!("uses {keyword}, which is not supported: use $ref"));
-                }
-                keyword if REFERENCE_KEYWORDS.contains(&keyword) => continue,
-                keyword if SUBSCHEMA_KEYWORDS.contains(&keyword) => self.schema(value, depth + 1)?,
-                keyword if SUBSCHEMA_MAP_KEYWORDS.contains(&keyword) => match value {
-                    Value::Object(schemas) => {
-                        let schemas = schemas
-                            .iter()
-                            .map(|(name, schema)| Ok((name.clone(), self.schema(schema, depth + 1)?)));
-                        Value::Object(schemas.collect::<Result<_, _>>()?)
-                    }
-                    other => other.clone(),
-                },
-                _ => value.clone(),
-            };
-            inlined.insert(keyword.clone(), value);
-        }
-        match members.get("$ref") {
-            Some(reference) => self.inline(reference, inlined, depth),
-            None => Ok(inlined),
-        }
-    }
-
-    /// The schema that a reference points to, combined with the reference's sibling keywords.
-    fn inline(
-        &mut self,
-        reference: &'a Value,
-        siblings: Map<String, Value>,
-        depth: usize,
-    ) -> Result<Map<String, Value>, InvalidSchema> {
-        let pointer = reference
-            .as_str()
-            .and_then(|reference| reference.strip_prefix('#'));
-        let Some(pointer) = pointer.filter(|pointer| pointer.starts_with('/') || pointer.is_empty()) else {
-            let advice = r##"put the schema into $defs and refer to it like "#/$defs/place""##;
-            return refuse(format!("refers to {reference}, but nothing is fetched: {advice}"));
-        };
-        if pointer.is_empty() || self.path.contains(&pointer) {
-            return refuse(format!(
-                "refers to itself by {reference}: send a schema of a fixed depth"
-            ));
-        }
-        let Some(Value::Object(target)) = self.find(pointer) else {
-            return refuse(format!(
-                "refers to {reference}, which does not exist: define it in $defs"
-            ));
-        };
-        self.path.push(pointer);
-        let target = self.members(target, depth + 1)?;
-        self.path.pop();
-        if siblings.keys().any(|keyword| target.contains_key(keyword)) {
-            let mut combined = siblings;
-            let all = combined.entry("allOf").or_insert_with(|| json!([]));
-            if let Value::Array(all) = all {
-                all.push(Value::Object(target));
-            }
-            return Ok(combined);
-        }
-        Ok(target.into_iter().chain(siblings).collect())
-    }
-
-    /// Resolves a JSON Pointer (RFC 6901).
-    fn find(&self, pointer: &str) -> Option<&'a Value> {
-        let mut tokens = pointer
-            .split('/')
-            .skip(1)
-            .map(|token| token.replace("~1", "/").replace("~0", "~"));
-        let mut value = self.root.get(&tokens.next()?)?;
-        for token in tokens {
-            value = match value {
-                Value::Object(members) => members.get(&token)?,
-                Value::Array(list) => list.get(token.parse::<usize>().ok()?)?,
-                _ => return None,
-            };
-        }
-        Some(value)
+/// Says of a pattern that can't be compiled what a pattern may be: the library says only that it is not a regex.
+fn explain(error: &ValidationError<'_>, share: usize) -> String {
+    match error.kind() {
+        ValidationErrorKind::Format { format } if format == "regex" => format!(
+            "has the pattern {}: send a regular expression without look-around and back-references that compiles to at most \
+             {share} bytes, or fewer patterns",
+            error.instance()
+        ),
+        _ => format!("is not a valid JSON Schema: {error}"),
     }
 }

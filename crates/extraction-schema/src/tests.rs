@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 
 fn refusal(schema: Value) -> String {
@@ -175,4 +177,124 @@ fn patterns_match_in_linear_time() {
         "a back-reference needs backtracking"
     );
     assert!(Schema::parse(schema("((a{1000}){1000}){1000}")).is_err());
+}
+
+/// A schema with these members beside its type.
+fn with(members: Value) -> Value {
+    let mut schema = object(members);
+    schema.insert("type".to_owned(), "object".into());
+    schema.into()
+}
+
+fn pattern_fields(patterns: impl IntoIterator<Item = String>) -> Value {
+    let field = |(n, pattern)| (format!("f{n}"), json!({ "pattern": pattern }));
+    let fields: Map<_, _> = patterns.into_iter().enumerate().map(field).collect();
+    with(json!({ "properties": fields }))
+}
+
+#[test]
+fn patterns_are_counted_wherever_they_are() {
+    let places: [fn(usize) -> Value; 4] = [
+        |count| pattern_fields((0..count).map(|n| format!("a.b{n}"))),
+        |count| {
+            let patterns: Map<_, _> = (0..count).map(|n| (format!("a.b{n}"), json!(true))).collect();
+            with(json!({ "patternProperties": patterns }))
+        },
+        |count| {
+            let fields: Map<_, _> = (0..count)
+                .map(|n| (format!("f{n}"), json!({ "$ref": "#/$defs/a" })))
+                .collect();
+            with(json!({ "properties": fields, "$defs": { "a": { "pattern": "a.b" } } }))
+        },
+        |count| {
+            let all = vec![json!({ "not": { "prefixItems": [{ "pattern": "a.b" }] } }); count];
+            with(json!({ "if": { "anyOf": all } }))
+        },
+    ];
+    for place in places {
+        Schema::parse(place(MAX_PATTERNS)).unwrap();
+        let refusal = refusal(place(MAX_PATTERNS + 1));
+        assert!(refusal.contains("at most 32"), "{refusal}");
+    }
+    let names_and_values = json!({ "properties": { "pattern": {} }, "enum": [{ "pattern": "(" }] });
+    Schema::parse(with(names_and_values)).unwrap();
+}
+
+#[test]
+fn length_of_all_patterns_together_is_limited() {
+    let half = "a".repeat(MAX_PATTERN_BYTES / 2);
+    Schema::parse(pattern_fields([half.clone(), half.clone()])).unwrap();
+    let refusal = refusal(pattern_fields([half.clone(), half, "a".to_owned()]));
+    assert!(refusal.contains("2000 bytes"), "{refusal}");
+}
+
+#[test]
+fn compiled_patterns_share_one_limit() {
+    let large = || r"\p{L}{20}x".to_owned();
+    let small = (0..31).map(|n| format!("a.b{n}"));
+    Schema::parse(pattern_fields([large()])).unwrap();
+    Schema::parse(pattern_fields(small.clone())).unwrap();
+    let refusal = refusal(pattern_fields(small.chain([large()])));
+    assert!(
+        refusal.contains(r"\\p{L}{20}x") && refusal.contains("32768 bytes"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn limits_are_checked_before_a_pattern_is_compiled() {
+    let invalid = vec!["(".to_owned(); MAX_PATTERNS + 1];
+    assert!(refusal(pattern_fields(invalid)).contains("at most 32"));
+}
+
+#[test]
+fn size_is_limited_once_references_are_inlined() {
+    let described =
+        |bytes: usize| with(json!({ "properties": { "a": { "description": "x".repeat(bytes) } } }));
+    let frame = described(0).to_string().len();
+    let largest = Schema::parse(described(MAX_INLINED_BYTES - frame)).unwrap();
+    assert_eq!(largest.as_json().to_string().len(), MAX_INLINED_BYTES);
+    assert!(refusal(described(MAX_INLINED_BYTES - frame + 1)).contains("32768 bytes"));
+
+    let names: Vec<_> = (0..1_200).map(|n| format!("name {n}")).collect();
+    let references: Map<_, _> = (0..200)
+        .map(|n| (format!("f{n}"), json!({ "$ref": "#/$defs/a" })))
+        .collect();
+    let repeated = with(json!({ "properties": references, "$defs": { "a": { "enum": names } } }));
+    assert!(refusal(repeated).contains("32768 bytes"));
+
+    let merged: Map<_, _> = (0..200)
+        .map(|n| (format!("f{n}"), json!({ "title": "", "$ref": "#/$defs/a" })))
+        .collect();
+    let merged = with(json!({ "properties": merged, "$defs": { "a": { "title": "x".repeat(130) } } }));
+    assert!(refusal(merged).contains("32768 bytes"));
+}
+
+#[test]
+fn true_and_false_count_as_subschemas() {
+    let fields = |count: usize| -> Map<_, _> { (0..count).map(|n| (format!("f{n}"), json!(true))).collect() };
+    Schema::parse(with(json!({ "properties": fields(MAX_SUBSCHEMAS - 1) }))).unwrap();
+    let refusal = refusal(with(json!({ "properties": fields(MAX_SUBSCHEMAS) })));
+    assert!(refusal.contains("at most 1000"), "{refusal}");
+}
+
+#[test]
+fn flat_form_has_the_limits_of_a_schema() {
+    let lists = Schema::parse(json!({ "a": "int[][]" })).unwrap();
+    assert_eq!(
+        lists.as_json()["properties"]["a"],
+        json!({
+            "type": ["array", "null"],
+            "items": { "type": "array", "items": { "type": "integer" } },
+        })
+    );
+    // Expanded without a limit, this many lists overflow the stack.
+    let deep = format!("string{}", "[]".repeat(100_000));
+    assert!(refusal(json!({ "a": deep })).contains("too deep"));
+    let fields: Map<_, _> = (0..=MAX_SUBSCHEMAS)
+        .map(|n| (format!("f{n}"), json!("string")))
+        .collect();
+    assert!(refusal(fields.into()).contains("at most 1000"));
+    let long: Map<_, _> = (0..20).map(|n| (format!("{n:01000}"), json!("string"))).collect();
+    assert!(refusal(long.into()).contains("32768 bytes"));
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::json_object::find_object;
 use crate::prompt::Request;
-use crate::{Completion, FinishReason, Language, LanguageError, Prompt, Provider, Response, Usage};
+use crate::{Completion, FinishReason, Language, LanguageError, Prompt, Response, Usage};
 
 /// The first completion and one repair. A model that fails twice at temperature 0 would fail again.
 const MAX_ROUNDS: u32 = 2;
@@ -16,20 +16,30 @@ const MAX_ROUNDS: u32 = 2;
 pub(crate) struct InvalidCompletion(pub(crate) String);
 
 impl Language {
+    /// Refuses a request whose text, with the schema that the task sent, is too long. `schema_chars` is the length of that
+    /// schema as the model reads it, and 0 for an operation that has its own.
+    pub(crate) fn check_length(&self, text: &str, schema_chars: usize) -> Result<(), LanguageError> {
+        let limit = self.limits.max_text_chars;
+        let chars = text.chars().count();
+        if chars + schema_chars <= limit {
+            Ok(())
+        } else if schema_chars == 0 {
+            Err(LanguageError::TextTooLong { chars, limit })
+        } else {
+            Err(LanguageError::TextAndSchemaTooLong {
+                chars,
+                schema_chars,
+                limit,
+            })
+        }
+    }
+
     /// Sends a request, and returns a JSON object that matches the schema.
     pub(crate) async fn complete(
         &self,
         request: &Request<'_>,
         schema: &Schema,
     ) -> Result<Response<Result<Map<String, Value>, InvalidCompletion>>, LanguageError> {
-        if matches!(self.provider, Provider::None) {
-            return Err(LanguageError::NotConfigured);
-        }
-        let limit = self.limits.max_text_chars;
-        let chars = request.text.chars().count();
-        if chars > limit {
-            return Err(LanguageError::TextTooLong { chars, limit });
-        }
         let mut prompt = Prompt::new(request, self.limits.max_output_tokens)?;
         let mut usage = Usage::default();
         let mut latency = Duration::ZERO;

@@ -23,6 +23,19 @@ pub enum LanguageError {
         /// The limit, in characters.
         limit: usize,
     },
+    /// The text and the task's schema together exceed [`Limits::max_text_chars`](crate::Limits::max_text_chars).
+    #[error(
+        "the text has {chars} characters and the schema {schema_chars}, but together the limit is {limit}: shorten the \
+         schema, or split the text into several tasks"
+    )]
+    TextAndSchemaTooLong {
+        /// The text's length, in characters.
+        chars: usize,
+        /// The length of the schema without references, in characters of JSON.
+        schema_chars: usize,
+        /// The limit, in characters.
+        limit: usize,
+    },
     /// The text is within the limit, but exceeds the model's context.
     #[error("the text and its response exceed the model's context: split the text into several tasks")]
     ContextTooLong,
@@ -44,7 +57,9 @@ impl LanguageError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotConfigured => ErrorCode::ProviderNotConfigured,
-            Self::TextTooLong { .. } | Self::ContextTooLong => ErrorCode::TextTooLong,
+            Self::TextTooLong { .. } | Self::TextAndSchemaTooLong { .. } | Self::ContextTooLong => {
+                ErrorCode::TextTooLong
+            }
             Self::InvalidRequest(_) => ErrorCode::InvalidInput,
             Self::InvalidAnswer(_) => ErrorCode::InvalidAnswer,
             Self::InvalidExtraction(_) => ErrorCode::InvalidExtraction,

@@ -38,7 +38,8 @@ pub struct Language {
 /// The maximum size of a request and of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest text, in characters. Models differ in context size and price.
+    /// The longest text, in characters, together with the schema of an extraction once its references are inlined. Models
+    /// differ in context size and price.
     pub max_text_chars: usize,
     /// The longest response, in tokens. It bounds the cost of a model that does not stop.
     pub max_output_tokens: u32,
@@ -86,5 +87,16 @@ impl Language {
     #[must_use]
     pub fn new(provider: Provider, limits: Limits) -> Self {
         Self { provider, limits }
+    }
+
+    /// Fails if the stack has no language model. Every operation fails then too, but only after it read its parameters.
+    ///
+    /// # Errors
+    /// [`LanguageError::NotConfigured`].
+    pub fn require_provider(&self) -> Result<(), LanguageError> {
+        match self.provider {
+            Provider::None => Err(LanguageError::NotConfigured),
+            _ => Ok(()),
+        }
     }
 }

@@ -77,6 +77,8 @@ impl Language {
         text: &str,
         schema: &Schema,
     ) -> Result<Response<Map<String, Value>>, LanguageError> {
+        self.require_provider()?;
+        self.check_length(text, schema.as_json().to_string().chars().count())?;
         let request = Request {
             instruction: "Extract from the text the data that the schema describes. Use only what the text says; where it says \
                    nothing of a field, use null if the schema takes it, and else leave the field out."
@@ -191,6 +193,8 @@ impl Language {
         request: &Request<'_>,
         schema: Value,
     ) -> Result<Response<Map<String, Value>>, LanguageError> {
+        self.require_provider()?;
+        self.check_length(request.text, 0)?;
         let schema =
             Schema::parse(schema).map_err(|error| LanguageError::InvalidRequest(error.to_string()))?;
         let response = self.complete(request, &schema).await?;

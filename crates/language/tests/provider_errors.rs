@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+use mesh_extraction_schema::Schema;
 use mesh_language::{Language, LanguageError, Limits, Provider, Response};
 use mesh_task::{ErrorCode, RunError, RunErrorClass};
 use serde_json::json;
@@ -206,6 +207,35 @@ async fn text_over_the_limit_is_not_sent() {
         "{error}"
     );
     assert!(requests(&server).await.is_empty());
+}
+
+#[tokio::test]
+async fn text_and_schema_share_the_limit() {
+    let limit = Limits::default().max_text_chars;
+    let server = scripted([completion(r#"{"name": "Ada"}"#)]).await;
+    let schema = Schema::parse(json!({
+        "type": "object",
+        "properties": { "name": { "$ref": "#/$defs/name" }, "other": { "$ref": "#/$defs/name" } },
+        "$defs": { "name": { "enum": ["Ada", "é".repeat(500)] } },
+    }));
+    let schema = schema.unwrap();
+    // Characters count, and each copy of a definition.
+    let schema_chars = schema.as_json().to_string().chars().count();
+    assert!((1_000..1_200).contains(&schema_chars), "{schema_chars}");
+    let longest = "é".repeat(limit - schema_chars);
+    language(&server).extract(&longest, &schema).await.unwrap();
+
+    let text = format!("{longest}é");
+    let error = language(&server).extract(&text, &schema).await.unwrap_err();
+    let error = RunError::from(error);
+    assert_eq!(
+        (error.class, error.code),
+        (RunErrorClass::Permanent, ErrorCode::TextTooLong)
+    );
+    for number in [text.chars().count(), schema_chars, limit] {
+        assert!(error.message.contains(&number.to_string()), "{error}");
+    }
+    assert_eq!(requests(&server).await.len(), 1);
 }
 
 #[tokio::test]

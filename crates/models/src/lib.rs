@@ -23,24 +23,30 @@ mod faces;
 mod geometry;
 mod id;
 pub mod image;
+mod normalize;
 mod ocr;
 mod runtime;
 mod sentiment;
 pub mod speech;
+mod steps;
 #[cfg(test)]
 mod testing;
 mod text;
 mod tokenizer;
+mod unicode;
 
 pub use error::{InputError, LoadError, ModelError};
 pub use faces::{Face, FaceDetector};
 pub use geometry::{Point, Rect};
 pub use id::ModelId;
 pub use image::ImageError;
+pub use normalize::normalize;
 pub use ocr::{Line, OcrModel, Page};
 pub use runtime::{Interrupt, init};
 pub use sentiment::{Sentiment, SentimentLabel, SentimentModel};
 pub use speech::{AudioError, Segment, SpeechModel, SpeechVariant, Transcript, UnknownSpeechVariant};
+pub use steps::Steps;
 pub use text::{
     DEFAULT_LABELS, DEFAULT_SENTENCES, EMBEDDING_WIDTH, Embedding, TextAnswer, TextModel, TextRequest,
+    sentences,
 };

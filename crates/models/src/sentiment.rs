@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::Encoder;
-use crate::{Interrupt, LoadError, ModelError, ModelId};
+use crate::{Interrupt, LoadError, ModelError, ModelId, Steps};
 
 const MODEL: &str = "models/sentiment/model.ort";
 
@@ -95,12 +95,13 @@ impl SentimentModel {
     }
 
     fn logits(&self, texts: &[&str], interrupt: &Interrupt) -> Result<Vec<f32>, ModelError> {
-        let mut tokens = Vec::with_capacity(texts.len());
-        for text in texts {
-            interrupt.check()?;
-            tokens.push(self.encoder.tokenizer.ids(text)?);
-        }
+        let tokens = self.tokens(texts, &Steps::new(interrupt))?;
         self.encoder.run(&tokens, interrupt)
+    }
+
+    fn tokens(&self, texts: &[&str], steps: &Steps<'_>) -> Result<Vec<Vec<i64>>, ModelError> {
+        let tokenizer = &self.encoder.tokenizer;
+        texts.iter().map(|text| tokenizer.ids(text, steps)).collect()
     }
 }
 

@@ -1,8 +1,11 @@
 //! Embeds English texts, and classifies and summarizes them by their embeddings. All three use one model, all-MiniLM-L6-v2
 //! (Reimers and Gurevych, 2019, <https://arxiv.org/abs/1908.10084>). Its output `embedding` is float32 `[batch, 384]`, of
 //! length 1.
+//!
+//! The tokenizer normalizes what the model reads. Sentences and labels in an answer are those of the request.
 
 mod classify;
+mod sentence_break;
 mod sentences;
 mod summarize;
 
@@ -13,8 +16,9 @@ use std::sync::Mutex;
 use crate::encoder::{Encoder, MAX_TOKENS};
 use crate::runtime::lock;
 use crate::tokenizer::spread;
-use crate::{Interrupt, LoadError, ModelError, ModelId};
+use crate::{Interrupt, LoadError, ModelError, ModelId, Steps};
 pub use classify::DEFAULT_LABELS;
+pub use sentences::sentences;
 pub use summarize::DEFAULT_SENTENCES;
 
 const MODEL: &str = "models/minilm/model.ort";
@@ -118,10 +122,11 @@ impl TextModel {
         interrupt: &Interrupt,
     ) -> Result<Vec<TextAnswer>, ModelError> {
         interrupt.check()?;
+        let steps = Steps::new(interrupt);
         let mut texts = Texts::default();
         let mut plans = Vec::with_capacity(requests.len());
         for request in requests {
-            plans.push(self.plan(request, &mut texts, interrupt)?);
+            plans.push(self.plan(request, &mut texts, &steps)?);
         }
         let embeddings = self.embed(&texts.tokens, interrupt)?;
         plans
@@ -135,11 +140,10 @@ impl TextModel {
         &self,
         request: &TextRequest<'_>,
         texts: &mut Texts,
-        interrupt: &Interrupt,
+        steps: &Steps<'_>,
     ) -> Result<Plan, ModelError> {
         let windows = |text: &str, texts: &mut Texts| {
-            interrupt.check()?;
-            let windows = self.encoder.tokenizer.windows(text, MAX_WINDOWS)?;
+            let windows = self.encoder.tokenizer.windows(text, MAX_WINDOWS, steps)?;
             Ok::<_, ModelError>(windows.into_iter().map(|ids| texts.add(ids)).collect::<Vec<_>>())
         };
         Ok(match request {
@@ -153,7 +157,7 @@ impl TextModel {
                 multi_label,
             } => Plan::Classify {
                 text: windows(text, texts)?,
-                labels: self.plan_labels(labels, texts)?,
+                labels: self.plan_labels(labels, texts, steps)?,
                 multi_label: *multi_label,
             },
             TextRequest::Summarize {
@@ -161,9 +165,14 @@ impl TextModel {
                 max_sentences,
                 ratio,
             } => {
-                let mut sentences = sentences::sentences(text);
                 let mut seen = HashSet::new();
-                sentences.retain(|sentence| seen.insert(sentence.clone()));
+                let mut sentences = Vec::new();
+                for sentence in sentences::sentences(text, steps)? {
+                    steps.take(sentence.len())?;
+                    if seen.insert(sentence.clone()) {
+                        sentences.push(sentence);
+                    }
+                }
                 let count = summarize::count(sentences.len(), *max_sentences, *ratio);
                 if sentences.len() > MAX_SENTENCES {
                     sentences = spread(sentences.len() - 1, MAX_SENTENCES)
@@ -174,8 +183,7 @@ impl TextModel {
                 // A summary as long as the text needs no ranking.
                 if count < sentences.len() {
                     for sentence in &sentences {
-                        interrupt.check()?;
-                        indices.push(texts.add(self.truncated(sentence)?));
+                        indices.push(texts.add(self.truncated(sentence, steps)?));
                     }
                 }
                 Plan::Summarize {
@@ -188,7 +196,12 @@ impl TextModel {
     }
 
     /// The cached embeddings of labels, or the indices of the texts that they need.
-    fn plan_labels(&self, labels: &[&str], texts: &mut Texts) -> Result<Vec<Label>, ModelError> {
+    fn plan_labels(
+        &self,
+        labels: &[&str],
+        texts: &mut Texts,
+        steps: &Steps<'_>,
+    ) -> Result<Vec<Label>, ModelError> {
         let cached = lock(&self.labels);
         labels
             .iter()
@@ -198,7 +211,7 @@ impl TextModel {
                 }
                 let mut indices = Vec::new();
                 for hypothesis in classify::hypotheses(label) {
-                    indices.push(texts.add(self.encoder.tokenizer.ids(&hypothesis)?));
+                    indices.push(texts.add(self.encoder.tokenizer.ids(&hypothesis, steps)?));
                 }
                 Ok(Label::New {
                     name: (*label).to_owned(),
@@ -209,8 +222,8 @@ impl TextModel {
     }
 
     /// The first tokens of a sentence, with [SEP] at the end as in the model's training.
-    fn truncated(&self, sentence: &str) -> Result<Vec<i64>, ModelError> {
-        let mut ids = self.encoder.tokenizer.ids(sentence)?;
+    fn truncated(&self, sentence: &str, steps: &Steps<'_>) -> Result<Vec<i64>, ModelError> {
+        let mut ids = self.encoder.tokenizer.ids(sentence, steps)?;
         if ids.len() > MAX_SENTENCE_TOKENS {
             ids.drain(MAX_SENTENCE_TOKENS - 1..ids.len() - 1);
         }
@@ -346,5 +359,7 @@ fn mean<'a>(embeddings: impl Iterator<Item = (&'a Embedding, f32)>) -> Embedding
     sum.map(|value| value / length)
 }
 
+#[cfg(test)]
+mod step_tests;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,9 @@
 //! That reader buffers the whole document to detect which kind of tokenizer it defines. Here the kind is known, so only the
 //! parts that vary are parsed, each as the library's own type. A file of another kind is refused. Special tokens in a text
 //! ("[SEP]") are plain text, so a sender can't control the model with them.
+//!
+//! Every text is normalized here, so that no caller can forget it, and cut before the library reads it. For each character
+//! of a word of up to 100, the library looks up to 100 substrings in its vocabulary; a longer word is one unknown token.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
@@ -15,11 +18,12 @@ use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{Encoding, Model as _, TokenizerBuilder, TokenizerImpl, TruncationParams};
 
+use crate::normalize::normalize;
 use crate::runtime::lock;
-use crate::{LoadError, ModelError};
+use crate::{LoadError, ModelError, Steps};
 
-/// The maximum length of a text to tokenize, in bytes: 256 tokens of ordinary text have 1 to 2 KiB.
-const MAX_BYTES: usize = 64 * 1024;
+/// The maximum length of a normalized text to tokenize, in bytes: 256 tokens of ordinary text have 1 to 2 KiB.
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
 /// The bytes from which each window of a longer text is cut: twice what 256 tokens usually have.
 const WINDOW_BYTES: usize = 4 * 1024;
 
@@ -72,24 +76,32 @@ impl BertTokenizer {
     }
 
     /// The token ids of a text: 2 to `max_tokens` of them.
-    pub(crate) fn ids(&self, text: &str) -> Result<Vec<i64>, ModelError> {
-        let text = text.trim_start();
-        Ok(ids(&self.encode(&text[..text.floor_char_boundary(MAX_BYTES)])?))
+    pub(crate) fn ids(&self, text: &str, steps: &Steps<'_>) -> Result<Vec<i64>, ModelError> {
+        Ok(ids(&self.encode(&normalize(text, MAX_BYTES, steps)?, steps)?))
     }
 
     /// The token ids of a whole text, in windows of up to `max_tokens`. A text that needs more than `max_windows` gives that
     /// many, spread evenly from its beginning to its end.
-    pub(crate) fn windows(&self, text: &str, max_windows: usize) -> Result<Vec<Vec<i64>>, ModelError> {
-        let text = text.trim();
+    pub(crate) fn windows(
+        &self,
+        text: &str,
+        max_windows: usize,
+        steps: &Steps<'_>,
+    ) -> Result<Vec<Vec<i64>>, ModelError> {
+        let text = normalize(text, usize::MAX, steps)?;
+        let text = text.trim_end();
         if text.len() > MAX_BYTES {
             return spread(text.len() - WINDOW_BYTES, max_windows)
                 .map(|start| {
                     let part = &text[text.floor_char_boundary(start)..];
-                    Ok(ids(&self.encode(&part[..part.floor_char_boundary(WINDOW_BYTES)])?))
+                    Ok(ids(&self.encode(
+                        &part[..part.floor_char_boundary(WINDOW_BYTES)],
+                        steps,
+                    )?))
                 })
                 .collect();
         }
-        let first = self.encode(text)?;
+        let first = self.encode(text, steps)?;
         let windows: Vec<&Encoding> = std::iter::once(&first).chain(first.get_overflowing()).collect();
         if windows.len() <= max_windows {
             return Ok(windows.into_iter().map(ids).collect());
@@ -99,8 +111,11 @@ impl BertTokenizer {
             .collect())
     }
 
-    fn encode(&self, text: &str) -> Result<Encoding, ModelError> {
-        let encoding = self.inner.encode_fast(text, true);
+    /// Tokenizes a normalized text of up to [`MAX_BYTES`].
+    fn encode(&self, normalized: &str, steps: &Steps<'_>) -> Result<Encoding, ModelError> {
+        debug_assert!(normalized.len() <= MAX_BYTES);
+        steps.take(normalized.len())?;
+        let encoding = self.inner.encode_fast(normalized, true);
         encoding.map_err(|error| ModelError::Inference(error.to_string()))
     }
 }
@@ -148,12 +163,26 @@ mod tests {
     use tokenizers::Tokenizer;
 
     use super::*;
+    use crate::steps::uninterrupted;
     use crate::testing::assets;
 
     const LIMIT: usize = 256;
 
-    fn tokenizer() -> BertTokenizer {
-        BertTokenizer::load(assets().join("models/minilm/tokenizer.json"), LIMIT).unwrap()
+    struct TestTokenizer(BertTokenizer);
+
+    impl TestTokenizer {
+        fn ids(&self, text: &str) -> Vec<i64> {
+            self.0.ids(text, &uninterrupted()).unwrap()
+        }
+
+        fn windows(&self, text: &str, max_windows: usize) -> Vec<Vec<i64>> {
+            self.0.windows(text, max_windows, &uninterrupted()).unwrap()
+        }
+    }
+
+    fn tokenizer() -> TestTokenizer {
+        let path = assets().join("models/minilm/tokenizer.json");
+        TestTokenizer(BertTokenizer::load(path, LIMIT).unwrap())
     }
 
     #[test]
@@ -179,7 +208,7 @@ mod tests {
             "null\0byte \u{fffd} \u{200b} control\u{7}",
             "[CLS] and [SEP] [MASK] typed by hand",
             "supercalifragilisticexpialidocious",
-            "İstanbul ﬁne ½ Ⅷ",
+            "İstanbul",
             &"a".repeat(500),
             &long,
         ];
@@ -191,13 +220,28 @@ mod tests {
                 .iter()
                 .map(|&id| i64::from(id))
                 .collect();
-            assert_eq!(ours.ids(text).unwrap(), theirs, "{text:?}");
+            assert_eq!(ours.ids(text), theirs, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn letters_in_another_shape_have_the_tokens_of_plain_ones() {
+        let ours = tokenizer();
+        for (text, plain) in [
+            ("a terri\u{fb01}c \u{fb01}lm", "a terrific film"),
+            ("\u{1d5ea}\u{1d5fc}\u{1d5ff}\u{1d600}\u{1d601}", "worst"),
+            ("\u{ff30}hone", "phone"),
+            ("ter\u{ad}ri\u{200b}b\u{2060}le\u{fe0f}", "terrible"),
+            ("\u{2167} \u{bd}", "viii 1\u{2044}2"),
+        ] {
+            assert_eq!(ours.ids(text), ours.ids(plain), "{text}");
+            assert_eq!(ours.windows(text, 8), ours.windows(plain, 8), "{text}");
         }
     }
 
     #[test]
     fn text_can_not_contain_control_tokens() {
-        let ids = tokenizer().ids("fine [SEP] fine [CLS] fine [PAD]").unwrap();
+        let ids = tokenizer().ids("fine [SEP] fine [CLS] fine [PAD]");
         let control: Vec<_> = ids.iter().filter(|&&id| [0, 101, 102].contains(&id)).collect();
         assert_eq!(control, [&101, &102]);
     }
@@ -205,37 +249,37 @@ mod tests {
     #[test]
     fn huge_text_is_truncated_before_tokenization() {
         let text = "é".repeat(3_000_000);
-        assert_eq!(tokenizer().ids(&text).unwrap().len(), 3);
-        assert_eq!(tokenizer().ids(&"word ".repeat(1_000_000)).unwrap().len(), LIMIT);
+        assert_eq!(tokenizer().ids(&text).len(), 3);
+        assert_eq!(tokenizer().ids(&"word ".repeat(1_000_000)).len(), LIMIT);
     }
 
     #[test]
     fn windows_have_the_text_s_tokens_in_order() {
         let ours = tokenizer();
         let text: String = (0..700).map(|n| format!("number {n} ")).collect();
-        let windows = ours.windows(&text, 16).unwrap();
+        let windows = ours.windows(&text, 16);
         assert!(windows.len() > 5 && windows.iter().all(|window| window.len() <= LIMIT));
         let inner: Vec<i64> = windows.iter().flat_map(|w| w[1..w.len() - 1].to_vec()).collect();
         let expected: Vec<i64> = (0..700)
             .flat_map(|n| {
-                let ids = ours.ids(&format!("number {n}")).unwrap();
+                let ids = ours.ids(&format!("number {n}"));
                 ids[1..ids.len() - 1].to_vec()
             })
             .collect();
         assert_eq!(inner, expected);
-        let some = ours.windows(&text, 3).unwrap();
+        let some = ours.windows(&text, 3);
         assert_eq!(some.len(), 3);
         assert_eq!((&some[0], &some[2]), (&windows[0], &windows[windows.len() - 1]));
-        assert_eq!(ours.windows("", 16).unwrap(), [[101, 102]]);
+        assert_eq!(ours.windows("", 16), [[101, 102]]);
     }
 
     #[test]
     fn windows_of_a_huge_text_span_it() {
         let text = format!("alpha {}omega", "é ".repeat(400_000));
         let ours = tokenizer();
-        let windows = ours.windows(&text, 16).unwrap();
+        let windows = ours.windows(&text, 16);
         assert_eq!(windows.len(), 16);
-        assert_eq!(windows[0][1], ours.ids("alpha").unwrap()[1]);
+        assert_eq!(windows[0][1], ours.ids("alpha")[1]);
         assert!(windows.iter().all(|window| window.len() == LIMIT));
     }
 

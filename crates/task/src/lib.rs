@@ -10,11 +10,12 @@
 //! sweep.rs        what the sweeper does with a task that has been in flight for long
 //! outcome.rs      how an attempt and a task end, in one table
 //! error_code.rs   the stable codes of errors; failure.rs has the errors themselves
-//! submission.rs   what a client may submit; input/ checks the input of each type
+//! submission.rs   what a client may submit; input/ checks the input of each type; blank.rs says which texts say nothing
 //! task_type.rs    the types and their workers; lane.rs chooses the queue
 //! output.rs       the result of each type; report.rs how it came about
 //! ```
 
+mod blank;
 mod error_code;
 mod failure;
 mod id;
@@ -38,6 +39,7 @@ mod transitions;
 mod variants;
 mod write;
 
+pub use blank::is_blank;
 pub use error_code::{ErrorCode, StoredErrorCode};
 pub use failure::{Failure, FailureKind, RunError, RunErrorClass};
 pub use id::{IdRange, InvalidId, InvalidTenant, Shard, TaskId, Tenant};

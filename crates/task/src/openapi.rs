@@ -13,7 +13,7 @@ use crate::{
     MAX_SUMMARY_SENTENCES, MAX_TEXT_BYTES, MAX_TEXTS, MAX_TIMEOUT_SECONDS, TaskType,
 };
 
-/// A pattern of texts that are not blank.
+/// A pattern of texts that are not white space. The parser also refuses texts of other characters that no reader sees.
 const NOT_BLANK: &str = r"\S";
 
 /// The schemas of request bodies, by name, with the schemas that they refer to. They also refer to `Priority`, whose schema is
@@ -139,8 +139,10 @@ fn engine() -> Value {
 fn extraction_schema() -> Value {
     json!({
         "description": "A JSON Schema of an object, without references to other documents; or an object that names each \
-                        field's type: `{\"name\": \"string\"}`. At most 16,384 bytes and 28 levels. Numbers are 0 or have a \
-                        magnitude from 1e-130 to below 1e126, and no field has an empty name.",
+                        field's type: `{\"name\": \"string\"}`. At most 16,384 bytes and 28 levels; once references \
+                        are inlined, at most 32,768 bytes, 1,000 subschemas, 16 of them within each other, and 32 patterns \
+                        of 2,000 bytes together. Numbers are 0 or have a magnitude from 1e-130 to below 1e126, and no field \
+                        has an empty name.",
         "type": "object", "minProperties": 1, "propertyNames": { "minLength": 1 },
     })
 }
@@ -243,12 +245,15 @@ fn one_text() -> Value {
 
 fn text() -> (&'static str, Value) {
     let mut schema = one_text();
-    schema["description"] = json!(format!("Not blank, at most {MAX_TEXT_BYTES} bytes of UTF-8."));
+    schema["description"] = json!(format!(
+        "Has a visible character, at most {MAX_TEXT_BYTES} bytes of UTF-8."
+    ));
     ("text", schema)
 }
 
 fn texts() -> (&'static str, Value) {
-    let description = format!("Each not blank, together at most {MAX_TEXT_BYTES} bytes of UTF-8.");
+    let description =
+        format!("Each has a visible character, together at most {MAX_TEXT_BYTES} bytes of UTF-8.");
     let schema = json!({
         "description": description, "type": "array", "minItems": 1, "maxItems": MAX_TEXTS, "items": one_text(),
     });

@@ -44,12 +44,18 @@ impl LanguageRunner {
             Ok(model) => model,
             Err(error) => return vec![Err(error); jobs.len()],
         };
+        // Before any job is looked at: without a provider, nothing of it matters.
+        if let Err(error) = model.language.require_provider() {
+            return vec![Err(error.into()); jobs.len()];
+        }
         let run = async |job: &Job| {
             let mut stopped = stopped.clone();
             tokio::select! {
-                outcome = run_job::run_job(&model, job) => outcome,
+                // The stop is looked at first: a job occupies this thread while it compiles its schema.
+                biased;
                 // The sender is owned by the stop, which outlives the run.
                 _ = stopped.wait_for(|stopped| *stopped) => Err(RunError::timeout()),
+                outcome = run_job::run_job(&model, job) => outcome,
             }
         };
         let outcomes = join_all(jobs.iter().map(run)).await;

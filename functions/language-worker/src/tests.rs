@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mesh_language::Limits;
-use mesh_task::{Content, ErrorCode, Input, RunErrorClass, TaskResult, TaskType, WorkerKind, testing};
+use mesh_task::{
+    Content, DataExtraction, ErrorCode, Input, Parameters, RunErrorClass, TaskResult, TaskType, WorkerKind,
+    testing,
+};
 use serde_json::{Value, json};
 use wiremock::matchers::{body_string_contains, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -180,6 +183,65 @@ async fn stop_cancels_running_jobs() {
     let (outcomes, ()) = tokio::join!(runner.run_all(&jobs, &stopped), stop);
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(outcomes, [Err(RunError::timeout()), Err(RunError::timeout())]);
+}
+
+fn extraction(schema: Value) -> Job {
+    let mut job = job(
+        TaskType::DataExtraction,
+        json!({ "text": "Ada", "schema": { "name": "string" } }),
+    );
+    job.input = Arc::new(Input {
+        content: job.input.content.clone(),
+        parameters: Parameters::DataExtraction(DataExtraction { schema }),
+    });
+    job
+}
+
+#[tokio::test]
+async fn stopped_run_starts_no_job() {
+    let server = MockServer::start().await;
+    let (_sender, stopped) = watch::channel(true);
+    // A job that starts fails at once, by its schema. There are enough jobs that none starts by chance.
+    let jobs: Vec<_> = (0..64).map(|_| extraction(json!({ "name": 7 }))).collect();
+    let runner = runner(ProviderKind::OpenAi, server.uri());
+    let outcomes = runner.run_all(&jobs, &stopped).await;
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == Err(RunError::timeout())),
+        "{outcomes:?}"
+    );
+}
+
+#[tokio::test]
+async fn schema_that_is_not_valid_fails_its_task_permanently() {
+    let server = MockServer::start().await;
+    let patterns: Vec<_> = (0..1_000)
+        .map(|n| json!({ "pattern": format!("a.b{n}") }))
+        .collect();
+    let schema = json!({ "type": "object", "allOf": patterns });
+    let outcomes = run(
+        runner(ProviderKind::OpenAi, server.uri()),
+        vec![extraction(schema)],
+    )
+    .await;
+    let error = outcomes[0].as_ref().unwrap_err();
+    assert_eq!(
+        (error.class, error.code),
+        (RunErrorClass::Permanent, ErrorCode::InvalidInput)
+    );
+    assert!(
+        error.message.starts_with("input.schema has too many patterns"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_provider_no_schema_is_read() {
+    let runner = runner(ProviderKind::None, String::new());
+    let outcomes = run(runner, vec![extraction(json!({ "name": 7 }))]).await;
+    let error = outcomes[0].as_ref().unwrap_err();
+    assert_eq!(error.code, ErrorCode::ProviderNotConfigured);
 }
 
 #[tokio::test]

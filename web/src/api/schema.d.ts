@@ -681,7 +681,7 @@ export interface components {
              * @default false
              */
             multi_label: boolean | null;
-            /** @description Not blank, at most 1000000 bytes of UTF-8. */
+            /** @description Has a visible character, at most 1000000 bytes of UTF-8. */
             text: string;
         } | {
             engine?: null | components["schemas"]["Engine"];
@@ -727,7 +727,7 @@ export interface components {
         };
         DataExtractionInput: {
             schema: components["schemas"]["ExtractionSchema"];
-            /** @description Not blank, at most 1000000 bytes of UTF-8. */
+            /** @description Has a visible character, at most 1000000 bytes of UTF-8. */
             text: string;
         } | {
             schema: components["schemas"]["ExtractionSchema"];
@@ -772,10 +772,10 @@ export interface components {
             next_cursor?: components["schemas"]["TaskId"];
         };
         EmbedInput: {
-            /** @description Not blank, at most 1000000 bytes of UTF-8. */
+            /** @description Has a visible character, at most 1000000 bytes of UTF-8. */
             text: string;
         } | {
-            /** @description Each not blank, together at most 1000000 bytes of UTF-8. */
+            /** @description Each has a visible character, together at most 1000000 bytes of UTF-8. */
             texts: string[];
         } | {
             /**
@@ -826,7 +826,7 @@ export interface components {
                 [key: string]: unknown;
             };
         };
-        /** @description A JSON Schema of an object, without references to other documents; or an object that names each field's type: `{"name": "string"}`. At most 16,384 bytes and 28 levels. Numbers are 0 or have a magnitude from 1e-130 to below 1e126, and no field has an empty name. */
+        /** @description A JSON Schema of an object, without references to other documents; or an object that names each field's type: `{"name": "string"}`. At most 16,384 bytes and 28 levels; once references are inlined, at most 32,768 bytes, 1,000 subschemas, 16 of them within each other, and 32 patterns of 2,000 bytes together. Numbers are 0 or have a magnitude from 1e-130 to below 1e126, and no field has an empty name. */
         ExtractionSchema: Record<string, unknown>;
         /** @description One face. Coordinates are pixels of the original image, turned upright by its EXIF orientation. */
         Face: {
@@ -1180,7 +1180,7 @@ export interface components {
             score: number;
         };
         SentimentInput: {
-            /** @description Not blank, at most 1000000 bytes of UTF-8. */
+            /** @description Has a visible character, at most 1000000 bytes of UTF-8. */
             text: string;
         } | {
             /**
@@ -1277,7 +1277,7 @@ export interface components {
             max_sentences?: number | null;
             /** @description The summary's share of the sentences. */
             ratio?: number | null;
-            /** @description Not blank, at most 1000000 bytes of UTF-8. */
+            /** @description Has a visible character, at most 1000000 bytes of UTF-8. */
             text: string;
         } | {
             engine?: null | components["schemas"]["Engine"];
@@ -1503,7 +1503,7 @@ export interface components {
         TranslateInput: {
             /** @description A code (`de`, `pt-BR`) or an English name (`German`). */
             target_language: string;
-            /** @description Not blank, at most 1000000 bytes of UTF-8. */
+            /** @description Has a visible character, at most 1000000 bytes of UTF-8. */
             text: string;
         } | {
             /** @description A code (`de`, `pt-BR`) or an English name (`German`). */

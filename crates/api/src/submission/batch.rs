@@ -9,7 +9,7 @@ use mesh_task::{NewTask, Status, Task, TaskId, TaskSummary};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::{RequestTaskId, Submitter, check, fingerprint};
+use super::{Checker, RequestTaskId, Submitter, fingerprint};
 
 /// The maximum number of tasks in a batch.
 pub(crate) const MAX_BATCH: usize = 1_000;
@@ -36,7 +36,10 @@ impl Submitter {
     ) -> Result<Vec<EntryOutcome>, Problem> {
         let request_sha256 = self.idempotency_key.is_some().then(|| fingerprint(&body));
         let key = self.idempotency_key.clone().zip(request_sha256);
-        let checked: Vec<_> = entries(body)?.into_iter().map(check).collect();
+        // The other half of the time is for storing the tasks.
+        let now = Instant::now();
+        let half = now + deadline.saturating_duration_since(now) / 2;
+        let checked = Checker::default().check_all(entries(body)?, half).await;
         let mut outcomes: Vec<Option<EntryOutcome>> = checked.iter().map(|_| None).collect();
         let mut valid = Vec::new();
         for (place, checked) in checked.into_iter().enumerate() {

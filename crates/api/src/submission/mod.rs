@@ -2,7 +2,7 @@
 //! [`Submitter::create`], `POST /v1/tasks/batch` calls [`Submitter::create_batch`]. What must hold for each new task
 //! belongs into one of the steps that both share:
 //!
-//! 1. `check` refuses what the request alone shows to be wrong. It calls nothing.
+//! 1. [`Checker`] refuses what the request alone shows to be wrong. It calls nothing.
 //! 2. `prepare` stores the input and makes the task. Nothing else in the API makes one.
 //! 3. `store` writes the task, and a message is sent for it. A task is accepted only after both.
 //!
@@ -10,6 +10,7 @@
 //! request stopped.
 
 mod batch;
+mod check;
 mod upload;
 
 use std::sync::Arc;
@@ -19,16 +20,15 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::Timestamp;
 use mesh_aws::KeyRecord;
-use mesh_extraction_schema::Schema;
 use mesh_http::{CorrelationId, Denied, IdempotencyKey, Problem};
 use mesh_task::{
-    Input, InvalidInput, InvalidSubmission, NewTask, Parameters, Payload, Size, Status, StoredInput,
-    Submitted, Task, TaskDraft, TaskId, Tenant,
+    Input, NewTask, Payload, Size, Status, StoredInput, Submitted, Task, TaskDraft, TaskId, Tenant,
 };
 use mesh_telemetry::tenant_hash;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use self::check::Checker;
 use crate::state::ApiState;
 pub(crate) use batch::{EntryOutcome, MAX_BATCH};
 
@@ -67,7 +67,7 @@ impl Submitter {
     /// Creates the task that a body describes, or finds the one that an earlier request with this key created.
     pub(crate) async fn create(self, body: Value) -> Result<Task, Problem> {
         let request_sha256 = self.idempotency_key.is_some().then(|| fingerprint(&body));
-        let new = check(body)?;
+        let new = Checker::default().check(body)?;
         let id = match self.idempotency_key.as_ref().zip(request_sha256) {
             Some((key, request_sha256)) => self.id_of_key(key, request_sha256).await?,
             None => RequestTaskId::New(TaskId::generate()),
@@ -165,24 +165,6 @@ impl Submitter {
             }
         };
         Ok((payload, size))
-    }
-}
-
-/// Checks a submission by itself, without a call to any service.
-fn check(body: Value) -> Result<NewTask, Problem> {
-    let new = NewTask::parse(body)?;
-    check_schema(&new)?;
-    Ok(new)
-}
-
-/// Refuses an extraction schema that no answer could be validated against.
-fn check_schema(new: &NewTask) -> Result<(), Problem> {
-    let Parameters::DataExtraction(parameters) = new.input.parameters() else {
-        return Ok(());
-    };
-    match Schema::parse(parameters.schema.clone()) {
-        Ok(_) => Ok(()),
-        Err(why) => Err(InvalidSubmission::from(InvalidInput(format!("input.schema {why}"))).into()),
     }
 }
 

@@ -88,6 +88,48 @@ fn any_text_is_accepted() {
 }
 
 #[test]
+fn letters_in_another_shape_mean_what_plain_ones_mean() {
+    // Ligatures, a mathematical alphabet, full-width letters, and characters that no reader sees.
+    let shaped = [
+        "A terri\u{fb01}c \u{fb01}lm",
+        "\u{1d5ea}\u{1d5fc}\u{1d5ff}\u{1d600}\u{1d601} \u{1d5fd}\u{1d602}\u{1d5ff}\u{1d5f0}\u{1d5f5}\u{1d5ee}\u{1d600}\u{1d5f2} \
+         \u{1d5f2}\u{1d603}\u{1d5f2}\u{1d5ff}",
+        "\u{ff37}\u{ff4f}\u{ff52}\u{ff53}\u{ff54} purchase ever",
+        "Wo\u{ad}rst\u{200b} pur\u{2060}chase\u{feff} ever",
+    ];
+    let plain = [
+        "A terrific film",
+        "Worst purchase ever",
+        "Worst purchase ever",
+        "Worst purchase ever",
+    ];
+    let labels = classify(&shaped).into_iter().map(|sentiment| sentiment.label);
+    assert!(labels.eq([
+        SentimentLabel::Positive,
+        SentimentLabel::Negative,
+        SentimentLabel::Negative,
+        SentimentLabel::Negative,
+    ]));
+    assert_eq!(logits(&shaped), logits(&plain));
+}
+
+#[test]
+fn work_on_a_text_ends_soon_after_an_interrupt() {
+    let text = "\u{200b}".repeat(300_000);
+    let at = 200_000;
+    let steps = Steps::with_check(|taken| {
+        if taken < at {
+            Ok(())
+        } else {
+            Err(ModelError::Interrupted)
+        }
+    });
+    let tokens = MODEL.tokens(&["fine", &text, "fine"], &steps);
+    assert!(matches!(tokens, Err(ModelError::Interrupted)));
+    assert!(steps.taken() <= at + Steps::INTERVAL);
+}
+
+#[test]
 fn the_score_is_the_confidence_in_the_label() {
     let positive = Sentiment::from_logit(2.0);
     assert_eq!(positive.label, SentimentLabel::Positive);

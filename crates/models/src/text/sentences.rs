@@ -6,13 +6,20 @@
 //! - A title ("Dr."), "No." before a number, an initial ("J.") or the number of a list item does not end a sentence. An acronym
 //!   ("U.S.") or "Inc." does only before a word that usually begins a sentence.
 //! - A sentence of over 1,000 bytes is split between words, so that text without punctuation has parts too.
+//!
+//! The number of steps is linear in the text's length: each character is collapsed, classified, looked ahead to and copied
+//! once, and a decision on a sentence looks at a bounded number of characters on either side.
 
-use unicode_segmentation::UnicodeSegmentation;
+use super::sentence_break::{Part, parts};
+use crate::{ModelError, Steps};
 
 /// The minimum length of a wrapped line, in characters.
 const MIN_WRAPPED_CHARS: usize = 50;
 /// The maximum length of a sentence, in bytes. The longest sentences that people write have about half.
 const MAX_BYTES: usize = 1000;
+
+/// The maximum length of a word that may be an abbreviation, a number of a list item or a word that begins a sentence.
+const MAX_WORD_BYTES: usize = 64;
 
 /// Abbreviations that precede a name, and never end a sentence.
 const BEFORE_NAMES: &[&str] = &[
@@ -37,66 +44,105 @@ const SENTENCE_STARTERS: &[&str] = &[
 ];
 
 /// The sentences in order, each on one line, with single spaces. None is empty.
-pub(super) fn sentences(text: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for paragraph in paragraphs(text) {
-        let start = found.len();
-        for piece in paragraph.split_sentence_bounds().map(str::trim) {
-            match found[start..].last_mut() {
-                Some(previous) if continues(previous, piece) => {
-                    previous.push(' ');
-                    previous.push_str(piece);
-                }
-                _ if piece.is_empty() => {}
-                _ => found.push(piece.to_owned()),
+///
+/// # Errors
+/// [`ModelError::Interrupted`] by the interrupt of `steps`.
+pub fn sentences(text: &str, steps: &Steps<'_>) -> Result<Vec<String>, ModelError> {
+    let mut found = Vec::new();
+    for paragraph in paragraphs(text, steps)? {
+        let mut sentence = String::new();
+        for part in parts(&paragraph, steps)? {
+            let part = Part {
+                text: part.text.trim(),
+                ..part
+            };
+            if continues(&sentence, &part) {
+                sentence.push(' ');
+            } else {
+                split(&sentence, &mut found, steps)?;
+                sentence.clear();
             }
+            sentence.push_str(part.text);
         }
+        split(&sentence, &mut found, steps)?;
     }
-    found.into_iter().flat_map(split).collect()
+    Ok(found)
 }
 
 /// The text without its wrapping: paragraphs, headings and list items, each on one line, with single spaces.
-fn paragraphs(text: &str) -> Vec<String> {
+fn paragraphs(text: &str, steps: &Steps<'_>) -> Result<Vec<String>, ModelError> {
     let mut found: Vec<String> = Vec::new();
-    let mut previous = "";
-    for line in text.lines().map(str::trim) {
-        let words = line.split_whitespace();
-        match found.last_mut() {
-            Some(paragraph) if continues_line(previous, line) => {
-                for word in words {
-                    paragraph.push(' ');
-                    paragraph.push_str(word);
-                }
-            }
-            _ if line.is_empty() => {}
-            _ => found.push(words.collect::<Vec<_>>().join(" ")),
+    let mut line = Line::default();
+    let mut previous_width = 0;
+    for c in text.chars().chain(['\n']) {
+        steps.take(1)?;
+        if c != '\n' {
+            line.push(c);
+            continue;
         }
-        previous = line;
+        let Line { words, width, .. } = std::mem::take(&mut line);
+        match found.last_mut() {
+            Some(paragraph) if continues_line(previous_width, &words) => {
+                paragraph.push(' ');
+                paragraph.push_str(&words);
+            }
+            _ if words.is_empty() => {}
+            _ => found.push(words),
+        }
+        previous_width = width;
     }
-    found
+    Ok(found)
 }
 
-/// Whether a line continues the paragraph of the previous line.
-fn continues_line(previous: &str, line: &str) -> bool {
-    let is_item = line.starts_with(['-', '*', '•', '#', '>'])
-        || line
-            .trim_start_matches(|c: char| c.is_ascii_digit())
-            .starts_with([')', '.']);
-    let is_wrapped = line.starts_with(char::is_lowercase)
-        || previous
-            .chars()
-            .nth(MIN_WRAPPED_CHARS.saturating_sub(1))
-            .is_some();
-    !previous.is_empty() && !line.is_empty() && !is_item && is_wrapped
+/// A line of a text without the white space around it.
+#[derive(Default)]
+struct Line {
+    /// The words, with single spaces.
+    words: String,
+    /// The number of characters, of which the white space between words can have several.
+    width: usize,
+    /// The number of white space characters since the last word.
+    spaces: usize,
 }
 
-/// Whether `piece` continues the sentence `previous`: its full stop does not end it, or `piece` has no word.
-fn continues(previous: &str, piece: &str) -> bool {
-    if !piece.contains(char::is_alphanumeric) {
-        return !piece.is_empty();
+impl Line {
+    fn push(&mut self, c: char) {
+        if c.is_whitespace() {
+            self.spaces += usize::from(!self.words.is_empty());
+            return;
+        }
+        if self.spaces > 0 {
+            self.words.push(' ');
+        }
+        self.words.push(c);
+        self.width += self.spaces + 1;
+        self.spaces = 0;
     }
-    let is_first = !previous.contains(' ');
-    let last = previous.rsplit(' ').next().unwrap_or(previous);
+}
+
+/// Whether a line continues the paragraph of the previous line, which has this width.
+fn continues_line(previous_width: usize, line: &str) -> bool {
+    let mut after_number = line.chars().take(MAX_WORD_BYTES).skip_while(char::is_ascii_digit);
+    let is_item =
+        line.starts_with(['-', '*', '•', '#', '>']) || matches!(after_number.next(), Some(')' | '.'));
+    let is_wrapped = line.starts_with(char::is_lowercase) || previous_width >= MIN_WRAPPED_CHARS;
+    previous_width > 0 && !line.is_empty() && !is_item && is_wrapped
+}
+
+/// Whether `part` continues the sentence `previous`: its full stop does not end it, or `part` has no word.
+fn continues(previous: &str, part: &Part<'_>) -> bool {
+    if previous.is_empty() {
+        return false;
+    }
+    let Some(next) = part.word else {
+        return !part.text.is_empty();
+    };
+    let end = &previous[previous.ceil_char_boundary(previous.len().saturating_sub(MAX_WORD_BYTES))..];
+    let (is_first, last) = match end.rsplit_once(' ') {
+        Some((_, last)) => (false, last),
+        None if end.len() == previous.len() => (true, end),
+        None => return false,
+    };
     let Some(word) = last
         .trim_start_matches(|c: char| !c.is_alphanumeric())
         .strip_suffix('.')
@@ -104,7 +150,7 @@ fn continues(previous: &str, piece: &str) -> bool {
         return false;
     };
     let lower = word.to_lowercase();
-    let is_number = piece.starts_with(|c: char| c.is_ascii_digit());
+    let is_number = part.text.starts_with(|c: char| c.is_ascii_digit());
     if BEFORE_NAMES.contains(&&*lower)
         || is_number && BEFORE_NUMBERS.contains(&&*lower)
         || is_first && word.chars().all(|c| c.is_ascii_digit())
@@ -119,34 +165,37 @@ fn continues(previous: &str, piece: &str) -> bool {
     if !is_acronym && !WITHIN_OR_AT_END.contains(&&*lower) {
         return false;
     }
-    let next: String = piece
+    let next: String = next
         .chars()
-        .skip_while(|c| !c.is_alphanumeric())
+        .take(MAX_WORD_BYTES)
         .take_while(|c| c.is_alphanumeric())
         .collect();
     !SENTENCE_STARTERS.contains(&&*next.to_lowercase())
 }
 
-/// Splits a sentence that is too long, between words if possible.
-fn split(sentence: String) -> Vec<String> {
-    if sentence.len() <= MAX_BYTES {
-        return vec![sentence];
-    }
-    let mut parts = Vec::new();
-    let mut rest = &*sentence;
+/// Appends a sentence. One that is too long is split, between words if possible.
+fn split(sentence: &str, found: &mut Vec<String>, steps: &Steps<'_>) -> Result<(), ModelError> {
+    let mut rest = sentence;
     while rest.len() > MAX_BYTES {
         let longest = &rest[..rest.floor_char_boundary(MAX_BYTES)];
+        steps.take(longest.len())?;
         let part = longest.rfind(' ').map_or(longest, |space| &longest[..space]);
-        parts.push(part.to_owned());
+        found.push(part.to_owned());
         rest = rest[part.len()..].trim_start();
     }
-    parts.extend((!rest.is_empty()).then(|| rest.to_owned()));
-    parts
+    steps.take(rest.len())?;
+    found.extend((!rest.is_empty()).then(|| rest.to_owned()));
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::uninterrupted;
+
+    fn sentences(text: &str) -> Vec<String> {
+        super::sentences(text, &uninterrupted()).unwrap()
+    }
 
     #[test]
     fn full_stop_within_a_sentence_does_not_end_it() {

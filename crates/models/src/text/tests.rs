@@ -2,6 +2,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::steps::uninterrupted;
 use crate::testing::assets;
 
 static MODEL: LazyLock<TextModel> = LazyLock::new(|| TextModel::load(&assets()).unwrap());
@@ -199,6 +200,33 @@ fn each_label_that_fits_has_a_high_score() {
 }
 
 #[test]
+fn letters_in_another_shape_mean_what_plain_ones_mean() {
+    let [shaped, plain] = embed(&["\u{ff21} terri\u{fb01}c \u{fb01}lm", "A terrific film"])[..] else {
+        panic!()
+    };
+    assert_eq!(shaped, plain);
+    let text = "The \u{fb01}lm won an award for its director.";
+    assert_eq!(
+        classify(text, &["\u{fb01}lms", "\u{1d5b3}\u{1d5b5} spo\u{ad}rts"], false),
+        classify(
+            "The film won an award for its director.",
+            &["films", "TV sports"],
+            false
+        )
+    );
+}
+
+#[test]
+fn summary_quotes_sentences_as_they_were_sent() {
+    let sentences = [
+        "The \u{fb01}lm was \u{1d5f4}\u{1d5fc}\u{1d5fc}\u{1d5f1}.",
+        "It cost \u{bd} a mil\u{ad}lion\u{2026}",
+    ];
+    assert_eq!(summarize(&sentences.join(" "), None, None), sentences);
+    assert!(sentences.contains(&&*summarize(&sentences.join(" "), Some(1), None)[0]));
+}
+
+#[test]
 fn labels_are_cached_up_to_a_limit() {
     let model = TextModel::load(&assets()).unwrap();
     let labels: Vec<String> = (0..MAX_CACHED_LABELS + 10)
@@ -223,7 +251,7 @@ fn labels_are_cached_up_to_a_limit() {
 
 #[test]
 fn summary_is_on_topic_and_in_order() {
-    let all = sentences::sentences(ARTICLE);
+    let all = sentences(ARTICLE, &uninterrupted()).unwrap();
     for count in 1..=4 {
         let summary = summarize(ARTICLE, Some(count), None);
         assert_eq!(summary.len(), count);
@@ -293,7 +321,7 @@ fn summary_of_a_book_ranks_a_limited_number_of_sentences() {
         ratio: Some(0.5),
     }];
     let mut texts = Texts::default();
-    let plan = MODEL.plan(&requests[0], &mut texts, &Interrupt::new()).unwrap();
+    let plan = MODEL.plan(&requests[0], &mut texts, &uninterrupted()).unwrap();
     let Plan::Summarize { sentences, .. } = plan else {
         panic!()
     };

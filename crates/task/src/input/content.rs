@@ -8,7 +8,7 @@ use imagesize::ImageType;
 use serde_json::{Map, Value, json};
 
 use super::{InvalidInput, UploadId};
-use crate::TaskType;
+use crate::{TaskType, is_blank};
 
 /// The longest text, in bytes of UTF-8. The texts of one task share it.
 pub const MAX_TEXT_BYTES: usize = 1_000_000;
@@ -38,7 +38,7 @@ const JSON: &str = "application/json";
 /// The content of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Not blank, at most [`MAX_TEXT_BYTES`] long.
+    /// Not blank ([`is_blank`]), at most [`MAX_TEXT_BYTES`] long.
     Text(String),
     /// 1 to [`MAX_TEXTS`] texts that are not blank, at most [`MAX_TEXT_BYTES`] together.
     Texts(Vec<String>),
@@ -279,7 +279,7 @@ pub(super) fn size_of_media(kind: Kind, head: &[u8], bytes: u64) -> Size {
 }
 
 fn check_text(name: &str, text: &str) -> Result<(), InvalidInput> {
-    if text.trim().is_empty() {
+    if is_blank(text) {
         return Err(InvalidInput(format!("{name} is empty: send at least one word")));
     }
     if text.len() > MAX_TEXT_BYTES {

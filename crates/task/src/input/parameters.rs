@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::InvalidInput;
-use crate::{TaskType, WorkerKind, storable};
+use crate::{TaskType, WorkerKind, is_blank, storable};
 
 /// The highest number of labels in one `classify` task.
 pub const MAX_LABELS: usize = 100;
@@ -230,7 +230,7 @@ impl Classify {
             ));
         }
         for (index, label) in labels.iter().enumerate() {
-            if label.trim().is_empty() || label.len() > MAX_LABEL_BYTES {
+            if is_blank(label) || label.len() > MAX_LABEL_BYTES {
                 return Some(format!(
                     "labels[{index}] is empty or longer than {MAX_LABEL_BYTES} bytes: send a word or a short phrase"
                 ));
@@ -264,7 +264,7 @@ impl Translate {
         let is_name = language
             .chars()
             .all(|c| c.is_alphanumeric() || " -_()".contains(c));
-        let is_valid = is_name && language.len() <= MAX_LANGUAGE_BYTES && !language.trim().is_empty();
+        let is_valid = is_name && language.len() <= MAX_LANGUAGE_BYTES && !is_blank(language);
         (!is_valid).then(|| {
             r#"target_language is not a language: send a code ("de", "pt-BR") or a name ("German")"#
                 .to_owned()

@@ -51,6 +51,57 @@ fn the_refusal_of_a_text_says_what_to_send() {
 }
 
 #[test]
+fn a_text_that_no_reader_sees_is_refused_in_every_field_like_a_blank_one() {
+    for hidden in [
+        "\u{200b}\u{feff}",
+        "\u{ad}",
+        "\0\u{7}",
+        "\u{202e}\u{2069}",
+        "\u{fe0f}",
+        "\u{e000}",
+        " \u{2060}\n",
+    ] {
+        let text_alone = [
+            TaskType::Sentiment,
+            TaskType::Classify,
+            TaskType::Embed,
+            TaskType::Summarize,
+            TaskType::Translate,
+            TaskType::DataExtraction,
+        ];
+        for task_type in text_alone {
+            let refused = refusal(task_type, json!({ "text": hidden }));
+            assert!(refused.contains("at least one word"), "{refused}");
+            let uploaded =
+                Input::from_object(task_type, Map::new(), "text/plain", hidden.as_bytes().to_vec());
+            assert!(uploaded.is_err());
+        }
+        for (task_type, input, word) in [
+            (
+                TaskType::Embed,
+                json!({ "texts": ["a", hidden] }),
+                "input.texts[1] is empty",
+            ),
+            (
+                TaskType::Classify,
+                json!({ "text": "a", "labels": ["a", hidden] }),
+                "labels[1] is empty",
+            ),
+            (
+                TaskType::Translate,
+                json!({ "text": "a", "target_language": hidden }),
+                "target_language is not",
+            ),
+        ] {
+            let refused = refusal(task_type, input);
+            assert!(refused.contains(word), "{refused}");
+        }
+    }
+    let kept = whole(TaskType::Sentiment, json!({ "text": "\u{feff}go\u{ad}od\0" }));
+    assert_eq!(kept.content, Content::Text("\u{feff}go\u{ad}od\0".to_owned()));
+}
+
+#[test]
 fn several_texts_are_bounded_in_number_and_in_size() {
     let refused = |texts: Value| refusal(TaskType::Embed, json!({ "texts": texts }));
     assert!(refused(json!([])).contains("send 1 to 64"));

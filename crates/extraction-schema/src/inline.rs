@@ -1,0 +1,210 @@
+//! Replaces each reference of a schema by the schema that it points to, within the limits of a schema.
+
+mod usage;
+
+use serde_json::{Map, Value, json};
+
+use self::usage::Usage;
+use crate::{InvalidSchema, refuse};
+
+/// Keywords whose value is a schema or a list of schemas.
+const SUBSCHEMA_KEYWORDS: [&str; 16] = [
+    "additionalItems",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "contains",
+    "contentSchema",
+    "else",
+    "if",
+    "items",
+    "not",
+    "oneOf",
+    "prefixItems",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
+/// Keywords whose value maps names to schemas.
+const SUBSCHEMA_MAP_KEYWORDS: [&str; 4] = [
+    "dependencies",
+    "dependentSchemas",
+    "patternProperties",
+    "properties",
+];
+/// Keywords that serve references only, and so are dropped once references are inlined.
+const REFERENCE_KEYWORDS: [&str; 5] = ["$anchor", "$defs", "$id", "definitions", "id"];
+
+/// A schema without references.
+pub(crate) struct Inlined {
+    pub(crate) json: Value,
+    /// How many patterns it has.
+    pub(crate) patterns: usize,
+}
+
+pub(crate) fn inline_references(members: &Map<String, Value>) -> Result<Inlined, InvalidSchema> {
+    let mut inliner = ReferenceInliner {
+        root: members,
+        usage: Usage::default(),
+        path: Vec::new(),
+    };
+    let mut json = inliner.members(members, 0)?;
+    let is_object = match json.get("type") {
+        None => json.contains_key("properties"),
+        Some(name) => name == "object",
+    };
+    if !is_object {
+        return refuse(
+            r#"must describe an object: send {"type": "object", "properties": {...}}, or fields with their types like {"name": "string"}"#,
+        );
+    }
+    if json.insert("type".to_owned(), "object".into()).is_none() {
+        inliner.usage.add_bytes(r#","type":"object""#.len())?;
+    }
+    Ok(Inlined {
+        json: Value::Object(json),
+        patterns: inliner.usage.patterns(),
+    })
+}
+
+struct ReferenceInliner<'a> {
+    root: &'a Map<String, Value>,
+    /// What the schema uses of its limits so far. Each part is counted before it is copied.
+    usage: Usage,
+    /// The references that lead to the current place.
+    path: Vec<&'a str>,
+}
+
+impl<'a> ReferenceInliner<'a> {
+    fn schema(&mut self, schema: &'a Value, depth: usize) -> Result<Value, InvalidSchema> {
+        match schema {
+            Value::Object(members) => self.members(members, depth).map(Value::Object),
+            Value::Array(list) => {
+                self.usage.add_container(list.len())?;
+                let list = list.iter().map(|item| self.schema(item, depth));
+                list.collect::<Result<_, _>>().map(Value::Array)
+            }
+            Value::Bool(_) => {
+                self.usage.add_subschema(depth)?;
+                self.copy(schema)
+            }
+            other => self.copy(other),
+        }
+    }
+
+    /// A copy of a value that has no schema in it.
+    fn copy(&mut self, value: &Value) -> Result<Value, InvalidSchema> {
+        self.usage.add_value(value)?;
+        Ok(value.clone())
+    }
+
+    fn members(
+        &mut self,
+        members: &'a Map<String, Value>,
+        depth: usize,
+    ) -> Result<Map<String, Value>, InvalidSchema> {
+        self.usage.add_subschema(depth)?;
+        self.usage.add_container(members.len())?;
+        let mut inlined = Map::new();
+        for (keyword, value) in members {
+            if keyword == "$ref" || REFERENCE_KEYWORDS.contains(&keyword.as_str()) {
+                continue;
+            }
+            self.usage.add_name(keyword)?;
+            let value = match (keyword.as_str(), value) {
+                ("$dynamicRef" | "$recursiveRef", _) => {
+                    return refuse(format!("uses {keyword}, which is not supported: use $ref"));
+                }
+                ("pattern", Value::String(pattern)) => {
+                    self.usage.add_pattern(pattern)?;
+                    self.copy(value)?
+                }
+                (keyword, _) if SUBSCHEMA_KEYWORDS.contains(&keyword) => self.schema(value, depth + 1)?,
+                (keyword, Value::Object(schemas)) if SUBSCHEMA_MAP_KEYWORDS.contains(&keyword) => {
+                    self.named_schemas(keyword, schemas, depth + 1)?
+                }
+                _ => self.copy(value)?,
+            };
+            inlined.insert(keyword.clone(), value);
+        }
+        match members.get("$ref") {
+            Some(reference) => self.inline(reference, inlined, depth),
+            None => Ok(inlined),
+        }
+    }
+
+    fn named_schemas(
+        &mut self,
+        keyword: &str,
+        schemas: &'a Map<String, Value>,
+        depth: usize,
+    ) -> Result<Value, InvalidSchema> {
+        self.usage.add_container(schemas.len())?;
+        let mut inlined = Map::new();
+        for (name, schema) in schemas {
+            if keyword == "patternProperties" {
+                self.usage.add_pattern(name)?;
+            }
+            self.usage.add_name(name)?;
+            inlined.insert(name.clone(), self.schema(schema, depth)?);
+        }
+        Ok(Value::Object(inlined))
+    }
+
+    /// The schema that a reference points to, combined with the reference's sibling keywords.
+    fn inline(
+        &mut self,
+        reference: &'a Value,
+        siblings: Map<String, Value>,
+        depth: usize,
+    ) -> Result<Map<String, Value>, InvalidSchema> {
+        let pointer = reference
+            .as_str()
+            .and_then(|reference| reference.strip_prefix('#'));
+        let Some(pointer) = pointer.filter(|pointer| pointer.starts_with('/') || pointer.is_empty()) else {
+            let advice = r##"put the schema into $defs and refer to it like "#/$defs/place""##;
+            return refuse(format!("refers to {reference}, but nothing is fetched: {advice}"));
+        };
+        if pointer.is_empty() || self.path.contains(&pointer) {
+            return refuse(format!(
+                "refers to itself by {reference}: send a schema of a fixed depth"
+            ));
+        }
+        let Some(Value::Object(target)) = self.find(pointer) else {
+            return refuse(format!(
+                "refers to {reference}, which does not exist: define it in $defs"
+            ));
+        };
+        self.path.push(pointer);
+        let target = self.members(target, depth + 1)?;
+        self.path.pop();
+        if siblings.keys().any(|keyword| target.contains_key(keyword)) {
+            self.usage.add_bytes(r#","allOf":[]"#.len())?;
+            let mut combined = siblings;
+            let all = combined.entry("allOf").or_insert_with(|| json!([]));
+            if let Value::Array(all) = all {
+                all.push(Value::Object(target));
+            }
+            return Ok(combined);
+        }
+        Ok(target.into_iter().chain(siblings).collect())
+    }
+
+    /// Resolves a JSON Pointer (RFC 6901).
+    fn find(&self, pointer: &str) -> Option<&'a Value> {
+        let mut tokens = pointer
+            .split('/')
+            .skip(1)
+            .map(|token| token.replace("~1", "/").replace("~0", "~"));
+        let mut value = self.root.get(&tokens.next()?)?;
+        for token in tokens {
+            value = match value {
+                Value::Object(members) => members.get(&token)?,
+                Value::Array(list) => list.get(token.parse::<usize>().ok()?)?,
+                _ => return None,
+            };
+        }
+        Some(value)
+    }
+}

@@ -1,0 +1,98 @@
+//! What a schema uses of its limits.
+
+use std::io;
+
+use serde_json::Value;
+
+use crate::{
+    InvalidSchema, MAX_INLINED_BYTES, MAX_PATTERN_BYTES, MAX_PATTERNS, MAX_SCHEMA_DEPTH, MAX_SUBSCHEMAS,
+    refuse,
+};
+
+/// Counts while a schema is inlined. Each count fails at its limit, so that whatever is counted first is never built beyond it.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    subschemas: usize,
+    /// At least the length of the JSON.
+    bytes: usize,
+    patterns: usize,
+    pattern_bytes: usize,
+}
+
+impl Usage {
+    pub(super) fn patterns(&self) -> usize {
+        self.patterns
+    }
+
+    pub(super) fn add_subschema(&mut self, depth: usize) -> Result<(), InvalidSchema> {
+        self.subschemas += 1;
+        if depth > MAX_SCHEMA_DEPTH {
+            return refuse(format!(
+                "is nested too deeply: send at most {MAX_SCHEMA_DEPTH} levels"
+            ));
+        }
+        if self.subschemas > MAX_SUBSCHEMAS {
+            return refuse(format!(
+                "is too large once its references are inlined: send at most {MAX_SUBSCHEMAS} subschemas"
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_pattern(&mut self, pattern: &str) -> Result<(), InvalidSchema> {
+        self.patterns += 1;
+        self.pattern_bytes += pattern.len();
+        if self.patterns > MAX_PATTERNS {
+            return refuse(format!(
+                "has too many patterns once its references are inlined: send at most {MAX_PATTERNS}"
+            ));
+        }
+        if self.pattern_bytes > MAX_PATTERN_BYTES {
+            return refuse(format!(
+                "has too long patterns: send at most {MAX_PATTERN_BYTES} bytes of them in all"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Counts the brackets and commas of a list or an object.
+    pub(super) fn add_container(&mut self, entries: usize) -> Result<(), InvalidSchema> {
+        self.add_bytes("[]".len() + entries.saturating_sub(1))
+    }
+
+    /// Counts the name of a member, with its colon.
+    pub(super) fn add_name(&mut self, name: &str) -> Result<(), InvalidSchema> {
+        serde_json::to_writer(&mut *self, name).or_else(|_| refuse_size())?;
+        self.add_bytes(":".len())
+    }
+
+    pub(super) fn add_value(&mut self, value: &Value) -> Result<(), InvalidSchema> {
+        serde_json::to_writer(self, value).or_else(|_| refuse_size())
+    }
+
+    pub(super) fn add_bytes(&mut self, bytes: usize) -> Result<(), InvalidSchema> {
+        self.bytes += bytes;
+        if self.bytes > MAX_INLINED_BYTES {
+            return refuse_size();
+        }
+        Ok(())
+    }
+}
+
+fn refuse_size() -> Result<(), InvalidSchema> {
+    refuse(format!(
+        "is too large once its references are inlined: send at most {MAX_INLINED_BYTES} bytes"
+    ))
+}
+
+/// Counts the JSON that is written, and stores none of it. The error ends the writing; its text is not read.
+impl io::Write for Usage {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add_bytes(bytes.len()).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
