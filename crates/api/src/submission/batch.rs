@@ -1,15 +1,19 @@
 //! Creates the tasks of a batch, each accepted or refused by itself.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use futures_util::StreamExt;
 use futures_util::stream::iter;
-use mesh_http::{Problem, ProblemKind};
+use mesh_http::{Problem, ProblemKind, json};
 use mesh_task::{NewTask, Status, Task, TaskId, TaskSummary};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
-use super::{RequestTaskId, Submitter, check, fingerprint};
+use super::{RequestTaskId, Submitter, check};
 
 /// The maximum number of tasks in a batch.
 pub(crate) const MAX_BATCH: usize = 1_000;
@@ -31,12 +35,11 @@ impl Submitter {
     /// that is not done by the deadline is refused as unavailable, so that the caller sends it again.
     pub(crate) async fn create_batch(
         self,
-        body: Value,
+        body: &[u8],
         deadline: Instant,
     ) -> Result<Vec<EntryOutcome>, Problem> {
-        let request_sha256 = self.idempotency_key.is_some().then(|| fingerprint(&body));
-        let key = self.idempotency_key.clone().zip(request_sha256);
-        let checked: Vec<_> = entries(body)?.into_iter().map(check).collect();
+        let (checked, request_sha256) = check_all(&entries(json::check_syntax(body)?)?);
+        let key = self.idempotency_key.clone().map(|key| (key, request_sha256));
         let mut outcomes: Vec<Option<EntryOutcome>> = checked.iter().map(|_| None).collect();
         let mut valid = Vec::new();
         for (place, checked) in checked.into_iter().enumerate() {
@@ -63,22 +66,82 @@ impl Submitter {
     }
 }
 
-/// The submissions of a batch, unchecked.
-fn entries(body: Value) -> Result<Vec<Value>, Problem> {
+/// Checks each entry by itself. The second is the fingerprint of the batch: equal for batches that are equal as JSON.
+fn check_all(entries: &[&RawValue]) -> (Vec<Result<NewTask, Problem>>, String) {
+    let mut budget = json::MAX_VALUES_BYTES;
+    let mut sha256 = Sha256::new_with_prefix(r#"{"tasks":["#);
+    let mut checked = Vec::with_capacity(entries.len());
+    for (place, entry) in entries.iter().enumerate() {
+        sha256.update(if place == 0 { "" } else { "," });
+        let mut left = budget;
+        let new = json::parse_value(entry, &mut left).inspect_err(|_| sha256.update(entry.get()));
+        let new = new.and_then(|entry| {
+            sha256.update(entry.to_string());
+            check(entry)
+        });
+        // What is refused takes no memory from here on.
+        if new.is_ok() {
+            budget = left;
+        }
+        checked.push(new);
+    }
+    sha256.update("]}");
+    (checked, hex::encode(sha256.finalize()))
+}
+
+/// The fields of a batch.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    tasks: Entries<'a>,
+}
+
+/// The submissions of a batch, unread. There may be more than are kept.
+struct Entries<'a> {
+    kept: Vec<&'a RawValue>,
+    count: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(EntriesVisitor)
+    }
+}
+
+struct EntriesVisitor;
+
+impl<'de> Visitor<'de> for EntriesVisitor {
+    type Value = Entries<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list as `tasks`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Entries<'de>, A::Error> {
+        let (mut kept, mut count) = (Vec::new(), 0);
+        while let Some(entry) = list.next_element()? {
+            count += 1;
+            if count <= MAX_BATCH {
+                kept.push(entry);
+            }
+        }
+        Ok(Entries { kept, count })
+    }
+}
+
+/// The submissions of a batch, unread.
+fn entries(body: &RawValue) -> Result<Vec<&RawValue>, Problem> {
     let shape =
         format!(r#"send {{"tasks": [...]}} with 1 to {MAX_BATCH} tasks, each as POST /v1/tasks takes it"#);
     let refuse = |why: &str| Problem::new(ProblemKind::InvalidBatch, format!("{why}: {shape}"));
-    let Value::Object(mut fields) = body else {
+    // Serde would also accept an array, by the order of the fields.
+    if !body.get().starts_with('{') {
         return Err(refuse("the body is not a JSON object"));
-    };
-    let Some(Value::Array(entries)) = fields.remove("tasks") else {
-        return Err(refuse("`tasks` is missing or not a list"));
-    };
-    if let Some(name) = fields.keys().next() {
-        return Err(refuse(&format!("unknown field `{name}`")));
     }
-    match entries.len() {
-        1..=MAX_BATCH => Ok(entries),
+    let Fields { tasks } = serde_json::from_str(body.get()).map_err(|error| refuse(&error.to_string()))?;
+    match tasks.count {
+        1..=MAX_BATCH => Ok(tasks.kept),
         0 => Err(refuse("`tasks` is empty")),
         many => Err(refuse(&format!("`tasks` has {many} entries"))),
     }
@@ -199,29 +262,100 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
     use serde_json::json;
 
     use super::*;
 
     #[test]
     fn a_batch_is_a_list_of_one_to_a_thousand_tasks_and_nothing_else() {
+        let count =
+            |body: &str| entries(json::check_syntax(body.as_bytes()).unwrap()).map(|entries| entries.len());
         for tasks in [1, 1_000] {
             let body = json!({ "tasks": vec![json!({}); tasks] });
-            assert_eq!(entries(body).unwrap().len(), tasks);
+            assert_eq!(count(&body.to_string()), Ok(tasks));
         }
+        assert_eq!(
+            count(r#" {"\u0074asks": [{"a": "\ud83d", "a": 1e999}, 7]} "#),
+            Ok(2)
+        );
         for body in [
             json!([]),
             json!({}),
             json!({ "tasks": [] }),
             json!({ "tasks": {} }),
             json!({ "tasks": vec![json!({}); 1_001] }),
+            json!({ "tasks": null }),
+            json!([[{}]]),
             json!({ "tasks": [{}], "more": 1 }),
         ] {
-            assert_eq!(
-                entries(body).unwrap_err().status(),
-                StatusCode::UNPROCESSABLE_ENTITY
-            );
+            let refusal = count(&body.to_string()).unwrap_err();
+            assert_eq!(refusal.kind(), ProblemKind::InvalidBatch, "{body}");
         }
+        let twice = count(r#"{"tasks": [{}], "\u0074asks": [{}]}"#).unwrap_err();
+        assert!(
+            twice.document("").detail.starts_with("duplicate field `tasks`"),
+            "{twice:?}"
+        );
+    }
+
+    fn checked(entries: &str) -> (Vec<Result<NewTask, Problem>>, String) {
+        let body = format!(r#"{{"tasks": {entries}}}"#);
+        check_all(&super::entries(json::check_syntax(body.as_bytes()).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_is_refused_by_itself() {
+        let (outcomes, _) = checked(
+            r#"[{"type": "sentiment", "input": {"text": "fine"}},
+                {"type": "sentiment", "input": {"text": "cut \ud83d"}},
+                {"type": "sentiment", "input": {"text": "fine"}, "max_attempts": 1e999},
+                {"type": "sentiment", "input": {"text": "fine", "\u0074ext": "other"}},
+                {"type": "sentiment", "input": {"text": "fine"}, "max_attempts": 3.0}]"#,
+        );
+        let kinds: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| outcome.as_ref().err().map(Problem::kind))
+            .collect();
+        let refused = Some(ProblemKind::InvalidBody);
+        assert_eq!(kinds, [None, refused, refused, refused, None]);
+        assert_eq!(outcomes[4].as_ref().unwrap().max_attempts, Some(3));
+    }
+
+    #[test]
+    fn a_fingerprint_does_not_depend_on_the_order_of_fields_or_on_white_space() {
+        let (_, fingerprint) = checked(r#"[{"a": 1, "b": [2, 3]}, {"c": "\ud83d"}]"#);
+        assert_eq!(checked(r#"[ {"b":[2,3],"a":1} ,{"c": "\ud83d"}]"#).1, fingerprint);
+        for other in [
+            r#"[{"a": 1, "b": [2, 3]}, {"c": "\ud83e"}]"#,
+            r#"[{"a": 1, "b": [3, 2]}, {"c": "\ud83d"}]"#,
+            r#"[{"a": 1, "b": [2, 3]}]"#,
+        ] {
+            assert_ne!(checked(other).1, fingerprint, "{other}");
+        }
+        let read = json!({ "tasks": [{ "b": 1, "a": 2 }, {}] });
+        assert_eq!(
+            checked(r#"[{"b": 1, "a": 2}, {}]"#).1,
+            super::super::fingerprint(&read)
+        );
+    }
+
+    #[test]
+    fn entries_share_a_bound_of_memory_and_what_is_refused_takes_none() {
+        let entry =
+            |input: &str| format!(r#"{{"type":"data_extraction","input":{{"text":"a","schema":{input}}}}}"#);
+        let large = entry(&format!(
+            r#"{{"type":"object","x":[{}0]}}"#,
+            r#"{"a":0},"#.repeat(1_800)
+        ));
+        let unread = entry(&format!(r#"[{}0]"#, r#"{"a":0},"#.repeat(1_800)));
+        let (outcomes, _) = checked(&format!(
+            "[{}{}]",
+            format!("{unread},").repeat(50),
+            vec![large; 60].join(",")
+        ));
+        let taken = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert!((30..60).contains(&taken), "{taken}");
+        let last = outcomes.last().unwrap().as_ref().unwrap_err();
+        assert_eq!(last.kind(), ProblemKind::InvalidBody);
     }
 }
