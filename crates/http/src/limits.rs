@@ -79,7 +79,7 @@ fn header_bytes(headers: &HeaderMap) -> usize {
         .sum()
 }
 
-/// The first coding of a body that makes it other than it is written. `None` where there is none.
+/// The first coding of a body that makes it other than it is written. `None` for a body without one.
 fn content_coding(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(CONTENT_ENCODING).iter();
     let codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));

@@ -30,7 +30,7 @@ impl<'de> Deserialize<'de> for HttpEvent {
 }
 
 impl HttpEvent {
-    /// The request. If there is none, the request contains the problem that answers it.
+    /// The request, or one that contains the problem that answers it.
     pub(crate) fn into_request(self) -> Request {
         let Some(mut event) = self.0 else {
             let why = "the method or a header is not valid HTTP: send an ordinary method, and header values without control characters";

@@ -2,7 +2,7 @@
 //!
 //! Anybody can send a request, so every event gets an answer. `lambda_http` panics where an event is not a valid request,
 //! and Lambda reports a panic as a failure of the function. So this crate makes the request by itself, and gives
-//! `lambda_http` an empty event to carry. Where an event is not a request, [`mesh_http::render`] answers with a problem.
+//! `lambda_http` an empty event. Where an event is not a request, [`mesh_http::render`] answers with a problem.
 
 mod event;
 

@@ -242,6 +242,26 @@ async fn a_value_that_is_not_accepted_is_refused_on_every_route_with_a_body() {
 }
 
 #[tokio::test]
+async fn a_form_with_two_files_is_refused() {
+    let server = MockServer::start().await;
+    let part = |name: &str| format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\nfine\r\n");
+    for names in [["file", "file"], ["file", "text"], ["type", "task_type"]] {
+        let mut request = post("/enqueue", &json!(null));
+        request
+            .headers_mut()
+            .insert(CONTENT_TYPE, "multipart/form-data; boundary=x".parse().unwrap());
+        *request.body_mut() = Body::from(names.map(part).concat() + "--x--\r\n");
+        let (status, problem) = send(api(&server), request).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(names[1]),
+            "{problem}"
+        );
+    }
+    assert!(calls(&server).await.is_empty());
+}
+
+#[tokio::test]
 async fn what_the_host_refused_is_answered_with_a_problem() {
     let server = MockServer::start().await;
     let mut request = get("/-");
