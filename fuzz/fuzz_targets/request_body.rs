@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use mesh_http::json;
 use mesh_task::{Input, NewTask, StoredInput, Submitted};
-use serde_json::Value;
 
 fuzz_target!(|body: &[u8]| {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+    let Ok(body) = json::parse(body) else {
         return;
     };
     match NewTask::parse(body) {

@@ -3,19 +3,17 @@
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
-use axum::Router;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::FromRequestParts;
 use http::Extensions;
 use http::request::Parts;
 use tokio::time::Instant;
-use tower::util::MapRequestLayer;
 
 /// How long before the host's deadline the work for a request must be over, so that it can still be answered.
 const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 /// How long a request may take to which no host gave a context: a test's.
 const UNBOUNDED: Duration = Duration::from_hours(1);
 
-/// What the host knows about a request. [`with_context`] puts it into the request's extensions.
+/// What the host knows about a request. The host puts it into the request's extensions.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
     /// The id by which the log and the caller know the request.
@@ -61,18 +59,6 @@ impl Default for RequestContext {
             max_event_bytes: None,
         }
     }
-}
-
-/// Gives each request of a router the context that the host reads from the request's extensions. The outermost layer.
-pub fn with_context<F>(router: Router, context: F) -> Router
-where
-    F: Fn(&Extensions) -> RequestContext + Clone + Send + Sync + 'static,
-{
-    router.layer(MapRequestLayer::new(move |mut request: Request| {
-        let context = context(request.extensions());
-        request.extensions_mut().insert(context);
-        request
-    }))
 }
 
 /// By when the work for a request must be over.

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use axum::body::to_bytes;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
-use serde_json::Value;
 
-use crate::{Problem, RequestContext};
+use crate::Problem;
 
 /// The largest body that any host takes: what Lambda takes as an event (AWS Lambda quotas).
 pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
@@ -31,7 +30,7 @@ pub async fn limit_headers(request: Request, next: Next) -> Result<Response, Pro
     Ok(next.run(request).await)
 }
 
-/// Refuses a posted body whose `Content-Type` is not JSON, except at the path that takes a form.
+/// Refuses a posted body that is compressed, or whose `Content-Type` is not JSON, except at the path that takes a form.
 ///
 /// # Errors
 /// The problem `unsupported-media-type`.
@@ -40,8 +39,13 @@ pub async fn require_json(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    if request.method() != Method::POST {
+        return Ok(next.run(request).await);
+    }
+    if let Some(coding) = content_coding(request.headers()) {
+        return Err(Problem::unsupported_content_encoding(&coding));
+    }
     if let Some(content_type) = request.headers().get(CONTENT_TYPE)
-        && request.method() == Method::POST
         && !may_be_json(content_type)
         && request.uri().path() != form_path
     {
@@ -63,28 +67,9 @@ pub async fn limit_time(
     response.map_err(|_| Problem::out_of_time())
 }
 
-/// A body that is JSON, of a request that the host takes as an event.
-#[derive(Debug)]
-pub struct JsonBody(pub Value);
-
-impl<S: Send + Sync> FromRequest<S> for JsonBody {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let max_event_bytes = RequestContext::from_extensions(request.extensions()).max_event_bytes;
-        let frame = EVENT_FRAME_BYTES + header_bytes(request.headers()) + request.uri().path().len();
-        let body = to_bytes(request.into_body(), MAX_BODY_BYTES).await;
-        let body = body.map_err(|_| Problem::payload_too_large(MAX_BODY_BYTES + 1, MAX_BODY_BYTES))?;
-        if let Some(max) = max_event_bytes {
-            let event = frame + escaped_len(&body);
-            if event > max {
-                return Err(Problem::payload_too_large(event, max));
-            }
-        }
-        serde_json::from_slice(&body)
-            .map(Self)
-            .map_err(|error| Problem::invalid_json(&error))
-    }
+/// How large the host's event of a request is.
+pub(crate) fn event_bytes(parts: &Parts, body: &[u8]) -> usize {
+    EVENT_FRAME_BYTES + header_bytes(&parts.headers) + parts.uri.path().len() + escaped_len(body)
 }
 
 fn header_bytes(headers: &HeaderMap) -> usize {
@@ -92,6 +77,15 @@ fn header_bytes(headers: &HeaderMap) -> usize {
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len())
         .sum()
+}
+
+/// The first coding of a body that makes it other than it is written. `None` for a body without one.
+fn content_coding(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut codings = codings.map(<[u8]>::trim_ascii);
+    let coding = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))?;
+    Some(String::from_utf8_lossy(coding).into_owned())
 }
 
 /// Whether the type is JSON, or the one that curl gives everything that it posts.
@@ -134,6 +128,35 @@ mod tests {
             "json",
         ] {
             assert!(!may_be_json(&HeaderValue::from_static(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_as_it_is_written_without_a_coding_or_with_identity() {
+        let coding = |values: &[&'static str]| {
+            let values = values
+                .iter()
+                .map(|value| (CONTENT_ENCODING, HeaderValue::from_static(value)));
+            content_coding(&values.collect())
+        };
+        for none in [
+            &[][..],
+            &[""],
+            &["identity"],
+            &["Identity , identity"],
+            &["identity", ","],
+        ] {
+            assert_eq!(coding(none), None, "{none:?}");
+        }
+        for (given, name) in [
+            (&["gzip"][..], "gzip"),
+            (&["GZIP"], "GZIP"),
+            (&["br, identity"], "br"),
+            (&["identity,deflate"], "deflate"),
+            (&["identity", "zstd"], "zstd"),
+            (&["gzip;q=1"], "gzip;q=1"),
+        ] {
+            assert_eq!(coding(given).as_deref(), Some(name), "{given:?}");
         }
     }
 

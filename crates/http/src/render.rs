@@ -12,13 +12,21 @@ use crate::{CORRELATION_ID, Problem, REQUEST_ID, RequestContext, correlation_id}
 /// When a caller whose request failed may send it again, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
-/// Writes the problem that a handler or an inner layer left, and both ids on every answer.
-pub async fn render(request: Request, next: Next) -> Response {
+/// Writes the problem that the host, a handler or an inner layer left, and both ids on every answer.
+pub async fn render(mut request: Request, next: Next) -> Response {
     let RequestContext { request_id, .. } = RequestContext::from_extensions(request.extensions());
     let named = correlation_id(request.headers()).and_then(|id| HeaderValue::from_str(&id).ok());
     // An invalid id is returned too, so that its sender finds the refusal.
-    let correlation_id = named.or_else(|| request.headers().get(CORRELATION_ID).cloned());
-    let mut response = next.run(request).await;
+    // A host may not be able to send what is not ASCII.
+    let given = request
+        .headers()
+        .get(CORRELATION_ID)
+        .filter(|id| id.to_str().is_ok());
+    let correlation_id = named.or_else(|| given.cloned());
+    let mut response = match request.extensions_mut().remove::<Problem>() {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         write(&problem, &request_id, &mut response);
     }

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use mesh_http::auth::{self, CompatAccess, SERVICE_TOKEN};
 use mesh_http::{
     CorrelationId, Deadline, Denied, IdempotencyKey, JsonBody, Problem, RequestContext, RequestId, TokenHash,
-    browser, limits, with_context,
+    browser, limits,
 };
 use mesh_task::Tenant;
 use serde_json::{Value, json};
@@ -96,10 +96,10 @@ fn router(origin: Option<&'static str>, anonymous: Option<Tenant>) -> Router {
 
 /// The router of a host that gives contexts.
 fn hosted() -> Router {
-    with_context(router(None, None), |_| RequestContext {
+    router(None, None).layer(Extension(RequestContext {
         max_event_bytes: Some(MAX_EVENT_BYTES),
         ..RequestContext::new("request-1", SystemTime::now() + Duration::from_secs(30))
-    })
+    }))
 }
 
 async fn send(router: Router, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
@@ -273,6 +273,60 @@ async fn a_body_is_json_and_a_key_is_visible() {
         let response = ask("/key", &[("idempotency-key", key)]).await;
         problem(response, 400, "invalid-idempotency-key").await;
     }
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_and_its_header_named() {
+    let json = ("content-type", "application/json");
+    for coding in ["gzip", "br, identity"] {
+        for path in ["/echo", "/form"] {
+            let response = send(
+                hosted(),
+                "POST",
+                path,
+                &[json, ("content-encoding", coding)],
+                "{}",
+            )
+            .await;
+            let problem = problem(response, 415, "unsupported-media-type").await;
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(
+                detail.starts_with("Content-Encoding ") && detail.contains("uncompressed"),
+                "{detail}"
+            );
+        }
+        assert_eq!(
+            ask("/ids", &[("content-encoding", coding)]).await.status(),
+            StatusCode::OK
+        );
+    }
+    let response = send(
+        hosted(),
+        "POST",
+        "/echo",
+        &[json, ("content-encoding", "identity")],
+        "{}",
+    )
+    .await;
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_the_host_refused_is_answered_like_every_other_problem() {
+    let mut request = Request::builder()
+        .uri("/-")
+        .header("x-correlation-id", "order-42");
+    request
+        .extensions_mut()
+        .unwrap()
+        .insert(Problem::invalid_request("no"));
+    let response = hosted()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(header(&response, "x-correlation-id"), "order-42");
+    assert_eq!(header(&response, "cache-control"), "no-store");
+    problem(response, 400, "invalid-request").await;
 }
 
 #[tokio::test]

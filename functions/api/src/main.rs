@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use http::{Extensions, HeaderValue};
-use lambda_http::{Context, Error};
+use http::HeaderValue;
 use mesh_api::{ApiState, ModelSettings, Workers};
 use mesh_aws::{Metrics, Payloads, Queues, StatsTable, TaskTable};
-use mesh_http::{RequestContext, TokenHash, with_context};
+use mesh_http::TokenHash;
+use mesh_lambda_http::Error;
 use mesh_task::Tenant;
-use mesh_telemetry::{begin_invocation, init_logging, retry_policies, setting, sweep_policy};
-
-/// Lambda takes 6 MB for a synchronous invocation's event (AWS Lambda quotas).
-const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
+use mesh_telemetry::{init_logging, retry_policies, setting, sweep_policy};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -34,19 +31,7 @@ async fn main() -> Result<(), Error> {
     };
     // Lambda gives a starting environment more processor time than a running one: the TLS handshakes are cheapest here.
     tokio::join!(api.table.warm(), api.queues.warm());
-    lambda_http::run(with_context(mesh_api::router(api), lambda_context)).await
-}
-
-/// What Lambda knows about a request. From here on each line of the log contains its id.
-fn lambda_context(extensions: &Extensions) -> RequestContext {
-    let Some(context) = extensions.get::<Context>() else {
-        return RequestContext::default();
-    };
-    begin_invocation(&context.request_id);
-    RequestContext {
-        max_event_bytes: Some(MAX_EVENT_BYTES),
-        ..RequestContext::new(&context.request_id, context.deadline())
-    }
+    mesh_lambda_http::run(mesh_api::router(api)).await
 }
 
 /// The tenant that requests without a token act as, if the template's `CompatTenant` names one.

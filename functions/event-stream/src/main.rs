@@ -15,14 +15,14 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing::get};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{Extensions, HeaderName, HeaderValue, Method};
-use lambda_http::{Context, Error};
+use http::{HeaderName, HeaderValue, Method};
 use mesh_api_types::{ChangeStatus, ChangeView};
 use mesh_aws::{StatsTable, TaskTable};
 use mesh_http::auth::SERVICE_TOKEN;
-use mesh_http::{Problem, ProblemKind, RequestContext, TokenHash, browser, with_context};
+use mesh_http::{Problem, ProblemKind, TokenHash, browser};
+use mesh_lambda_http::Error;
 use mesh_task::TaskId;
-use mesh_telemetry::{begin_invocation, setting};
+use mesh_telemetry::setting;
 
 use crate::follow::{Follow, WatchedTask, event};
 use crate::request::StreamRequest;
@@ -46,17 +46,7 @@ async fn main() -> Result<(), Error> {
         token: setting("TOKEN_SHA256")?,
     };
     events.tasks.warm().await;
-    let router = with_context(router(events), lambda_context);
-    lambda_http::run_with_streaming_response(router).await
-}
-
-/// What Lambda knows about a request. From here on each line of the log contains its id.
-fn lambda_context(extensions: &Extensions) -> RequestContext {
-    let Some(context) = extensions.get::<Context>() else {
-        return RequestContext::default();
-    };
-    begin_invocation(&context.request_id);
-    RequestContext::new(&context.request_id, context.deadline())
+    mesh_lambda_http::run_streaming(router(events)).await
 }
 
 fn router(events: Events) -> Router {

@@ -124,6 +124,7 @@ fn base64_is_accepted_with_and_without_padding_and_as_a_data_url() {
         padded.trim_end_matches('=').to_owned(),
         format!("data:image/jpeg;base64,{padded}"),
         format!("data:;base64,{padded}"),
+        format!("DATA:image/jpeg;BASE64,{}", padded.replace('=', "%3D")),
     ];
     for id in variants.map(|image| api.submit("face_detection", json!({ "image": image }), &[])) {
         assert_eq!(api.result(&id)["count"], 1);

@@ -1814,6 +1814,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             429: components["responses"]["429"];
             431: components["responses"]["431"];
@@ -1916,6 +1917,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             404: components["responses"]["404"];
             429: components["responses"]["429"];
@@ -2136,6 +2138,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             404: components["responses"]["404"];
             429: components["responses"]["429"];
@@ -2173,6 +2176,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             404: components["responses"]["404"];
             429: components["responses"]["429"];
@@ -2209,6 +2213,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             404: components["responses"]["404"];
             429: components["responses"]["429"];
@@ -2374,6 +2379,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             404: components["responses"]["404"];
             429: components["responses"]["429"];
@@ -2502,6 +2508,7 @@ export interface operations {
                     "application/json": components["schemas"]["Models"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             429: components["responses"]["429"];
             431: components["responses"]["431"];
@@ -2528,6 +2535,7 @@ export interface operations {
                     "application/json": components["schemas"]["Stats"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             429: components["responses"]["429"];
             431: components["responses"]["431"];
@@ -2720,6 +2728,7 @@ export interface operations {
                     "application/json": components["schemas"]["Task"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             404: components["responses"]["404"];
             409: components["responses"]["409"];
@@ -2751,6 +2760,7 @@ export interface operations {
                     "application/json": components["schemas"]["Task"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             404: components["responses"]["404"];
             409: components["responses"]["409"];
@@ -2813,6 +2823,7 @@ export interface operations {
                     "application/json": components["schemas"]["Workers"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             429: components["responses"]["429"];
             431: components["responses"]["431"];
@@ -2853,6 +2864,7 @@ export interface operations {
                     }[];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             429: components["responses"]["429"];
             431: components["responses"]["431"];

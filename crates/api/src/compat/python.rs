@@ -92,9 +92,16 @@ impl Form {
         let (mut task_type, mut file) = (None, None);
         while let Some(field) = form.next_field().await.map_err(refused)? {
             match field.name().unwrap_or_default() {
-                "task_type" | "type" => task_type = Some(field.text().await.map_err(refused)?),
-                "file" | "data" | "image" | "text" => {
+                "task_type" | "type" if task_type.is_none() => {
+                    task_type = Some(field.text().await.map_err(refused)?);
+                }
+                "file" | "data" | "image" | "text" if file.is_none() => {
                     file = Some(field.bytes().await.map_err(refused)?.into());
+                }
+                name @ ("task_type" | "type" | "file" | "data" | "image" | "text") => {
+                    return Err(Problem::invalid_task(format!(
+                        "the form's field `{name}` is given twice, or under another name too: send one"
+                    )));
                 }
                 _ => {}
             }

@@ -15,9 +15,9 @@ const BODY_IS_OPTIONAL: &str = "/task";
 /// The tag of deprecated routes.
 const EARLIER: &str = "earlier systems";
 /// Statuses that every operation except [`OPEN`] may return.
-const ALWAYS: [u16; 4] = [401, 429, 431, 503];
+const ALWAYS: [u16; 5] = [400, 401, 429, 431, 503];
 /// Statuses that every operation with a body may return.
-const WITH_BODY: [u16; 4] = [400, 413, 415, 422];
+const WITH_BODY: [u16; 3] = [413, 415, 422];
 
 pub(super) fn complete(document: &mut Value) {
     // Relative to the document's own address, so that a stage in the path is kept.

@@ -6,6 +6,7 @@ use http::header::CONTENT_TYPE;
 use http::{Method, Request, StatusCode};
 use mesh_aws::testing::{answer, config};
 use mesh_aws::{Metrics, Payloads, Queues, StatsTable, TaskTable};
+use mesh_http::Problem;
 use mesh_task::{RetryPolicies, RetryPolicy, SweepPolicy, WorkerKind};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -178,6 +179,98 @@ async fn each_way_to_submit_writes_the_task_then_sends_its_message() {
             assert!(body.contains(id), "{path}: {body}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_entry_of_a_batch_that_cannot_be_read_is_refused_by_itself() {
+    let server = MockServer::start().await;
+    answer(&server, "BatchWriteItem", json!({})).await;
+    answer(
+        &server,
+        "SendMessageBatch",
+        json!({ "Successful": [], "Failed": [] }),
+    )
+    .await;
+    let body = r#"{"tasks": [
+        {"type": "sentiment", "input": {"text": "cut \ud83d"}},
+        {"type": "sentiment", "input": {"text": "fine"}, "timeout_seconds": 1e999},
+        {"type": "sentiment", "input": {"text": "fine"}, "type": "ocr"},
+        {"type": "sentiment", "input": {"text": "fine"}, "max_attempts": 3.0, "timeout_seconds": 6e1},
+        {"type": "sentiment", "input": {"text": "fine"}, "metadata": {"\ude00": ""}}
+    ]}"#;
+    let mut request = post("/v1/tasks/batch", &json!(null));
+    *request.body_mut() = Body::from(body);
+    let (status, outcome) = send(api(&server), request).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{outcome}");
+    let results = outcome["results"].as_array().unwrap();
+    let statuses: Vec<_> = results
+        .iter()
+        .filter_map(|result| result["status"].as_u64())
+        .collect();
+    assert_eq!(statuses, [422, 422, 422, 202, 422]);
+    for (place, name) in [
+        (0, "input.text "),
+        (1, "timeout_seconds "),
+        (2, "type is given twice"),
+        (4, "metadata "),
+    ] {
+        let detail = results[place]["problem"]["detail"].as_str().unwrap();
+        assert!(detail.starts_with(name), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_not_accepted_is_refused_on_every_route_with_a_body() {
+    let server = MockServer::start().await;
+    for path in [
+        "/v1/tasks",
+        "/v1/uploads",
+        "/v1/dead-letters/redrive",
+        "/submit",
+        "/submit-task",
+        "/task",
+        "/jobs",
+        "/api/v1/tasks",
+    ] {
+        let mut request = post(path, &json!(null));
+        *request.body_mut() = Body::from(r#"{"a": 1, "a": 2}"#);
+        let (status, problem) = send(api(&server), request).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+        assert_eq!(problem["type"], "urn:ai-mesh:problem:invalid-body", "{path}");
+    }
+    assert!(calls(&server).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_form_with_two_files_is_refused() {
+    let server = MockServer::start().await;
+    let part = |name: &str| format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\nfine\r\n");
+    for names in [["file", "file"], ["file", "text"], ["type", "task_type"]] {
+        let mut request = post("/enqueue", &json!(null));
+        request
+            .headers_mut()
+            .insert(CONTENT_TYPE, "multipart/form-data; boundary=x".parse().unwrap());
+        *request.body_mut() = Body::from(names.map(part).concat() + "--x--\r\n");
+        let (status, problem) = send(api(&server), request).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(names[1]),
+            "{problem}"
+        );
+    }
+    assert!(calls(&server).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_the_host_refused_is_answered_with_a_problem() {
+    let server = MockServer::start().await;
+    let mut request = get("/-");
+    request.extensions_mut().insert(Problem::invalid_request("no"));
+    let (status, problem) = send(api(&server), request).await;
+    assert_eq!(
+        (status, &problem["detail"]),
+        (StatusCode::BAD_REQUEST, &json!("no"))
+    );
 }
 
 #[tokio::test]

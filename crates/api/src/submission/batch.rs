@@ -1,15 +1,18 @@
 //! Creates the tasks of a batch, each accepted or refused by itself.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use futures_util::StreamExt;
 use futures_util::stream::iter;
-use mesh_http::{Problem, ProblemKind};
+use mesh_http::{Problem, ProblemKind, json};
 use mesh_task::{NewTask, Status, Task, TaskId, TaskSummary};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Checker, RequestTaskId, Submitter, fingerprint};
+use super::{Checker, RequestTaskId, Submitter};
 
 /// The maximum number of tasks in a batch.
 pub(crate) const MAX_BATCH: usize = 1_000;
@@ -31,15 +34,15 @@ impl Submitter {
     /// that is not done by the deadline is refused as unavailable, so that the caller sends it again.
     pub(crate) async fn create_batch(
         self,
-        body: Value,
+        body: &[u8],
         deadline: Instant,
     ) -> Result<Vec<EntryOutcome>, Problem> {
-        let request_sha256 = self.idempotency_key.is_some().then(|| fingerprint(&body));
-        let key = self.idempotency_key.clone().zip(request_sha256);
         // The other half of the time is for storing the tasks.
         let now = Instant::now();
         let half = now + deadline.saturating_duration_since(now) / 2;
-        let checked = Checker::default().check_all(entries(body)?, half).await;
+        let entries = entries(json::check_syntax(body)?)?;
+        let (checked, request_sha256) = Checker::default().check_all(&entries, half).await;
+        let key = self.idempotency_key.clone().map(|key| (key, request_sha256));
         let mut outcomes: Vec<Option<EntryOutcome>> = checked.iter().map(|_| None).collect();
         let mut valid = Vec::new();
         for (place, checked) in checked.into_iter().enumerate() {
@@ -66,22 +69,59 @@ impl Submitter {
     }
 }
 
-/// The submissions of a batch, unchecked.
-fn entries(body: Value) -> Result<Vec<Value>, Problem> {
+/// The fields of a batch.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    tasks: Entries<'a>,
+}
+
+/// The submissions of a batch, unread. There may be more than are kept.
+struct Entries<'a> {
+    kept: Vec<&'a RawValue>,
+    count: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(EntriesVisitor)
+    }
+}
+
+struct EntriesVisitor;
+
+impl<'de> Visitor<'de> for EntriesVisitor {
+    type Value = Entries<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list as `tasks`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Entries<'de>, A::Error> {
+        let (mut kept, mut count) = (Vec::new(), 0);
+        while let Some(entry) = list.next_element()? {
+            count += 1;
+            if count <= MAX_BATCH {
+                kept.push(entry);
+            }
+        }
+        Ok(Entries { kept, count })
+    }
+}
+
+/// The submissions of a batch, unread.
+fn entries(body: &RawValue) -> Result<Vec<&RawValue>, Problem> {
     let shape =
         format!(r#"send {{"tasks": [...]}} with 1 to {MAX_BATCH} tasks, each as POST /v1/tasks takes it"#);
     let refuse = |why: &str| Problem::new(ProblemKind::InvalidBatch, format!("{why}: {shape}"));
-    let Value::Object(mut fields) = body else {
+    // Serde would also accept an array, by the order of the fields.
+    if !body.get().starts_with('{') {
         return Err(refuse("the body is not a JSON object"));
-    };
-    let Some(Value::Array(entries)) = fields.remove("tasks") else {
-        return Err(refuse("`tasks` is missing or not a list"));
-    };
-    if let Some(name) = fields.keys().next() {
-        return Err(refuse(&format!("unknown field `{name}`")));
     }
-    match entries.len() {
-        1..=MAX_BATCH => Ok(entries),
+    let Fields { tasks } = serde_json::from_str(body.get()).map_err(|error| refuse(&error.to_string()))?;
+    match tasks.count {
+        1..=MAX_BATCH => Ok(tasks.kept),
         0 => Err(refuse("`tasks` is empty")),
         many => Err(refuse(&format!("`tasks` has {many} entries"))),
     }
@@ -202,29 +242,39 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
     use serde_json::json;
 
     use super::*;
 
     #[test]
     fn a_batch_is_a_list_of_one_to_a_thousand_tasks_and_nothing_else() {
+        let count =
+            |body: &str| entries(json::check_syntax(body.as_bytes()).unwrap()).map(|entries| entries.len());
         for tasks in [1, 1_000] {
             let body = json!({ "tasks": vec![json!({}); tasks] });
-            assert_eq!(entries(body).unwrap().len(), tasks);
+            assert_eq!(count(&body.to_string()), Ok(tasks));
         }
+        assert_eq!(
+            count(r#" {"\u0074asks": [{"a": "\ud83d", "a": 1e999}, 7]} "#),
+            Ok(2)
+        );
         for body in [
             json!([]),
             json!({}),
             json!({ "tasks": [] }),
             json!({ "tasks": {} }),
             json!({ "tasks": vec![json!({}); 1_001] }),
+            json!({ "tasks": null }),
+            json!([[{}]]),
             json!({ "tasks": [{}], "more": 1 }),
         ] {
-            assert_eq!(
-                entries(body).unwrap_err().status(),
-                StatusCode::UNPROCESSABLE_ENTITY
-            );
+            let refusal = count(&body.to_string()).unwrap_err();
+            assert_eq!(refusal.kind(), ProblemKind::InvalidBatch, "{body}");
         }
+        let twice = count(r#"{"tasks": [{}], "\u0074asks": [{}]}"#).unwrap_err();
+        assert!(
+            twice.document("").detail.starts_with("duplicate field `tasks`"),
+            "{twice:?}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use mesh_api_types::{BatchResponse, BatchResult};
-use mesh_http::{Deadline, JsonBody, Problem, RequestId};
+use mesh_http::{Deadline, JsonText, Problem, RequestId};
 
 use super::submit::submit_response;
 use crate::state::ApiState;
@@ -42,9 +42,9 @@ pub(crate) async fn submit_batch(
     Deadline(deadline): Deadline,
     RequestId(request_id): RequestId,
     submitter: Submitter,
-    JsonBody(body): JsonBody,
+    JsonText(body): JsonText,
 ) -> Result<(StatusCode, Json<BatchResponse>), Problem> {
-    let outcomes = submitter.create_batch(body, deadline).await?.into_iter();
+    let outcomes = submitter.create_batch(&body, deadline).await?.into_iter();
     let results = outcomes.map(|outcome| batch_result(outcome, &api, &request_id));
     let results = results.collect();
     Ok((StatusCode::ACCEPTED, Json(BatchResponse { results })))

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
-use futures_util::StreamExt;
 use futures_util::stream::iter;
+use futures_util::{StreamExt, TryStreamExt};
 use mesh_task::{Task, TaskId, TaskSummary, Tenant};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
@@ -39,23 +39,16 @@ impl TaskTable {
         retention: Duration,
         until: Instant,
     ) -> Result<HashSet<TaskId>, AwsError> {
-        let mut requests = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            let put = PutRequest::builder().set_item(Some(new_item(task, retention)?));
-            let put = put
-                .build()
-                .map_err(|error| AwsError::setup("BatchWriteItem", error))?;
-            requests.push(WriteRequest::builder().put_request(put).build());
-        }
-        let mut chunks = Vec::new();
-        while !requests.is_empty() {
-            let rest = requests.split_off(requests.len().min(WRITES));
-            chunks.push(std::mem::replace(&mut requests, rest));
-        }
-        let left = iter(chunks)
-            .map(|chunk| self.write_chunk(chunk, until))
+        // The items of a chunk take several times the memory of its tasks, so they are made when their turn comes.
+        let left = iter((0..tasks.len()).step_by(WRITES))
+            .map(|first| {
+                let chunk = tasks[first..].iter().take(WRITES);
+                let requests = chunk.map(|task| put_request(task, retention));
+                let requests: Result<Vec<_>, AwsError> = requests.collect();
+                async { Ok(self.write_chunk(requests?, until).await) }
+            })
             .buffer_unordered(AT_ONCE);
-        let left: Vec<_> = left.collect().await;
+        let left: Vec<Vec<_>> = left.try_collect().await?;
         Ok(left.iter().flatten().filter_map(written_id).collect())
     }
 
@@ -176,6 +169,14 @@ impl TaskTable {
             }
         }
     }
+}
+
+fn put_request(task: &Task, retention: Duration) -> Result<WriteRequest, AwsError> {
+    let put = PutRequest::builder().set_item(Some(new_item(task, retention)?));
+    let put = put
+        .build()
+        .map_err(|error| AwsError::setup("BatchWriteItem", error))?;
+    Ok(WriteRequest::builder().put_request(put).build())
 }
 
 fn written_id(request: &WriteRequest) -> Option<TaskId> {

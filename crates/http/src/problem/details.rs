@@ -93,6 +93,25 @@ impl Problem {
     }
 
     #[must_use]
+    pub fn unsupported_content_encoding(coding: &str) -> Self {
+        Self::new(
+            ProblemKind::UnsupportedMediaType,
+            format!(
+                "Content-Encoding {coding} is not supported: send the body uncompressed, without this header"
+            ),
+        )
+    }
+
+    /// The host received what is not a request.
+    pub fn invalid_request(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::InvalidRequest, detail)
+    }
+
+    pub fn invalid_body(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::InvalidBody, detail)
+    }
+
+    #[must_use]
     pub fn invalid_json(error: &serde_json::Error) -> Self {
         Self::new(
             ProblemKind::InvalidJson,

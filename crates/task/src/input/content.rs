@@ -25,7 +25,7 @@ const LARGE_SIDE: usize = 1_000;
 /// once it is decoded; this is half a minute of speech, uncompressed at 16 kHz.
 const LARGE_BYTES: u64 = 1_000_000;
 
-/// The standard alphabet, with or without padding: clients differ, and both forms are unambiguous.
+/// The standard alphabet, with or without padding: encoders differ, and both forms are unambiguous.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -294,28 +294,63 @@ fn check_text(name: &str, text: &str) -> Result<(), InvalidInput> {
 /// Decodes base64, bare or in a data URL. The media type in a data URL is ignored.
 fn decode(name: &str, text: &str, kind: Kind) -> Result<Vec<u8>, InvalidInput> {
     let refuse = |why: &str| Err(InvalidInput(format!("input.{name} {why}")));
-    let encoded = match text.strip_prefix("data:") {
-        None if text.starts_with("http://") || text.starts_with("https://") => {
-            return refuse(
-                "is a URL, and URLs are not fetched: send the bytes as base64, or upload them with POST /v1/uploads",
-            );
+    let text = text.trim_ascii();
+    let (scheme, rest) = text.split_once(':').unwrap_or_default();
+    let is_scheme = |name: &str| scheme.eq_ignore_ascii_case(name);
+    let encoded = if is_scheme("data") {
+        match rest.split_once(',') {
+            Some((media_type, encoded)) if ends_with_base64(media_type) => encoded,
+            _ => return refuse("is a data URL without base64: send data:TYPE;base64,..."),
         }
-        None => text,
-        Some(url) => match url.split_once(";base64,") {
-            Some((_, encoded)) => encoded,
-            None => return refuse("is a data URL without base64: send data:TYPE;base64,..."),
-        },
+    } else if is_scheme("http") || is_scheme("https") {
+        return refuse(
+            "is a URL, and URLs are not fetched: send the bytes as base64, or upload them with POST /v1/uploads",
+        );
+    } else {
+        text
     };
-    if encoded.is_empty() {
+    // Most clients send the plain form, which needs no copy.
+    let decoded = BASE64.decode(encoded).ok();
+    let is_url = is_scheme("data");
+    let Some(bytes) = decoded.or_else(|| BASE64.decode(plain_base64(encoded, is_url)?).ok()) else {
+        return refuse("is not base64: send the bytes in the alphabet of RFC 4648");
+    };
+    if bytes.is_empty() {
         return refuse("is empty: send the bytes as base64");
     }
-    let Ok(bytes) = BASE64.decode(encoded) else {
-        return refuse("is not base64: send the bytes in the standard alphabet, without line breaks");
-    };
     if kind.sniff(&bytes).is_none() {
         return refuse(kind.refusal());
     }
     Ok(bytes)
+}
+
+/// Whether the part of a data URL before the comma says that base64 follows. Letters may have either case, and blanks may
+/// stand before the word (WHATWG Fetch, "data: URL processor").
+fn ends_with_base64(media_type: &str) -> bool {
+    let last = media_type.rsplit_once(';').map(|(_, last)| last.trim_ascii());
+    last.is_some_and(|last| last.eq_ignore_ascii_case("base64"))
+}
+
+/// Base64 in the standard alphabet, from what other encoders write: with line breaks, in the alphabet for URLs, or, inside
+/// a URL, percent-encoded. `None` if a percent sign is not followed by two digits.
+fn plain_base64(encoded: &str, is_url: bool) -> Option<Vec<u8>> {
+    let mut plain = Vec::with_capacity(encoded.len());
+    let mut bytes = encoded.bytes();
+    while let Some(byte) = bytes.next() {
+        let byte = if byte == b'%' && is_url {
+            let mut digit = || char::from(bytes.next()?).to_digit(16);
+            u8::try_from(digit()? * 16 + digit()?).ok()?
+        } else {
+            byte
+        };
+        match byte {
+            b'-' => plain.push(b'+'),
+            b'_' => plain.push(b'/'),
+            byte if byte.is_ascii_whitespace() => {}
+            byte => plain.push(byte),
+        }
+    }
+    Some(plain)
 }
 
 /// The media type of a supported image, from its first bytes.

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -108,7 +108,11 @@ pub struct Classify {
 #[serde(deny_unknown_fields)]
 pub struct Summarize {
     /// 1 to [`MAX_SUMMARY_SENTENCES`]; [`DEFAULT_SUMMARY_SENTENCES`] if both are absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "max_sentences",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_sentences: Option<u32>,
     /// The summary's share of the sentences: above 0, at most 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -290,6 +294,17 @@ impl DataExtraction {
 /// Reads `null` as if the field were absent.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(given: D) -> Result<T, D::Error> {
     Option::deserialize(given).map(Option::unwrap_or_default)
+}
+
+fn max_sentences<'de, D: Deserializer<'de>>(given: D) -> Result<Option<u32>, D::Error> {
+    let Some(given) = Option::<Value>::deserialize(given)? else {
+        return Ok(None);
+    };
+    let number = given.as_u64().and_then(|number| u32::try_from(number).ok());
+    // serde's own message does not name the field.
+    let refusal =
+        || format!("max_sentences is {given}: send a whole number from 1 to {MAX_SUMMARY_SENTENCES}");
+    number.map(Some).ok_or_else(|| D::Error::custom(refusal()))
 }
 
 fn read<T: DeserializeOwned>(task_type: TaskType, fields: Map<String, Value>) -> Result<T, InvalidInput> {

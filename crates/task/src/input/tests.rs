@@ -117,6 +117,19 @@ fn the_refusal_of_an_image_says_what_to_send() {
     let refusal = |image: &str| refusal(TaskType::FaceDetection, json!({ "image": image }));
     assert!(refusal("").contains("is empty"));
     assert!(refusal("data:image/png;base64,").contains("is empty"));
+    assert!(refusal(" \n").contains("is empty"));
+    assert!(refusal("data:image/png;base64,%20").contains("is empty"));
+    assert!(refusal("data:image/png;base64").contains("without base64"));
+    assert!(refusal("data:image/png;base64;a=b,R0lG").contains("without base64"));
+    for broken in [
+        "data:image/gif;base64,R0lG%3",
+        "data:image/gif;base64,R0lG%zz",
+        "R0lG%3D",
+        "R0=lG",
+    ] {
+        assert!(refusal(broken).contains("not base64"), "{broken}");
+    }
+    assert!(refusal("HTTPS://example.com/cat.png").contains("URLs are not fetched"));
     assert!(refusal("data:image/png,abc").contains("without base64"));
     assert!(refusal("not base64!").contains("not base64"));
     assert!(refusal("aGVsbG8gd29ybGQ=").contains("JPEG, PNG, WebP, GIF or BMP"));
@@ -131,11 +144,29 @@ fn base64_is_accepted_bare_or_in_a_data_url_with_or_without_padding() {
         (TaskType::Ocr, "image", GIF, "image/gif"),
         (TaskType::Transcribe, "audio", WAV, "audio/wav"),
     ] {
+        // Bytes behind the head of a file, so that its base64 has every character that encoders write differently.
+        let bytes = &[bytes, &(0..=255).collect::<Vec<u8>>()].concat()[..];
         let padded = STANDARD.encode(bytes);
+        assert!(
+            ["+", "/", "="].iter().all(|special| padded.contains(special)),
+            "{padded}"
+        );
+        let escaped =
+            |plus, slash, equals| padded.replace('+', plus).replace('/', slash).replace('=', equals);
         for given in [
             padded.clone(),
             padded.replace('=', ""),
             format!("data:image/jpeg;base64,{padded}"),
+            format!("data:image/jpeg;base64,{}", padded.replace('=', "")),
+            format!("DATA:image/jpeg;BASE64,{padded}"),
+            format!("data:;base64,{padded}"),
+            format!("data:image/jpeg;name=\"a.jpg\";charset=utf-8; Base64 ,{padded}"),
+            format!(" data:image/jpeg;base64,\n {padded} \n"),
+            format!("data:image/jpeg;base64,{}", escaped("%2B", "%2F", "%3D")),
+            format!("data:image/jpeg;base64,{}%0A%20", escaped("%2b", "%2f", "%3d")),
+            escaped("-", "_", "="),
+            escaped("-", "_", ""),
+            escaped("\n+", " /", "=\r\n"),
         ] {
             let input = whole(task_type, json!({ field: given }));
             let StoredInput::Object {
@@ -292,6 +323,10 @@ fn the_announcement_of_an_upload_is_checked() {
         (announce("video/mp4", 1, &sha256), "video"),
         (announce("image/p\nng", 1, &sha256), "media type"),
         (announce("image/png", 1, "abc"), "64 hex digits"),
+        (
+            NewUpload::parse(json!({ "content_type": "image/png", "length": 1.5, "sha256": sha256 })),
+            "length is 1.5: send the whole number",
+        ),
         (NewUpload::parse(json!([])), "does not announce an upload"),
     ] {
         let refusal = refused.unwrap_err().to_string();

@@ -65,7 +65,7 @@ pub struct NewUpload {
 #[serde(deny_unknown_fields)]
 struct Fields {
     content_type: String,
-    length: u64,
+    length: Value,
     sha256: String,
 }
 
@@ -98,18 +98,19 @@ impl NewUpload {
                 "content_type is not a media type: send a type such as image/jpeg".to_owned(),
             ));
         }
-        if !(1..=max as u64).contains(&fields.length) {
-            let length = fields.length;
+        let length = fields.length.as_u64();
+        let Some(length) = length.filter(|length| (1..=max as u64).contains(length)) else {
+            let given = fields.length;
             return Err(InvalidInput(format!(
-                "length is {length} bytes: an upload of {kind}/... has 1 to {max}"
+                "length is {given}: send the whole number of bytes, which for {kind}/... is 1 to {max}"
             )));
-        }
+        };
         let mut sha256 = [0; 32];
         hex::decode_to_slice(&fields.sha256, &mut sha256)
             .map_err(|_| InvalidInput("sha256 must be the content's SHA-256 in 64 hex digits".to_owned()))?;
         Ok(Self {
             content_type: media_type,
-            length: fields.length,
+            length,
             sha256,
         })
     }

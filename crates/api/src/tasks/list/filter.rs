@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use mesh_http::Problem;
 use mesh_task::{IdRange, Metadata, Priority, Status, TaskSummary, TaskType};
 use serde::Serialize;
@@ -123,11 +124,25 @@ fn parse_priority(given: &str) -> Result<Priority, Problem> {
 
 fn parse_time(name: &str, given: Option<String>) -> Result<Option<Timestamp>, Problem> {
     let Some(given) = given else { return Ok(None) };
-    given.parse().map(Some).map_err(|_| {
+    let time = given.parse().ok().or_else(|| nearest_time(&given));
+    time.map(Some).ok_or_else(|| {
         Problem::invalid_query(format!(
             "{name}={given} is not a time: send RFC 3339, such as 2026-01-31T12:00:00Z, and write + as %2B"
         ))
     })
+}
+
+/// The nearest time that jiff has to one that is beyond its range, which ends a day before year 9999 does.
+fn nearest_time(given: &str) -> Option<Timestamp> {
+    let pieces = Pieces::parse(given).ok()?;
+    let time = pieces.date().to_datetime(pieces.time()?);
+    let found = pieces.to_numeric_offset()?.to_timestamp(time);
+    let end = if time.year() > 0 {
+        Timestamp::MAX
+    } else {
+        Timestamp::MIN
+    };
+    Some(found.unwrap_or(end))
 }
 
 #[cfg(test)]
@@ -196,6 +211,57 @@ mod tests {
             query.retain(|(name, _)| *name != other.0);
             query.push(other);
             assert!(!matches(&query), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_may_be_any_that_rfc_3339_can_write() {
+        for (given, range_end) in [
+            ("9999-12-31T23:59:59Z", Timestamp::MAX),
+            ("9999-12-31T23:59:60Z", Timestamp::MAX),
+            ("9999-12-31T23:59:59.999999999Z", Timestamp::MAX),
+            ("9999-12-31t23:59:59z", Timestamp::MAX),
+            ("9999-12-31T23:59:59-23:59", Timestamp::MAX),
+            (
+                "9999-12-31T23:59:59+14:00",
+                "9999-12-31T09:59:59Z".parse().unwrap_or(Timestamp::MAX),
+            ),
+            ("9999-12-30T22:00:00.999999999Z", Timestamp::MAX),
+            (
+                "0000-01-01T00:00:00+23:59",
+                "-000001-12-31T00:01:00Z".parse().unwrap(),
+            ),
+            ("-009999-01-01T00:00:00+23:59", Timestamp::MIN),
+        ] {
+            for name in ["created_after", "created_before"] {
+                let filter = parse(&[(name, given)]).unwrap().filter;
+                let found = filter.created_after.or(filter.created_before);
+                assert_eq!(found, Some(range_end), "{given}");
+                let is_late = range_end == Timestamp::MAX;
+                assert_eq!(
+                    filter.matches(&task()),
+                    is_late == (name == "created_before"),
+                    "{given}"
+                );
+                assert_eq!(
+                    filter.range().contains(task().id),
+                    is_late == (name == "created_before"),
+                    "{given}"
+                );
+                let cursor = super::super::cursor::write(&Tenant::first(), &filter, task().id);
+                assert!(super::super::cursor::read(&Tenant::first(), &filter, &cursor).is_some());
+            }
+        }
+        for given in [
+            "9999-12-31",
+            "9999-12-31T23:59:59",
+            "9999-13-31T23:59:59Z",
+            "9999-12-32T23:59:59Z",
+            "9999-12-31T24:00:00Z",
+            "10000-01-01T00:00:00Z",
+            "",
+        ] {
+            assert!(parse(&[("created_before", given)]).is_err(), "{given}");
         }
     }
 

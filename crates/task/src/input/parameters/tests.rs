@@ -34,6 +34,16 @@ fn the_refusal_of_a_parameter_says_what_to_send() {
             json!({ "max_sentences": 0 }),
             "send 1 to 100",
         ),
+        (
+            TaskType::Summarize,
+            json!({ "max_sentences": 3.5 }),
+            "max_sentences is 3.5: send a whole number from 1 to 100",
+        ),
+        (
+            TaskType::Summarize,
+            json!({ "max_sentences": -1 }),
+            "max_sentences is -1",
+        ),
         (TaskType::Summarize, json!({ "ratio": 1.5 }), "at most 1"),
         (
             TaskType::Summarize,
