@@ -133,9 +133,13 @@ enum Command {
     /// Runs tasks of two types under random faults, and verifies the guarantees of docs/SEMANTICS.md
     Soak(soak::Args),
     /// Measures cold starts and throughput, beside Python's onnxruntime; or what the subcommand says
+    #[command(args_conflicts_with_subcommands = true)]
     Bench {
         #[command(subcommand)]
         what: Option<bench::What>,
+        /// One short round, which shows that all of it works, and not how fast
+        #[arg(long)]
+        quick: bool,
     },
     /// Writes docs/openapi.json from the API's code
     Openapi,
@@ -216,7 +220,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Test { unit, llm, nextest } => test::run(unit, llm, &nextest),
         Command::Soak(args) => soak::run(&args),
-        Command::Bench { what } => bench::run(what.as_ref()),
+        Command::Bench { what, quick } => bench::run(what.as_ref(), quick),
         Command::Openapi => openapi::run(),
         Command::Clients => clients::run(),
         Command::Check => check::run(),
