@@ -12,21 +12,21 @@ pub(crate) const TEXT: &str = "What a delightful little machine.";
 
 /// A function and what it gets.
 pub(crate) struct Case {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// The function's folder in the artifacts, which is its logical id.
-    pub(crate) function: &'static str,
+    pub(crate) function: String,
     pub(crate) scenario: Scenario,
     /// Settings with another value than the parameters' defaults give them.
     pub(crate) settings: Vec<(&'static str, String)>,
-    /// The status code of a response to an HTTP request.
+    /// A status code of the same class as that of the response to an HTTP request.
     pub(crate) status: Option<u64>,
 }
 
 impl Case {
-    pub(crate) fn new(name: &'static str, function: &'static str, scenario: Scenario) -> Self {
+    pub(crate) fn new(name: &str, function: &str, scenario: Scenario) -> Self {
         Self {
-            name,
-            function,
+            name: name.to_owned(),
+            function: function.to_owned(),
             scenario,
             settings: Vec::new(),
             status: None,
@@ -39,11 +39,11 @@ impl Case {
     }
 
     /// Ends with the first call of `next`.
-    fn start_only(name: &'static str, function: &'static str) -> Self {
+    fn start_only(name: &str, function: &str) -> Self {
         Self::new(name, function, Scenario::default())
     }
 
-    fn first_task(name: &'static str, function: &'static str, work: Work) -> Self {
+    fn first_task(name: &str, function: &str, work: Work) -> Self {
         Self::new(name, function, Scenario::batch(vec![work]))
     }
 }

@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use crate::cases::{self, Case, TEXT};
 use crate::function::{Functions, peak_mebibytes};
-use crate::host::{Event, Host};
+use crate::host::{Event, Host, Scenario};
 use crate::{Args, median};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -43,7 +43,7 @@ pub(crate) async fn report(args: &Args, python_program: &Path, rounds: usize) ->
     let python = summary(&python);
     for (case, runs) in cases.iter().zip(&runs) {
         let cold = summary(runs);
-        line(case.name, &cold);
+        line(&case.name, &cold);
         if case.name == PEER_CASE {
             line("Python onnxruntime: the same text", &python);
             let (time, memory) = (
@@ -54,6 +54,16 @@ pub(crate) async fn report(args: &Args, python_program: &Path, rounds: usize) ->
         }
     }
     println!();
+    Ok(())
+}
+
+/// Starts each of the template's functions once. A function that lacks a setting fails.
+pub(crate) async fn start_each(args: &Args) -> Result<()> {
+    let functions = Functions::read(&args.functions)?;
+    for id in functions.ids() {
+        let case = Case::new(id, id, Scenario::default());
+        line(id, &function(args, &functions, &case).await?);
+    }
     Ok(())
 }
 
@@ -72,7 +82,7 @@ async fn function(args: &Args, functions: &Functions, case: &Case) -> Result<Col
     let work_count = case.scenario.works.len();
     let mut host = Host::start(case.scenario.clone()).await?;
     let start = Instant::now();
-    let mut child = functions.get(case.function)?.start(args, case, &host)?;
+    let mut child = functions.get(&case.function)?.start(args, case, &host)?;
     let mut completed = 0;
     let end = loop {
         match host.next_event(TIMEOUT).await? {

@@ -33,6 +33,10 @@ impl Functions {
         serde_json::from_slice(&text).with_context(|| format!("can't parse {}", path.display()))
     }
 
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     pub(crate) fn get(&self, id: &str) -> Result<&Function> {
         self.0
             .get(id)
@@ -43,7 +47,7 @@ impl Functions {
 impl Function {
     /// Starts the case's function, with the host in place of Lambda and of all other services.
     pub(crate) fn start(&self, args: &Args, case: &Case, host: &Host) -> Result<Child> {
-        let folder = args.artifacts.join(case.function);
+        let folder = args.artifacts.join(&case.function);
         let address = host.address.to_string();
         let memory = self.memory_mb.to_string();
         let lambda = [

@@ -1,7 +1,7 @@
 //! A minimal replacement of Lambda and of the AWS services for one function. It responds at once, so that the
 //! measurement is that of the function and not of an emulator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -43,8 +43,8 @@ pub(crate) enum Event {
 /// What the host gives the function.
 #[derive(Clone, Default)]
 pub(crate) struct Scenario {
-    /// The payload of the first invocation. Without one, the function waits for ever in its first `next`.
-    pub(crate) payload: Option<Value>,
+    /// The payloads of the invocations, in order. After the last one, the function waits for ever in its `next`.
+    pub(crate) payloads: Vec<Value>,
     /// The tasks that it can claim, and their objects.
     pub(crate) works: Vec<Work>,
     /// The tasks that each page of the table contains, whatever is read.
@@ -57,7 +57,19 @@ impl Scenario {
     /// Tasks that a worker receives as one batch.
     pub(crate) fn batch(works: Vec<Work>) -> Self {
         Self {
-            payload: Some(sqs_batch(&works)),
+            payloads: vec![sqs_batch(&works)],
+            works,
+            ..Self::default()
+        }
+    }
+
+    /// Tasks that a worker receives one by one, as those of a large queue.
+    pub(crate) fn one_by_one(works: Vec<Work>) -> Self {
+        Self {
+            payloads: works
+                .iter()
+                .map(|work| sqs_batch(std::slice::from_ref(work)))
+                .collect(),
             works,
             ..Self::default()
         }
@@ -65,8 +77,8 @@ impl Scenario {
 }
 
 struct Shared {
-    /// The payload for the first `next`. Later calls wait forever, as on Lambda.
-    payload: Mutex<Option<Value>>,
+    /// The payloads that are left. Without one, `next` waits forever, as on Lambda.
+    payloads: Mutex<VecDeque<Value>>,
     /// The response to a claim, by the task's id.
     items: BTreeMap<String, Value>,
     /// By the task's id, which is the object's key.
@@ -97,7 +109,7 @@ impl Host {
             })
             .unzip();
         let shared = Arc::new(Shared {
-            payload: Mutex::new(scenario.payload),
+            payloads: Mutex::new(scenario.payloads.into()),
             items,
             objects,
             page: json!({ "Items": stored, "Item": stored.first() })
@@ -190,10 +202,10 @@ pub(crate) fn item(task: &Task) -> Value {
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
     let payload = shared
-        .payload
+        .payloads
         .lock()
         .expect("nothing panics under this lock")
-        .take();
+        .pop_front();
     let _ = shared.events.send(Event::Next(Instant::now()));
     let Some(payload) = payload else {
         return std::future::pending().await;

@@ -34,6 +34,8 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Starts each function with what the template gives it, to its first request for an invocation.
+    Starts(Args),
     /// Peak memory with the largest inputs. Fails unless each function leaves a quarter of its memory free.
     Memory {
         #[command(flatten)]
@@ -109,6 +111,7 @@ fn run() -> Result<()> {
             block_on(cold::report(&args, &python, if quick { 1 } else { cold::ROUNDS }))?;
             throughput::report(&args, &python, quick)
         }
+        Command::Starts(args) => block_on(cold::start_each(&args.absolute()?)),
         Command::Memory { args, only } => block_on(memory::report(&args.absolute()?, only.as_deref())),
         Command::Reads => reads::report(),
         Command::Load(args) => load::report(&args),

@@ -24,6 +24,7 @@ mod process;
 mod program;
 mod progress;
 mod release;
+mod smoke;
 mod soak;
 mod stack;
 mod test;
@@ -147,6 +148,8 @@ enum Command {
     Clients,
     /// Checks formatting, lints, licences, the templates and the vocabulary: everything but the tests
     Check,
+    /// Runs the documented commands that take too long for `test`, each at its smallest size
+    Smoke,
     /// Makes the release artifacts in .local/release/VERSION: zips, template, bills of materials, checksums
     Release,
 }
@@ -224,6 +227,7 @@ fn run(command: Command) -> Result<()> {
         Command::Openapi => openapi::run(),
         Command::Clients => clients::run(),
         Command::Check => check::run(),
+        Command::Smoke => smoke::run(),
         Command::Release => release::run(),
     }
 }

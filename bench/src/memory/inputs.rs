@@ -30,7 +30,7 @@ const SMALL_TASKS: usize = 1_500;
 struct Entry {
     name: &'static str,
     function: &'static str,
-    /// The status code of the response to a request.
+    /// A status code of the same class as that of the response to a request.
     status: Option<u64>,
     make: fn(&Args) -> Result<Scenario>,
 }
@@ -69,6 +69,9 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "image-worker: ocr, transparent WebP", function: IMAGE, status: None, make: |_| ocr(pictures::transparent(ImageFormat::WebP)?) },
     Entry { name: "image-worker: faces, GIF", function: IMAGE, status: None, make: |_| faces(pictures::gif()) },
     Entry { name: "image-worker: ocr, bitmap", function: IMAGE, status: None, make: |_| ocr(pictures::bitmap()) },
+    Entry { name: "image-worker: faces, animated WebP", function: IMAGE, status: None, make: |_| faces(pictures::animated_webp()?) },
+    Entry { name: "image-worker: ocr, animated WebP", function: IMAGE, status: None, make: |_| ocr(pictures::animated_webp()?) },
+    Entry { name: "image-worker: one after the other, all formats", function: IMAGE, status: None, make: each_format },
     Entry { name: "image-worker: ten faces, 1 MB", function: IMAGE, status: None, make: |_| ten(file_task(TaskType::FaceDetection, &small_picture()?)) },
     Entry { name: "image-worker: ten ocr, 1 MB", function: IMAGE, status: None, make: |_| ten(file_task(TaskType::Ocr, &small_picture()?)) },
     Entry { name: "audio-worker: WAV, 30 minutes, 50 MB", function: AUDIO, status: None, make: |args| recording(&recordings::wav(&args.testdata("beckett.wav")?)?) },
@@ -102,7 +105,7 @@ pub(super) fn cases(args: &Args, only: Option<&str>) -> impl Iterator<Item = Res
 
 fn event(payload: Value) -> Scenario {
     Scenario {
-        payload: Some(payload),
+        payloads: vec![payload],
         ..Scenario::default()
     }
 }
@@ -131,6 +134,23 @@ fn faces(file: Vec<u8>) -> Result<Scenario> {
 
 fn ocr(file: Vec<u8>) -> Result<Scenario> {
     one(file_task(TaskType::Ocr, &pictures::padded(file)))
+}
+
+/// The largest files in one environment, which keeps what its libraries do not free.
+fn each_format(args: &Args) -> Result<Scenario> {
+    let files = [
+        pictures::tiled(&args.testdata("page.png")?, ImageFormat::Jpeg)?,
+        pictures::progressive_jpeg(4),
+        pictures::transparent(ImageFormat::Png)?,
+        pictures::animated_webp()?,
+        pictures::bitmap(),
+    ];
+    let mut works = Vec::new();
+    for file in files.map(pictures::padded) {
+        works.push(file_task(TaskType::Ocr, &file)?);
+        works.push(file_task(TaskType::FaceDetection, &file)?);
+    }
+    Ok(Scenario::one_by_one(works))
 }
 
 fn small_picture() -> Result<Vec<u8>> {

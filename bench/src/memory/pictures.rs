@@ -88,6 +88,33 @@ pub(super) fn progressive_jpeg(components: u8) -> Vec<u8> {
     file
 }
 
+/// An animated WebP of one transparent frame (RFC 9649): its decoder has the canvas besides the frame.
+pub(super) fn animated_webp() -> Result<Vec<u8>> {
+    fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+        let mut chunk = name.to_vec();
+        chunk.extend((body.len() as u32).to_le_bytes());
+        chunk.extend(body);
+        chunk.resize(chunk.len().next_multiple_of(2), 0);
+        chunk
+    }
+    let (width, height) = LARGEST;
+    let still = transparent(ImageFormat::WebP)?;
+    // After the file's header come the frame's chunks: here the lossless picture.
+    let picture = &still[12..];
+    let side = |side: u32| (side - 1).to_le_bytes()[..3].to_vec();
+    let sides = [side(width), side(height)].concat();
+    // It is at the upper left, for a second.
+    let frame = [&[0; 6], &sides[..], &[232, 3, 0, 0], picture].concat();
+    let chunks = [
+        // Animated, with alpha.
+        chunk(b"VP8X", &[&[0x12, 0, 0, 0][..], &sides].concat()),
+        chunk(b"ANIM", &[0; 6]),
+        chunk(b"ANMF", &frame),
+    ]
+    .concat();
+    Ok(chunk(b"RIFF", &[b"WEBP", &chunks[..]].concat()))
+}
+
 /// A bitmap with one bit per pixel, the only depth at which so many pixels fit into a file.
 pub(super) fn bitmap() -> Vec<u8> {
     const HEAD_BYTES: u32 = 14 + 40 + 8;
