@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::cases::{self, Case, TEXT};
-use crate::function::{Functions, peak_mebibytes};
+use crate::function::Functions;
 use crate::host::{Event, Host, Scenario};
 use crate::{Args, median};
 
@@ -80,12 +80,12 @@ fn summary(runs: &[ColdStart]) -> ColdStart {
 
 async fn function(args: &Args, functions: &Functions, case: &Case) -> Result<ColdStart> {
     let work_count = case.scenario.works.len();
-    let mut host = Host::start(case.scenario.clone()).await?;
+    let host = Host::start(case.scenario.clone()).await?;
     let start = Instant::now();
-    let mut child = functions.get(&case.function)?.start(args, case, &host)?;
+    let mut running = functions.get(&case.function)?.start(args, case, host)?;
     let mut completed = 0;
     let end = loop {
-        match host.next_event(TIMEOUT).await? {
+        match running.next_event(TIMEOUT).await? {
             Event::Next(time) if work_count == 0 => break time,
             Event::Response { at, .. } => {
                 ensure!(
@@ -100,8 +100,7 @@ async fn function(args: &Args, functions: &Functions, case: &Case) -> Result<Col
             Event::Next(_) => {}
         }
     };
-    let mebibytes = peak_mebibytes(&child)?;
-    child.kill().await?;
+    let mebibytes = running.end().await?;
     Ok(ColdStart {
         milliseconds: (end - start).as_secs_f64() * 1e3,
         mebibytes,

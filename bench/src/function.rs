@@ -3,17 +3,41 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use tokio::process::{Child, Command};
 
 use crate::Args;
 use crate::cases::Case;
-use crate::host::Host;
+use crate::host::{Event, Host};
 
 /// In a setting's value, stands for the host's address.
 pub(crate) const HOST: &str = "HOST";
+
+/// A function's process, and its host.
+pub(crate) struct Running {
+    child: Child,
+    host: Host,
+}
+
+impl Running {
+    /// Waits for what the function does next, which may be its end.
+    pub(crate) async fn next_event(&mut self, timeout: Duration) -> Result<Event> {
+        tokio::select! {
+            event = self.host.next_event(timeout) => event,
+            status = self.child.wait() => bail!("the function ended, {}: see its error above", status?),
+        }
+    }
+
+    /// The process's peak memory so far, in MiB. It ends then.
+    pub(crate) async fn end(mut self) -> Result<f64> {
+        let mebibytes = peak_mebibytes(&self.child)?;
+        self.child.kill().await?;
+        Ok(mebibytes)
+    }
+}
 
 /// What the template gives each function, by its logical id: the output of `python -m localstack.functions`.
 #[derive(Debug, Deserialize)]
@@ -46,7 +70,7 @@ impl Functions {
 
 impl Function {
     /// Starts the case's function, with the host in place of Lambda and of all other services.
-    pub(crate) fn start(&self, args: &Args, case: &Case, host: &Host) -> Result<Child> {
+    pub(crate) fn start(&self, args: &Args, case: &Case, host: Host) -> Result<Running> {
         let folder = args.artifacts.join(&case.function);
         let address = host.address.to_string();
         let memory = self.memory_mb.to_string();
@@ -61,13 +85,15 @@ impl Function {
             ("AWS_ACCESS_KEY_ID", "bench"),
             ("AWS_SECRET_ACCESS_KEY", "bench"),
         ];
-        Command::new(folder.join("bootstrap"))
+        let child = Command::new(folder.join("bootstrap"))
             .current_dir(&folder)
             .env_clear()
             .envs(&self.environment)
             .envs(lambda)
             .env("LAMBDA_TASK_ROOT", &folder)
             .env("AWS_ENDPOINT_URL", format!("http://{address}"))
+            // The log has the same output as the errors of a start, which are shown.
+            .env("LOG_LEVEL", "error")
             .envs(
                 case.settings
                     .iter()
@@ -75,15 +101,16 @@ impl Function {
             )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            // It has why a function could not start.
+            .stderr(Stdio::inherit())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("can't start {}/bootstrap", folder.display()))
+            .with_context(|| format!("can't start {}/bootstrap", folder.display()))?;
+        Ok(Running { child, host })
     }
 }
 
-/// The process's peak memory so far, in MiB.
-pub(crate) fn peak_mebibytes(child: &Child) -> Result<f64> {
+fn peak_mebibytes(child: &Child) -> Result<f64> {
     let id = child.id().context("the process has ended")?;
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
     let kibibytes = status

@@ -12,7 +12,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::Args;
 use crate::cases::Case;
-use crate::function::{Functions, peak_mebibytes};
+use crate::function::Functions;
 use crate::host::{Event, Host};
 
 /// The share of its memory that a function may use.
@@ -67,11 +67,11 @@ pub(crate) async fn report(args: &Args, only: Option<&str>) -> Result<()> {
 /// Runs a case to its last response. A case that the function refuses would measure nothing, so each task must complete.
 async fn measure(args: &Args, functions: &Functions, case: &Case) -> Result<Peak> {
     let function = functions.get(&case.function)?;
-    let mut host = Host::start(case.scenario.clone()).await?;
-    let mut child = function.start(args, case, &host)?;
+    let host = Host::start(case.scenario.clone()).await?;
+    let mut running = function.start(args, case, host)?;
     let (mut completed, mut responses) = (0, 0);
     while responses < case.scenario.payloads.len() {
-        match host.next_event(TIMEOUT).await? {
+        match running.next_event(TIMEOUT).await? {
             Event::Next(_) => {}
             Event::Finish { is_completed } => completed += usize::from(is_completed),
             Event::Error(error) => bail!("{}: {error}", case.name),
@@ -92,8 +92,7 @@ async fn measure(args: &Args, functions: &Functions, case: &Case) -> Result<Peak
         "{}: {completed} of {tasks} tasks completed",
         case.name
     );
-    let mebibytes = peak_mebibytes(&child)?;
-    child.kill().await?;
+    let mebibytes = running.end().await?;
     Ok(Peak {
         mebibytes,
         memory_mb: function.memory_mb,
