@@ -1,7 +1,7 @@
 """Prints what the template gives each function, as JSON: its memory in MB and its environment variables.
 
-Whatever starts a function without a deployment reads them here, so the template alone declares them. Parameters have their
-defaults. A reference to a queue is an address, and one to another resource is its logical id.
+Whatever starts a function without a deployment reads them here, so the template alone declares them. Parameters have
+their defaults. A reference to a queue is an address, and one to another resource is its logical id.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Each setting that a function reads is in the template, and whatever starts a function without a deployment gets it."""
+"""Each setting that a function reads is in the template, also for whatever starts it without a deployment."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from localstack import arguments, functions, template
 from localstack.tests.conftest import ROOT
@@ -12,7 +13,7 @@ from localstack.tests.conftest import ROOT
 _SETTING = re.compile(r'\bsetting(?:::<[^(]*>)?\(\s*"([A-Z0-9_]+)"')
 
 
-def read_in(folder) -> set[str]:
+def read_in(folder: Path) -> set[str]:
     sources = [path.read_text() for path in folder.rglob("*.rs") if "tests" not in path.parts]
     return {name for source in sources for name in _SETTING.findall(source)}
 
@@ -21,8 +22,8 @@ def variables() -> dict[str, set[str]]:
     """The names of each function's environment variables, by the folder of its code."""
     read = template.load(arguments.TEMPLATE)
     declared = functions.declared(read, {})
-    folder = {name: read["Resources"][name]["Properties"]["CodeUri"].rstrip("/").rsplit("/", 1)[-1] for name in declared}
-    return {folder[name]: set(one["environment"]) for name, one in declared.items()}
+    code = {name: Path(read["Resources"][name]["Properties"]["CodeUri"]) for name in declared}
+    return {code[name].name: set(one["environment"]) for name, one in declared.items()}
 
 
 def test_each_setting_that_a_function_reads_is_in_its_environment():
