@@ -1,14 +1,17 @@
-//! The measurements of `cargo xtask bench`: cold starts, throughput, load and scaling.
+//! The measurements of `cargo xtask bench`: cold starts, throughput, memory, load and scaling.
 //!
 //! Machines are noisy, so a measurement compares two systems in one run, and only the ratios are meaningful. The
 //! calls, reads and writes of a request are the same on every machine.
 
 mod cases;
 mod cold;
+mod function;
 mod host;
 mod load;
+mod memory;
 mod reads;
 mod scaling;
+mod tasks;
 mod throughput;
 
 use std::path::PathBuf;
@@ -21,7 +24,26 @@ use mesh_supervisor::{guard, signals};
 #[derive(Debug, Parser)]
 enum Command {
     /// Cold starts and throughput.
-    Speed(Args),
+    Speed {
+        #[command(flatten)]
+        args: Args,
+        /// The Python of bench/requirements.txt.
+        #[arg(long)]
+        python: PathBuf,
+        /// One short round: shows that all of it works, and not how fast.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Starts each function with what the template gives it, to its first request for an invocation.
+    Starts(Args),
+    /// Peak memory with the largest inputs. Fails unless each function leaves a quarter of its memory free.
+    Memory {
+        #[command(flatten)]
+        args: Args,
+        /// Only the cases with this in their name.
+        #[arg(long)]
+        only: Option<String>,
+    },
     /// Calls, reads and capacity of requests, on the stack of the environment variables.
     Reads,
     /// Latency and processor time under load, beside a baseline.
@@ -39,9 +61,9 @@ struct Args {
     /// The folder with the libraries, models and test data.
     #[arg(long)]
     assets: PathBuf,
-    /// The Python of bench/requirements.txt.
+    /// What the template gives each function: the output of `python -m localstack.functions`.
     #[arg(long)]
-    python: PathBuf,
+    functions: PathBuf,
     /// The folder bench/.
     #[arg(long)]
     bench: PathBuf,
@@ -59,7 +81,7 @@ impl Args {
         Ok(Self {
             artifacts: std::path::absolute(self.artifacts)?,
             assets: std::path::absolute(self.assets)?,
-            python: std::path::absolute(self.python)?,
+            functions: self.functions,
             bench: std::path::absolute(self.bench)?,
         })
     }
@@ -80,21 +102,29 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let args = match Command::parse() {
-        Command::Speed(args) => args.absolute()?,
-        Command::Reads => return reads::report(),
-        Command::Load(args) => return load::report(&args),
-        Command::Scaling(args) => return scaling::report(&args),
-    };
-    println!("machine: {}\n", machine());
+    match Command::parse() {
+        Command::Speed { args, python, quick } => {
+            let args = args.absolute()?;
+            let python = std::path::absolute(python)?;
+            println!("machine: {}\n", machine());
+            // No other thread may run during a single-threaded measurement, so the runtime ends with the first one.
+            block_on(cold::report(&args, &python, if quick { 1 } else { cold::ROUNDS }))?;
+            throughput::report(&args, &python, quick)
+        }
+        Command::Starts(args) => block_on(cold::start_each(&args.absolute()?)),
+        Command::Memory { args, only } => block_on(memory::report(&args.absolute()?, only.as_deref())),
+        Command::Reads => reads::report(),
+        Command::Load(args) => load::report(&args),
+        Command::Scaling(args) => scaling::report(&args),
+    }
+}
+
+fn block_on(report: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
-    runtime.block_on(cold::report(&args))?;
-    // No other thread may run during a single-threaded measurement.
-    drop(runtime);
-    throughput::report(&args)
+    runtime.block_on(report)
 }
 
 fn machine() -> String {

@@ -1,6 +1,7 @@
 //! Throughput of the sentiment model on one thread in texts a second, beside Python's onnxruntime with the same file.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -18,20 +19,24 @@ const TIME: Duration = Duration::from_secs(2);
 /// Texts a second, by batch size.
 type Rates = BTreeMap<usize, Vec<f64>>;
 
-pub(crate) fn report(args: &Args) -> Result<()> {
+/// With `quick`, one round of short measurements.
+pub(crate) fn report(args: &Args, python: &Path, quick: bool) -> Result<()> {
+    let (rounds, time) = if quick { (1, TIME / 20) } else { (ROUNDS, TIME) };
     let model = SentimentModel::load(&args.assets)?;
     let texts = std::fs::read_to_string(args.bench.join("texts.txt"))?;
     let texts: Vec<_> = texts.lines().collect();
     let (mut ours, mut theirs) = (Rates::new(), Rates::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for batch in BATCHES {
-            ours.entry(batch).or_default().push(rate(&model, &texts, batch)?);
+            ours.entry(batch)
+                .or_default()
+                .push(rate(&model, &texts, batch, time)?);
         }
-        for (batch, rate) in peer(args)? {
+        for (batch, rate) in peer(args, python, time)? {
             theirs.entry(batch).or_default().push(rate);
         }
     }
-    println!("sentiment, texts/s on one thread (median of {ROUNDS})   batch 1   batch 8  batch 32");
+    println!("sentiment, texts/s on one thread (median of {rounds})   batch 1   batch 8  batch 32");
     let medians = |rates: Rates| rates.into_values().map(median).collect::<Vec<_>>();
     let (ours, theirs) = (medians(ours), medians(theirs));
     let ratio: Vec<_> = ours
@@ -53,12 +58,12 @@ fn line(what: &str, values: &[f64], digits: usize) {
     println!("{what:<49}{values}");
 }
 
-fn rate(model: &SentimentModel, texts: &[&str], batch: usize) -> Result<f64> {
+fn rate(model: &SentimentModel, texts: &[&str], batch: usize, time: Duration) -> Result<f64> {
     let work: Vec<_> = texts.iter().copied().cycle().take(batch).collect();
     let interrupt = Interrupt::new();
     model.classify(&work, &interrupt)?;
     let (mut runs, start) = (0, Instant::now());
-    while start.elapsed() < TIME {
+    while start.elapsed() < time {
         ensure!(
             model.classify(&work, &interrupt)?.len() == batch,
             "the model returned too few results"
@@ -68,15 +73,15 @@ fn rate(model: &SentimentModel, texts: &[&str], batch: usize) -> Result<f64> {
     Ok((runs * batch) as f64 / start.elapsed().as_secs_f64())
 }
 
-fn peer(args: &Args) -> Result<BTreeMap<usize, f64>> {
-    let output = Command::new(&args.python)
+fn peer(args: &Args, python: &Path, time: Duration) -> Result<BTreeMap<usize, f64>> {
+    let output = Command::new(python)
         .arg(args.bench.join("peer.py"))
         .args([
             "throughput".as_ref(),
             args.assets.as_os_str(),
             args.bench.join("texts.txt").as_os_str(),
         ])
-        .arg(TIME.as_secs().to_string())
+        .arg(time.as_secs_f64().to_string())
         .output()
         .context("can't start Python")?;
     ensure!(

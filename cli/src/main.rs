@@ -7,6 +7,8 @@ mod batch;
 mod config;
 mod dead_letters;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod exit;
 mod format;
 mod input;

@@ -101,6 +101,19 @@ def test_environment_variables_are_strings():
             assert all(isinstance(leaf, str) for leaf in leaves(value)), f"{name}: {variable}"
 
 
+@pytest.mark.parametrize("off", ["LargeLanes", "PriorityLanes"])
+def test_only_small_files_are_batched(off):
+    """A large file, or one of any size with a priority, uses the small queue where its own lane is off."""
+    read = template.load(arguments.TEMPLATE)
+    for switch, size in (("on", 10), ("off", 1)):
+        values = template.parameter_values(read, {"TokenSha256": TOKEN_SHA256, off: switch})
+        resolve = template.Resolver(read, values, str, lambda name, part: name, exported=str)
+        image = resolve.properties("ImageWorkerFunction")["Events"]["Messages"]["Properties"]
+        assert image["BatchSize"] == size
+        audio = resolve.properties("AudioWorkerFunction")["Events"]["Messages"]["Properties"]
+        assert audio["BatchSize"] == 1
+
+
 DATA = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
 
 

@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: measures cold starts and the throughput of one thread, beside Python. Its subcommands measure
-//! the latency and cost of a load, and how many workers run during a backlog.
+//! peak memory, the latency and cost of a load, and how many workers run during a backlog.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
 use crate::functions::{self, Build};
 use crate::program::Program;
@@ -15,6 +16,12 @@ use crate::{models, paths, process};
 
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(crate) enum What {
+    /// Peak memory with the largest inputs; fails unless each function leaves a quarter of its memory free
+    Memory {
+        /// Only the cases with this in their name, such as `image-worker`
+        #[arg(long)]
+        only: Option<String>,
+    },
     /// Latency and processor time of submissions and status requests at fixed rates, beside a baseline: the first
     /// earlier system, on FastAPI and Redis
     Load {
@@ -37,29 +44,61 @@ const REDIS: Program = Program {
     purpose: "the baseline stores its jobs in it",
 };
 
-pub(crate) fn run(what: Option<&What>) -> Result<()> {
+/// With `quick`, the speed is measured in one short round.
+pub(crate) fn run(what: Option<&What>, quick: bool) -> Result<()> {
     match what {
-        None => speed(),
+        None => speed(quick),
+        Some(What::Memory { only }) => memory(only.as_deref()),
         Some(What::Load { rates, seconds }) => load(rates, *seconds),
         Some(What::Scaling) => scaling(),
     }
 }
 
 /// Measures the functions as deployed to AWS.
-fn speed() -> Result<()> {
-    let artifacts = functions::build(Build::Release)?;
+fn speed(quick: bool) -> Result<()> {
     let bench = paths::root().join("bench");
     let venv = Venv::ensure("bench", &bench.join("requirements.txt"))?;
-    let mut measure = measurement(Profile::Release, "speed")?;
-    measure.arg("--artifacts").arg(artifacts);
-    measure.arg("--assets").arg(paths::assets());
+    let mut measure = function_measurement(Profile::Release, "speed")?;
     measure.arg("--python").arg(venv.bin("python"));
-    measure.arg("--bench").arg(bench);
-    print!(
-        "{}",
-        process::run(&mut measure, "measuring (about 2 minutes)", "bench")?
+    if quick {
+        measure.arg("--quick");
+    }
+    let title = "measuring (about 2 minutes)";
+    print!("{}", process::run(&mut measure, title, "bench")?);
+    Ok(())
+}
+
+/// Measures the memory of the functions as deployed to AWS. The cases' figures are shown even if one is too high.
+fn memory(only: Option<&str>) -> Result<()> {
+    let mut measure = function_measurement(Profile::Dev, "memory")?;
+    if let Some(only) = only {
+        measure.args(["--only", only]);
+    }
+    let status = process::run_on_terminal(&mut measure)?;
+    ensure!(
+        status.success(),
+        "a case needs too much memory, or failed: see above"
     );
     Ok(())
+}
+
+/// A measurement of functions without a stack: builds them, and reads from the template what it gives them.
+fn function_measurement(profile: Profile, name: &str) -> Result<Command> {
+    let artifacts = functions::build(Build::Release)?;
+    let mut declared = process::command(stack::venv()?.bin("python"));
+    declared
+        .args(["-m", "localstack.functions"])
+        .current_dir(paths::root())
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let declared = process::run(&mut declared, "reading the template", "functions")?;
+    let functions = paths::local().join("functions.json");
+    fs::write(&functions, declared).with_context(|| format!("can't write {}", paths::display(&functions)))?;
+    let mut measure = measurement(profile, name)?;
+    measure.arg("--artifacts").arg(artifacts);
+    measure.arg("--functions").arg(functions);
+    measure.arg("--assets").arg(paths::assets());
+    measure.arg("--bench").arg(paths::root().join("bench"));
+    Ok(measure)
 }
 
 /// Measures a load on a stack of its own, with the functions as deployed to AWS.

@@ -24,6 +24,7 @@ mod process;
 mod program;
 mod progress;
 mod release;
+mod smoke;
 mod soak;
 mod stack;
 mod test;
@@ -133,9 +134,13 @@ enum Command {
     /// Runs tasks of two types under random faults, and verifies the guarantees of docs/SEMANTICS.md
     Soak(soak::Args),
     /// Measures cold starts and throughput, beside Python's onnxruntime; or what the subcommand says
+    #[command(args_conflicts_with_subcommands = true)]
     Bench {
         #[command(subcommand)]
         what: Option<bench::What>,
+        /// One short round, which shows that all of it works, and not how fast
+        #[arg(long)]
+        quick: bool,
     },
     /// Writes docs/openapi.json from the API's code
     Openapi,
@@ -143,6 +148,8 @@ enum Command {
     Clients,
     /// Checks formatting, lints, licences, the templates and the vocabulary: everything but the tests
     Check,
+    /// Runs the documented commands that take too long for `test`, each at its smallest size
+    Smoke,
     /// Makes the release artifacts in .local/release/VERSION: zips, template, bills of materials, checksums
     Release,
 }
@@ -216,10 +223,11 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Test { unit, llm, nextest } => test::run(unit, llm, &nextest),
         Command::Soak(args) => soak::run(&args),
-        Command::Bench { what } => bench::run(what.as_ref()),
+        Command::Bench { what, quick } => bench::run(what.as_ref(), quick),
         Command::Openapi => openapi::run(),
         Command::Clients => clients::run(),
         Command::Check => check::run(),
+        Command::Smoke => smoke::run(),
         Command::Release => release::run(),
     }
 }

@@ -80,7 +80,7 @@ impl FaceDetector {
         runtime::init(assets)?;
         let outputs = ["heatmap", "scale", "offset", "landmarks"];
         Ok(Self {
-            model: Model::load(assets.join(MODEL), &["image"], &outputs)?,
+            model: Model::load(assets.join(MODEL), &["image"], &outputs)?.returning_memory(),
         })
     }
 

@@ -19,6 +19,9 @@ use crate::{LoadError, ModelError};
 /// The library's path under the assets' folder.
 const LIBRARY: &str = "lib/libonnxruntime.so";
 
+/// The entry of a run's configuration that shrinks the arena of the processor's memory at the end of the run.
+const RETURN_MEMORY: (&str, &str) = ("memory.enable_memory_arena_shrinkage", "cpu:0");
+
 /// ONNX Runtime allows one environment per process, and closes it with its last handle: this handle keeps it open.
 static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
 static STARTING: Mutex<()> = Mutex::new(());
@@ -105,8 +108,12 @@ impl Interrupt {
     }
 
     /// Registers a run. The check and the registration share one lock, so that no trigger is missed between them.
-    fn enter(&self) -> Result<Running<'_>, ModelError> {
-        let options = Arc::new(RunOptions::new().map_err(failed)?);
+    fn enter(&self, returns_memory: bool) -> Result<Running<'_>, ModelError> {
+        let mut options = RunOptions::new().map_err(failed)?;
+        if returns_memory {
+            options.set(RETURN_MEMORY.0, RETURN_MEMORY.1).map_err(failed)?;
+        }
+        let options = Arc::new(options);
         let mut state = lock(&self.state);
         if state.triggered {
             return Err(ModelError::Interrupted);
@@ -154,6 +161,7 @@ self_cell!(
 /// A loaded model. It runs one call at a time: a session's `Run` is exclusive, and two would not be faster on one CPU.
 pub(crate) struct Model {
     session: Mutex<MappedSession>,
+    returns_memory: bool,
 }
 
 impl Model {
@@ -178,7 +186,17 @@ impl Model {
         })?;
         Ok(Self {
             session: Mutex::new(session),
+            returns_memory: false,
         })
+    }
+
+    /// Returns the memory of each run when it ends. ONNX Runtime would keep it for the next run: hundreds of megabytes
+    /// after a large picture, for each model of the process.
+    pub(crate) fn returning_memory(self) -> Self {
+        Self {
+            returns_memory: true,
+            ..self
+        }
     }
 
     /// Runs once and passes the outputs to `read`, which copies values or removes them. Removed values must not outlive the
@@ -190,7 +208,7 @@ impl Model {
         read: impl FnOnce(&mut SessionOutputs<'_>) -> ort::Result<T>,
     ) -> Result<T, ModelError> {
         let mut session = lock(&self.session);
-        let running = interrupt.enter()?;
+        let running = interrupt.enter(self.returns_memory)?;
         let result = session.with_dependent_mut(|_, session| {
             session
                 .run_with_options(inputs, &running.options)
@@ -265,11 +283,11 @@ mod tests {
     fn run_is_removed_from_the_list_when_it_ends() {
         init(&crate::testing::assets()).unwrap();
         let interrupt = Interrupt::new();
-        let running = interrupt.enter().unwrap();
+        let running = interrupt.enter(true).unwrap();
         assert_eq!(lock(&interrupt.state).running.len(), 1);
         drop(running);
         assert!(lock(&interrupt.state).running.is_empty());
         interrupt.trigger();
-        assert!(matches!(interrupt.enter(), Err(ModelError::Interrupted)));
+        assert!(matches!(interrupt.enter(false), Err(ModelError::Interrupted)));
     }
 }

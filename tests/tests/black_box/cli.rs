@@ -263,6 +263,11 @@ fn a_dead_letter_is_listed_shown_and_redriven() {
     // The command's earlier name is an alias.
     let skipped = run(&["dead", "redrive", &completed]);
     assert_eq!(skipped.code, Some(1), "{}", skipped.err);
+
+    assert_eq!(stdout(&["retry", &id]).trim(), id);
+    assert_eq!(run(&["wait", &id]).code, Some(1), "the task fails once more");
+    let history = stdout(&["inspect", &id]);
+    assert!(history.contains("run 1 of generation 3"), "{history}");
 }
 
 #[test]

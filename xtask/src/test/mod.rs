@@ -19,8 +19,8 @@ use crate::{browser, models, paths, process, soak, web};
 use report::Report;
 use settings::Settings;
 
-/// The package with the tests that need stacks.
-const BLACK_BOX: &str = "mesh-tests";
+/// The packages with the tests that need stacks or built functions.
+const BLACK_BOX: [&str; 2] = ["mesh-tests", "mesh-bench"];
 
 pub(crate) fn run(unit: bool, llm: bool, nextest: &[String]) -> Result<()> {
     let assets = models::ensure()?;
@@ -31,7 +31,7 @@ pub(crate) fn run(unit: bool, llm: bool, nextest: &[String]) -> Result<()> {
         python(unit, &mut report)?;
     }
     if unit {
-        let mut command = nextest_run(&["--exclude", BLACK_BOX], nextest)?;
+        let mut command = nextest_run(&BLACK_BOX.map(|package| ["--exclude", package]).concat(), nextest)?;
         command.env("AI_MESH_ASSETS", &assets);
         report.nextest(&mut command)?;
     } else {

@@ -44,7 +44,7 @@ pub(super) struct Detector {
 impl Detector {
     pub(super) fn load(assets: &Path) -> Result<Self, LoadError> {
         Ok(Self {
-            model: Model::load(assets.join(MODEL), &["image"], &["text"])?,
+            model: Model::load(assets.join(MODEL), &["image"], &["text"])?.returning_memory(),
         })
     }
 

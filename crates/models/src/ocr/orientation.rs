@@ -28,7 +28,7 @@ pub(super) struct OrientationClassifier {
 impl OrientationClassifier {
     pub(super) fn load(assets: &Path) -> Result<Self, LoadError> {
         Ok(Self {
-            model: Model::load(assets.join(MODEL), &["image"], &["turned"])?,
+            model: Model::load(assets.join(MODEL), &["image"], &["turned"])?.returning_memory(),
         })
     }
 

@@ -73,7 +73,7 @@ pub(super) struct Recognizer {
 impl Recognizer {
     pub(super) fn load(assets: &Path) -> Result<Self, LoadError> {
         let characters = characters(assets.join(CHARACTERS))?;
-        let model = Model::load(assets.join(MODEL), &["image"], &["classes"])?;
+        let model = Model::load(assets.join(MODEL), &["image"], &["classes"])?.returning_memory();
         Ok(Self { model, characters })
     }
 

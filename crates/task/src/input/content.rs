@@ -21,8 +21,9 @@ pub const MAX_MEDIA_BYTES: usize = 50_000_000;
 const LARGE_WORDS: usize = 200;
 /// An image with a longer side is large, in pixels.
 const LARGE_SIDE: usize = 1_000;
-/// A file with more bytes is large if its beginning does not show its size in pixels. The length of a recording is known only
-/// once it is decoded; this is half a minute of speech, uncompressed at 16 kHz.
+/// A file with more bytes is large, whatever its sides: a worker has the files of a whole batch in memory, and ten of 50 MB
+/// would be half a gigabyte. The length of a recording is known only once it is decoded; this is half a minute of speech,
+/// uncompressed at 16 kHz.
 const LARGE_BYTES: u64 = 1_000_000;
 
 /// The standard alphabet, with or without padding: encoders differ, and both forms are unambiguous.
@@ -55,7 +56,7 @@ pub enum Content {
 pub enum Size {
     /// Everything that is not large.
     Small,
-    /// A text of more than 200 words, an image with a side of more than 1,000 pixels, or a recording of more than a megabyte.
+    /// A text of more than 200 words, an image with a side of more than 1,000 pixels, or any file of more than a megabyte.
     Large,
 }
 
@@ -271,11 +272,12 @@ fn words(text: &str) -> usize {
 
 /// How much work a content is, from its first bytes and its length.
 pub(super) fn size_of_media(kind: Kind, head: &[u8], bytes: u64) -> Size {
-    match (kind, imagesize::blob_size(head)) {
-        (Kind::Text | Kind::Texts, _) => size_of_text(&String::from_utf8_lossy(head)),
-        (Kind::Image, Ok(sides)) => Size::large_if(sides.width.max(sides.height) > LARGE_SIDE),
-        (Kind::Image | Kind::Audio, _) => Size::large_if(bytes > LARGE_BYTES),
+    if matches!(kind, Kind::Text | Kind::Texts) {
+        return size_of_text(&String::from_utf8_lossy(head));
     }
+    let has_long_side = kind == Kind::Image
+        && imagesize::blob_size(head).is_ok_and(|sides| sides.width.max(sides.height) > LARGE_SIDE);
+    Size::large_if(has_long_side || bytes > LARGE_BYTES)
 }
 
 fn check_text(name: &str, text: &str) -> Result<(), InvalidInput> {

@@ -260,6 +260,27 @@ fn content_that_takes_long_is_large() {
 }
 
 #[test]
+fn a_file_of_over_a_megabyte_is_large_whatever_its_sides() {
+    let padded = |head: &[u8], bytes: usize| {
+        let mut file = head.to_vec();
+        file.resize(bytes, 0);
+        file
+    };
+    for (task_type, head) in [
+        (TaskType::FaceDetection, GIF),
+        (TaskType::Ocr, GIF),
+        (TaskType::Transcribe, WAV),
+    ] {
+        let size = |bytes| {
+            let input = Input::from_object(task_type, Map::new(), "", padded(head, bytes));
+            input.unwrap().content.size()
+        };
+        assert_eq!(size(1_000_000), Size::Small, "{task_type}");
+        assert_eq!(size(1_000_001), Size::Large, "{task_type}");
+    }
+}
+
+#[test]
 fn an_upload_can_replace_any_content() {
     let id = UploadId::generate();
     for (task_type, input) in [
