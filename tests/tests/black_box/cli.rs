@@ -264,7 +264,7 @@ fn a_dead_letter_is_listed_shown_and_redriven() {
     let skipped = run(&["dead", "redrive", &completed]);
     assert_eq!(skipped.code, Some(1), "{}", skipped.err);
 
-    assert_eq!(stdout(&["retry", &id]).trim(), id);
+    assert_eq!(stdout(&["retry", &id]).trim(), format!("{id} pending"));
     assert_eq!(run(&["wait", &id]).code, Some(1), "the task fails once more");
     let history = stdout(&["inspect", &id]);
     assert!(history.contains("run 1 of generation 3"), "{history}");
