@@ -175,15 +175,18 @@ fn labels() -> Vec<String> {
     (0..mesh_task::MAX_LABELS).map(label).collect()
 }
 
-/// A schema of almost 16 kB, with a pattern for each of its fields.
+/// A schema of almost 16 kB, with as many patterns as are accepted, and else the values that take most memory for their length.
 fn schema() -> Value {
     let field = |number: usize| {
+        let pattern = format!(r"^\w{{1,9}}{number}$");
         (
             format!("field_{number}"),
-            json!({ "type": "string", "pattern": r"^\w{1,9}$" }),
+            json!({ "type": "string", "pattern": pattern }),
         )
     };
-    let fields: serde_json::Map<_, _> = (0..270).map(field).collect();
+    let mut fields: serde_json::Map<_, _> = (0..mesh_extraction_schema::MAX_PATTERNS).map(field).collect();
+    let codes: Vec<_> = (0..1_200).map(|code| json!({ "a": code })).collect();
+    fields.insert("code".to_owned(), json!({ "enum": codes }));
     json!({ "type": "object", "properties": fields })
 }
 
@@ -267,4 +270,16 @@ fn stream_batch() -> Value {
     };
     let records = (MAX_EVENT_BYTES / record(0).to_string().len()).min(100);
     json!({ "Records": (0..records).map(record).collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_schema_is_accepted() {
+        let bytes = schema().to_string().len();
+        assert!((15_000..=mesh_task::MAX_SCHEMA_BYTES).contains(&bytes), "{bytes}");
+        mesh_extraction_schema::Schema::parse(schema()).unwrap();
+    }
 }
