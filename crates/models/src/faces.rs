@@ -94,7 +94,7 @@ impl FaceDetector {
     /// triggered, before or during the run. [`ModelError::Inference`] if ONNX Runtime fails.
     pub fn detect(&self, image: &[u8], interrupt: &Interrupt) -> Result<Vec<Face>, ModelError> {
         interrupt.check()?;
-        let picture = Picture::decode(image)?;
+        let picture = Picture::decode_until(image, interrupt)?;
         interrupt.check()?;
         let passes: Vec<_> = View::all(picture.size())
             .map(|view| (view.tensor(&picture), view))

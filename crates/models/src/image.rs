@@ -5,16 +5,19 @@
 
 mod container;
 mod error;
+mod jpeg;
+mod source;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::io::Cursor;
-
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use std::fmt;
 
 pub use error::ImageError;
+use source::Source;
+
+use crate::{Interrupt, ModelError};
 
 /// The maximum size of a file, in bytes (50 MiB).
 pub const MAX_BYTES: usize = 50 * 1024 * 1024;
@@ -101,6 +104,22 @@ impl Picture {
     /// # Errors
     /// [`ImageError`] for the first of these that fails: bytes, type, sides and pixels, content.
     pub fn decode(file: &[u8]) -> Result<Self, ImageError> {
+        Self::decode_source(Source::new(file, &|| false))
+    }
+
+    /// Decodes a file within the limits, until the interrupt is triggered.
+    ///
+    /// # Errors
+    /// [`ModelError::Interrupted`], or the errors of [`decode`](Self::decode).
+    pub fn decode_until(file: &[u8], interrupt: &Interrupt) -> Result<Self, ModelError> {
+        let decoded = Self::decode_source(Source::new(file, &|| interrupt.is_triggered()));
+        // To the decoder, an interrupt is a file that can't be read.
+        interrupt.check()?;
+        Ok(decoded?)
+    }
+
+    fn decode_source(source: Source<'_>) -> Result<Self, ImageError> {
+        let file = source.file();
         if file.len() > MAX_BYTES {
             return Err(ImageError::too_large(
                 format!("{} bytes", file.len()),
@@ -109,19 +128,25 @@ impl Picture {
         }
         let kind = sniff(file)?;
         match kind {
-            ImageKind::Png => return decode_png(file),
+            ImageKind::Png => return decode_png(source),
             ImageKind::Jpeg if !container::jpeg_is_whole(file) => {
                 return Err(ImageError::invalid(kind, "its end is missing"));
             }
+            ImageKind::Jpeg => return jpeg::decode(source),
             ImageKind::WebP => match container::webp_lossy_frames(file) {
                 None => return Err(ImageError::invalid(kind, "its end is missing")),
-                Some(frames) => frames
-                    .into_iter()
-                    .try_for_each(|(width, height)| check_size(kind, width, height))?,
+                Some(frames) => {
+                    for container::LossyFrame { size, stated } in frames {
+                        check_size(kind, size.0, size.1)?;
+                        if stated.is_some_and(|stated| stated != size) {
+                            return Err(ImageError::invalid(kind, "the sizes of a frame differ"));
+                        }
+                    }
+                }
             },
-            _ => {}
+            ImageKind::Gif | ImageKind::Bmp => {}
         }
-        decode_other(file, kind)
+        decode_other(source, kind)
     }
 
     /// The width and height of the upright picture, in pixels.
@@ -227,11 +252,11 @@ fn check_size(kind: ImageKind, width: u32, height: u32) -> Result<(), ImageError
 }
 
 /// Uses the PNG decoder directly: only that one can skip text chunks and color profiles.
-fn decode_png(file: &[u8]) -> Result<Picture, ImageError> {
+fn decode_png(source: Source<'_>) -> Result<Picture, ImageError> {
     let limits = png::Limits {
         bytes: MAX_DECODER_BYTES as usize,
     };
-    let mut decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
+    let mut decoder = png::Decoder::new_with_limits(source, limits);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
@@ -272,9 +297,9 @@ fn png_error(error: png::DecodingError) -> ImageError {
     }
 }
 
-fn decode_other(file: &[u8], kind: ImageKind) -> Result<Picture, ImageError> {
+fn decode_other(source: Source<'_>, kind: ImageKind) -> Result<Picture, ImageError> {
     let failed = |error| decoder_error(error, kind);
-    let mut reader = ImageReader::with_format(Cursor::new(file), kind.format());
+    let mut reader = ImageReader::with_format(source, kind.format());
     // `check_size` checks the sides instead, since its error states the number.
     reader.no_limits();
     let mut decoder = reader.into_decoder().map_err(failed)?;

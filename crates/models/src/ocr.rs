@@ -115,7 +115,7 @@ impl OcrModel {
     /// triggered, before or during the run. [`ModelError::Inference`] if ONNX Runtime fails.
     pub fn read(&self, image: &[u8], interrupt: &Interrupt) -> Result<Page, ModelError> {
         interrupt.check()?;
-        let picture = Picture::decode(image)?;
+        let picture = Picture::decode_until(image, interrupt)?;
         interrupt.check()?;
         let image = PageImage::new(picture);
         interrupt.check()?;

@@ -88,6 +88,25 @@ pub(crate) fn hollow_jpeg(width: u16, height: u16, components: u8) -> Vec<u8> {
     file
 }
 
+/// A progressive JPEG of gray with this many scans, of a few bytes each.
+pub(crate) fn jpeg_of_scans(width: u16, height: u16, scans: usize) -> Vec<u8> {
+    let baseline = hollow_jpeg(width, height, 1);
+    let frame = baseline.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    let scan = baseline.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+    let mut file = baseline[..scan].to_vec();
+    file[frame + 1] = 0xc2;
+    let blocks = usize::from(width.div_ceil(8)) * usize::from(height.div_ceil(8));
+    for number in 0..scans {
+        // The first coefficient, then all others again and again.
+        let band = if number == 0 { [0, 0, 0] } else { [1, 63, 0] };
+        file.extend([0xff, 0xda, 0, 8, 1, 1, 0]);
+        file.extend(band);
+        file.extend(vec![0; blocks.div_ceil(8)]);
+    }
+    file.extend([0xff, 0xd9]);
+    file
+}
+
 /// A BMP whose header states this size, with data for at most one row of pixels.
 pub(crate) fn hollow_bmp(width: i32, height: i32) -> Vec<u8> {
     let mut file = b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();

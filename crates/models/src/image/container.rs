@@ -31,20 +31,28 @@ fn next_marker(bytes: &[u8]) -> Option<usize> {
     bytes.windows(2).position(is_marker).map(|position| position + 1)
 }
 
-/// The sizes of a WebP file's lossy frames (RFC 9649), which the decoder allocates unchecked. `None` if the file or one of
-/// its chunks states a length beyond the file's end.
-pub(super) fn webp_lossy_frames(file: &[u8]) -> Option<Vec<(u32, u32)>> {
+/// A lossy frame of a WebP file.
+pub(super) struct LossyFrame {
+    /// The width and height in its own header, in pixels.
+    pub(super) size: (u32, u32),
+    /// Those that the animation states for it; `None` if it is the picture itself.
+    pub(super) stated: Option<(u32, u32)>,
+}
+
+/// A WebP file's lossy frames (RFC 9649), whose sizes the decoder does not check before it allocates and fills them. `None` if
+/// the file or one of its chunks states a length beyond the file's end.
+pub(super) fn webp_lossy_frames(file: &[u8]) -> Option<Vec<LossyFrame>> {
     let (head, _) = file.split_at_checked(12)?;
     let length = u32::from_le_bytes(*head[4..].first_chunk()?) as usize;
     let mut frames = Vec::new();
-    webp_chunks(file.get(12..length.checked_add(8)?)?, &mut frames)?;
+    webp_chunks(file.get(12..length.checked_add(8)?)?, None, &mut frames)?;
     Some(frames)
 }
 
 /// The bytes before an animation frame's chunks: its position, size and duration.
 const FRAME_HEADER_BYTES: usize = 16;
 
-fn webp_chunks(mut rest: &[u8], frames: &mut Vec<(u32, u32)>) -> Option<()> {
+fn webp_chunks(mut rest: &[u8], stated: Option<(u32, u32)>, frames: &mut Vec<LossyFrame>) -> Option<()> {
     while let Some((head, body)) = rest.split_at_checked(8) {
         let length = u32::from_le_bytes(*head[4..].first_chunk()?) as usize;
         let chunk = body.get(..length)?;
@@ -55,9 +63,20 @@ fn webp_chunks(mut rest: &[u8], frames: &mut Vec<(u32, u32)>) -> Option<()> {
                         u16::from_le_bytes(*chunk.get(at..)?.first_chunk()?) & 0x3fff,
                     ))
                 };
-                frames.push((side(6)?, side(8)?));
+                frames.push(LossyFrame {
+                    size: (side(6)?, side(8)?),
+                    stated,
+                });
             }
-            b"ANMF" => webp_chunks(chunk.get(FRAME_HEADER_BYTES..)?, frames)?,
+            b"ANMF" => {
+                // Three bytes each, which state one less.
+                let side = |at: usize| {
+                    let [low, middle, high] = *chunk.get(at..)?.first_chunk()?;
+                    Some(u32::from_le_bytes([low, middle, high, 0]) + 1)
+                };
+                let stated = Some((side(6)?, side(9)?));
+                webp_chunks(chunk.get(FRAME_HEADER_BYTES..)?, stated, frames)?;
+            }
             _ => {}
         }
         // Chunks are padded to an even length, though some files omit the last one's padding.

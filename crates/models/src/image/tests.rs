@@ -1,3 +1,5 @@
+use std::cell::Cell;
+use std::io::Cursor;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -278,6 +280,61 @@ fn large_picture_within_the_limits_is_decoded() {
         .unwrap();
     let picture = Picture::decode(&file).unwrap();
     assert_eq!(picture.upright(640, 640).dimensions(), (640, 640));
+}
+
+/// How often decoding a file checks whether it is interrupted, if that is so from check number `at` on.
+fn checks_of_interrupted(file: &[u8], at: usize) -> usize {
+    let checks = Cell::new(0);
+    let is_interrupted = || {
+        checks.set(checks.get() + 1);
+        checks.get() > at
+    };
+    // A decoder may fill what it can't read, so the result says nothing.
+    let _ = Picture::decode_source(Source::new(file, &is_interrupted));
+    checks.get()
+}
+
+#[test]
+fn an_interrupt_ends_the_work_on_a_file_soon() {
+    let noise = image::RgbImage::from_fn(256, 256, |x, y| {
+        image::Rgb([(x * 7 + y * 13) as u8, (x * y) as u8, (x ^ y) as u8])
+    });
+    let mut files: Vec<_> = KINDS
+        .iter()
+        .map(|&kind| (kind.to_string(), encode(&noise.clone().into(), kind)))
+        .collect();
+    files.push(("JPEG of many scans".to_owned(), jpeg_of_scans(64, 64, 100)));
+    for (name, file) in files {
+        let all = checks_of_interrupted(&file, usize::MAX);
+        for at in [0, all / 4, all / 2] {
+            let checks = checks_of_interrupted(&file, at);
+            // A decoder may take some failed reads for zeros.
+            assert!(
+                checks <= at + 100,
+                "{name}: {checks} checks, interrupted at {at} of {all}"
+            );
+        }
+    }
+    let interrupt = Interrupt::new();
+    interrupt.trigger();
+    let decoded = Picture::decode_until(&encode(&corners(8, 8), ImageKind::Png), &interrupt);
+    assert!(matches!(decoded, Err(ModelError::Interrupted)));
+}
+
+/// The decoder takes the size that the animation states for its own, and panics beyond it.
+#[test]
+fn a_lossy_frame_of_another_size_than_stated_is_refused() {
+    // The header of a frame of 8 x 8, then a transparency of its own, so that both are combined.
+    let head = [&[0; 6][..], &[7, 0, 0, 7, 0, 0, 100, 0, 0, 0]].concat();
+    let transparency = webp_chunk(b"ALPH", &[&[0][..], &[255; 64]].concat());
+    let lossy = LOSSY_WEBP[12..].to_vec();
+    let frame = webp_chunk(b"ANMF", &[head, transparency, lossy].concat());
+    let webp = extended_webp(2 | 16, (100, 100), &[webp_chunk(b"ANIM", &[0; 6]), frame]);
+    let error = refusal(&webp);
+    assert!(
+        error.to_string().contains("the sizes of a frame differ"),
+        "{error}"
+    );
 }
 
 /// Decodes, and panics only if the decoder does. An error must have a message.

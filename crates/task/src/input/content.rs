@@ -275,9 +275,10 @@ pub(super) fn size_of_media(kind: Kind, head: &[u8], bytes: u64) -> Size {
     if matches!(kind, Kind::Text | Kind::Texts) {
         return size_of_text(&String::from_utf8_lossy(head));
     }
-    let has_long_side = kind == Kind::Image
-        && imagesize::blob_size(head).is_ok_and(|sides| sides.width.max(sides.height) > LARGE_SIDE);
-    Size::large_if(has_long_side || bytes > LARGE_BYTES)
+    // Sides that the first bytes do not show may be long.
+    let may_have_long_side = kind == Kind::Image
+        && !imagesize::blob_size(head).is_ok_and(|sides| sides.width.max(sides.height) <= LARGE_SIDE);
+    Size::large_if(may_have_long_side || bytes > LARGE_BYTES)
 }
 
 fn check_text(name: &str, text: &str) -> Result<(), InvalidInput> {

@@ -280,6 +280,14 @@ fn a_file_of_over_a_megabyte_is_large_whatever_its_sides() {
     }
 }
 
+/// The decoder may find long sides where the first bytes show none.
+#[test]
+fn an_image_whose_sides_are_not_found_is_large() {
+    let hidden = [&b"\xff\xd8\xff\xe2\xff\xff"[..], &[0; 1_000]].concat();
+    let input = Input::from_object(TaskType::Ocr, Map::new(), "", hidden);
+    assert_eq!(input.unwrap().content.size(), Size::Large);
+}
+
 #[test]
 fn an_upload_can_replace_any_content() {
     let id = UploadId::generate();
