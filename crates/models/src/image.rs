@@ -17,6 +17,7 @@ use std::fmt;
 pub use error::ImageError;
 use source::Source;
 
+use crate::contain::{DECODER_PANICKED, contain};
 use crate::{Interrupt, ModelError};
 
 /// The maximum size of a file, in bytes (50 MiB).
@@ -127,13 +128,18 @@ impl Picture {
             ));
         }
         let kind = sniff(file)?;
+        let decoded = contain(|| Self::decode_kind(kind, source));
+        decoded.unwrap_or_else(|| Err(ImageError::invalid(kind, DECODER_PANICKED)))
+    }
+
+    fn decode_kind(kind: ImageKind, source: Source<'_>) -> Result<Self, ImageError> {
         match kind {
             ImageKind::Png => return decode_png(source),
-            ImageKind::Jpeg if !container::jpeg_is_whole(file) => {
+            ImageKind::Jpeg if !container::jpeg_is_whole(source.file()) => {
                 return Err(ImageError::invalid(kind, "its end is missing"));
             }
             ImageKind::Jpeg => return jpeg::decode(source),
-            ImageKind::WebP => match container::webp_lossy_frames(file) {
+            ImageKind::WebP => match container::webp_lossy_frames(source.file()) {
                 None => return Err(ImageError::invalid(kind, "its end is missing")),
                 Some(frames) => {
                     for container::LossyFrame { size, stated } in frames {

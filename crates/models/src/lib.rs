@@ -16,6 +16,7 @@
 //! after a panic, which this crate does not catch.
 #![deny(missing_docs)]
 
+mod contain;
 mod encoder;
 mod error;
 mod excerpt;

@@ -18,6 +18,7 @@ use super::container::without_tags;
 use super::error::AudioError;
 pub use super::kind::AudioKind;
 use super::resample::Resampler;
+use crate::contain::{DECODER_PANICKED, contain};
 use crate::{Interrupt, ModelError};
 
 /// The maximum size of a file, in bytes (50 MiB).
@@ -53,6 +54,16 @@ fn decode_up_to(file: &[u8], max_minutes: u32, interrupt: &Interrupt) -> Result<
         .into());
     }
     let kind = sniff(file)?;
+    let decoded = contain(|| decode_kind(kind, file, max_minutes, interrupt));
+    decoded.unwrap_or_else(|| Err(AudioError::invalid(kind, DECODER_PANICKED).into()))
+}
+
+fn decode_kind(
+    kind: AudioKind,
+    file: &[u8],
+    max_minutes: u32,
+    interrupt: &Interrupt,
+) -> Result<Vec<f32>, ModelError> {
     let failed = |error| decoder_error(error, kind);
     let mut reader = open(kind, without_tags(file)).map_err(failed)?;
     let track = reader
