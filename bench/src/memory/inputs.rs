@@ -185,7 +185,7 @@ fn schema() -> Value {
         )
     };
     let mut fields: serde_json::Map<_, _> = (0..mesh_extraction_schema::MAX_PATTERNS).map(field).collect();
-    let codes: Vec<_> = (0..1_200).map(|code| json!({ "a": code })).collect();
+    let codes: Vec<_> = (0..1_400).map(|code| json!({ "a": code })).collect();
     fields.insert("code".to_owned(), json!({ "enum": codes }));
     json!({ "type": "object", "properties": fields })
 }
