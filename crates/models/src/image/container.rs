@@ -68,7 +68,8 @@ fn webp_chunks(mut rest: &[u8], stated: Option<(u32, u32)>, frames: &mut Vec<Los
                     stated,
                 });
             }
-            b"ANMF" => {
+            // No frame contains another, so that the depth does not follow from the file.
+            b"ANMF" if stated.is_none() => {
                 // Three bytes each, which state one less.
                 let side = |at: usize| {
                     let [low, middle, high] = *chunk.get(at..)?.first_chunk()?;

@@ -321,6 +321,20 @@ fn an_interrupt_ends_the_work_on_a_file_soon() {
     assert!(matches!(decoded, Err(ModelError::Interrupted)));
 }
 
+#[test]
+fn frames_within_frames_do_not_use_up_the_stack() {
+    // As deep as 5 MB can be.
+    let levels = 200_000_u32;
+    let mut nested = Vec::new();
+    for level in (0..levels).rev() {
+        nested.extend(b"ANMF");
+        nested.extend((16 + 24 * level).to_le_bytes());
+        nested.extend([0; 16]);
+    }
+    let error = refusal(&extended_webp(2, (8, 8), &[webp_chunk(b"ANIM", &[0; 6]), nested]));
+    assert!(matches!(error, ImageError::Invalid { .. }), "{error}");
+}
+
 /// The decoder takes the size that the animation states for its own, and panics beyond it.
 #[test]
 fn a_lossy_frame_of_another_size_than_stated_is_refused() {
