@@ -1,7 +1,9 @@
 //! Replaces each reference of a schema by the schema that it points to, within the limits of a schema.
 
+mod class_work;
 mod usage;
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use self::usage::Usage;
@@ -171,28 +173,37 @@ impl<'a> ReferenceInliner<'a> {
                 "refers to itself by {reference}: send a schema of a fixed depth"
             ));
         }
-        let Some(Value::Object(target)) = self.find(pointer) else {
-            return refuse(format!(
-                "refers to {reference}, which does not exist: define it in $defs"
-            ));
+        let target = match self.find(pointer) {
+            Some(target @ (Value::Object(_) | Value::Bool(_))) => target,
+            Some(_) => return refuse(format!("refers to {reference}, which is not a schema")),
+            None => {
+                return refuse(format!(
+                    "refers to {reference}, which does not exist: define it in $defs"
+                ));
+            }
         };
         self.path.push(pointer);
-        let target = self.members(target, depth + 1)?;
+        let target = self.schema(target, depth + 1)?;
         self.path.pop();
-        if siblings.keys().any(|keyword| target.contains_key(keyword)) {
-            self.usage.add_bytes(r#","allOf":[]"#.len())?;
-            let mut combined = siblings;
-            let all = combined.entry("allOf").or_insert_with(|| json!([]));
-            if let Value::Array(all) = all {
-                all.push(Value::Object(target));
+        match target {
+            Value::Object(target) if !siblings.keys().any(|keyword| target.contains_key(keyword)) => {
+                Ok(target.into_iter().chain(siblings).collect())
             }
-            return Ok(combined);
+            target => {
+                self.usage.add_bytes(r#","allOf":[]"#.len())?;
+                let mut combined = siblings;
+                let all = combined.entry("allOf").or_insert_with(|| json!([]));
+                if let Value::Array(all) = all {
+                    all.push(target);
+                }
+                Ok(combined)
+            }
         }
-        Ok(target.into_iter().chain(siblings).collect())
     }
 
-    /// Resolves a JSON Pointer (RFC 6901).
+    /// Resolves a JSON Pointer in a URI's fragment (RFC 6901, section 6).
     fn find(&self, pointer: &str) -> Option<&'a Value> {
+        let pointer = percent_decode_str(pointer).decode_utf8().ok()?;
         let mut tokens = pointer
             .split('/')
             .skip(1)

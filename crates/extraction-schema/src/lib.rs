@@ -26,9 +26,13 @@ pub const MAX_SUBSCHEMAS: usize = 1_000;
 pub const MAX_INLINED_BYTES: usize = 32_768;
 /// The maximum number of patterns: each `pattern` and each key of `patternProperties`, counted after references are inlined.
 pub const MAX_PATTERNS: usize = 32;
-/// The maximum length of all patterns together, in bytes. Most patterns of this length take up to 0.2 s and 20 MB to parse.
-/// Wide classes that ignore case take far longer: each code point of each class is folded.
+/// The maximum length of all patterns together, in bytes. Patterns of this length take up to 0.2 s and 20 MB to parse.
 pub const MAX_PATTERN_BYTES: usize = 2_000;
+/// The maximum number of code points in the classes of all patterns together that ignore case (`(?i)`). A property there, and
+/// a negated class within a class, counts as all code points, and a property elsewhere as [`PROPERTY_WORK`].
+pub const MAX_CLASS_WORK: usize = 5_000_000;
+/// What a property such as `\p{L}` counts for where case is not ignored. Its some hundred ranges are sorted and merged.
+pub const PROPERTY_WORK: usize = 20_000;
 /// The maximum size of all compiled patterns together, in bytes. Each of n patterns may take an n-th of it, so that the sum
 /// is bounded before the first one is compiled.
 pub const MAX_COMPILED_BYTES: usize = 1 << 20;

@@ -146,6 +146,38 @@ fn references_are_inlined_with_their_sibling_keywords() {
 }
 
 #[test]
+fn references_may_be_escaped_and_point_to_true_or_false() {
+    let schema = Schema::parse(json!({
+        "type": "object",
+        "properties": {
+            "city": { "$ref": "#/$defs/a%20place~1of%C3%BC" },
+            "note": { "$ref": "#/$defs/any", "description": "free" },
+            "fax": { "$ref": "#/$defs/none" },
+        },
+        "$defs": { "a place/ofü": { "type": "string" }, "any": true, "none": false },
+    }))
+    .unwrap();
+    assert_eq!(
+        schema.as_json()["properties"]["city"],
+        json!({ "type": "string" })
+    );
+    schema
+        .conform(object(json!({ "city": "Rome", "note": [7] })))
+        .unwrap();
+    for wrong in [json!({ "city": {} }), json!({ "fax": "1" })] {
+        assert!(schema.conform(object(wrong)).is_err());
+    }
+    for (reference, why) in [
+        ("#/$defs/b", "does not exist"),
+        ("#/$defs/%ff", "does not exist"),
+        ("#/type", "not a schema"),
+    ] {
+        let schema = with(json!({ "properties": { "a": { "$ref": reference } } }));
+        assert!(refusal(schema).contains(why), "{reference}");
+    }
+}
+
+#[test]
 fn mismatch_does_not_quote_values() {
     let schema = Schema::parse(json!({
         "type": "object",
@@ -226,6 +258,42 @@ fn length_of_all_patterns_together_is_limited() {
     Schema::parse(pattern_fields([half.clone(), half.clone()])).unwrap();
     let refusal = refusal(pattern_fields([half.clone(), half, "a".to_owned()]));
     assert!(refusal.contains("2000 bytes"), "{refusal}");
+}
+
+#[test]
+fn work_of_the_classes_of_all_patterns_together_is_limited() {
+    for pattern in [
+        "(?i)^(yes|no)$".to_owned(),
+        "(?i)^[a-z0-9 ._-]{1,40}$".to_owned(),
+        r"(?i)^[\p{L} '-]+$".to_owned(),
+        r"^[\p{Lu}][\p{L}\p{M}]*$".to_owned(),
+        r"^[\w.+-]+@\w+(\.\w+)+$".to_owned(),
+        "[ -\u{10ffff}]".repeat(200),
+        r"(?i)[^\d]".repeat(100),
+    ] {
+        Schema::parse(pattern_fields([pattern.clone()])).expect(&pattern);
+    }
+    for pattern in [
+        format!("(?i){}", "[ -\u{10ffff}]".repeat(249)),
+        format!("(?i){}", "[ -\u{10ffff}]{0}".repeat(100)),
+        format!("a|(?s-m:b|(?mi:{}))", "[ -\u{10ffff}]".repeat(100)),
+        format!(r"(?i){}", r"[\Wa]".repeat(300)),
+        format!("(?i){}", r"\PL".repeat(600)),
+        r"\pL".repeat(660),
+        format!(r"\cA{}", r"\pL".repeat(600)),
+        format!("[{}]", r"\pL\PL".repeat(300)),
+    ] {
+        let refusal = refusal(pattern_fields([pattern.clone()]));
+        assert!(
+            refusal.contains("take too long to compile"),
+            "{pattern}: {refusal}"
+        );
+    }
+    let one = "(?i)[ -\u{10ffff}]".to_owned();
+    let largest = vec![one; MAX_CLASS_WORK / 0x11_0000];
+    Schema::parse(pattern_fields(largest.clone())).unwrap();
+    let beyond = largest.into_iter().chain(["(?i)[ -\u{10ffff}]".to_owned()]);
+    assert!(refusal(pattern_fields(beyond)).contains("take too long to compile"));
 }
 
 #[test]

@@ -33,8 +33,8 @@ impl Checker {
     /// The second is the fingerprint of the batch: equal for batches that are equal as JSON. So it depends neither on the time
     /// nor on which entries are valid, and all that can be read share the memory.
     ///
-    /// Most schemas take up to 0.2 s of a processor, of which the api has a seventh. Between two entries the request's own
-    /// limit of time can cut in.
+    /// A schema takes up to 0.2 s of a processor, of which the api has a seventh. Between two entries the request's own limit
+    /// of time can cut in.
     pub(super) async fn check_all(
         mut self,
         entries: &[&RawValue],

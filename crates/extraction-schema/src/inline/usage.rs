@@ -4,9 +4,10 @@ use std::io;
 
 use serde_json::Value;
 
+use super::class_work::class_work;
 use crate::{
-    InvalidSchema, MAX_INLINED_BYTES, MAX_PATTERN_BYTES, MAX_PATTERNS, MAX_SCHEMA_DEPTH, MAX_SUBSCHEMAS,
-    refuse,
+    InvalidSchema, MAX_CLASS_WORK, MAX_INLINED_BYTES, MAX_PATTERN_BYTES, MAX_PATTERNS, MAX_SCHEMA_DEPTH,
+    MAX_SUBSCHEMAS, PROPERTY_WORK, refuse,
 };
 
 /// Counts while a schema is inlined. Each count fails at its limit, so that whatever is counted first is never built beyond it.
@@ -17,6 +18,7 @@ pub(super) struct Usage {
     bytes: usize,
     patterns: usize,
     pattern_bytes: usize,
+    class_work: usize,
 }
 
 impl Usage {
@@ -50,6 +52,14 @@ impl Usage {
         if self.pattern_bytes > MAX_PATTERN_BYTES {
             return refuse(format!(
                 "has too long patterns: send at most {MAX_PATTERN_BYTES} bytes of them in all"
+            ));
+        }
+        self.class_work = self.class_work.saturating_add(class_work(pattern));
+        if self.class_work > MAX_CLASS_WORK {
+            let properties = MAX_CLASS_WORK / PROPERTY_WORK;
+            return refuse(format!(
+                "has patterns whose character classes take too long to compile: ignore the case of smaller classes, like \
+                 (?i)[a-z], and send at most {properties} properties like \\p{{L}} in all"
             ));
         }
         Ok(())
