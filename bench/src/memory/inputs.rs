@@ -79,7 +79,8 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "audio-worker: MP3, 30 minutes, 43 MB", function: AUDIO, status: None, make: |_| recording(&recordings::mp3()) },
     Entry { name: "language-worker: ten translate, answers of 2 MB", function: LANGUAGE, status: None, make: |_| Ok(Scenario { completion: json!({ "translation": text(2_000_000) }).to_string(), ..ten(json_task(TaskType::Translate, json!({ "text": long_words(200, 23_000), "target_language": "de" })))? }) },
     Entry { name: "language-worker: ten data_extraction, 16 kB schemas", function: LANGUAGE, status: None, make: |_| Ok(Scenario { completion: "{}".to_owned(), ..ten(json_task(TaskType::DataExtraction, json!({ "text": long_words(200, 23_000), "schema": schema() })))? }) },
-    Entry { name: "reactor: a batch of 6 MB", function: "ReactorFunction", status: None, make: |_| Ok(event(stream_batch())) },
+    Entry { name: "reactor: a batch of 6 MB", function: "ReactorFunction", status: None, make: |_| Ok(event(stream_batch(&completed_task()))) },
+    Entry { name: "reactor: a batch of 6 MB of empty objects", function: "ReactorFunction", status: None, make: |_| Ok(event(stream_batch(&empty_objects_task()?))) },
     Entry { name: "reactor: a rebuild", function: "ReactorFunction", status: None, make: |_| Ok(Scenario { stored: vec![small_task(); SMALL_TASKS], ..event(json!({ "rebuild": true })) }) },
     Entry { name: "sweeper: a full page of due tasks", function: "JanitorFunction", status: None, make: |_| Ok(Scenario { stored: full_page(), ..event(json!({})) }) },
     Entry { name: "event-stream: a completed task", function: "EventStreamFunction", status: Some(200), make: |_| Ok(Scenario { stored: vec![completed_task()], ..request(requests::get(&format!("/v1/tasks/{}/events", TaskId::generate()), "")) }) },
@@ -247,6 +248,16 @@ fn completed_task() -> Task {
     }
 }
 
+/// A task whose schema is as many empty objects as it has room for. As an item it is mostly braces.
+fn empty_objects_task() -> Result<Task> {
+    let input = json!({ "text": "a", "schema": empty_objects_schema() });
+    Ok(json_task(TaskType::DataExtraction, input)?.task)
+}
+
+fn empty_objects_schema() -> Value {
+    json!({ "type": "object", "const": vec![json!({}); 5_300] })
+}
+
 fn full_page() -> Vec<Task> {
     let task = full_task();
     let bytes = item(&task).to_string().len();
@@ -254,8 +265,8 @@ fn full_page() -> Vec<Task> {
 }
 
 /// As many of the largest records as Lambda puts into one batch.
-fn stream_batch() -> Value {
-    let image = item(&completed_task());
+fn stream_batch(task: &Task) -> Value {
+    let image = item(task);
     let record = |number: usize| {
         json!({
             "eventID": number.to_string(), "eventName": "MODIFY", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
@@ -277,9 +288,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_schema_is_accepted() {
-        let bytes = schema().to_string().len();
-        assert!((15_000..=mesh_task::MAX_SCHEMA_BYTES).contains(&bytes), "{bytes}");
-        mesh_extraction_schema::Schema::parse(schema()).unwrap();
+    fn the_largest_schemas_are_accepted() {
+        for schema in [schema(), empty_objects_schema()] {
+            let bytes = schema.to_string().len();
+            assert!((15_000..=mesh_task::MAX_SCHEMA_BYTES).contains(&bytes), "{bytes}");
+            mesh_extraction_schema::Schema::parse(schema).unwrap();
+        }
     }
 }

@@ -38,6 +38,22 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The attributes of an item that a snapshot is made of: a reader leaves out the others, which may be large.
+    pub const ATTRIBUTES: [&str; 12] = [
+        "id",
+        "tenant",
+        "type",
+        "status",
+        "generation",
+        "attempt",
+        "fence",
+        "created_at",
+        "updated_at",
+        "next_attempt_at",
+        "error",
+        "expires_at",
+    ];
+
     /// Orders the states of a task: greater for the later one.
     pub(crate) fn age(&self) -> (u32, u64, Timestamp, bool) {
         (
@@ -154,5 +170,21 @@ mod tests {
             (snapshot.task_type, snapshot.status, snapshot.next_attempt_at),
             (TaskType::Ocr, Status::Pending, None)
         );
+    }
+
+    #[test]
+    fn a_snapshot_needs_no_attribute_but_those_that_are_read() {
+        let error = serde_json::json!({ "kind": "permanent", "code": "unreadable-input", "message": "no" });
+        let mut item = serde_json::json!({
+            "id": "0198c1a2-7d3e-7000-8000-000000000001", "tenant": "default", "type": "ocr", "status": "failed",
+            "generation": 2, "attempt": 1, "fence": 3, "created_at": 1_800_000_000_000_i64,
+            "updated_at": 1_800_000_000_001_i64, "next_attempt_at": 1_800_000_000_002_i64, "expires_at": 1_800_086_400,
+            "error": error, "modality": "image", "payload": { "inline": {} }, "history": [], "metadata": {},
+        });
+        let whole: Snapshot = serde_json::from_value(item.clone()).unwrap();
+        let fields = item.as_object_mut().unwrap();
+        fields.retain(|name, _| Snapshot::ATTRIBUTES.contains(&name.as_str()));
+        assert_eq!(fields.len(), Snapshot::ATTRIBUTES.len());
+        assert_eq!(serde_json::from_value::<Snapshot>(item).unwrap(), whole);
     }
 }

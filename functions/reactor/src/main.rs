@@ -1,5 +1,6 @@
 //! The reactor function: a batch of the task table's stream is followed, `{"rebuild": true}` counts the table again.
 
+mod invocation;
 mod stream;
 
 use std::time::{Duration, SystemTime};
@@ -7,11 +8,11 @@ use std::time::{Duration, SystemTime};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use mesh_aws::{StatsTable, TaskTable};
 use mesh_reactor::Reactor;
-use mesh_telemetry::{begin_invocation, init_logging, log_failure, setting};
+use mesh_telemetry::{begin_invocation, init_logging, log_failure, redact, setting};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::stream::Batch;
+use crate::invocation::Invocation;
 
 /// The part of its invocation that a rebuild leaves for the response.
 const RESPONSE_MARGIN: Duration = Duration::from_secs(10);
@@ -24,7 +25,7 @@ async fn main() -> Result<(), Error> {
         tasks: TaskTable::new(&config, setting("TASKS_TABLE")?),
         stats: StatsTable::new(&config, setting("STATS_TABLE")?),
     };
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Invocation>| {
         begin_invocation(&event.context.request_id);
         log_failure(handle(reactor, event).await)
     }))
@@ -32,14 +33,21 @@ async fn main() -> Result<(), Error> {
 }
 
 /// A batch of the stream fails as a whole, and Lambda repeats it; a rebuild answers what it counted.
-async fn handle(reactor: &Reactor, event: LambdaEvent<Value>) -> Result<Value, Error> {
-    if event.payload.get("Records").is_some() {
-        let batch: Batch = serde_json::from_value(event.payload)?;
-        reactor.follow(batch.records()).await?;
-        return Ok(json!({ "records": batch.records.len() }));
-    }
-    if event.payload != json!({ "rebuild": true }) {
-        return Err(r#"unknown event: send {"rebuild": true} or a batch of the task table's stream"#.into());
+async fn handle(reactor: &Reactor, event: LambdaEvent<Invocation>) -> Result<Value, Error> {
+    match event.payload {
+        Invocation::Stream(batch) => {
+            let records = batch.records.len();
+            reactor.follow(batch.into_records()).await?;
+            return Ok(json!({ "records": records }));
+        }
+        Invocation::Rebuild => {}
+        Invocation::Unknown(error) => {
+            let why = redact(&error);
+            return Err(format!(
+                r#"unknown event ({why}): send {{"rebuild": true}} or a batch of the task table's stream"#
+            )
+            .into());
+        }
     }
     let left = event.context.deadline().duration_since(SystemTime::now());
     let until = Instant::now() + left.unwrap_or_default().saturating_sub(RESPONSE_MARGIN);

@@ -1,10 +1,18 @@
 //! The event that Lambda makes of the task table's stream.
+//!
+//! Lambda fills a batch up to 6 MB, and each record contains a task twice. A task's input may be thousands of small values,
+//! which take a hundred times as much memory as objects than as text. So only the attributes of a [`Snapshot`] are made
+//! of the text; the others are skipped.
+
+use std::collections::HashMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use mesh_stats::{Record, Sequence, Snapshot};
 use mesh_telemetry::{EmfRecord, Metric, redact};
-use serde::Deserialize;
-use serde_dynamo::Item;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_dynamo::{AttributeValue, Item};
 
 /// Records of one stream shard, in order.
 #[derive(Debug, Deserialize)]
@@ -25,21 +33,53 @@ struct Write {
     sequence_number: String,
     /// Seconds since the epoch.
     approximate_creation_date_time: f64,
-    old_image: Option<Item>,
-    new_image: Option<Item>,
+    old_image: Option<Image>,
+    new_image: Option<Image>,
+}
+
+/// The attributes of an item that a [`Snapshot`] is made of.
+#[derive(Debug)]
+struct Image(Item);
+
+impl<'de> Deserialize<'de> for Image {
+    fn deserialize<D: Deserializer<'de>>(image: D) -> Result<Self, D::Error> {
+        struct Attributes;
+
+        impl<'de> Visitor<'de> for Attributes {
+            type Value = Image;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an item")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut item: A) -> Result<Image, A::Error> {
+                let mut kept = HashMap::new();
+                while let Some(name) = item.next_key::<String>()? {
+                    if Snapshot::ATTRIBUTES.contains(&name.as_str()) {
+                        kept.insert(name, item.next_value::<AttributeValue>()?);
+                    } else {
+                        item.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Image(Item::from(kept)))
+            }
+        }
+
+        image.deserialize_map(Attributes)
+    }
 }
 
 impl Batch {
     /// The writes that changed a task.
-    pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
-        self.records.iter().filter_map(Event::record)
+    pub(crate) fn into_records(self) -> impl Iterator<Item = Record> {
+        self.records.into_iter().filter_map(Event::into_record)
     }
 }
 
 impl Event {
     /// The task before and after the write; `None` if the item is not a task, or can't be parsed.
-    fn record(&self) -> Option<Record> {
-        let write = &self.dynamodb;
+    fn into_record(self) -> Option<Record> {
+        let write = self.dynamodb;
         let sequence = match Sequence::try_from(write.sequence_number.clone()) {
             Ok(sequence) => sequence,
             Err(error) => {
@@ -48,10 +88,8 @@ impl Event {
                 return None;
             }
         };
-        let (old, new) = (
-            self.task(write.old_image.as_ref()),
-            self.task(write.new_image.as_ref()),
-        );
+        let task = |image: Option<Image>| image.and_then(|image| image.into_task(&write.sequence_number));
+        let (old, new) = (task(write.old_image), task(write.new_image));
         if old.is_none() && new.is_none() {
             return None;
         }
@@ -64,18 +102,22 @@ impl Event {
             new,
         })
     }
+}
 
-    fn task(&self, image: Option<&Item>) -> Option<Snapshot> {
+impl Image {
+    fn into_task(self, sequence: &str) -> Option<Snapshot> {
         // The same table contains the records of idempotency keys, which have no status.
-        let image = image.filter(|image| image.contains_key("status"))?;
-        match serde_dynamo::from_item(image.clone()) {
+        if !self.0.contains_key("status") {
+            return None;
+        }
+        match serde_dynamo::from_item(self.0) {
             Ok(task) => Some(task),
             // An error would make Lambda repeat the batch, and delay all later records.
             Err(error) => {
                 let error = redact(&error);
                 tracing::error!(
                     event = "record_skipped",
-                    sequence = self.dynamodb.sequence_number,
+                    sequence,
                     error,
                     "an item of the stream can't be parsed as a task; it is not counted"
                 );
@@ -104,21 +146,17 @@ mod tests {
         })
     }
 
-    fn batch(writes: &[serde_json::Value]) -> Batch {
-        let records = writes
-            .iter()
-            .map(|write| json!({ "eventName": "MODIFY", "dynamodb": write }));
-        serde_json::from_value(json!({ "Records": records.collect::<Vec<_>>() })).unwrap()
+    fn event(write: serde_json::Value) -> Event {
+        serde_json::from_value(json!({ "eventName": "MODIFY", "dynamodb": write })).unwrap()
     }
 
     #[test]
     fn a_record_contains_the_task_before_and_after() {
-        let batch = batch(&[json!({
+        let event = event(json!({
             "ApproximateCreationDateTime": 1.8E9, "SequenceNumber": "000100", "OldImage": image("pending"),
             "NewImage": image("processing"), "StreamViewType": "NEW_AND_OLD_IMAGES",
-        })]);
-        let event = &batch.records[0];
-        let record = event.record().unwrap();
+        }));
+        let record = event.into_record().unwrap();
         assert_eq!(record.sequence.to_string(), "100");
         assert_eq!(record.written_at.as_second(), 1_800_000_000);
         let statuses = [record.old, record.new].map(|task| task.unwrap().status);
@@ -131,10 +169,21 @@ mod tests {
         let mut odd = image("pending");
         odd["type"] = json!({ "S": "telepathy" });
         for image in [key, odd] {
-            let batch = batch(&[json!({
+            let event = event(json!({
                 "ApproximateCreationDateTime": 1_800_000_000, "SequenceNumber": "1", "NewImage": image,
-            })]);
-            assert_eq!(batch.records[0].record(), None);
+            }));
+            assert_eq!(event.into_record(), None);
         }
+    }
+
+    #[test]
+    fn an_image_has_nothing_but_what_a_snapshot_needs() {
+        let Image(kept) = serde_json::from_value(image("pending")).unwrap();
+        assert!(
+            kept.keys()
+                .all(|name| Snapshot::ATTRIBUTES.contains(&name.as_str())),
+            "{kept:?}"
+        );
+        assert_eq!(kept.len(), 10);
     }
 }

@@ -5,21 +5,6 @@ use mesh_stats::Snapshot;
 use super::{Page, TaskTable};
 use crate::AwsError;
 
-/// The attributes of a [`Snapshot`].
-const FIELDS: [&str; 11] = [
-    "id",
-    "tenant",
-    "type",
-    "status",
-    "generation",
-    "attempt",
-    "fence",
-    "created_at",
-    "updated_at",
-    "next_attempt_at",
-    "expires_at",
-];
-
 impl TaskTable {
     /// One page of a parallel scan: the tasks of all tenants in `segment` of `segments`, after those of the page `last`.
     ///
@@ -31,7 +16,7 @@ impl TaskTable {
         segments: i32,
         last: Option<Page<Snapshot>>,
     ) -> Result<Page<Snapshot>, AwsError> {
-        let names = FIELDS.map(|field| (format!("#{field}"), field.to_owned()));
+        let names = Snapshot::ATTRIBUTES.map(|field| (format!("#{field}"), field.to_owned()));
         let scan = self
             .client
             .scan()
@@ -41,7 +26,7 @@ impl TaskTable {
             .consistent_read(true)
             // Records of idempotency keys have no status.
             .filter_expression("attribute_exists(#status)")
-            .projection_expression(FIELDS.map(|field| format!("#{field}")).join(", "))
+            .projection_expression(Snapshot::ATTRIBUTES.map(|field| format!("#{field}")).join(", "))
             .set_expression_attribute_names(Some(names.into()))
             .set_exclusive_start_key(last.and_then(|page| page.next));
         let found = scan.send().await.map_err(AwsError::from_sdk("Scan"))?;
