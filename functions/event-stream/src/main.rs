@@ -19,7 +19,7 @@ use http::{HeaderName, HeaderValue, Method};
 use mesh_api_types::{ChangeStatus, ChangeView};
 use mesh_aws::{StatsTable, TaskTable};
 use mesh_http::auth::SERVICE_TOKEN;
-use mesh_http::{Problem, ProblemKind, TokenHash, browser};
+use mesh_http::{Problem, ProblemKind, TokenHash, browser, limits};
 use mesh_lambda_http::Error;
 use mesh_task::TaskId;
 use mesh_telemetry::setting;
@@ -61,6 +61,7 @@ fn router(events: Events) -> Router {
         .route("/v1/tasks/{id}/events", get(task_events))
         .fallback(async || route_not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(from_fn(limits::limit_headers))
         .layer(from_fn(mesh_http::render));
     browser::layers(router, Some(cors)).with_state(Arc::new(events))
 }
@@ -116,4 +117,36 @@ fn stream(beginning: String, follow: Follow) -> Response {
 
 fn answer(body: Body) -> Response {
     ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{Request, StatusCode};
+    use http::header::CONTENT_TYPE;
+    use mesh_aws::testing::config;
+    use tower::ServiceExt;
+    use wiremock::MockServer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn headers_that_are_too_large_are_refused() {
+        let server = MockServer::start().await;
+        let config = config(&server);
+        let router = router(Events {
+            tasks: TaskTable::new(&config, "tasks".to_owned()),
+            stats: StatsTable::new(&config, "stats".to_owned()),
+            token: "00".repeat(32).parse().unwrap(),
+        });
+        for (bytes, status) in [
+            (16_000, StatusCode::UNAUTHORIZED),
+            (17_000, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        ] {
+            let request = Request::get("/v1/events").header("x-large", "x".repeat(bytes));
+            let request = request.body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status, "{bytes}");
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        }
+    }
 }
