@@ -13,7 +13,7 @@ use mesh_task::{IdRange, Task, TaskId, TaskType, Tenant};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::query::{parse_limit, parse_type};
+use crate::query::{MAX_LIST_TIME, parse_limit, parse_type};
 use crate::redrive::redrive_all;
 use crate::state::ApiState;
 use crate::tasks::task_view;
@@ -161,7 +161,8 @@ async fn page(
     limit: usize,
 ) -> Result<Page, Problem> {
     let range = before.map_or(IdRange::ALL, |before| IdRange::ALL.below(before));
-    let (ids, next) = api.table.failed_ids(tenant, range, limit).await?;
+    let until = Instant::now() + MAX_LIST_TIME;
+    let (ids, next) = api.table.failed_ids(tenant, range, limit, until).await?;
     let tasks = read(api, tenant, &ids).await?;
     Ok(Page { tasks, next })
 }

@@ -1,7 +1,13 @@
-//! Query parameters that several operations take.
+//! What several operations with a query share: parameters, and how long a list is read.
+
+use std::time::Duration;
 
 use mesh_http::Problem;
 use mesh_task::TaskType;
+
+/// How long a list looks for tasks. Then it answers what it found, with a cursor. The tasks of the last keys are still read,
+/// in the rest of the request's time.
+pub(crate) const MAX_LIST_TIME: Duration = Duration::from_secs(10);
 
 pub(crate) fn parse_type(given: &str) -> Result<TaskType, Problem> {
     given

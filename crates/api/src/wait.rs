@@ -6,7 +6,7 @@ use mesh_http::{PollInterval, Problem, ProblemKind};
 use tokio::time::Instant;
 
 /// The longest wait, in seconds.
-const MAX_WAIT: u64 = 20;
+pub(crate) const MAX_WAIT: u64 = 20;
 
 /// How long a request waits, and when it reads again meanwhile.
 #[derive(Debug)]

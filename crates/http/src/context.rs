@@ -8,7 +8,10 @@ use http::Extensions;
 use http::request::Parts;
 use tokio::time::Instant;
 
-/// How long before the host's deadline the work for a request must be over, so that it can still be answered.
+/// How long before the host's deadline a request is given up. A host without processor time to spare takes seconds to
+/// write an answer and to send it, and what the caller gets after the deadline is the gateway's 502.
+pub const HOST_MARGIN: Duration = Duration::from_secs(4);
+/// How long before a request is given up the work for it must be over, so that it can still be answered.
 const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 /// How long a request may take to which no host gave a context: a test's.
 const UNBOUNDED: Duration = Duration::from_hours(1);
@@ -61,7 +64,8 @@ impl Default for RequestContext {
     }
 }
 
-/// By when the work for a request must be over.
+/// By when the work for a request must be over: a little before [`limits::limit_time`](crate::limits::limit_time) gives it
+/// up.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(pub Instant);
 
@@ -70,7 +74,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Deadline {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let context = RequestContext::from_extensions(&parts.extensions);
-        Ok(Self(context.deadline_before(ANSWER_MARGIN)))
+        Ok(Self(context.deadline_before(HOST_MARGIN + ANSWER_MARGIN)))
     }
 }
 

@@ -1,7 +1,5 @@
 //! How large a request may be and how long it may take.
 
-use std::time::Duration;
-
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -9,7 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::Problem;
+use crate::{HOST_MARGIN, Problem, RequestContext};
 
 /// The largest body that any host takes: what Lambda takes as an event (AWS Lambda quotas).
 pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
@@ -54,16 +52,13 @@ pub async fn require_json(
     Ok(next.run(request).await)
 }
 
-/// Gives up a request that is not answered within the time.
+/// Gives up a request that is not answered [`HOST_MARGIN`] before the host's deadline.
 ///
 /// # Errors
 /// The problem `out-of-time`.
-pub async fn limit_time(
-    State(max): State<Duration>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let response = tokio::time::timeout(max, next.run(request)).await;
+pub async fn limit_time(request: Request, next: Next) -> Result<Response, Problem> {
+    let until = RequestContext::from_extensions(request.extensions()).deadline_before(HOST_MARGIN);
+    let response = tokio::time::timeout_at(until, next.run(request)).await;
     response.map_err(|_| Problem::out_of_time())
 }
 

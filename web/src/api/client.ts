@@ -35,7 +35,7 @@ export class Problem extends Error {
   }
 }
 
-/** The API holds a response for at most 20 s, and ends a request after 30 s. */
+/** The API holds a response for at most 20 s, and ends a request after 25 s. */
 const REQUEST_TIMEOUT_MS = 35_000;
 
 export function isAbort(error: unknown): boolean {

@@ -19,6 +19,11 @@ const TOKEN: &str = "a-token";
 
 /// The API, with a scripted server in place of AWS.
 fn api(server: &MockServer) -> Router {
+    crate::router(state(server))
+}
+
+/// What the API works with, with a scripted server in place of AWS.
+pub(crate) fn state(server: &MockServer) -> ApiState {
     let config = config(server);
     let function = |worker_kind: WorkerKind| Function {
         worker_kind,
@@ -30,7 +35,7 @@ fn api(server: &MockServer) -> Router {
         base: Duration::from_secs(1),
         cap: Duration::from_secs(60),
     };
-    crate::router(ApiState {
+    ApiState {
         table: TaskTable::new(&config, "tasks".to_owned()),
         stats: StatsTable::new(&config, "stats".to_owned()),
         payloads: Payloads::new(&config, "payloads".to_owned()),
@@ -53,7 +58,7 @@ fn api(server: &MockServer) -> Router {
             language: String::new(),
         },
         workers: Workers::new(Metrics::new(&config), WorkerKind::ALL.map(function)),
-    })
+    }
 }
 
 async fn send(api: Router, request: Request<Body>) -> (StatusCode, Value) {

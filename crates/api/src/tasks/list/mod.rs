@@ -3,10 +3,12 @@
 //! A request reads a bounded number of items, however many are stored. Without a filter it reads the items of the page;
 //! for failed tasks it reads only failed ones, for pending and processing tasks only those in flight. Tasks that pass a
 //! rare filter may lie beyond that bound: the page is then short, or empty, and its cursor continues below the last item
-//! that was read.
+//! that was read. So it is where the table answers slowly, and the time for a list is over before the page is full.
 
 mod cursor;
 mod filter;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -17,9 +19,14 @@ use mesh_api_types::{TaskList, TaskSummaryView};
 use mesh_aws::Continuation;
 use mesh_http::Problem;
 use mesh_task::{Priority, Status, TaskSummary, TaskType, Tenant};
+use tokio::time::Instant;
 
+use crate::query::MAX_LIST_TIME;
 use crate::state::ApiState;
 use filter::ListQuery;
+
+/// The most tasks that are read at a time where none passed the filter, unless the page is larger.
+const MAX_PART: usize = 100;
 
 /// Lists tasks, newest first. The last page has no `next_cursor`.
 #[utoipa::path(
@@ -63,6 +70,16 @@ pub(crate) async fn page(
     tenant: &Tenant,
     query: Vec<(String, String)>,
 ) -> Result<Page, Problem> {
+    page_until(api, tenant, query, Instant::now() + MAX_LIST_TIME).await
+}
+
+/// Reads the page that a query describes, or what is found of it until a time.
+pub(crate) async fn page_until(
+    api: &ApiState,
+    tenant: &Tenant,
+    query: Vec<(String, String)>,
+    until: Instant,
+) -> Result<Page, Problem> {
     let ListQuery {
         filter,
         limit,
@@ -75,17 +92,29 @@ pub(crate) async fn page(
         range = range.below(id);
         last = Some(id);
     }
-    let mut list = api.table.list(tenant, filter.status, range, limit).await?;
-    let mut tasks = Vec::new();
-    let continuation = loop {
-        let page = list.next_page(limit - tasks.len()).await?;
+    let mut list = api.table.list(tenant, filter.status, range, limit, until).await?;
+    let mut tasks: Vec<TaskSummary> = Vec::new();
+    let mut part = limit;
+    let has_more = loop {
+        let before = tasks.len();
+        let page = list.next_page(part).await?;
         last = page.last.or(last);
         tasks.extend(page.tasks.into_iter().filter(|task| filter.matches(task)));
-        if page.continuation != Continuation::More || tasks.len() == limit {
-            break page.continuation;
+        if tasks.len() > limit {
+            tasks.truncate(limit);
+            last = tasks.last().map(|task| task.id);
+            break true;
         }
+        if page.continuation != Continuation::More || tasks.len() == limit {
+            break page.continuation != Continuation::End;
+        }
+        // A rare filter would take many reads of a few tasks.
+        part = if tasks.len() == before {
+            (2 * part).min(MAX_PART.max(limit))
+        } else {
+            limit - tasks.len()
+        };
     };
-    let has_more = continuation != Continuation::End;
     Ok(Page {
         tasks,
         next_cursor: last

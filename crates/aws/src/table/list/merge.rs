@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use futures_util::future::try_join_all;
 use mesh_task::{IdRange, Shard, TaskId, TaskSummary};
+use tokio::time::{Instant, timeout_at};
 
 /// An entry of the list, ordered by its task's id.
 pub(super) trait Listed {
@@ -46,13 +47,21 @@ pub(super) struct Chunk<T> {
     pub(super) last: Option<TaskId>,
 }
 
+/// How much a merge may read. Each shard is read once in any case, so that a list that continues makes progress.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReadLimits {
+    pub(super) entries: usize,
+    /// When reading ends.
+    pub(super) until: Instant,
+}
+
 /// The next step of the merge.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<T> {
     Entry(T),
     /// No shard contains more.
     End,
-    /// There may be more, but the read limit is reached. All entries above this id were returned, if one is known.
+    /// There may be more, but a read limit is reached. All entries above this id were returned, if one is known.
     LimitReached(Option<TaskId>),
 }
 
@@ -60,8 +69,10 @@ pub(super) enum Next<T> {
 pub(super) struct Merge<S: ShardSource> {
     source: S,
     shards: Vec<ShardReader<S::Entry>>,
-    /// How many entries may still be read.
-    budget: usize,
+    /// What may still be read.
+    limits: ReadLimits,
+    /// Whether each shard was read once.
+    is_begun: bool,
 }
 
 #[derive(Debug)]
@@ -80,8 +91,8 @@ struct ShardReader<T> {
 const MAX_CHUNK: usize = 64;
 
 impl<S: ShardSource> Merge<S> {
-    /// A merge over this range, of which about `wanted` entries will be taken and `budget` may be read.
-    pub(super) fn new(source: S, range: IdRange, wanted: usize, budget: usize) -> Self {
+    /// A merge over this range, of which about `wanted` entries will be taken.
+    pub(super) fn new(source: S, range: IdRange, wanted: usize, limits: ReadLimits) -> Self {
         let shard = || ShardReader {
             read: VecDeque::new(),
             rest: Some(range).filter(|range| !range.is_empty()),
@@ -92,7 +103,8 @@ impl<S: ShardSource> Merge<S> {
         Self {
             source,
             shards: Shard::all().map(|_| shard()).collect(),
-            budget,
+            limits,
+            is_begun: false,
         }
     }
 
@@ -109,8 +121,8 @@ impl<S: ShardSource> Merge<S> {
             if empty == 0 {
                 break;
             }
-            let share = self.budget / empty;
-            if share == 0 {
+            let share = self.limits.entries / empty;
+            if share == 0 || self.is_begun && Instant::now() >= self.limits.until {
                 return Ok(self.limit_reached());
             }
             let source = &self.source;
@@ -121,11 +133,21 @@ impl<S: ShardSource> Merge<S> {
                     reads.push(async move { Ok((shard, limit, source.read(number, range, limit).await?)) });
                 }
             }
-            for (shard, limit, chunk) in try_join_all(reads).await? {
+            let reads = try_join_all(reads);
+            let chunks = if self.is_begun {
+                match timeout_at(self.limits.until, reads).await {
+                    Ok(chunks) => chunks?,
+                    Err(_) => return Ok(self.limit_reached()),
+                }
+            } else {
+                reads.await?
+            };
+            for (shard, limit, chunk) in chunks {
                 let read = chunk.last.map_or(chunk.entries.len(), |_| limit);
-                self.budget = self.budget.saturating_sub(read);
+                self.limits.entries = self.limits.entries.saturating_sub(read);
                 shard.take(chunk);
             }
+            self.is_begun = true;
         }
         let newest = self
             .shards
@@ -137,7 +159,7 @@ impl<S: ShardSource> Merge<S> {
 }
 
 impl<S: ShardSource> Merge<S> {
-    /// The next step once the read limit is reached: the newest entry that was read, as long as no unread entry can be newer;
+    /// The next step once a read limit is reached: the newest entry that was read, as long as no unread entry can be newer;
     /// after that, how far the list is complete.
     fn limit_reached(&mut self) -> Next<S::Entry> {
         let empty = self.shards.iter().filter(|shard| shard.needs_read());
@@ -174,163 +196,4 @@ impl<T: Listed> ShardReader<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::convert::Infallible;
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-
-    /// Tasks in their shards, with counts of the reads and of the entries that these returned.
-    #[derive(Default)]
-    struct Table {
-        ids: Mutex<BTreeSet<TaskId>>,
-        unparsable: BTreeSet<TaskId>,
-        calls: AtomicUsize,
-        entries: AtomicUsize,
-    }
-
-    impl ShardSource for &Table {
-        type Entry = TaskId;
-        type Error = Infallible;
-
-        async fn read(
-            &self,
-            shard: Shard,
-            range: IdRange,
-            limit: usize,
-        ) -> Result<Chunk<TaskId>, Infallible> {
-            let ids = self.newest_first().into_iter();
-            let mut entries: Vec<_> = ids
-                .filter(|id| id.shard() == shard && range.contains(*id))
-                .collect();
-            let last = entries.get(limit).and(entries.get(limit - 1)).copied();
-            entries.truncate(limit);
-            self.calls.fetch_add(1, Ordering::Relaxed);
-            self.entries.fetch_add(entries.len(), Ordering::Relaxed);
-            entries.retain(|id| !self.unparsable.contains(id));
-            Ok(Chunk { entries, last })
-        }
-    }
-
-    impl Table {
-        fn with(ids: usize) -> Self {
-            let table = Self::default();
-            table.add(ids);
-            table
-        }
-
-        fn add(&self, ids: usize) {
-            let new = (0..ids).map(|_| TaskId::generate());
-            self.ids.lock().unwrap().extend(new);
-        }
-
-        fn newest_first(&self) -> Vec<TaskId> {
-            self.ids.lock().unwrap().iter().rev().copied().collect()
-        }
-
-        fn reads(&self) -> (usize, usize) {
-            (
-                self.calls.swap(0, Ordering::Relaxed),
-                self.entries.swap(0, Ordering::Relaxed),
-            )
-        }
-
-        /// A page, and whether it ended because it is full or at the end.
-        async fn page(&self, range: IdRange, limit: usize, budget: usize) -> (Vec<TaskId>, bool) {
-            let mut merge = Merge::new(self, range, limit, budget);
-            let mut page = Vec::new();
-            while page.len() < limit {
-                match merge.next().await {
-                    Ok(Next::Entry(id)) => page.push(id),
-                    Ok(Next::LimitReached(_)) => return (page, false),
-                    Ok(Next::End) => break,
-                }
-            }
-            (page, true)
-        }
-    }
-
-    #[tokio::test]
-    async fn pages_contain_each_task_once_and_in_order_while_tasks_are_added() {
-        for limit in [1, 7, 50, 200] {
-            let table = Table::with(400);
-            let before = table.newest_first();
-            let (mut found, mut range) = (Vec::new(), IdRange::ALL);
-            loop {
-                let (page, _) = table.page(range, limit, 1_000).await;
-                let Some(last) = page.last() else { break };
-                range = IdRange::ALL.below(*last);
-                found.extend(page);
-                table.add(5);
-            }
-            assert_eq!(found, before, "{limit}");
-        }
-    }
-
-    #[tokio::test]
-    async fn the_reads_of_a_page_do_not_grow_with_the_table() {
-        let mut read = Vec::new();
-        for ids in [200, 20_000] {
-            let table = Table::with(ids);
-            let (page, _) = table.page(IdRange::ALL, 10, 1_000).await;
-            assert_eq!(page, table.newest_first()[..10]);
-            let (calls, entries) = table.reads();
-            assert!(calls < 24, "{calls} calls");
-            read.push(entries);
-        }
-        assert!(read.iter().all(|read| *read < 80), "{read:?}");
-    }
-
-    #[tokio::test]
-    async fn no_page_exceeds_its_read_limit_and_each_makes_progress() {
-        let table = Table::with(500);
-        let (mut found, mut range) = (Vec::new(), IdRange::ALL);
-        loop {
-            let (page, _) = table.page(range, 200, 100).await;
-            assert!(table.reads().1 <= 100);
-            let Some(last) = page.last() else { break };
-            range = IdRange::ALL.below(*last);
-            found.extend(page);
-        }
-        assert_eq!(found, table.newest_first());
-        let (nothing, ended) = table.page(IdRange::ALL, 200, 15).await;
-        assert_eq!((nothing.len(), ended), (0, false), "not one of each shard");
-    }
-
-    #[tokio::test]
-    async fn unparsable_items_do_not_hide_the_tasks_below() {
-        let mut table = Table::with(400);
-        let (newer, older) = {
-            let ids = table.newest_first();
-            (ids[..300].to_vec(), ids[300..].to_vec())
-        };
-        table.unparsable = newer.into_iter().collect();
-        assert_eq!(table.page(IdRange::ALL, 100, 1_000).await, (older.clone(), true));
-        // Even if all entries that may be read are unparsable, a request that continues from there makes progress.
-        let (mut found, mut range) = (Vec::new(), IdRange::ALL);
-        for _ in 0..100 {
-            let mut merge = Merge::new(&table, range, 100, 100);
-            let reached = loop {
-                match merge.next().await.unwrap() {
-                    Next::Entry(id) => found.push(id),
-                    Next::LimitReached(reached) => break reached,
-                    Next::End => break None,
-                }
-            };
-            let Some(reached) = reached else { break };
-            range = IdRange::ALL.below(reached);
-        }
-        assert_eq!(found, older);
-    }
-
-    #[tokio::test]
-    async fn an_empty_range_reads_nothing() {
-        let table = Table::with(20);
-        let now = jiff::Timestamp::now();
-        let nothing = IdRange::ALL.since(now).before(now);
-        assert_eq!(table.page(nothing, 10, 1_000).await, (Vec::new(), true));
-        assert_eq!(table.reads(), (0, 0));
-    }
-}
+mod tests;

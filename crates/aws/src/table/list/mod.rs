@@ -1,7 +1,8 @@
 //! A tenant's tasks as one list, newest first, although they are spread over [`Shard::COUNT`] shards.
 //!
-//! A list reads a bounded number of items, however many are stored. It reads where tasks of the wanted status are found with
-//! the fewest reads: in the table itself, or in one of its sparse indexes.
+//! A list reads a bounded number of items, however many are stored, and for a bounded time, however slowly the table
+//! answers. It reads where tasks of the wanted status are found with the fewest reads: in the table itself, or in one of
+//! its sparse indexes.
 
 mod merge;
 
@@ -10,8 +11,9 @@ use std::cmp::Reverse;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use mesh_task::{IdRange, Shard, Status, TaskId, TaskSummary, Tenant};
+use tokio::time::Instant;
 
-use self::merge::{Chunk, Listed, Merge, Next, ShardSource};
+use self::merge::{Chunk, Listed, Merge, Next, ReadLimits, ShardSource};
 use super::{Page, TaskTable};
 use crate::AwsError;
 
@@ -25,6 +27,8 @@ pub struct TaskList<'a> {
     table: &'a TaskTable,
     tenant: &'a Tenant,
     plan: Plan<'a>,
+    /// When reading ends.
+    until: Instant,
 }
 
 /// Where the tasks are read.
@@ -64,8 +68,8 @@ pub enum Continuation {
 }
 
 impl TaskTable {
-    /// Starts a list of a tenant's tasks in a range of ids, of which about `limit` will be wanted. With a status the list may
-    /// still contain tasks of others: the caller filters.
+    /// Starts a list of a tenant's tasks in a range of ids, of which about `limit` will be wanted, and which is read until a
+    /// time. With a status the list may still contain tasks of others: the caller filters.
     ///
     /// # Errors
     /// When the table did not answer.
@@ -75,26 +79,28 @@ impl TaskTable {
         status: Option<Status>,
         range: IdRange,
         limit: usize,
+        until: Instant,
     ) -> Result<TaskList<'a>, AwsError> {
         let plan = match status {
             Some(Status::Failed) => Plan::Failed {
-                keys: Merge::new(FailedKeys { table: self, tenant }, range, limit, MAX_KEYS),
+                keys: self.failed_keys(tenant, range, limit, until),
                 left: MAX_READ - MAX_KEYS,
             },
             Some(Status::Pending | Status::Processing) if !range.is_empty() => {
-                self.in_flight(tenant, range, limit).await?
+                self.in_flight(tenant, range, limit, until).await?
             }
-            _ => Plan::Table(Merge::new(Tasks { table: self, tenant }, range, limit, MAX_READ)),
+            _ => Plan::Table(self.all(tenant, range, limit, MAX_READ, until)),
         };
         Ok(TaskList {
             table: self,
             tenant,
             plan,
+            until,
         })
     }
 
-    /// The ids of a tenant's newest failed tasks in a range, up to `limit` of them, and the last id that was looked at if
-    /// there may be more.
+    /// The ids of a tenant's newest failed tasks in a range, up to `limit` of them, as far as they are read until a time, and
+    /// the last id that was looked at if there may be more.
     ///
     /// # Errors
     /// When the table did not answer.
@@ -103,10 +109,35 @@ impl TaskTable {
         tenant: &Tenant,
         range: IdRange,
         limit: usize,
+        until: Instant,
     ) -> Result<(Vec<TaskId>, Option<TaskId>), AwsError> {
-        let mut keys = Merge::new(FailedKeys { table: self, tenant }, range, limit, MAX_KEYS);
+        let mut keys = self.failed_keys(tenant, range, limit, until);
         let (ids, last, continuation) = take(&mut keys, limit).await?;
         Ok((ids, last.filter(|_| continuation != Continuation::End)))
+    }
+
+    fn all<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        range: IdRange,
+        limit: usize,
+        entries: usize,
+        until: Instant,
+    ) -> Merge<Tasks<'a>> {
+        let tasks = Tasks { table: self, tenant };
+        Merge::new(tasks, range, limit, ReadLimits { entries, until })
+    }
+
+    fn failed_keys<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        range: IdRange,
+        limit: usize,
+        until: Instant,
+    ) -> Merge<FailedKeys<'a>> {
+        let keys = FailedKeys { table: self, tenant };
+        let entries = MAX_KEYS;
+        Merge::new(keys, range, limit, ReadLimits { entries, until })
     }
 
     /// The tenant's tasks in flight, or the whole table where their index contains more than may be read: then most of the
@@ -116,6 +147,7 @@ impl TaskTable {
         tenant: &'a Tenant,
         range: IdRange,
         limit: usize,
+        until: Instant,
     ) -> Result<Plan<'a>, AwsError> {
         let per_shard = item_limit(MAX_KEYS / Shard::COUNT);
         let reads = Shard::all().map(|shard| self.due(shard, Timestamp::MAX, per_shard, None));
@@ -123,8 +155,7 @@ impl TaskTable {
         let read: usize = pages.iter().map(|page| page.entries.len()).sum();
         let left = MAX_READ - read;
         if pages.iter().any(Page::has_next) {
-            let tasks = Tasks { table: self, tenant };
-            return Ok(Plan::Table(Merge::new(tasks, range, limit, left)));
+            return Ok(Plan::Table(self.all(tenant, range, limit, left, until)));
         }
         let due = pages.into_iter().flat_map(|page| page.entries);
         let mut ids: Vec<_> = due
@@ -154,7 +185,7 @@ impl TaskList<'_> {
             Plan::Failed { keys, left } => {
                 let (ids, last, continuation) = take(keys, limit.min(*left)).await?;
                 *left -= ids.len();
-                (ids, last, limited(*left, continuation))
+                (ids, last, limited(*left > 0, continuation))
             }
             Plan::InFlight { ids, left } => {
                 let rest = ids.split_off(ids.len().min(limit).min(*left));
@@ -166,11 +197,12 @@ impl TaskList<'_> {
                     Continuation::More
                 };
                 let last = taken.last().copied();
-                (taken, last, limited(*left, continuation))
+                (taken, last, limited(*left > 0, continuation))
             }
         };
         let mut tasks = self.table.summaries(self.tenant, ids).await?;
         tasks.sort_unstable_by_key(|task| Reverse(task.id));
+        let continuation = limited(Instant::now() < self.until, continuation);
         Ok(TaskPage {
             tasks,
             last,
@@ -227,8 +259,8 @@ fn item_limit(limit: usize) -> i32 {
 }
 
 /// `More` becomes `LimitReached` where no task may be read any more.
-fn limited(left: usize, continuation: Continuation) -> Continuation {
-    if left == 0 && continuation == Continuation::More {
+fn limited(may_read: bool, continuation: Continuation) -> Continuation {
+    if !may_read && continuation == Continuation::More {
         Continuation::LimitReached
     } else {
         continuation
