@@ -103,6 +103,8 @@ impl<M> Lazy<M> {
 }
 
 #[cfg(test)]
+mod image_size_tests;
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -4,10 +4,9 @@
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use imagesize::ImageType;
 use serde_json::{Map, Value, json};
 
-use super::{InvalidInput, UploadId};
+use super::{InvalidInput, UploadId, image};
 use crate::{TaskType, is_blank};
 
 /// The longest text, in bytes of UTF-8. The texts of one task share it.
@@ -20,7 +19,7 @@ pub const MAX_MEDIA_BYTES: usize = 50_000_000;
 /// A text with more words is large: a worker takes noticeably longer than for most.
 const LARGE_WORDS: usize = 200;
 /// An image with a longer side is large, in pixels.
-const LARGE_SIDE: usize = 1_000;
+const LARGE_SIDE: u32 = 1_000;
 /// A file with more bytes is large, whatever its sides: a worker has the files of a whole batch in memory, and ten of 50 MB
 /// would be half a gigabyte. The length of a recording is known only once it is decoded; this is half a minute of speech,
 /// uncompressed at 16 kHz.
@@ -111,7 +110,7 @@ impl Kind {
     pub(crate) fn sniff(self, head: &[u8]) -> Option<&'static str> {
         match self {
             Self::Text | Self::Texts => Some(PLAIN_TEXT),
-            Self::Image => image_media_type(head),
+            Self::Image => image::media_type(head),
             Self::Audio => audio_media_type(head),
         }
     }
@@ -276,8 +275,8 @@ pub(super) fn size_of_media(kind: Kind, head: &[u8], bytes: u64) -> Size {
         return size_of_text(&String::from_utf8_lossy(head));
     }
     // Sides that the first bytes do not show may be long.
-    let may_have_long_side = kind == Kind::Image
-        && !imagesize::blob_size(head).is_ok_and(|sides| sides.width.max(sides.height) <= LARGE_SIDE);
+    let may_have_long_side =
+        kind == Kind::Image && image::longest_side(head).is_none_or(|side| side > LARGE_SIDE);
     Size::large_if(may_have_long_side || bytes > LARGE_BYTES)
 }
 
@@ -354,18 +353,6 @@ fn plain_base64(encoded: &str, is_url: bool) -> Option<Vec<u8>> {
         }
     }
     Some(plain)
-}
-
-/// The media type of a supported image, from its first bytes.
-fn image_media_type(image: &[u8]) -> Option<&'static str> {
-    match imagesize::image_type(image).ok()? {
-        ImageType::Jpeg => Some("image/jpeg"),
-        ImageType::Png => Some("image/png"),
-        ImageType::Webp => Some("image/webp"),
-        ImageType::Gif => Some("image/gif"),
-        ImageType::Bmp => Some("image/bmp"),
-        _ => None,
-    }
 }
 
 /// The media type of a supported recording, from its first bytes. MP3 has no magic number: a frame begins with eleven bits set

@@ -4,6 +4,7 @@
 //! names an upload. A small text is stored in the task's item, every other content in the payload bucket.
 
 mod content;
+mod image;
 mod parameters;
 #[cfg(test)]
 mod tests;

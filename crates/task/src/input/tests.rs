@@ -5,7 +5,8 @@ use serde_json::json;
 use super::*;
 use crate::Tenant;
 
-const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x00\x00\x00";
+/// The screen and a frame of 1 x 1, up to the frame's pixels.
+const GIF: &[u8] = b"GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02";
 const WAV: &[u8] = b"RIFF\x24\x00\x00\x00WAVEfmt ";
 
 fn refusal(task_type: TaskType, input: Value) -> String {
