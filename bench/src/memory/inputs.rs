@@ -71,6 +71,8 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "image-worker: ocr, bitmap", function: IMAGE, status: None, make: |_| ocr(pictures::bitmap()) },
     Entry { name: "image-worker: faces, animated WebP", function: IMAGE, status: None, make: |_| faces(pictures::animated_webp()?) },
     Entry { name: "image-worker: ocr, animated WebP", function: IMAGE, status: None, make: |_| ocr(pictures::animated_webp()?) },
+    Entry { name: "image-worker: faces, animated WebP, many codes", function: IMAGE, status: None, make: |_| faces(pictures::webp_of_codes()) },
+    Entry { name: "image-worker: ocr, animated WebP, many codes", function: IMAGE, status: None, make: |_| ocr(pictures::webp_of_codes()) },
     Entry { name: "image-worker: one after the other, all formats", function: IMAGE, status: None, make: each_format },
     Entry { name: "image-worker: ten faces, 1 MB", function: IMAGE, status: None, make: |_| ten(file_task(TaskType::FaceDetection, &small_picture()?)) },
     Entry { name: "image-worker: ten ocr, 1 MB", function: IMAGE, status: None, make: |_| ten(file_task(TaskType::Ocr, &small_picture()?)) },
@@ -144,6 +146,7 @@ fn each_format(args: &Args) -> Result<Scenario> {
         pictures::progressive_jpeg(4),
         pictures::transparent(ImageFormat::Png)?,
         pictures::animated_webp()?,
+        pictures::webp_of_codes(),
         pictures::bitmap(),
     ];
     let mut works = Vec::new();

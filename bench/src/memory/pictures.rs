@@ -88,31 +88,88 @@ pub(super) fn progressive_jpeg(components: u8) -> Vec<u8> {
     file
 }
 
+fn webp_chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut chunk = name.to_vec();
+    chunk.extend((body.len() as u32).to_le_bytes());
+    chunk.extend(body);
+    chunk.resize(chunk.len().next_multiple_of(2), 0);
+    chunk
+}
+
 /// An animated WebP of one transparent frame (RFC 9649): its decoder has the canvas besides the frame.
 pub(super) fn animated_webp() -> Result<Vec<u8>> {
-    fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        let mut chunk = name.to_vec();
-        chunk.extend((body.len() as u32).to_le_bytes());
-        chunk.extend(body);
-        chunk.resize(chunk.len().next_multiple_of(2), 0);
-        chunk
-    }
-    let (width, height) = LARGEST;
     let still = transparent(ImageFormat::WebP)?;
     // After the file's header come the frame's chunks: here the lossless picture.
-    let picture = &still[12..];
+    Ok(animated(&still[12..]))
+}
+
+/// An animated WebP of one frame with as many prefix codes as are accepted.
+pub(super) fn webp_of_codes() -> Vec<u8> {
+    animated(&webp_chunk(b"VP8L", &lossless_of_codes()))
+}
+
+fn animated(picture: &[u8]) -> Vec<u8> {
+    let (width, height) = LARGEST;
     let side = |side: u32| (side - 1).to_le_bytes()[..3].to_vec();
     let sides = [side(width), side(height)].concat();
     // It is at the upper left, for a second.
     let frame = [&[0; 6], &sides[..], &[232, 3, 0, 0], picture].concat();
     let chunks = [
         // Animated, with alpha.
-        chunk(b"VP8X", &[&[0x12, 0, 0, 0][..], &sides].concat()),
-        chunk(b"ANIM", &[0; 6]),
-        chunk(b"ANMF", &frame),
+        webp_chunk(b"VP8X", &[&[0x12, 0, 0, 0][..], &sides].concat()),
+        webp_chunk(b"ANIM", &[0; 6]),
+        webp_chunk(b"ANMF", &frame),
     ]
     .concat();
-    Ok(chunk(b"RIFF", &[b"WEBP", &chunks[..]].concat()))
+    webp_chunk(b"RIFF", &[b"WEBP", &chunks[..]].concat())
+}
+
+/// A lossless stream (RFC 9649) of pixels of one color. The decoder builds the tables of all groups of codes, though the pixels
+/// use the last one only.
+fn lossless_of_codes() -> Vec<u8> {
+    /// Of 70 kB each, these take just under the 128 MiB that are accepted.
+    const GROUPS: u32 = 1_890;
+    let (width, height) = LARGEST;
+    let (mut stream, mut buffer, mut buffered) = (Vec::new(), 0_u64, 0);
+    let mut write = |bits: u32, count: u32| {
+        buffer |= u64::from(bits) << buffered;
+        buffered += count;
+        while buffered >= 8 {
+            stream.push(buffer as u8);
+            buffer >>= 8;
+            buffered -= 8;
+        }
+    };
+    // The signature, the sides, and that it is transparent.
+    write(0x2f, 8);
+    write(width - 1, 14);
+    write(height - 1, 14);
+    write(1, 4);
+    // No transform, and a cache of 2,048 colors, which are symbols of each group's first code.
+    write(0, 1);
+    write(1, 1);
+    write(11, 4);
+    // Each block of 512 x 512 pixels has the last group: a code of one symbol for each channel and the distances.
+    write(1, 1);
+    write(7, 3);
+    write(0, 1);
+    for symbol in [(GROUPS - 1) & 0xff, (GROUPS - 1) >> 8, 0, 0, 0] {
+        write(0b101, 3);
+        write(symbol, 8);
+    }
+    for _ in 1..GROUPS {
+        // The first 2,048 symbols have the only length, 11, which is the last of 15 that the code of lengths has.
+        write(0, 1);
+        write(15 - 4, 4);
+        (0..15).for_each(|place| write(u32::from(place == 14), 3));
+        write(1, 1);
+        write(5, 3);
+        write(2_048 - 2, 12);
+        (0..4).for_each(|_| write(0b0001, 4));
+    }
+    (0..5).for_each(|_| write(0b0001, 4));
+    write(0, 7);
+    stream
 }
 
 /// A bitmap with one bit per pixel, the only depth at which so many pixels fit into a file.

@@ -6,18 +6,18 @@
 mod container;
 mod error;
 mod jpeg;
-mod source;
 #[cfg(test)]
 mod tests;
+mod vp8l;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::fmt;
 
 pub use error::ImageError;
-use source::Source;
 
 use crate::contain::{DECODER_PANICKED, contain};
+use crate::source::Source;
 use crate::{Interrupt, ModelError};
 
 /// The maximum size of a file, in bytes (50 MiB).
@@ -139,17 +139,7 @@ impl Picture {
                 return Err(ImageError::invalid(kind, "its end is missing"));
             }
             ImageKind::Jpeg => return jpeg::decode(source),
-            ImageKind::WebP => match container::webp_lossy_frames(source.file()) {
-                None => return Err(ImageError::invalid(kind, "its end is missing")),
-                Some(frames) => {
-                    for container::LossyFrame { size, stated } in frames {
-                        check_size(kind, size.0, size.1)?;
-                        if stated.is_some_and(|stated| stated != size) {
-                            return Err(ImageError::invalid(kind, "the sizes of a frame differ"));
-                        }
-                    }
-                }
-            },
+            ImageKind::WebP => return decode_webp(&source),
             ImageKind::Gif | ImageKind::Bmp => {}
         }
         decode_other(source, kind)
@@ -301,6 +291,28 @@ fn png_error(error: png::DecodingError) -> ImageError {
         png::DecodingError::LimitsExceeded => over_memory(),
         error => ImageError::invalid(ImageKind::Png, error),
     }
+}
+
+fn decode_webp(source: &Source<'_>) -> Result<Picture, ImageError> {
+    let kind = ImageKind::WebP;
+    let webp = container::read_webp(source.file());
+    let webp = webp.ok_or_else(|| ImageError::invalid(kind, "a chunk is cut short or misplaced"))?;
+    if let Some((width, height)) = webp.canvas {
+        check_size(kind, width, height)?;
+    }
+    for frame in webp.lossy {
+        let (width, height) = frame.size;
+        check_size(kind, width, height)?;
+        if frame.stated.is_some_and(|stated| stated != frame.size) {
+            return Err(ImageError::invalid(kind, "the sizes of a frame differ"));
+        }
+    }
+    for stream in webp.lossless {
+        let (width, height) = stream.size;
+        check_size(kind, width, height)?;
+        vp8l::check_tables(source.part(stream.bytes), stream.size)?;
+    }
+    decode_other(source.part(webp.file), kind)
 }
 
 fn decode_other(source: Source<'_>, kind: ImageKind) -> Result<Picture, ImageError> {

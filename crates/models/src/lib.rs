@@ -28,6 +28,7 @@ mod normalize;
 mod ocr;
 mod runtime;
 mod sentiment;
+mod source;
 pub mod speech;
 mod steps;
 #[cfg(test)]

@@ -167,6 +167,61 @@ pub(crate) fn extended_webp(flags: u8, canvas: (u32, u32), chunks: &[Vec<u8>]) -
     webp_chunk(b"RIFF", &body)
 }
 
+/// A lossless stream (RFC 9649) of black pixels, of which one block names the last of these groups of prefix codes. A group
+/// takes 10 bytes of the stream, and 70 kB of the decoder's memory.
+pub(crate) fn lossless_of_groups(width: u32, height: u32, groups: u32) -> Vec<u8> {
+    let (mut stream, mut buffer, mut buffered) = (Vec::new(), 0_u64, 0);
+    let mut write = |bits: u32, count: u32| {
+        buffer |= u64::from(bits) << buffered;
+        buffered += count;
+        while buffered >= 8 {
+            stream.push(buffer as u8);
+            buffer >>= 8;
+            buffered -= 8;
+        }
+    };
+    write(0x2f, 8);
+    write(width - 1, 14);
+    write(height - 1, 14);
+    write(0, 4);
+    // No transform, and a color cache of 2,048 colors, whose symbols are in each group's first code.
+    write(0, 1);
+    write(1, 1);
+    write(11, 4);
+    // The entropy image has one pixel for 512 x 512: a code of one symbol for each channel and the distances.
+    write(1, 1);
+    write(7, 3);
+    write(0, 1);
+    for symbol in [(groups - 1) & 0xff, (groups - 1) >> 8, 0, 0, 0] {
+        write(0b101, 3);
+        write(symbol, 8);
+    }
+    for _ in 0..groups {
+        // The first 2,048 symbols have 11 bits each, which is the only length. It is the last of these 15.
+        write(0, 1);
+        write(15 - 4, 4);
+        for place in 0..15 {
+            write(u32::from(place == 14), 3);
+        }
+        write(1, 1);
+        write(5, 3);
+        write(2_048 - 2, 12);
+        for _ in 0..4 {
+            write(0b0001, 4);
+        }
+    }
+    for _ in 0..width * height {
+        write(0, 11);
+    }
+    write(0, 7);
+    stream
+}
+
+/// A lossless WebP of this stream.
+pub(crate) fn lossless_webp(stream: &[u8]) -> Vec<u8> {
+    webp_chunk(b"RIFF", &[b"WEBP".to_vec(), webp_chunk(b"VP8L", stream)].concat())
+}
+
 /// An EXIF block that contains only the orientation, 1 to 8.
 pub(crate) fn exif(orientation: u8) -> Vec<u8> {
     let mut block = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
@@ -181,7 +236,7 @@ pub(crate) fn oriented_jpeg(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     [&jpeg[..2], &[0xff, 0xe1], &length, &body, &jpeg[2..]].concat()
 }
 
-/// Small files that claim to be huge pictures.
+/// Small files that claim to be huge pictures, or would take as much memory.
 pub(crate) fn huge_files() -> Vec<(&'static str, Vec<u8>)> {
     let lossy = webp_chunk(b"VP8 ", &LOSSY_WEBP[20..]);
     let mut huge_frame = lossy.clone();
@@ -208,6 +263,10 @@ pub(crate) fn huge_files() -> Vec<(&'static str, Vec<u8>)> {
         (
             "animated WebP with such a frame",
             extended_webp(2, (32, 16), &animation),
+        ),
+        (
+            "WebP with many codes",
+            lossless_webp(&lossless_of_groups(4, 4, 65_536)),
         ),
         ("PNG, wide", hollow_png(20_000, 1)),
         ("PNG, tall", hollow_png(1, 4_000_000_000)),

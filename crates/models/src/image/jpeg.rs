@@ -8,7 +8,8 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-use super::{ImageError, ImageKind, MAX_SIDE, Picture, Source, check_size};
+use super::{ImageError, ImageKind, MAX_SIDE, Picture, check_size};
+use crate::source::Source;
 
 pub(super) fn decode(source: Source<'_>) -> Result<Picture, ImageError> {
     // Not strict: like browsers, it takes a file that has small errors.

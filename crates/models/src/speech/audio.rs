@@ -4,7 +4,7 @@
 //! pictures are not read. A file that ends before the length that it states is refused. An MP3 rarely states its length, so
 //! a truncated one is decoded as far as it goes.
 
-use std::io::{Cursor, ErrorKind};
+use std::io::ErrorKind;
 
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
@@ -19,6 +19,7 @@ use super::error::AudioError;
 pub use super::kind::AudioKind;
 use super::resample::Resampler;
 use crate::contain::{DECODER_PANICKED, contain};
+use crate::source::{IsInterrupted, Source};
 use crate::{Interrupt, ModelError};
 
 /// The maximum size of a file, in bytes (50 MiB).
@@ -54,7 +55,10 @@ fn decode_up_to(file: &[u8], max_minutes: u32, interrupt: &Interrupt) -> Result<
         .into());
     }
     let kind = sniff(file)?;
-    let decoded = contain(|| decode_kind(kind, file, max_minutes, interrupt));
+    let is_interrupted = || interrupt.is_triggered();
+    let decoded = contain(|| decode_kind(kind, file, max_minutes, &is_interrupted));
+    // To the decoder, an interrupt is a file that can't be read.
+    interrupt.check()?;
     decoded.unwrap_or_else(|| Err(AudioError::invalid(kind, DECODER_PANICKED).into()))
 }
 
@@ -62,10 +66,11 @@ fn decode_kind(
     kind: AudioKind,
     file: &[u8],
     max_minutes: u32,
-    interrupt: &Interrupt,
+    is_interrupted: IsInterrupted<'_>,
 ) -> Result<Vec<f32>, ModelError> {
     let failed = |error| decoder_error(error, kind);
-    let mut reader = open(kind, without_tags(file)).map_err(failed)?;
+    let source = Source::new(without_tags(file), is_interrupted);
+    let mut reader = open(kind, source).map_err(failed)?;
     let track = reader
         .default_track(TrackType::Audio)
         .ok_or_else(|| AudioError::invalid(kind, "it has no audio track"))?;
@@ -83,7 +88,10 @@ fn decode_kind(
 
     let (mut packets, mut bad_packets) = (0, 0);
     while let Some(packet) = next_packet(&mut *reader, kind)? {
-        interrupt.check()?;
+        // A packet may come from what was read before.
+        if is_interrupted() {
+            return Err(ModelError::Interrupted);
+        }
         if packet.track_id != id {
             continue;
         }
@@ -108,8 +116,8 @@ fn decode_kind(
     downmixer.finish()
 }
 
-fn open(kind: AudioKind, file: &[u8]) -> Result<Box<dyn FormatReader + '_>, Error> {
-    let stream = MediaSourceStream::new(Box::new(Cursor::new(file)), Default::default());
+fn open(kind: AudioKind, source: Source<'_>) -> Result<Box<dyn FormatReader + '_>, Error> {
+    let stream = MediaSourceStream::new(Box::new(source), Default::default());
     let options = FormatOptions::default();
     Ok(match kind {
         AudioKind::Wav => Box::new(WavReader::try_new(stream, options)?),

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::InputError;
 use crate::testing::{PCM, clip, wav, wav_of};
@@ -210,6 +212,65 @@ fn interrupt_ends_decoding() {
     assert!(matches!(result, Err(ModelError::Interrupted)));
 }
 
+/// Three bytes that look like the start of a frame, again and again: no frame follows another, so that the decoder searches on.
+fn starts_of_frames(bytes: usize) -> Vec<u8> {
+    b"\xff\xfb\xea".repeat(bytes / 3)
+}
+
+/// How often decoding a file checks whether it is interrupted, if that is so from check number `at` on.
+fn checks_of_interrupted(file: &[u8], at: usize) -> usize {
+    let checks = AtomicUsize::new(0);
+    let is_interrupted = || checks.fetch_add(1, Ordering::Relaxed) >= at;
+    let kind = sniff(file).unwrap();
+    let decoded = decode_kind(kind, file, MAX_MINUTES, &is_interrupted);
+    assert!(
+        decoded.is_err() || at == usize::MAX,
+        "{kind}, interrupted at {at}"
+    );
+    checks.into_inner()
+}
+
+#[test]
+fn an_interrupt_ends_the_work_on_a_file_soon() {
+    let mp3 = clip("tried.mp3");
+    // The decoder searches for the next frame both at the start and later.
+    let mut gap = mp3[..mp3.len() / 2].to_vec();
+    gap.extend(starts_of_frames(100_000));
+    gap.extend(&mp3[mp3.len() / 2..]);
+    for (name, file) in [
+        ("WAV", wav(16_000, &tone(16_000))),
+        ("FLAC", clip("tried.flac")),
+        ("Ogg", clip("tried.ogg")),
+        ("MP3", mp3.clone()),
+        ("MP3 with a gap", gap),
+        ("MP3 that starts late", [starts_of_frames(100_000), mp3].concat()),
+    ] {
+        let all = checks_of_interrupted(&file, usize::MAX);
+        for at in [0, 1, all / 4, all / 2] {
+            let checks = checks_of_interrupted(&file, at);
+            assert!(
+                checks <= at + 10,
+                "{name}: {checks} checks, interrupted at {at} of {all}"
+            );
+        }
+    }
+}
+
+/// Each block of the file that the decoder reads is checked before.
+#[test]
+fn a_search_for_the_first_frame_is_interrupted() {
+    let file = starts_of_frames(200_000);
+    let checks = AtomicUsize::new(0);
+    let is_interrupted = || checks.fetch_add(1, Ordering::Relaxed) >= 4;
+    assert!(decode_kind(AudioKind::Mp3, &file, MAX_MINUTES, &is_interrupted).is_err());
+    assert!(checks.into_inner() < 10);
+
+    let interrupt = Interrupt::new();
+    interrupt.trigger();
+    let decoded = decode(&file, &interrupt);
+    assert!(matches!(decoded, Err(ModelError::Interrupted)));
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(200))]
 
@@ -224,7 +285,8 @@ proptest::proptest! {
         let start = (place * place * place * (file.len() - bytes.len()) as f64) as usize;
         file[start..start + bytes.len()].copy_from_slice(&bytes);
         match decode(&file, &Interrupt::new()) {
-            Ok(samples) => assert!(samples.iter().all(|x| x.abs() <= 1.5)),
+            // The filter between rates exceeds what it filters, most where samples are clipped.
+            Ok(samples) => assert!(samples.iter().all(|x| x.abs() <= 3.0)),
             Err(error) => {
                 let is_refused = matches!(error, ModelError::Input(_));
                 assert!(is_refused && !error.to_string().contains(DECODER_PANICKED), "{error}");
