@@ -37,7 +37,8 @@ pub(super) const RATE: u32 = 16_000;
 /// first packets of a cut MP3 refer to ones that are missing.)
 const PACKETS_PER_BAD_PACKET: usize = 10;
 
-/// Decodes a file within the limits to samples of -1 to 1 at 16 kHz, the mean of all channels.
+/// Decodes a file within the limits to samples at 16 kHz, the mean of all channels. They are from -1 to 1, or beyond it where
+/// the resampling of clipped sound overshoots.
 ///
 /// # Errors
 /// [`ModelError::Input`] with the first of these that fails: bytes, type, head, rate and channels, length, content.
