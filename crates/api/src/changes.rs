@@ -6,7 +6,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use mesh_api_types::{ChangeLinks, ChangeList, ChangeView};
-use mesh_http::{Deadline, Problem};
+use mesh_http::{Deadline, PollInterval, Problem};
 use mesh_task::Tenant;
 use serde::Deserialize;
 
@@ -44,7 +44,7 @@ pub(crate) async fn list(
 ) -> Result<Json<ChangeList>, Problem> {
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let mut after = params.after.as_deref().map(parse_cursor).transpose()?;
-    let mut wait = Wait::new(params.wait.as_deref(), deadline)?;
+    let mut wait = Wait::new(params.wait.as_deref(), deadline, PollInterval::of_changes())?;
     loop {
         // A read of one item, so that waiting is cheap.
         let counters = api.stats.counters(&tenant).await?;

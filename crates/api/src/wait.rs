@@ -17,11 +17,15 @@ pub(crate) struct Wait {
 
 impl Wait {
     /// Waits for as long as `?wait=SECONDS` says and the deadline allows. Without `?wait` it does not wait.
-    pub(crate) fn new(given: Option<&str>, deadline: Instant) -> Result<Self, Problem> {
+    pub(crate) fn new(
+        given: Option<&str>,
+        deadline: Instant,
+        interval: PollInterval,
+    ) -> Result<Self, Problem> {
         let wait = given.map_or(Ok(Duration::ZERO), parse)?;
         Ok(Self {
             until: deadline.min(Instant::now() + wait),
-            interval: PollInterval::default(),
+            interval,
         })
     }
 

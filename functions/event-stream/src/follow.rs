@@ -92,7 +92,7 @@ impl Follow {
             after,
             is_behind: true,
             until: request.until,
-            interval: PollInterval::default(),
+            interval: PollInterval::of_changes(),
             heartbeat: Instant::now() + HEARTBEAT,
             has_ended: false,
         }

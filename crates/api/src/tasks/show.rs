@@ -6,7 +6,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use mesh_api_types::TaskView;
-use mesh_http::{Deadline, Problem};
+use mesh_http::{Deadline, PollInterval, Problem};
 use mesh_task::{TaskId, Tenant};
 use serde::Deserialize;
 
@@ -38,7 +38,7 @@ pub(crate) async fn show(
 ) -> Result<Json<TaskView>, Problem> {
     let id = parse_id(id)?;
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
-    let mut wait = Wait::new(params.wait.as_deref(), deadline)?;
+    let mut wait = Wait::new(params.wait.as_deref(), deadline, PollInterval::of_task())?;
     loop {
         let task = api.table.get(&tenant, id).await?;
         let task = task.ok_or_else(Problem::task_not_found)?;
