@@ -14,7 +14,7 @@ const BROWSERS: [&str; 3] = ["chromium", "google-chrome", "chromium-browser"];
 /// A command for the Playwright tests of a project, with the stack's settings as environment variables.
 pub(crate) fn tests(settings: &BTreeMap<String, String>, project: &str) -> Result<Command> {
     web::install_packages()?;
-    let browser = find_browser()?;
+    let browser = find()?;
     let mut command = web::tool("playwright");
     command.args(["test", "--project", project]);
     command
@@ -26,6 +26,7 @@ pub(crate) fn tests(settings: &BTreeMap<String, String>, project: &str) -> Resul
 
 /// `cargo xtask web --screenshots`, on a stack of its own.
 pub(crate) fn screenshots() -> Result<()> {
+    find()?;
     let options = stack::Options {
         faults: true,
         auth: true,
@@ -39,7 +40,7 @@ pub(crate) fn screenshots() -> Result<()> {
 }
 
 /// `$AI_MESH_CHROMIUM`, else the first that is on the PATH.
-fn find_browser() -> Result<PathBuf> {
+pub(crate) fn find() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("AI_MESH_CHROMIUM") {
         return Ok(path.into());
     }

@@ -23,6 +23,10 @@ use settings::Settings;
 const BLACK_BOX: [&str; 2] = ["mesh-tests", "mesh-bench"];
 
 pub(crate) fn run(unit: bool, llm: bool, nextest: &[String]) -> Result<()> {
+    if nextest.is_empty() && !unit {
+        // What is missing is said before the tests run for half an hour.
+        browser::find()?;
+    }
     let assets = models::ensure()?;
     let mut report = Report::default();
     // With arguments for nextest, only its tests run.
