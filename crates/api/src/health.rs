@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use mesh_api_types::{Health, HealthCheck};
-use mesh_aws::AwsError;
+use mesh_backend::BackendError;
 use mesh_http::Problem;
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -83,7 +83,7 @@ pub(crate) async fn health(
     Ok((code, Json(health)).into_response())
 }
 
-async fn check(name: String, call: impl Future<Output = Result<(), AwsError>>) -> HealthCheck {
+async fn check(name: String, call: impl Future<Output = Result<(), BackendError>>) -> HealthCheck {
     let begun = Instant::now();
     let error = match timeout(CHECK_TIMEOUT, call).await {
         Ok(Ok(())) => None,

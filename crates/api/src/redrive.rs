@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use mesh_aws::{AwsError, WriteOutcome};
+use mesh_aws::WriteOutcome;
+use mesh_backend::BackendError;
 use mesh_task::{Task, TaskId};
 use tokio::time::Instant;
 
 use crate::state::ApiState;
 
 /// Redrives one task. The write's condition fails if the task has changed since it was read.
-pub(crate) async fn redrive(api: &ApiState, task: &Task) -> Result<WriteOutcome, AwsError> {
+pub(crate) async fn redrive(api: &ApiState, task: &Task) -> Result<WriteOutcome, BackendError> {
     let outcome = write(api, task, Timestamp::now()).await?;
     if let WriteOutcome::Applied(task) = &outcome {
         let queue = api.queues.for_lane(task.lane());
@@ -28,7 +29,7 @@ pub(crate) async fn redrive_all(
     api: &ApiState,
     tasks: &[Task],
     deadline: Instant,
-) -> Result<Vec<TaskId>, AwsError> {
+) -> Result<Vec<TaskId>, BackendError> {
     let now = Timestamp::now();
     let mut redriven = Vec::new();
     let mut messages = Vec::new();
@@ -47,7 +48,7 @@ pub(crate) async fn redrive_all(
     failed.map_or(Ok(redriven), Err)
 }
 
-async fn write(api: &ApiState, task: &Task, now: Timestamp) -> Result<WriteOutcome, AwsError> {
+async fn write(api: &ApiState, task: &Task, now: Timestamp) -> Result<WriteOutcome, BackendError> {
     let redrive = task.redrive(api.sweep_policy.first_check_at(now), now + api.retention, now);
     api.table.write(&task.tenant, task.id, &redrive).await
 }

@@ -3,10 +3,12 @@
 mod models;
 mod workers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use mesh_aws::{Payloads, Queues, StatsTable, TaskTable};
+use mesh_aws::{Queues, StatsTable, TaskTable};
+use mesh_backend::PayloadStore;
 use mesh_http::TokenHash;
 use mesh_task::{RetryPolicies, SweepPolicy, Tenant};
 
@@ -19,7 +21,7 @@ pub use workers::Workers;
 pub struct ApiState {
     pub table: TaskTable,
     pub stats: StatsTable,
-    pub payloads: Payloads,
+    pub payloads: Arc<dyn PayloadStore>,
     pub queues: Queues,
     pub token: TokenHash,
     /// The tenant of the earlier systems' clients that send no token. Without it they need one.

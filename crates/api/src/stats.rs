@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use mesh_api_types::{PerMinute, Percentiles, QueueDepth, Rates, StatsResponse, StatusCounts};
-use mesh_aws::AwsError;
+use mesh_backend::BackendError;
 use mesh_http::Problem;
 use mesh_stats::{Flow, Histogram, TenantCounters};
 use mesh_task::{Status, TaskType, Tenant};
@@ -32,7 +32,7 @@ pub(crate) async fn show(
 ) -> Result<Json<StatsResponse>, Problem> {
     let queues = try_join_all(api.queues.each().map(async |(lane, queue)| {
         let depth = queue.depth().await?;
-        Ok::<_, AwsError>(QueueDepth {
+        Ok::<_, BackendError>(QueueDepth {
             name: lane.to_string(),
             visible: depth.visible,
             in_flight: depth.in_flight,

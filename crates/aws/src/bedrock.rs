@@ -20,7 +20,9 @@ use aws_sdk_bedrockruntime::types::{
 };
 use serde_json::Value;
 
-use crate::AwsError;
+use mesh_backend::BackendError;
+
+use crate::error::from_sdk;
 
 /// A client for one of Bedrock's models.
 #[derive(Debug)]
@@ -82,24 +84,24 @@ pub enum BedrockError {
     /// The service or the model throttled the call.
     #[error("{error}")]
     Throttled {
-        error: AwsError,
+        error: BackendError,
         /// The value of the header `Retry-After`.
         retry_after: Option<String>,
     },
     /// The service refused the caller, the model or the conversation: the same call would be refused again.
     #[error("{error}")]
-    Refused { error: AwsError, status: u16 },
+    Refused { error: BackendError, status: u16 },
     /// The call took longer than its timeout.
     #[error(transparent)]
-    TimedOut(AwsError),
+    TimedOut(BackendError),
     /// The service did not answer, or failed.
     #[error(transparent)]
-    Unavailable(AwsError),
+    Unavailable(BackendError),
 }
 
 impl BedrockError {
     #[must_use]
-    pub fn error(&self) -> &AwsError {
+    pub fn error(&self) -> &BackendError {
         match self {
             Self::Throttled { error, .. } | Self::Refused { error, .. } => error,
             Self::TimedOut(error) | Self::Unavailable(error) => error,
@@ -247,7 +249,7 @@ fn tool(form: Form<'_>) -> ToolConfiguration {
 }
 
 /// Whether a refusal is about the tool, in the wording of Bedrock or of the model's provider.
-fn is_of_tools(error: &AwsError) -> bool {
+fn is_of_tools(error: &BackendError) -> bool {
     let words = error.to_string().to_lowercase();
     ["tool", "schema"].iter().any(|word| words.contains(word))
 }
@@ -259,7 +261,7 @@ fn failure(error: SdkError<ConverseError>) -> BedrockError {
         .and_then(|response| response.headers().get("retry-after"))
         .map(str::to_owned);
     let timed_out = matches!(&error, SdkError::TimeoutError(_));
-    let error = AwsError::from_sdk("Converse")(error);
+    let error = from_sdk("Converse")(error);
     match (error.code.as_deref(), status) {
         _ if timed_out => BedrockError::TimedOut(error),
         (Some("ModelTimeoutException"), _) => BedrockError::TimedOut(error),

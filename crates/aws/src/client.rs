@@ -8,7 +8,9 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
-use crate::AwsError;
+use mesh_backend::BackendError;
+
+use crate::error::setup;
 
 /// After this time without a connection the call is retried. Inside AWS a connection takes milliseconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,9 +23,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// When `AWS_CA_BUNDLE` names a file that can't be read or a certificate that can't be used.
-pub async fn sdk_config() -> Result<SdkConfig, AwsError> {
+pub async fn sdk_config() -> Result<SdkConfig, BackendError> {
     let tls = TlsContext::builder().with_trust_store(trust_store()?).build();
-    let tls = tls.map_err(|error| AwsError::setup("AWS_CA_BUNDLE", error))?;
+    let tls = tls.map_err(|error| setup("AWS_CA_BUNDLE", error))?;
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(tls)
@@ -62,12 +64,11 @@ pub(crate) fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
 }
 
 /// The platform's certificates and those of `AWS_CA_BUNDLE`, which an emulator with its own CA needs.
-fn trust_store() -> Result<TrustStore, AwsError> {
+fn trust_store() -> Result<TrustStore, BackendError> {
     const END: &str = "-----END CERTIFICATE-----";
     let mut store = TrustStore::default();
     if let Some(path) = std::env::var_os("AWS_CA_BUNDLE") {
-        let bundle =
-            std::fs::read_to_string(path).map_err(|error| AwsError::setup("AWS_CA_BUNDLE", error))?;
+        let bundle = std::fs::read_to_string(path).map_err(|error| setup("AWS_CA_BUNDLE", error))?;
         for certificate in bundle.split_inclusive(END).filter(|part| part.ends_with(END)) {
             store.add_pem_certificate(certificate);
         }

@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 
-use crate::AwsError;
+use mesh_backend::BackendError;
+
+use crate::error::setup;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// Parses an item that `call` returned.
-pub(crate) fn read<T: DeserializeOwned>(item: Item, call: &'static str) -> Result<T, AwsError> {
-    serde_dynamo::from_item(item).map_err(|error| AwsError::setup(call, error))
+pub(crate) fn read<T: DeserializeOwned>(item: Item, call: &'static str) -> Result<T, BackendError> {
+    serde_dynamo::from_item(item).map_err(|error| setup(call, error))
 }
 
 pub(crate) fn string(text: impl Into<String>) -> AttributeValue {

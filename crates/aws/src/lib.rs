@@ -28,10 +28,9 @@ pub mod testing;
 #[cfg(feature = "bedrock")]
 pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed, Form};
 pub use client::sdk_config;
-pub use error::AwsError;
 #[cfg(feature = "metrics")]
 pub use metrics::{Activity, Metrics};
-pub use payloads::{Payloads, Pinned, ReadError, SignedUpload};
+pub use payloads::Payloads;
 pub use queue::{Depth, MAX_DELAY, Queue, Queues, WorkerQueues};
 #[cfg(feature = "secrets")]
 pub use secret::{Secret, secret};

@@ -9,10 +9,11 @@ use aws_sdk_cloudwatch::types::{
     Dimension, Metric as SdkMetric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy,
 };
 use jiff::Timestamp;
+use mesh_backend::BackendError;
 use mesh_telemetry::{DIMENSION, Metric, NAMESPACE};
 use tokio::sync::OnceCell;
 
-use crate::AwsError;
+use crate::error::from_sdk;
 
 const CALL: &str = "GetMetricData";
 /// The period of the data points.
@@ -71,7 +72,7 @@ impl Metrics {
         functions: &[&str],
         minutes: i64,
         now: Timestamp,
-    ) -> Result<Vec<Activity>, AwsError> {
+    ) -> Result<Vec<Activity>, BackendError> {
         let queries = functions
             .iter()
             .enumerate()
@@ -83,7 +84,7 @@ impl Metrics {
             .start_time(DateTime::from_secs(now.as_second() - 60 * minutes))
             .end_time(DateTime::from_secs(now.as_second() + 60))
             .scan_by(ScanBy::TimestampDescending);
-        let got = get.send().await.map_err(AwsError::from_sdk(CALL))?;
+        let got = get.send().await.map_err(from_sdk(CALL))?;
         let mut activities = vec![Activity::default(); functions.len()];
         for result in got.metric_data_results.unwrap_or_default() {
             note(&mut activities, &result);

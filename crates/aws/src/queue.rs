@@ -12,13 +12,14 @@ use aws_sdk_sqs::types::{
 };
 use futures_util::StreamExt;
 use futures_util::stream::iter;
+use mesh_backend::BackendError;
 use mesh_task::{Lane, LaneKind, Message, TaskId};
 use tokio::time::{Instant, timeout_at};
 
 use crate::backoff::Backoff;
 use mesh_telemetry::{SettingError, Trace, setting};
 
-use crate::AwsError;
+use crate::error::{from_sdk, setup};
 
 /// The longest delay of a new message (SQS's limit), and the longest visibility timeout that is set here.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -187,7 +188,7 @@ impl Queue {
     ///
     /// # Errors
     /// When the message may not have been accepted.
-    pub async fn send(&self, message: &Message, delay: Duration) -> Result<(), AwsError> {
+    pub async fn send(&self, message: &Message, delay: Duration) -> Result<(), BackendError> {
         self.send_traced(message, delay, Trace::current().as_ref()).await
     }
 
@@ -200,8 +201,8 @@ impl Queue {
         message: &Message,
         delay: Duration,
         trace: Option<&Trace>,
-    ) -> Result<(), AwsError> {
-        let body = serde_json::to_string(message).map_err(|error| AwsError::setup("SendMessage", error))?;
+    ) -> Result<(), BackendError> {
+        let body = serde_json::to_string(message).map_err(|error| setup("SendMessage", error))?;
         let send = self.client.send_message().queue_url(&self.url).message_body(body);
         // Fair queues: the backlog of one tenant (message group) does not delay the messages of another.
         let send = send.message_group_id(message.tenant.as_str());
@@ -211,7 +212,7 @@ impl Queue {
         } else {
             send.delay_seconds(whole_seconds(delay))
         };
-        send.send().await.map_err(AwsError::from_sdk("SendMessage"))?;
+        send.send().await.map_err(from_sdk("SendMessage"))?;
         Ok(())
     }
 
@@ -233,18 +234,18 @@ impl Queue {
         }
     }
 
-    async fn try_send_chunk(&self, messages: &[Message]) -> Result<Vec<Message>, AwsError> {
+    async fn try_send_chunk(&self, messages: &[Message]) -> Result<Vec<Message>, BackendError> {
         const CALL: &str = "SendMessageBatch";
         let trace = Trace::current();
         let entries = messages.iter().enumerate().map(|(place, message)| {
-            let body = serde_json::to_string(message).map_err(|error| AwsError::setup(CALL, error))?;
+            let body = serde_json::to_string(message).map_err(|error| setup(CALL, error))?;
             SendMessageBatchRequestEntry::builder()
                 .id(place.to_string())
                 .message_body(body)
                 .message_group_id(message.tenant.as_str())
                 .set_message_system_attributes(trace_attributes(trace.as_ref()))
                 .build()
-                .map_err(|error| AwsError::setup(CALL, error))
+                .map_err(|error| setup(CALL, error))
         });
         let entries = entries.collect::<Result<_, _>>()?;
         let send = self.client.send_message_batch().queue_url(&self.url);
@@ -252,7 +253,7 @@ impl Queue {
             .set_entries(Some(entries))
             .send()
             .await
-            .map_err(AwsError::from_sdk(CALL))?;
+            .map_err(from_sdk(CALL))?;
         let rejected = sent.failed.iter().filter_map(|failure| {
             tracing::warn!(
                 event = "message_rejected",
@@ -268,7 +269,7 @@ impl Queue {
     ///
     /// # Errors
     /// When the queue did not answer.
-    pub async fn visible(&self) -> Result<u64, AwsError> {
+    pub async fn visible(&self) -> Result<u64, BackendError> {
         Ok(self.depth().await?.visible)
     }
 
@@ -276,14 +277,14 @@ impl Queue {
     ///
     /// # Errors
     /// When the queue did not answer.
-    pub async fn depth(&self) -> Result<Depth, AwsError> {
+    pub async fn depth(&self) -> Result<Depth, BackendError> {
         const VISIBLE: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessages;
         const IN_FLIGHT: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
         const DELAYED: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
         let attributes = self.client.get_queue_attributes().queue_url(&self.url);
         let attributes = attributes.set_attribute_names(Some(vec![VISIBLE, IN_FLIGHT, DELAYED]));
         let got = attributes.send().await;
-        let attributes = got.map_err(AwsError::from_sdk("GetQueueAttributes"))?.attributes;
+        let attributes = got.map_err(from_sdk("GetQueueAttributes"))?.attributes;
         let attributes = attributes.unwrap_or_default();
         let count = |name| {
             attributes
@@ -302,17 +303,14 @@ impl Queue {
     ///
     /// # Errors
     /// When the message may have its former visibility timeout still.
-    pub async fn change_visibility(&self, receipt_handle: &str, delay: Duration) -> Result<(), AwsError> {
+    pub async fn change_visibility(&self, receipt_handle: &str, delay: Duration) -> Result<(), BackendError> {
         let change = self
             .client
             .change_message_visibility()
             .queue_url(&self.url)
             .receipt_handle(receipt_handle);
         let change = change.visibility_timeout(whole_seconds(delay));
-        change
-            .send()
-            .await
-            .map_err(AwsError::from_sdk("ChangeMessageVisibility"))?;
+        change.send().await.map_err(from_sdk("ChangeMessageVisibility"))?;
         Ok(())
     }
 
@@ -328,11 +326,11 @@ impl Queue {
     ///
     /// # Errors
     /// When the queue did not answer.
-    pub async fn check(&self) -> Result<(), AwsError> {
+    pub async fn check(&self) -> Result<(), BackendError> {
         let attributes = self.client.get_queue_attributes().queue_url(&self.url);
         let attributes = attributes.attribute_names(QueueAttributeName::QueueArn);
         let got = attributes.send().await;
-        got.map(drop).map_err(AwsError::from_sdk("GetQueueAttributes"))
+        got.map(drop).map_err(from_sdk("GetQueueAttributes"))
     }
 }
 

@@ -5,7 +5,9 @@ use std::fmt;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 
-use crate::AwsError;
+use mesh_backend::BackendError;
+
+use crate::error::{from_sdk, setup};
 
 /// A secret text. `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,17 +37,17 @@ impl fmt::Debug for Secret {
 ///
 /// # Errors
 /// When the secret can't be read, or is binary.
-pub async fn secret(config: &SdkConfig, arn: &str) -> Result<Secret, AwsError> {
+pub async fn secret(config: &SdkConfig, arn: &str) -> Result<Secret, BackendError> {
     let value = Client::new(config)
         .get_secret_value()
         .secret_id(arn)
         .send()
         .await
-        .map_err(AwsError::from_sdk("GetSecretValue"))?;
+        .map_err(from_sdk("GetSecretValue"))?;
     let text = value.secret_string.ok_or(NoText);
     // A key that was pasted into a console often ends with a line break.
     text.map(|text| Secret(text.trim().to_owned()))
-        .map_err(|error| AwsError::setup("GetSecretValue", error))
+        .map_err(|error| setup("GetSecretValue", error))
 }
 
 #[derive(Debug, thiserror::Error)]

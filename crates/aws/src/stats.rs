@@ -10,10 +10,11 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use jiff::Timestamp;
+use mesh_backend::BackendError;
 use mesh_stats::{Change, Logged, TenantCounters};
 use mesh_task::Tenant;
 
-use crate::AwsError;
+use crate::error::{from_sdk, setup};
 use crate::item::{Item, number, read, string};
 
 /// How long a part of the log is retained. The API promises ten minutes. The reactor needs the log for as long as its event
@@ -42,14 +43,14 @@ impl StatsTable {
     ///
     /// # Errors
     /// When the table did not answer, or the item can't be parsed.
-    pub async fn counters(&self, tenant: &Tenant) -> Result<TenantCounters, AwsError> {
+    pub async fn counters(&self, tenant: &Tenant) -> Result<TenantCounters, BackendError> {
         let get = self
             .client
             .get_item()
             .table_name(&self.name)
             .set_key(Some(key(tenant, 0)))
             .consistent_read(true);
-        let item = get.send().await.map_err(AwsError::from_sdk("GetItem"))?.item;
+        let item = get.send().await.map_err(from_sdk("GetItem"))?.item;
         item.map_or_else(|| Ok(TenantCounters::default()), |item| read(item, "GetItem"))
     }
 
@@ -64,14 +65,14 @@ impl StatsTable {
         tenant: &Tenant,
         before: &TenantCounters,
         after: &TenantCounters,
-    ) -> Result<bool, AwsError> {
+    ) -> Result<bool, BackendError> {
         // A concurrent writer writes the same part: it follows from `before` alone.
         if !before.latest.changes.is_empty() && before.last != after.last {
             let mut item = write(&before.latest, tenant, before.last)?;
             let expires_at = before.latest.at + LOG_RETENTION;
             item.insert("expires_at".to_owned(), number(expires_at.as_second()));
             let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
-            put.send().await.map_err(AwsError::from_sdk("PutItem"))?;
+            put.send().await.map_err(from_sdk("PutItem"))?;
         }
         let item = write(after, tenant, 0)?;
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
@@ -87,7 +88,7 @@ impl StatsTable {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(AwsError::from_sdk("PutItem")(error)),
+                _ => Err(from_sdk("PutItem")(error)),
             },
         }
     }
@@ -102,7 +103,7 @@ impl StatsTable {
         tenant: &Tenant,
         counters: &TenantCounters,
         since: Timestamp,
-    ) -> Result<Vec<Change>, AwsError> {
+    ) -> Result<Vec<Change>, BackendError> {
         let mut parts = vec![counters.latest.clone()];
         let mut before = counters.before_latest();
         while before > 0 && parts.last().is_some_and(|part| part.at >= since) {
@@ -132,7 +133,7 @@ impl StatsTable {
         counters: &TenantCounters,
         after: u64,
         limit: usize,
-    ) -> Result<Option<Vec<(u64, Change)>>, AwsError> {
+    ) -> Result<Option<Vec<(u64, Change)>>, BackendError> {
         if after > counters.last {
             return Ok(None);
         }
@@ -172,7 +173,7 @@ impl StatsTable {
     ///
     /// # Errors
     /// When the table did not answer.
-    pub async fn tenants(&self) -> Result<Vec<Tenant>, AwsError> {
+    pub async fn tenants(&self) -> Result<Vec<Tenant>, BackendError> {
         let scan = self
             .client
             .scan()
@@ -182,7 +183,7 @@ impl StatsTable {
             .expression_attribute_names("#position", "position")
             .expression_attribute_values(":counters", number(0));
         let items: Result<Vec<Item>, _> = scan.into_paginator().items().send().try_collect().await;
-        let items = items.map_err(AwsError::from_sdk("Scan"))?;
+        let items = items.map_err(from_sdk("Scan"))?;
         let tenants = items.into_iter().filter_map(|item| {
             let tenant = item.get("tenant")?.as_s().ok()?;
             Tenant::try_from(tenant.clone()).ok()
@@ -200,9 +201,9 @@ impl StatsTable {
 }
 
 /// Parts of the log in the order of the query, each with the number of its first change.
-async fn page(query: QueryFluentBuilder) -> Result<Vec<(u64, Logged)>, AwsError> {
+async fn page(query: QueryFluentBuilder) -> Result<Vec<(u64, Logged)>, BackendError> {
     const CALL: &str = "Query";
-    let found = query.send().await.map_err(AwsError::from_sdk(CALL))?;
+    let found = query.send().await.map_err(from_sdk(CALL))?;
     let parts = found.items.unwrap_or_default().into_iter().map(|item| {
         let last = item
             .get("position")
@@ -221,8 +222,8 @@ fn numbered(part: &Logged, last: u64, next: u64) -> impl Iterator<Item = (u64, C
     numbered.filter(move |(number, _)| *number >= next)
 }
 
-fn write(what: &impl serde::Serialize, tenant: &Tenant, position: u64) -> Result<Item, AwsError> {
-    let mut item: Item = serde_dynamo::to_item(what).map_err(|error| AwsError::setup("PutItem", error))?;
+fn write(what: &impl serde::Serialize, tenant: &Tenant, position: u64) -> Result<Item, BackendError> {
+    let mut item: Item = serde_dynamo::to_item(what).map_err(|error| setup("PutItem", error))?;
     item.extend(key(tenant, position));
     Ok(item)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use mesh_aws::AwsError;
+use mesh_backend::BackendError;
 use mesh_stats::Record;
 use mesh_task::Tenant;
 use mesh_telemetry::tenant_hash;
@@ -26,7 +26,7 @@ impl Reactor {
     /// # Errors
     /// When a tenant's records could not be counted: the caller repeats all records, and those that were counted are
     /// recognized.
-    pub async fn follow(&self, changed: impl IntoIterator<Item = Record>) -> Result<(), AwsError> {
+    pub async fn follow(&self, changed: impl IntoIterator<Item = Record>) -> Result<(), BackendError> {
         let mut parts: HashMap<Tenant, Vec<Record>> = HashMap::new();
         for record in changed {
             let task = record.new.as_ref().or(record.old.as_ref());
@@ -43,7 +43,7 @@ impl Reactor {
         join_all(counted).await.into_iter().collect()
     }
 
-    async fn count(&self, tenant: &Tenant, records: &[Record]) -> Result<(), AwsError> {
+    async fn count(&self, tenant: &Tenant, records: &[Record]) -> Result<(), BackendError> {
         if records.iter().all(|record| record.change().is_none()) {
             return Ok(());
         }
@@ -78,6 +78,6 @@ impl Reactor {
             )))
             .await;
         }
-        Err(AwsError::contended("PutItem"))
+        Err(BackendError::contended("PutItem"))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
-use mesh_aws::AwsError;
+use mesh_backend::BackendError;
 use mesh_stats::{RECENT, Recount};
 use mesh_task::Tenant;
 use tokio::time::{Instant, sleep};
@@ -33,7 +33,7 @@ const CHANGES_PER_READ: usize = 1_000;
 pub enum RebuildError {
     /// A table did not answer.
     #[error(transparent)]
-    Table(#[from] AwsError),
+    Table(#[from] BackendError),
     /// The scan of the task table did not end in time; no counter was changed.
     #[error(
         "the task table could not be read within the function's time, and no counter was changed: raise the Timeout of ReactorFunction"

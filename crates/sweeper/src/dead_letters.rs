@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mesh_aws::AwsError;
+use mesh_backend::BackendError;
 use mesh_task::{Message, Status, SweepAction, Task};
 
 use crate::Sweeper;
@@ -28,7 +28,7 @@ impl Sweeper {
     ///
     /// # Errors
     /// When the table or the queue did not answer: the dead letter must be retained.
-    pub async fn resend(&self, letter: DeadLetter<'_>) -> Result<(), AwsError> {
+    pub async fn resend(&self, letter: DeadLetter<'_>) -> Result<(), BackendError> {
         let DeadLetter { body, receive_count } = letter;
         let Ok(message) = serde_json::from_str::<Message>(body) else {
             // No task is lost with it. The log is where its content can be read.
@@ -57,7 +57,7 @@ impl Sweeper {
         }
     }
 
-    async fn requeue(&self, task: &Task) -> Result<(), AwsError> {
+    async fn requeue(&self, task: &Task) -> Result<(), BackendError> {
         let now = Timestamp::now();
         // The dead letter was this task's only message, so a backlog of its lane does not contain another.
         let action = match task.sweep_action(false, self.policy, now) {
@@ -71,7 +71,7 @@ impl Sweeper {
         }
     }
 
-    async fn send(&self, task: &Task, delay: Duration) -> Result<(), AwsError> {
+    async fn send(&self, task: &Task, delay: Duration) -> Result<(), BackendError> {
         self.queues
             .for_lane(task.lane())
             .send(&task.message(), delay)

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use mesh_aws::{AwsError, Due, Page};
+use mesh_aws::{Due, Page};
+use mesh_backend::BackendError;
 use mesh_task::{Shard, Task};
 use tokio::time::Instant;
 
@@ -32,7 +33,7 @@ pub struct SweepReport {
     /// Whether every due task was seen; else the rest is left to the next run.
     pub is_complete: bool,
     /// The error of the last shard that could not be read.
-    pub error: Option<AwsError>,
+    pub error: Option<BackendError>,
 }
 
 /// The names of the queues that have visible messages.
@@ -94,7 +95,7 @@ impl Sweeper {
         now: Timestamp,
         until: Instant,
         report: &mut SweepReport,
-    ) -> Result<Page<Due>, AwsError> {
+    ) -> Result<Page<Due>, BackendError> {
         let page = self.table.due(shard, now, PAGE, last).await?;
         let tasks = self
             .table
@@ -138,7 +139,7 @@ impl Sweeper {
         task: &Task,
         backlogs: &Backlogs,
         now: Timestamp,
-    ) -> Result<SweepOutcome, AwsError> {
+    ) -> Result<SweepOutcome, BackendError> {
         // The index is eventually consistent: it may list a task that is not due any more.
         if task.due_at.is_none_or(|due_at| due_at > now) {
             return Ok(SweepOutcome::Deferred);

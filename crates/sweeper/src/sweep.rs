@@ -1,7 +1,8 @@
 //! Carries out what one task needs.
 
 use jiff::Timestamp;
-use mesh_aws::{AwsError, WriteOutcome};
+use mesh_aws::WriteOutcome;
+use mesh_backend::BackendError;
 use mesh_task::{Message, SweepAction, Task};
 
 use crate::Sweeper;
@@ -27,7 +28,7 @@ impl Sweeper {
         task: &Task,
         action: SweepAction,
         now: Timestamp,
-    ) -> Result<SweepOutcome, AwsError> {
+    ) -> Result<SweepOutcome, BackendError> {
         let (write, outcome) = match action {
             SweepAction::Nothing => return Ok(SweepOutcome::Deferred),
             SweepAction::DeferCheck(due_at) => (task.defer_check(due_at), SweepOutcome::Deferred),

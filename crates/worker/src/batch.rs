@@ -159,7 +159,7 @@ impl<R: Runner> Worker<R> {
         };
         let loads = claimed.iter().map(async |(_, task)| {
             let begun = Instant::now();
-            let loaded = timeout_at(load_until, input::load(&self.payloads, task)).await;
+            let loaded = timeout_at(load_until, input::load(&*self.payloads, task)).await;
             (loaded.unwrap_or_else(|_| Err(too_late())), begun.elapsed())
         });
         let tasks: Vec<_> = claimed.iter().map(|(_, task)| &**task).collect();

@@ -1,6 +1,6 @@
 //! Reads a claimed task's input, from its item or from the payload bucket.
 
-use mesh_aws::{Payloads, ReadError};
+use mesh_backend::{PayloadStore, ReadError};
 use mesh_task::{ErrorCode, Input, Payload, RunError, Task};
 
 /// The input of a task.
@@ -8,7 +8,7 @@ use mesh_task::{ErrorCode, Input, Payload, RunError, Task};
 /// # Errors
 /// Permanent when the input is not valid, or still missing or changed in the second attempt. Transient or throttled when the
 /// payload bucket does not return it.
-pub(crate) async fn load(payloads: &Payloads, task: &Task) -> Result<Input, RunError> {
+pub(crate) async fn load(payloads: &dyn PayloadStore, task: &Task) -> Result<Input, RunError> {
     let input = match &task.payload {
         Payload::Inline(input) => Input::from_inline(task.task_type, input.clone()),
         Payload::Object { object, parameters } => {
@@ -41,12 +41,12 @@ fn read_error(error: &ReadError, task: &Task) -> RunError {
             ErrorCode::PayloadChanged,
             "the stored input was changed after it was submitted: submit the task again",
         ),
-        ReadError::Aws(error) if error.is_throttling() => RunError::throttled(
+        ReadError::Backend(error) if error.is_throttling() => RunError::throttled(
             ErrorCode::Throttled,
             "the payload bucket limits the request rate: try again later",
             None,
         ),
-        ReadError::Aws(error) => {
+        ReadError::Backend(error) => {
             tracing::warn!(event = "input_not_read", task_id = %task.id, %error, "an input could not be read");
             storage_unavailable()
         }

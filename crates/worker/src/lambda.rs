@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use mesh_aws::{Payloads, TaskTable, WorkerQueues};
+use mesh_backend::PayloadStore;
 use mesh_task::Message;
 use mesh_telemetry::{Trace, setting, task_span};
 
@@ -61,7 +62,7 @@ where
     let worker = Worker {
         table,
         queues,
-        payloads,
+        payloads: Arc::new(payloads),
         policies,
         lease,
         max_receives,

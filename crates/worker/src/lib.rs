@@ -42,7 +42,8 @@ mod stop;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_aws::{Payloads, TaskTable, WorkerQueues};
+use mesh_aws::{TaskTable, WorkerQueues};
+use mesh_backend::PayloadStore;
 use mesh_task::{Input, RetryPolicies, RunError, RunOutput, Task};
 
 use batch_metrics::BatchMetrics;
@@ -88,7 +89,7 @@ pub trait Runner: Send + Sync + 'static {
 struct Worker<R> {
     table: TaskTable,
     queues: WorkerQueues,
-    payloads: Payloads,
+    payloads: Arc<dyn PayloadStore>,
     policies: RetryPolicies,
     /// How long a claim holds. A task that runs for longer has it renewed.
     lease: Duration,

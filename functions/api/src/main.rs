@@ -1,5 +1,6 @@
 //! The API function: reads its settings, makes its clients, and serves the API's routes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -17,7 +18,7 @@ async fn main() -> Result<(), Error> {
     let api = ApiState {
         table: TaskTable::new(&config, setting("TASKS_TABLE")?),
         stats: StatsTable::new(&config, setting("STATS_TABLE")?),
-        payloads: Payloads::new(&config, setting("PAYLOAD_BUCKET")?),
+        payloads: Arc::new(Payloads::new(&config, setting("PAYLOAD_BUCKET")?)),
         queues: Queues::from_settings(&config)?,
         token: setting::<TokenHash>("TOKEN_SHA256")?,
         compat_tenant: compat_tenant()?,

@@ -141,7 +141,7 @@ impl Follow {
     }
 
     /// The changes since the last ones, as events.
-    async fn changes(&mut self) -> Result<String, mesh_aws::AwsError> {
+    async fn changes(&mut self) -> Result<String, mesh_backend::BackendError> {
         let stats = &self.events.stats;
         let counters = stats.counters(&self.tenant).await?;
         self.is_behind = false;

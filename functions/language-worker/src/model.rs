@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_aws::{AwsError, Bedrock};
+use mesh_aws::Bedrock;
+use mesh_backend::BackendError;
 use mesh_language::{Language, Limits, OpenAi, OpenAiSettings, Provider};
 use mesh_task::{ErrorCode, RunError, RunOutput};
 use mesh_telemetry::{SettingError, setting};
@@ -152,7 +153,7 @@ fn misconfigured(reason: impl std::fmt::Display) -> RunError {
     RunError::permanent(ErrorCode::ProviderNotConfigured, message)
 }
 
-fn secret_error(error: AwsError) -> RunError {
+fn secret_error(error: BackendError) -> RunError {
     tracing::error!(event = "language_key_unreadable", %error, "the language provider's key can't be read");
     if error.is_throttling() || error.code.is_none() {
         let message = "Secrets Manager, which stores the language provider's key, did not answer";

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -38,7 +39,7 @@ pub(crate) fn state(server: &MockServer) -> ApiState {
     ApiState {
         table: TaskTable::new(&config, "tasks".to_owned()),
         stats: StatsTable::new(&config, "stats".to_owned()),
-        payloads: Payloads::new(&config, "payloads".to_owned()),
+        payloads: Arc::new(Payloads::new(&config, "payloads".to_owned())),
         queues: Queues::single(&config, format!("{}/queue", server.uri())),
         token: hex::encode(Sha256::digest(TOKEN)).parse().unwrap(),
         compat_tenant: None,

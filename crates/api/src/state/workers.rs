@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mesh_aws::{Activity, AwsError, Metrics};
+use mesh_aws::{Activity, Metrics};
+use mesh_backend::BackendError;
 use mesh_task::{LaneKind, WorkerKind};
 use mesh_telemetry::{SettingError, setting};
 use tokio::sync::Mutex;
@@ -72,7 +73,7 @@ impl Workers {
 
     /// The functions' activity over the last hour, at most a minute old. One request reads it; requests that arrive
     /// meanwhile wait for that read and share it.
-    pub(crate) async fn activities(&self) -> Result<Vec<Activity>, AwsError> {
+    pub(crate) async fn activities(&self) -> Result<Vec<Activity>, BackendError> {
         let mut cached = self.cached.lock().await;
         if let Some((at, activities)) = &*cached
             && at.elapsed() < CACHED_FOR

@@ -1,6 +1,6 @@
 //! Tasks whose input was uploaded before.
 
-use mesh_aws::{Pinned, ReadError};
+use mesh_backend::{Pinned, ReadError};
 use mesh_http::Problem;
 use mesh_task::{InvalidInput, InvalidSubmission, Payload, Size, Submitted, TaskType, UploadId, Uploaded};
 use serde_json::json;
@@ -43,7 +43,7 @@ impl Submitter {
         let pinned = self.api.payloads.pin(id.key(&self.tenant)).await;
         pinned.map_err(|error| match error {
             ReadError::Missing | ReadError::Changed => Problem::upload_not_found(id),
-            ReadError::Aws(error) => error.into(),
+            ReadError::Backend(error) => error.into(),
         })
     }
 }

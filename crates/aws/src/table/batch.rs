@@ -6,14 +6,15 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
 use futures_util::stream::iter;
 use futures_util::{StreamExt, TryStreamExt};
+use mesh_backend::BackendError;
 use mesh_task::{Task, TaskId, TaskSummary, Tenant};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use super::expression::projection;
 use super::{Item, TaskTable, key, new_item, parse_or_skip};
-use crate::AwsError;
 use crate::backoff::Backoff;
+use crate::error::{from_sdk, is_invalid, left_unprocessed, setup};
 use crate::item::text;
 
 /// The maximum of items in one BatchWriteItem.
@@ -38,13 +39,13 @@ impl TaskTable {
         tasks: &[Task],
         retention: Duration,
         until: Instant,
-    ) -> Result<HashSet<TaskId>, AwsError> {
+    ) -> Result<HashSet<TaskId>, BackendError> {
         // The items of a chunk take several times the memory of its tasks, so they are made when their turn comes.
         let left = iter((0..tasks.len()).step_by(WRITES))
             .map(|first| {
                 let chunk = tasks[first..].iter().take(WRITES);
                 let requests = chunk.map(|task| put_request(task, retention));
-                let requests: Result<Vec<_>, AwsError> = requests.collect();
+                let requests: Result<Vec<_>, BackendError> = requests.collect();
                 async { Ok(self.write_chunk(requests?, until).await) }
             })
             .buffer_unordered(AT_ONCE);
@@ -71,8 +72,8 @@ impl TaskTable {
                     }
                 }
                 Ok(Err(error)) => {
-                    let error = AwsError::from_sdk("BatchWriteItem")(error);
-                    if error.is_invalid() && chunk.len() > 1 {
+                    let error = from_sdk("BatchWriteItem")(error);
+                    if is_invalid(&error) && chunk.len() > 1 {
                         // One invalid item makes DynamoDB refuse the whole call: send each item by itself.
                         let alone = chunk
                             .into_iter()
@@ -102,7 +103,7 @@ impl TaskTable {
     pub async fn get_many(
         &self,
         keys: impl IntoIterator<Item = (&Tenant, TaskId)>,
-    ) -> Result<Vec<Task>, AwsError> {
+    ) -> Result<Vec<Task>, BackendError> {
         self.get_all(keys, &[]).await
     }
 
@@ -114,7 +115,7 @@ impl TaskTable {
         &self,
         tenant: &Tenant,
         ids: impl IntoIterator<Item = TaskId>,
-    ) -> Result<Vec<TaskSummary>, AwsError> {
+    ) -> Result<Vec<TaskSummary>, BackendError> {
         let keys = ids.into_iter().map(|id| (tenant, id));
         self.get_all(keys, &TaskSummary::ATTRIBUTES).await
     }
@@ -124,7 +125,7 @@ impl TaskTable {
         &self,
         keys: impl IntoIterator<Item = (&Tenant, TaskId)>,
         attributes: &[&str],
-    ) -> Result<Vec<T>, AwsError> {
+    ) -> Result<Vec<T>, BackendError> {
         let keys: Vec<_> = keys.into_iter().map(|(tenant, id)| key(tenant, id)).collect();
         let chunks: Vec<_> = keys.chunks(READS).map(<[Item]>::to_vec).collect();
         let read = iter(chunks).map(|chunk| self.get_chunk(chunk, attributes));
@@ -140,7 +141,7 @@ impl TaskTable {
         Ok(items)
     }
 
-    async fn get_chunk(&self, mut keys: Vec<Item>, attributes: &[&str]) -> Result<Vec<Item>, AwsError> {
+    async fn get_chunk(&self, mut keys: Vec<Item>, attributes: &[&str]) -> Result<Vec<Item>, BackendError> {
         let mut backoff = Backoff::until(Instant::now() + READ_WITHIN);
         let mut items = Vec::new();
         loop {
@@ -152,11 +153,9 @@ impl TaskTable {
                     .projection_expression(projection)
                     .set_expression_attribute_names(Some(names));
             }
-            let wanted = wanted
-                .build()
-                .map_err(|error| AwsError::setup("BatchGetItem", error))?;
+            let wanted = wanted.build().map_err(|error| setup("BatchGetItem", error))?;
             let get = self.client.batch_get_item().request_items(&self.name, wanted);
-            let got = get.send().await.map_err(AwsError::from_sdk("BatchGetItem"))?;
+            let got = get.send().await.map_err(from_sdk("BatchGetItem"))?;
             let found = got.responses.and_then(|mut tables| tables.remove(&self.name));
             items.append(&mut found.unwrap_or_default());
             let left_out = got.unprocessed_keys.and_then(|mut left| left.remove(&self.name));
@@ -165,17 +164,15 @@ impl TaskTable {
                 _ => return Ok(items),
             }
             if !backoff.wait_for_retry().await {
-                return Err(AwsError::throttled("BatchGetItem"));
+                return Err(left_unprocessed("BatchGetItem"));
             }
         }
     }
 }
 
-fn put_request(task: &Task, retention: Duration) -> Result<WriteRequest, AwsError> {
+fn put_request(task: &Task, retention: Duration) -> Result<WriteRequest, BackendError> {
     let put = PutRequest::builder().set_item(Some(new_item(task, retention)?));
-    let put = put
-        .build()
-        .map_err(|error| AwsError::setup("BatchWriteItem", error))?;
+    let put = put.build().map_err(|error| setup("BatchWriteItem", error))?;
     Ok(WriteRequest::builder().put_request(put).build())
 }
 

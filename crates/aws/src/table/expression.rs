@@ -4,17 +4,18 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
+use mesh_backend::BackendError;
 use mesh_task::{Change, Condition, Field, Write};
 
 use super::number;
-use crate::AwsError;
+use crate::error::setup;
 
 /// Adds the write's condition and changes to an UpdateItem, and the placeholders of the write token
 /// (`#write_token = :write_token`), whose values the caller sets.
 pub(super) fn render(
     write: &Write,
     update: UpdateItemFluentBuilder,
-) -> Result<UpdateItemFluentBuilder, AwsError> {
+) -> Result<UpdateItemFluentBuilder, BackendError> {
     let mut builder = ExpressionBuilder {
         update,
         values: 0,
@@ -47,7 +48,7 @@ pub(super) fn render(
         changes.push_str(&format!(" REMOVE {}", remove.join(", ")));
     }
     match builder.error {
-        Some(error) => Err(AwsError::setup("UpdateItem", error)),
+        Some(error) => Err(setup("UpdateItem", error)),
         None => Ok(builder
             .update
             .condition_expression(condition)

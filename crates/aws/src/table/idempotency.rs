@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
+use mesh_backend::BackendError;
 use mesh_task::{TaskId, Tenant};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Item, TaskTable, number, refused_put, string};
-use crate::AwsError;
+use crate::error::setup;
 
 /// How long a key's record is valid.
 const KEPT: Duration = Duration::from_hours(24);
@@ -37,10 +38,9 @@ impl TaskTable {
         idempotency_key: &str,
         record: KeyRecord,
         now: Timestamp,
-    ) -> Result<KeyRecord, AwsError> {
+    ) -> Result<KeyRecord, BackendError> {
         let hash = hex::encode(Sha256::digest(idempotency_key));
-        let mut item: Item =
-            serde_dynamo::to_item(&record).map_err(|error| AwsError::setup("PutItem", error))?;
+        let mut item: Item = serde_dynamo::to_item(&record).map_err(|error| setup("PutItem", error))?;
         item.extend([
             // A tenant's name can't contain `#`, so this partition can't be one of tasks.
             (
@@ -58,8 +58,9 @@ impl TaskTable {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await {
             Ok(_) => Ok(record),
-            Err(error) => serde_dynamo::from_item(refused_put(error)?)
-                .map_err(|error| AwsError::setup("PutItem", error)),
+            Err(error) => {
+                serde_dynamo::from_item(refused_put(error)?).map_err(|error| setup("PutItem", error))
+            }
         }
     }
 }

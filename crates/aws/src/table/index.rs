@@ -2,11 +2,12 @@
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use jiff::Timestamp;
+use mesh_backend::BackendError;
 use mesh_task::{Field, IdRange, Shard, TaskId, TaskSummary, Tenant};
 
 use super::expression::projection;
 use super::{Item, TaskTable, number, parse_or_skip, string};
-use crate::AwsError;
+use crate::error::from_sdk;
 use crate::item::text;
 
 /// The key of a task that is due.
@@ -57,7 +58,7 @@ impl TaskTable {
         by: Timestamp,
         limit: i32,
         last: Option<Page<Due>>,
-    ) -> Result<Page<Due>, AwsError> {
+    ) -> Result<Page<Due>, BackendError> {
         let query = self
             .query("due", limit)
             .key_condition_expression("#shard = :shard AND #due <= :by")
@@ -66,7 +67,7 @@ impl TaskTable {
             .expression_attribute_values(":shard", string(shard.to_string()))
             .expression_attribute_values(":by", number(by.as_millisecond()))
             .set_exclusive_start_key(last.and_then(|page| page.next));
-        let found = query.send().await.map_err(AwsError::from_sdk("Query"))?;
+        let found = query.send().await.map_err(from_sdk("Query"))?;
         let entries = found.items.unwrap_or_default().into_iter().filter_map(|item| {
             let tenant = text(&item, "tenant_shard")?.rsplit_once('#')?.0.to_owned();
             Some(Due {
@@ -87,7 +88,7 @@ impl TaskTable {
         shard: Shard,
         range: IdRange,
         limit: i32,
-    ) -> Result<Page<TaskSummary>, AwsError> {
+    ) -> Result<Page<TaskSummary>, BackendError> {
         const PARTITION: &str = "tenant_shard";
         let query = self.client.query().table_name(&self.name).limit(limit);
         let mut query = within(query, PARTITION, tenant, shard, range);
@@ -97,7 +98,7 @@ impl TaskTable {
                 query = query.expression_attribute_names(placeholder, name);
             }
         }
-        let found = query.send().await.map_err(AwsError::from_sdk("Query"))?;
+        let found = query.send().await.map_err(from_sdk("Query"))?;
         let items = found.items.unwrap_or_default().into_iter();
         let entries = items.filter_map(|item| parse_or_skip(item, "Query")).collect();
         Ok(Page::new(entries, found.last_evaluated_key))
@@ -113,10 +114,10 @@ impl TaskTable {
         shard: Shard,
         range: IdRange,
         limit: i32,
-    ) -> Result<Page<TaskId>, AwsError> {
+    ) -> Result<Page<TaskId>, BackendError> {
         let query = self.query("failures", limit);
         let query = within(query, Field::FailedTenantShard.name(), tenant, shard, range);
-        let found = query.send().await.map_err(AwsError::from_sdk("Query"))?;
+        let found = query.send().await.map_err(from_sdk("Query"))?;
         let ids = found.items.unwrap_or_default().into_iter();
         let ids = ids.filter_map(|item| text(&item, "id")?.parse().ok());
         Ok(Page::new(ids.collect(), found.last_evaluated_key))

@@ -19,10 +19,11 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use mesh_backend::BackendError;
 use mesh_task::{Field, Task, TaskId, Tenant, Write};
 use serde::de::DeserializeOwned;
 
-use crate::AwsError;
+use crate::error::{from_sdk, setup};
 use crate::item::{Item, number, read, string, text};
 
 pub use idempotency::KeyRecord;
@@ -63,7 +64,7 @@ impl TaskTable {
     ///
     /// # Errors
     /// When the task may not have been written.
-    pub async fn create(&self, task: &Task, retention: Duration) -> Result<Option<Box<Task>>, AwsError> {
+    pub async fn create(&self, task: &Task, retention: Duration) -> Result<Option<Box<Task>>, BackendError> {
         let item = new_item(task, retention)?;
         let write_token = item.get(WRITE_TOKEN).cloned();
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
@@ -83,14 +84,14 @@ impl TaskTable {
     ///
     /// # Errors
     /// When the table did not answer, or the item can't be parsed as a task.
-    pub async fn get(&self, tenant: &Tenant, id: TaskId) -> Result<Option<Task>, AwsError> {
+    pub async fn get(&self, tenant: &Tenant, id: TaskId) -> Result<Option<Task>, BackendError> {
         let get = self
             .client
             .get_item()
             .table_name(&self.name)
             .set_key(Some(key(tenant, id)))
             .consistent_read(true);
-        let item = get.send().await.map_err(AwsError::from_sdk("GetItem"))?.item;
+        let item = get.send().await.map_err(from_sdk("GetItem"))?.item;
         item.map(|item| read(item, "GetItem")).transpose()
     }
 
@@ -98,7 +99,12 @@ impl TaskTable {
     ///
     /// # Errors
     /// When the table did not answer; the write may have been applied.
-    pub async fn write(&self, tenant: &Tenant, id: TaskId, write: &Write) -> Result<WriteOutcome, AwsError> {
+    pub async fn write(
+        &self,
+        tenant: &Tenant,
+        id: TaskId,
+        write: &Write,
+    ) -> Result<WriteOutcome, BackendError> {
         let write_token = new_write_token();
         let update = self
             .client
@@ -123,7 +129,7 @@ impl TaskTable {
                 )?)))),
                 None => Ok(WriteOutcome::ConditionFailed(None)),
             },
-            _ => Err(AwsError::from_sdk("UpdateItem")(error)),
+            _ => Err(from_sdk("UpdateItem")(error)),
         }
     }
 
@@ -139,19 +145,19 @@ impl TaskTable {
     ///
     /// # Errors
     /// When the table did not answer.
-    pub async fn check(&self) -> Result<(), AwsError> {
+    pub async fn check(&self) -> Result<(), BackendError> {
         self.get(&Tenant::first(), TaskId::generate()).await?;
         Ok(())
     }
 }
 
-fn applied(item: Item) -> Result<WriteOutcome, AwsError> {
+fn applied(item: Item) -> Result<WriteOutcome, BackendError> {
     Ok(WriteOutcome::Applied(Box::new(read(item, "UpdateItem")?)))
 }
 
 /// The item of a new task.
-fn new_item(task: &Task, retention: Duration) -> Result<Item, AwsError> {
-    let mut item: Item = serde_dynamo::to_item(task).map_err(|error| AwsError::setup("PutItem", error))?;
+fn new_item(task: &Task, retention: Duration) -> Result<Item, BackendError> {
+    let mut item: Item = serde_dynamo::to_item(task).map_err(|error| setup("PutItem", error))?;
     item.extend(key(&task.tenant, task.id));
     let expires_at = task.created_at + retention;
     item.extend([
@@ -166,12 +172,12 @@ fn new_item(task: &Task, retention: Duration) -> Result<Item, AwsError> {
 }
 
 /// The existing item that made a conditional put fail.
-fn refused_put(error: SdkError<PutItemError>) -> Result<Item, AwsError> {
+fn refused_put(error: SdkError<PutItemError>) -> Result<Item, BackendError> {
     match error.as_service_error() {
         Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
             Ok(refusal.item.clone().unwrap_or_default())
         }
-        _ => Err(AwsError::from_sdk("PutItem")(error)),
+        _ => Err(from_sdk("PutItem")(error)),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Scans of the whole table, for counting.
 
+use mesh_backend::BackendError;
 use mesh_stats::Snapshot;
 
 use super::{Page, TaskTable};
-use crate::AwsError;
+use crate::error::{from_sdk, setup};
 
 impl TaskTable {
     /// One page of a parallel scan: the tasks of all tenants in `segment` of `segments`, after those of the page `last`.
@@ -15,7 +16,7 @@ impl TaskTable {
         segment: i32,
         segments: i32,
         last: Option<Page<Snapshot>>,
-    ) -> Result<Page<Snapshot>, AwsError> {
+    ) -> Result<Page<Snapshot>, BackendError> {
         let names = Snapshot::ATTRIBUTES.map(|field| (format!("#{field}"), field.to_owned()));
         let scan = self
             .client
@@ -29,11 +30,10 @@ impl TaskTable {
             .projection_expression(Snapshot::ATTRIBUTES.map(|field| format!("#{field}")).join(", "))
             .set_expression_attribute_names(Some(names.into()))
             .set_exclusive_start_key(last.and_then(|page| page.next));
-        let found = scan.send().await.map_err(AwsError::from_sdk("Scan"))?;
+        let found = scan.send().await.map_err(from_sdk("Scan"))?;
         let entries = found.items.unwrap_or_default().into_iter();
         // An item that can't be parsed fails the scan: a count without it would be wrong.
-        let entries =
-            entries.map(|item| serde_dynamo::from_item(item).map_err(|error| AwsError::setup("Scan", error)));
+        let entries = entries.map(|item| serde_dynamo::from_item(item).map_err(|error| setup("Scan", error)));
         Ok(Page {
             entries: entries.collect::<Result<_, _>>()?,
             next: found.last_evaluated_key.filter(|key| !key.is_empty()),

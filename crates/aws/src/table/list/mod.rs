@@ -10,12 +10,12 @@ use std::cmp::Reverse;
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
+use mesh_backend::BackendError;
 use mesh_task::{IdRange, Shard, Status, TaskId, TaskSummary, Tenant};
 use tokio::time::Instant;
 
 use self::merge::{Chunk, Listed, Merge, Next, ReadLimits, ShardSource};
 use super::{Page, TaskTable};
-use crate::AwsError;
 
 /// The most items that one list reads.
 const MAX_READ: usize = 1_000;
@@ -80,7 +80,7 @@ impl TaskTable {
         range: IdRange,
         limit: usize,
         until: Instant,
-    ) -> Result<TaskList<'a>, AwsError> {
+    ) -> Result<TaskList<'a>, BackendError> {
         let plan = match status {
             Some(Status::Failed) => Plan::Failed {
                 keys: self.failed_keys(tenant, range, limit, until),
@@ -110,7 +110,7 @@ impl TaskTable {
         range: IdRange,
         limit: usize,
         until: Instant,
-    ) -> Result<(Vec<TaskId>, Option<TaskId>), AwsError> {
+    ) -> Result<(Vec<TaskId>, Option<TaskId>), BackendError> {
         let mut keys = self.failed_keys(tenant, range, limit, until);
         let (ids, last, continuation) = take(&mut keys, limit).await?;
         Ok((ids, last.filter(|_| continuation != Continuation::End)))
@@ -148,7 +148,7 @@ impl TaskTable {
         range: IdRange,
         limit: usize,
         until: Instant,
-    ) -> Result<Plan<'a>, AwsError> {
+    ) -> Result<Plan<'a>, BackendError> {
         let per_shard = item_limit(MAX_KEYS / Shard::COUNT);
         let reads = Shard::all().map(|shard| self.due(shard, Timestamp::MAX, per_shard, None));
         let pages = try_join_all(reads).await?;
@@ -172,7 +172,7 @@ impl TaskList<'_> {
     ///
     /// # Errors
     /// When the table did not answer.
-    pub async fn next_page(&mut self, limit: usize) -> Result<TaskPage, AwsError> {
+    pub async fn next_page(&mut self, limit: usize) -> Result<TaskPage, BackendError> {
         let (ids, last, continuation) = match &mut self.plan {
             Plan::Table(merge) => {
                 let (tasks, last, continuation) = take(merge, limit).await?;
@@ -227,9 +227,14 @@ struct FailedKeys<'a> {
 
 impl ShardSource for Tasks<'_> {
     type Entry = TaskSummary;
-    type Error = AwsError;
+    type Error = BackendError;
 
-    async fn read(&self, shard: Shard, range: IdRange, limit: usize) -> Result<Chunk<TaskSummary>, AwsError> {
+    async fn read(
+        &self,
+        shard: Shard,
+        range: IdRange,
+        limit: usize,
+    ) -> Result<Chunk<TaskSummary>, BackendError> {
         let page = self.table.newest(self.tenant, shard, range, item_limit(limit));
         Ok(page.await?.into())
     }
@@ -237,9 +242,9 @@ impl ShardSource for Tasks<'_> {
 
 impl ShardSource for FailedKeys<'_> {
     type Entry = TaskId;
-    type Error = AwsError;
+    type Error = BackendError;
 
-    async fn read(&self, shard: Shard, range: IdRange, limit: usize) -> Result<Chunk<TaskId>, AwsError> {
+    async fn read(&self, shard: Shard, range: IdRange, limit: usize) -> Result<Chunk<TaskId>, BackendError> {
         let page = self.table.failures(self.tenant, shard, range, item_limit(limit));
         Ok(page.await?.into())
     }
@@ -268,10 +273,10 @@ fn limited(may_read: bool, continuation: Continuation) -> Continuation {
 }
 
 /// Up to `limit` entries of a merge, the last id that was looked at, and what follows.
-async fn take<S: ShardSource<Error = AwsError>>(
+async fn take<S: ShardSource<Error = BackendError>>(
     merge: &mut Merge<S>,
     limit: usize,
-) -> Result<(Vec<S::Entry>, Option<TaskId>, Continuation), AwsError> {
+) -> Result<(Vec<S::Entry>, Option<TaskId>, Continuation), BackendError> {
     let mut taken = Vec::new();
     let last = |taken: &[S::Entry]| taken.last().map(Listed::id);
     while taken.len() < limit {
