@@ -28,6 +28,8 @@ const SUBSCHEMA_KEYWORDS: [&str; 16] = [
     "unevaluatedItems",
     "unevaluatedProperties",
 ];
+/// Keywords for what no other keyword has evaluated. To find that out, the schemas within are evaluated once more.
+const UNEVALUATED_KEYWORDS: [&str; 2] = ["unevaluatedItems", "unevaluatedProperties"];
 /// Keywords whose value maps names to schemas.
 const SUBSCHEMA_MAP_KEYWORDS: [&str; 4] = [
     "dependencies",
@@ -102,6 +104,23 @@ impl<'a> ReferenceInliner<'a> {
     }
 
     fn members(
+        &mut self,
+        members: &'a Map<String, Value>,
+        depth: usize,
+    ) -> Result<Map<String, Value>, InvalidSchema> {
+        let is_unevaluated = UNEVALUATED_KEYWORDS
+            .iter()
+            .any(|keyword| members.contains_key(*keyword));
+        if !is_unevaluated {
+            return self.all_members(members, depth);
+        }
+        self.usage.enter_unevaluated()?;
+        let inlined = self.all_members(members, depth)?;
+        self.usage.leave_unevaluated();
+        Ok(inlined)
+    }
+
+    fn all_members(
         &mut self,
         members: &'a Map<String, Value>,
         depth: usize,

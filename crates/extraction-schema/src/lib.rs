@@ -36,14 +36,21 @@ pub const PROPERTY_WORK: usize = 20_000;
 /// The maximum size of all compiled patterns together, in bytes. Each of n patterns may take an n-th of it, so that the sum
 /// is bounded before the first one is compiled.
 pub const MAX_COMPILED_BYTES: usize = 1 << 20;
+/// The maximum nesting of schemas with `unevaluatedProperties` or `unevaluatedItems` within each other. Each level evaluates
+/// what is within it about two and a half times.
+pub const MAX_UNEVALUATED_DEPTH: usize = 4;
 /// The maximum number of validation errors that a [`Mismatch`] lists.
 const MAX_REPORTED_ERRORS: usize = 5;
 
 /// A validated schema for the result of an extraction.
+///
+/// It has no validator, which may take a thousand times the memory of its schema: each answer gets one, for as long as it is
+/// validated.
 #[derive(Debug)]
 pub struct Schema {
     json: Value,
-    validator: Validator,
+    /// How many patterns it has.
+    patterns: usize,
 }
 
 /// Why a schema is refused. The message continues a sentence that begins with the schema's field name, and says what to
@@ -74,15 +81,26 @@ impl Schema {
             Some(json) => inline_references(&json)?,
             None => inline_references(members)?,
         };
-        let share = MAX_COMPILED_BYTES / patterns.max(1);
+        let schema = Self { json, patterns };
+        schema
+            .validator()
+            .map_err(|error| InvalidSchema(explain(&error, schema.pattern_bytes())))?;
+        Ok(schema)
+    }
+
+    fn validator(&self) -> Result<Validator, ValidationError<'_>> {
+        let share = self.pattern_bytes();
         // The second limit is that of the cache which each pattern fills while it matches.
         let limits = PatternOptions::regex().size_limit(share).dfa_size_limit(share);
-        let validator = jsonschema::options()
+        jsonschema::options()
             .offline()
             .with_pattern_options(limits)
-            .build(&json)
-            .map_err(|error| InvalidSchema(explain(&error, share)))?;
-        Ok(Self { json, validator })
+            .build(&self.json)
+    }
+
+    /// What each pattern may take once it is compiled, in bytes.
+    fn pattern_bytes(&self) -> usize {
+        MAX_COMPILED_BYTES / self.patterns.max(1)
     }
 
     /// The schema as JSON Schema, without references.
@@ -97,8 +115,8 @@ impl Schema {
     /// [`Mismatch`] when the coerced object is not valid.
     pub fn conform(&self, object: Map<String, Value>) -> Result<Map<String, Value>, Mismatch> {
         let object = coerce(Value::Object(object), &self.json);
-        let errors: Vec<_> = self
-            .validator
+        let validator = self.validator().map_err(|error| Mismatch(error.to_string()))?;
+        let errors: Vec<_> = validator
             .iter_errors(&object)
             .take(MAX_REPORTED_ERRORS)
             .map(|error| match error.instance_path().as_str() {

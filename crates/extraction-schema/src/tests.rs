@@ -253,6 +253,33 @@ fn patterns_are_counted_wherever_they_are() {
 }
 
 #[test]
+fn schemas_that_evaluate_each_other_again_are_limited() {
+    let nested = |levels: usize, keyword: &str, through: fn(Value) -> Value| {
+        let innermost = json!({ "properties": { "a": { "pattern": "a.b" } } });
+        with((0..levels).fold(innermost, |schema, _| {
+            let mut outer = object(through(schema));
+            outer.insert(keyword.to_owned(), json!(false));
+            outer.into()
+        }))
+    };
+    let ways: [fn(Value) -> Value; 3] = [
+        |schema| json!({ "allOf": [schema], "properties": {} }),
+        |schema| json!({ "properties": { "a": schema } }),
+        |schema| json!({ "properties": {}, "anyOf": [{ "items": schema }] }),
+    ];
+    for way in ways {
+        for keyword in ["unevaluatedProperties", "unevaluatedItems"] {
+            Schema::parse(nested(MAX_UNEVALUATED_DEPTH, keyword, way)).unwrap();
+            let refusal = refusal(nested(MAX_UNEVALUATED_DEPTH + 1, keyword, way));
+            assert!(refusal.contains("at most 4 levels"), "{refusal}");
+        }
+    }
+    // Beside each other, each evaluates only what is its own.
+    let one = json!({ "properties": {}, "unevaluatedProperties": false });
+    Schema::parse(with(json!({ "properties": {}, "allOf": vec![one; 20] }))).unwrap();
+}
+
+#[test]
 fn length_of_all_patterns_together_is_limited() {
     let half = "a".repeat(MAX_PATTERN_BYTES / 2);
     Schema::parse(pattern_fields([half.clone(), half.clone()])).unwrap();
@@ -279,6 +306,9 @@ fn work_of_the_classes_of_all_patterns_together_is_limited() {
         format!("a|(?s-m:b|(?mi:{}))", "[ -\u{10ffff}]".repeat(100)),
         format!(r"(?i){}", r"[\Wa]".repeat(300)),
         format!("(?i){}", r"\PL".repeat(600)),
+        format!("(?i){}[:^alpha:]{}", "[]".repeat(100), "]".repeat(100)),
+        format!("(?i){}", "[][:^ascii:]]".repeat(100)),
+        format!("(?i:{}[ -\u{10ffff}]{})", "[]".repeat(20), "]".repeat(20)),
         r"\pL".repeat(660),
         format!(r"\cA{}", r"\pL".repeat(600)),
         format!("[{}]", r"\pL\PL".repeat(300)),

@@ -85,6 +85,7 @@ impl ast::Visitor for Tally {
                 let code_points = (range.end.c as usize).saturating_sub(range.start.c as usize) + 1;
                 self.add(1, code_points);
             }
+            ClassSetItem::Ascii(class) if class.negated => self.add(1, ALL),
             ClassSetItem::Ascii(_) => self.add(1, 128),
             ClassSetItem::Unicode(_) | ClassSetItem::Perl(_) => self.add_property(),
             ClassSetItem::Bracketed(class) => {

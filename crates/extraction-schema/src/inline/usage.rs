@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::class_work::class_work;
 use crate::{
     InvalidSchema, MAX_CLASS_WORK, MAX_INLINED_BYTES, MAX_PATTERN_BYTES, MAX_PATTERNS, MAX_SCHEMA_DEPTH,
-    MAX_SUBSCHEMAS, PROPERTY_WORK, refuse,
+    MAX_SUBSCHEMAS, MAX_UNEVALUATED_DEPTH, PROPERTY_WORK, refuse,
 };
 
 /// Counts while a schema is inlined. Each count fails at its limit, so that whatever is counted first is never built beyond it.
@@ -19,6 +19,8 @@ pub(super) struct Usage {
     patterns: usize,
     pattern_bytes: usize,
     class_work: usize,
+    /// How many schemas with `unevaluatedProperties` or `unevaluatedItems` the current one is in, itself included.
+    unevaluated_depth: usize,
 }
 
 impl Usage {
@@ -39,6 +41,21 @@ impl Usage {
             ));
         }
         Ok(())
+    }
+
+    pub(super) fn enter_unevaluated(&mut self) -> Result<(), InvalidSchema> {
+        self.unevaluated_depth += 1;
+        if self.unevaluated_depth > MAX_UNEVALUATED_DEPTH {
+            return refuse(format!(
+                "has unevaluatedProperties or unevaluatedItems within each other: send at most {MAX_UNEVALUATED_DEPTH} levels, \
+                 or use additionalProperties"
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn leave_unevaluated(&mut self) {
+        self.unevaluated_depth -= 1;
     }
 
     pub(super) fn add_pattern(&mut self, pattern: &str) -> Result<(), InvalidSchema> {
