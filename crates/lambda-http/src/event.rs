@@ -1,5 +1,7 @@
 //! The event of a request, and the request that it describes.
 
+use std::collections::HashMap;
+
 use axum::body::Body;
 use axum::extract::Request;
 use base64::Engine;
@@ -9,6 +11,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, Method, Uri};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use mesh_http::Problem;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use url::Url;
@@ -17,6 +20,15 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 /// The address of a request that is refused: one that no router serves, so that the refusal counts for no route.
 const NO_ADDRESS: &str = "/-";
 
+/// The most headers of a request: no gateway sends as many.
+const MAX_HEADERS: usize = 1_000;
+
+/// The names of an event's headers.
+#[derive(Deserialize)]
+struct Headers {
+    headers: Option<HashMap<String, IgnoredAny>>,
+}
+
 /// What an HTTP API or a Function URL sends for a request, whether or not it can be read.
 #[derive(Debug)]
 pub struct HttpEvent(Option<Box<ApiGatewayV2httpRequest>>);
@@ -24,8 +36,15 @@ pub struct HttpEvent(Option<Box<ApiGatewayV2httpRequest>>);
 impl<'de> Deserialize<'de> for HttpEvent {
     /// Fails only where the event is not JSON: an event of another shape becomes a refused request.
     fn deserialize<D: Deserializer<'de>>(event: D) -> Result<Self, D::Error> {
-        let event = <&RawValue>::deserialize(event)?;
-        Ok(Self(serde_json::from_str(event.get()).ok()))
+        let event = <&RawValue>::deserialize(event)?.get();
+        // Beyond a number of names, the map of headers panics.
+        let Ok(Headers { headers }) = serde_json::from_str(event) else {
+            return Ok(Self(None));
+        };
+        if headers.is_some_and(|headers| headers.len() > MAX_HEADERS) {
+            return Ok(Self(None));
+        }
+        Ok(Self(serde_json::from_str(event).ok()))
     }
 }
 
@@ -33,7 +52,7 @@ impl HttpEvent {
     /// The request, or one that contains the problem that answers it.
     pub(crate) fn into_request(self) -> Request {
         let Some(mut event) = self.0 else {
-            let why = "the method or a header is not valid HTTP: send an ordinary method, and header values without control characters";
+            let why = "the method or a header is not valid HTTP, or there are too many headers: send an ordinary method, and up to 1,000 headers without control characters";
             return refused(Problem::invalid_request(why), Method::GET, HeaderMap::new());
         };
         let parts = address(&event).and_then(|uri| Ok((uri, body(&mut event)?)));

@@ -11,7 +11,17 @@ use support::{answers, from_function_url, from_http_api, with};
 #[tokio::test]
 async fn an_event_that_is_not_a_request_is_answered_with_a_problem() {
     let long = "x".repeat(70_000);
+    let headers = |count: usize| -> serde_json::Value {
+        let header = |n: usize| (format!("x-{n}"), json!(""));
+        (0..count)
+            .map(header)
+            .chain([("host".to_owned(), json!("a"))])
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
     let cases = [
+        ("/headers", headers(1_001)),
+        ("/headers", headers(40_000)),
         ("/rawQueryString", json!(r#"a="b""#)),
         ("/rawQueryString", json!("a=<b>")),
         ("/rawQueryString", json!("a=b c")),
