@@ -69,4 +69,5 @@ pub use sweep::{SweepAction, SweepPolicy};
 pub use task::{Attempt, MAX_HISTORY, Message, Status, Task, TaskDraft};
 pub use task_type::{TaskType, UnknownTaskType, WorkerKind};
 pub use transitions::{CLOCK_MARGIN, ClaimRefusal, Isolation, cancel, claim};
+pub use variants::by_name;
 pub use write::{Change, Condition, Field, Item, Write};

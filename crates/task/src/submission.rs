@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::input::object_fields;
-use crate::{InvalidInput, MAX_ATTEMPTS, Priority, Submitted, TaskType, UnknownTaskType};
+use crate::{InvalidInput, MAX_ATTEMPTS, Priority, Submitted, TaskType, UnknownTaskType, by_name};
 
 /// The highest number of a task's metadata pairs.
 pub const MAX_METADATA_PAIRS: usize = 10;
@@ -132,7 +132,7 @@ fn priority(given: Option<Value>) -> Result<Priority, InvalidSubmission> {
         return Ok(Priority::default());
     };
     let names = Priority::ALL.map(Priority::as_str).join(", ");
-    serde_json::from_value(given).map_err(|_| {
+    by_name(given).map_err(|_| {
         InvalidSubmission::new(
             SubmissionRefusal::Priority,
             format!("priority must be one of {names}"),
@@ -218,6 +218,18 @@ mod tests {
             refusal(json!({ "type": "sentiment", "input": {} })),
             SubmissionRefusal::Input
         );
+    }
+
+    #[test]
+    fn a_name_is_a_string() {
+        let mut body =
+            json!({ "type": "classify", "input": { "text": "fine", "engine": "llm" }, "priority": "high" });
+        NewTask::parse(body.clone()).unwrap();
+        body["priority"] = json!({ "high": null });
+        assert_eq!(refusal(body.clone()), SubmissionRefusal::Priority);
+        body["priority"] = Value::Null;
+        body["input"]["engine"] = json!({ "llm": null });
+        assert_eq!(refusal(body), SubmissionRefusal::Input);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use http::request::Parts;
 use mesh_http::Problem;
 use mesh_http::auth::{self, CompatAccess};
 use mesh_http::limits::MAX_BODY_BYTES;
-use mesh_task::{Status, Task, TaskId, TaskResult, TaskType, Tenant};
+use mesh_task::{Status, Task, TaskId, TaskResult, TaskType, Tenant, by_name};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ fn accepted<T>(body: T) -> Accepted<T> {
 #[derive(Deserialize, ToSchema)]
 #[schema(examples(json!({ "type": "text", "data": "I love this project!" })))]
 struct SimpleSubmission {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "by_name")]
     #[schema(inline)]
     kind: SimpleKind,
     /// The text, or the image's file in base64.

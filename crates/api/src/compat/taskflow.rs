@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use mesh_http::{JsonBody, Problem};
-use mesh_task::{TaskId, TaskType};
+use mesh_task::{TaskId, TaskType, by_name};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -23,6 +23,7 @@ use crate::tasks::input_value;
     "input": { "text": "The goalkeeper saved a penalty.", "categories": ["sports", "cooking"] },
 })))]
 struct Submission {
+    #[serde(deserialize_with = "by_name")]
     #[schema(inline)]
     task_type: PlatformType,
     #[serde(default)]

@@ -3,12 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::{DeserializeOwned, Error as _, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::InvalidInput;
-use crate::{TaskType, WorkerKind, is_blank, storable};
+use crate::{TaskType, WorkerKind, by_name, is_blank, storable};
 
 /// The highest number of labels in one `classify` task.
 pub const MAX_LABELS: usize = 100;
@@ -97,7 +97,7 @@ pub struct Classify {
     pub multi_label: bool,
     #[serde(
         default,
-        deserialize_with = "or_default",
+        deserialize_with = "engine",
         skip_serializing_if = "Engine::is_default"
     )]
     pub engine: Engine,
@@ -119,7 +119,7 @@ pub struct Summarize {
     pub ratio: Option<f64>,
     #[serde(
         default,
-        deserialize_with = "or_default",
+        deserialize_with = "engine",
         skip_serializing_if = "Engine::is_default"
     )]
     pub engine: Engine,
@@ -294,6 +294,12 @@ impl DataExtraction {
 /// Reads `null` as if the field were absent.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(given: D) -> Result<T, D::Error> {
     Option::deserialize(given).map(Option::unwrap_or_default)
+}
+
+/// Reads the name of an engine. serde by itself would accept `{"llm": null}` too.
+fn engine<'de, D: Deserializer<'de>>(given: D) -> Result<Engine, D::Error> {
+    let name = Option::<String>::deserialize(given)?;
+    name.map_or_else(|| Ok(Engine::default()), |name| by_name(name.into_deserializer()))
 }
 
 fn max_sentences<'de, D: Deserializer<'de>>(given: D) -> Result<Option<u32>, D::Error> {
