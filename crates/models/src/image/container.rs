@@ -121,7 +121,13 @@ impl<'a> WebP<'a> {
             Stated::Canvas(size) | Stated::Frame(size) => Some(size),
             Stated::Nothing | Stated::Animation => None,
         };
+        let mut follows_alpha = false;
         while let Some((head, body)) = rest.split_at_checked(8) {
+            // The decoder takes what follows the transparency of an animation's frame for a lossy picture, whatever its name is.
+            if follows_alpha && &head[..4] != b"VP8 " {
+                return None;
+            }
+            follows_alpha = &head[..4] == b"ALPH" && matches!(stated, Stated::Frame(_));
             let length = u32::from_le_bytes(*head[4..].first_chunk()?) as usize;
             let chunk = body.get(..length)?;
             match (&head[..4], stated) {

@@ -69,6 +69,18 @@ fn codes_that_take_much_memory_are_refused() {
     }
 }
 
+/// The decoder takes it for a lossy picture, whose size would then be unchecked.
+#[test]
+fn an_unknown_chunk_after_the_transparency_of_a_frame_is_refused() {
+    let [.., (_, file)] = files_of_lossless(&lossless_of_groups(32, 16, 2));
+    assert!(Picture::decode(&file).is_ok());
+    let at = file.windows(4).position(|name| name == b"VP8 ").unwrap();
+    let mut renamed = file;
+    renamed[at..at + 4].copy_from_slice(b"XXXX");
+    let error = refusal(&renamed);
+    assert!(error.to_string().contains("misplaced"), "{error}");
+}
+
 /// The decoder finds chunks up to a length after the end that the file states.
 #[test]
 fn what_follows_the_file_is_ignored() {
