@@ -67,23 +67,33 @@ impl<R: Runner> Worker<R> {
         // A quarantined task may crash the process again. Each is claimed only when the others are settled, and runs
         // isolated. The task that crashed most often comes last.
         quarantined.sort_by_key(|(consecutive_crashes, _)| *consecutive_crashes);
-        for (_, delivery) in quarantined {
-            if handled.must_exit {
-                return handled;
-            }
+        let mut quarantined = quarantined.into_iter().map(|(_, delivery)| delivery);
+        while !handled.must_exit
+            && let Some(delivery) = quarantined.next()
+        {
             self.run_isolated(delivery, &invocation, &mut handled).await;
         }
-        if !handled.must_exit {
-            self.retain_foreign(batch.foreign, &mut handled).await;
-        }
+        // What this process does not run any more, another one runs at once.
+        self.release_all(quarantined, &mut handled).await;
+        self.retain_foreign(batch.foreign, &mut handled).await;
         handled
+    }
+
+    /// Lets the queue deliver these messages again now.
+    async fn release_all(&self, deliveries: impl Iterator<Item = Delivery>, handled: &mut Handled) {
+        let released = deliveries.map(async |delivery| {
+            let disposition = self.release(&delivery, Duration::ZERO).await;
+            (delivery.message_id, disposition)
+        });
+        for (message_id, disposition) in join_all(released).await {
+            handled.add(message_id, disposition);
+        }
     }
 
     /// Claims and runs one quarantined task, if enough time is left: at its deadline it spends an attempt.
     async fn run_isolated(&self, delivery: Delivery, invocation: &Invocation, handled: &mut Handled) {
         if !invocation.has_room_for_isolated() {
-            let disposition = self.release(&delivery, Duration::ZERO).await;
-            return handled.add(delivery.message_id, disposition);
+            return self.release_all([delivery].into_iter(), handled).await;
         }
         let claim = self.claim(&delivery, Isolation::Isolated, invocation);
         match claim.instrument(delivery.span.clone()).await {
