@@ -17,6 +17,8 @@ use crate::tasks::{Work, file_task, json_task};
 const BATCH: usize = 10;
 /// The largest file of a small task, in bytes.
 const MAX_SMALL_BYTES: usize = 1_000_000;
+/// The largest small text, in bytes.
+const MAX_SMALL_TEXT: usize = 4_096;
 /// The longest side of a small image, in pixels.
 const MAX_SMALL_SIDE: u32 = 1_000;
 /// A page of DynamoDB, in bytes.
@@ -54,10 +56,10 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "text-worker: summarize, 1 MB", function: TEXT, status: None, make: |_| one(json_task(TaskType::Summarize, json!({ "text": text(990_000) }))) },
     Entry { name: "text-worker: classify, 1 MB, 100 labels", function: TEXT, status: None, make: |_| one(json_task(TaskType::Classify, json!({ "text": text(990_000), "labels": labels(), "multi_label": true }))) },
     Entry { name: "text-worker: embed, 64 texts of 15 kB", function: TEXT, status: None, make: |_| one(json_task(TaskType::Embed, json!({ "texts": vec![text(15_000); 64] }))) },
-    Entry { name: "text-worker: ten embed, 64 texts of 15 kB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Embed, json!({ "texts": vec![long_words(3, 15_000); 64] }))) },
-    Entry { name: "text-worker: ten classify, 1 MB, 100 labels", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Classify, json!({ "text": long_words(200, 990_000), "labels": labels() }))) },
-    Entry { name: "text-worker: ten summarize, 1 MB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Summarize, json!({ "text": long_words(200, 990_000) }))) },
-    Entry { name: "text-worker: ten sentiment, 1 MB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Sentiment, json!({ "text": long_words(200, 990_000) }))) },
+    Entry { name: "text-worker: ten embed, 64 texts, 4 kB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Embed, json!({ "texts": vec![long_words(3, 64); 64] }))) },
+    Entry { name: "text-worker: ten classify, 4 kB, 100 labels", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Classify, json!({ "text": long_words(200, MAX_SMALL_TEXT), "labels": labels() }))) },
+    Entry { name: "text-worker: ten summarize, 4 kB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Summarize, json!({ "text": long_words(200, MAX_SMALL_TEXT) }))) },
+    Entry { name: "text-worker: ten sentiment, 4 kB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Sentiment, json!({ "text": long_words(200, MAX_SMALL_TEXT) }))) },
     Entry { name: "image-worker: faces, JPEG, 50 megapixels", function: IMAGE, status: None, make: |args| faces(pictures::tiled(&args.testdata("astronaut.png")?, ImageFormat::Jpeg)?) },
     Entry { name: "image-worker: ocr, JPEG, 50 megapixels", function: IMAGE, status: None, make: |args| ocr(pictures::tiled(&args.testdata("page.png")?, ImageFormat::Jpeg)?) },
     Entry { name: "image-worker: faces, progressive JPEG", function: IMAGE, status: None, make: |_| faces(pictures::progressive_jpeg(3)) },
@@ -79,8 +81,9 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "audio-worker: WAV, 30 minutes, 50 MB", function: AUDIO, status: None, make: |args| recording(&recordings::wav(&args.testdata("beckett.wav")?)?) },
     Entry { name: "audio-worker: FLAC, 30 minutes, 8 channels", function: AUDIO, status: None, make: |_| recording(&recordings::flac()) },
     Entry { name: "audio-worker: MP3, 30 minutes, 43 MB", function: AUDIO, status: None, make: |_| recording(&recordings::mp3()) },
-    Entry { name: "language-worker: ten translate, answers of 2 MB", function: LANGUAGE, status: None, make: |_| Ok(Scenario { completion: json!({ "translation": text(2_000_000) }).to_string(), ..ten(json_task(TaskType::Translate, json!({ "text": long_words(200, 23_000), "target_language": "de" })))? }) },
-    Entry { name: "language-worker: ten data_extraction, 16 kB schemas", function: LANGUAGE, status: None, make: |_| Ok(Scenario { completion: "{}".to_owned(), ..ten(json_task(TaskType::DataExtraction, json!({ "text": long_words(200, 23_000), "schema": schema() })))? }) },
+    Entry { name: "language-worker: ten translate, answers of 2 MB", function: LANGUAGE, status: None, make: |_| Ok(Scenario { completion: json!({ "translation": text(2_000_000) }).to_string(), ..ten(json_task(TaskType::Translate, json!({ "text": long_words(200, MAX_SMALL_TEXT), "target_language": "de" })))? }) },
+    Entry { name: "language-worker: ten data_extraction, branches of many values", function: LANGUAGE, status: None, make: |_| Ok(Scenario { completion: "{}".to_owned(), ..ten(json_task(TaskType::DataExtraction, json!({ "text": "a", "schema": branches() })))? }) },
+    Entry { name: "language-worker: ten data_extraction, 16 kB schemas", function: LANGUAGE, status: None, make: |_| Ok(Scenario { completion: "{}".to_owned(), ..ten(json_task(TaskType::DataExtraction, json!({ "text": long_words(200, MAX_SMALL_TEXT), "schema": schema() })))? }) },
     Entry { name: "reactor: a batch of 6 MB", function: "ReactorFunction", status: None, make: |_| Ok(event(stream_batch(&completed_task()))) },
     Entry { name: "reactor: a batch of 6 MB of empty objects", function: "ReactorFunction", status: None, make: |_| Ok(event(stream_batch(&empty_objects_task()?))) },
     Entry { name: "reactor: a rebuild", function: "ReactorFunction", status: None, make: |_| Ok(Scenario { stored: vec![small_task(); SMALL_TASKS], ..event(json!({ "rebuild": true })) }) },
@@ -192,6 +195,14 @@ fn schema() -> Value {
     let codes: Vec<_> = (0..1_400).map(|code| json!({ "a": code })).collect();
     fields.insert("code".to_owned(), json!({ "enum": codes }));
     json!({ "type": "object", "properties": fields })
+}
+
+/// A schema of 16 kB whose validator takes most memory: for each value of the closed branches, a list of all open ones.
+fn branches() -> Value {
+    let values = |numbers: std::ops::Range<usize>| json!({ "properties": { "a": { "enum": numbers.collect::<Vec<_>>() } } });
+    let mut branches = vec![values(0..1_350), values(1_350..2_700)];
+    branches.extend(vec![json!({}); 900]);
+    json!({ "type": "object", "anyOf": branches })
 }
 
 fn image_request() -> Value {

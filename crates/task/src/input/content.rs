@@ -18,6 +18,8 @@ pub const MAX_MEDIA_BYTES: usize = 50_000_000;
 
 /// A text with more words is large: a worker takes noticeably longer than for most.
 const LARGE_WORDS: usize = 200;
+/// A text with more bytes is large, however few words its blanks make of it: 200 long words, or some 1,300 Chinese characters.
+const LARGE_TEXT_BYTES: u64 = 4_096;
 /// An image with a longer side is large, in pixels.
 const LARGE_SIDE: u32 = 1_000;
 /// A file with more bytes is large, whatever its sides: a worker has the files of a whole batch in memory, and ten of 50 MB
@@ -55,7 +57,7 @@ pub enum Content {
 pub enum Size {
     /// Everything that is not large.
     Small,
-    /// A text of more than 200 words, an image with a side of more than 1,000 pixels, or any file of more than a megabyte.
+    /// A text of more than 200 words or 4,096 bytes, an image with a side of more than 1,000 pixels, or any file of more than a megabyte.
     Large,
 }
 
@@ -250,9 +252,10 @@ impl Content {
     #[must_use]
     pub fn size(&self) -> Size {
         match self {
-            Self::Text(text) => size_of_text(text),
+            Self::Text(text) => size_of_texts([&**text], text.len() as u64),
             Self::Texts(texts) => {
-                Size::large_if(texts.iter().map(|text| words(text)).sum::<usize>() > LARGE_WORDS)
+                let bytes = texts.iter().map(String::len).sum::<usize>();
+                size_of_texts(texts.iter().map(String::as_str), bytes as u64)
             }
             Self::Image(bytes) => size_of_media(Kind::Image, bytes, bytes.len() as u64),
             Self::Audio(bytes) => size_of_media(Kind::Audio, bytes, bytes.len() as u64),
@@ -260,8 +263,10 @@ impl Content {
     }
 }
 
-fn size_of_text(text: &str) -> Size {
-    Size::large_if(words(text) > LARGE_WORDS)
+/// Some languages have no blanks between words, so the bytes count too.
+fn size_of_texts<'a>(texts: impl IntoIterator<Item = &'a str>, bytes: u64) -> Size {
+    let are_many_words = || texts.into_iter().map(words).sum::<usize>() > LARGE_WORDS;
+    Size::large_if(bytes > LARGE_TEXT_BYTES || are_many_words())
 }
 
 /// Counts no further than a large text requires.
@@ -272,7 +277,7 @@ fn words(text: &str) -> usize {
 /// How much work a content is, from its first bytes and its length.
 pub(super) fn size_of_media(kind: Kind, head: &[u8], bytes: u64) -> Size {
     if matches!(kind, Kind::Text | Kind::Texts) {
-        return size_of_text(&String::from_utf8_lossy(head));
+        return size_of_texts([&*String::from_utf8_lossy(head)], bytes);
     }
     // Sides that the first bytes do not show may be long.
     let may_have_long_side =

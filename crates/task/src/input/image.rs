@@ -74,6 +74,8 @@ fn jpeg_sides(head: &[u8]) -> Option<(u32, u32)> {
                 let (height, width) = (u16_be(head, at + 5)?, u16_be(head, at + 7)?);
                 return (height > 0).then_some((width, height));
             }
+            // In a shorter application segment some decoders read beyond its end, and take what follows for another marker.
+            0xe0..=0xef if length < 8 => return None,
             0xc4 | 0xdb | 0xdd | 0xe0..=0xef | 0xfe if length >= 2 => at += 2 + length as usize,
             _ => return None,
         }

@@ -45,6 +45,8 @@ fn an_unusual_jpeg_shows_no_sides() {
         b"\xff\x01".to_vec(),
         b"\xff\xfe\0\x01".to_vec(),
         segment(0xe0, &[0; 9])[..8].to_vec(),
+        segment(0xe0, b"abcd"),
+        segment(0xe1, &[0; 5]),
     ] {
         let file = jpeg(&[before.clone(), small.clone()]);
         assert_eq!(jpeg_sides(&file), None, "{before:x?}");
