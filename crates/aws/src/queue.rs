@@ -128,6 +128,16 @@ impl WorkerQueues {
         })
     }
 
+    /// One queue for all lanes.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn single(config: &SdkConfig, url: String) -> Self {
+        Self {
+            queues: Vec::new(),
+            small: Queue::new(Client::new(config), url),
+        }
+    }
+
     /// The queue of that name; for an unknown name, the queue of the small lane, which every stack has.
     #[must_use]
     pub fn named(&self, name: &str) -> &Queue {

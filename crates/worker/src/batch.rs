@@ -236,3 +236,6 @@ impl<R: Runner> Worker<R> {
         join_all(settling).await
     }
 }
+
+#[cfg(test)]
+mod tests;
