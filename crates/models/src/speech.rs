@@ -13,6 +13,7 @@ mod error;
 mod kind;
 mod level;
 mod mel;
+mod metadata;
 mod network;
 mod resample;
 #[cfg(test)]

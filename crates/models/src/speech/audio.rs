@@ -1,8 +1,9 @@
 //! Decodes untrusted audio files: detects the type by the content, enforces limits, and gives the samples, mono at 16 kHz.
 //!
 //! The length is counted while decoding, whatever the file states, so a small file can't take much memory or time. Tags and
-//! pictures are not read. A file that ends before the length that it states is refused. An MP3 rarely states its length, so
-//! a truncated one is decoded as far as it goes.
+//! pictures are not used, but the readers of FLAC, Ogg and WAV keep them in memory: [`metadata`] limits them before. A file that
+//! ends before the length that it states is refused. An MP3 rarely states its length, so a truncated one is decoded as far as
+//! it goes.
 
 use std::io::ErrorKind;
 
@@ -17,6 +18,7 @@ pub use super::container::sniff;
 use super::container::without_tags;
 use super::error::AudioError;
 pub use super::kind::AudioKind;
+use super::metadata;
 use super::resample::Resampler;
 use crate::contain::{DECODER_PANICKED, contain};
 use crate::source::{IsInterrupted, Source};
@@ -70,7 +72,9 @@ fn decode_kind(
     is_interrupted: IsInterrupted<'_>,
 ) -> Result<Vec<f32>, ModelError> {
     let failed = |error| decoder_error(error, kind);
-    let source = Source::new(without_tags(file), is_interrupted);
+    let file = without_tags(file);
+    metadata::check(kind, file, is_interrupted)?;
+    let source = Source::new(file, is_interrupted);
     let mut reader = open(kind, source).map_err(failed)?;
     let track = reader
         .default_track(TrackType::Audio)
