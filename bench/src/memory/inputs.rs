@@ -18,7 +18,7 @@ const BATCH: usize = 10;
 /// The largest file of a small task, in bytes.
 const MAX_SMALL_BYTES: usize = 1_000_000;
 /// The largest small text, in bytes.
-const MAX_SMALL_TEXT: usize = 4_096;
+const MAX_SMALL_TEXT: usize = 10_000;
 /// The longest side of a small image, in pixels.
 const MAX_SMALL_SIDE: u32 = 1_000;
 /// A page of DynamoDB, in bytes.
@@ -56,10 +56,10 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "text-worker: summarize, 1 MB", function: TEXT, status: None, make: |_| one(json_task(TaskType::Summarize, json!({ "text": text(990_000) }))) },
     Entry { name: "text-worker: classify, 1 MB, 100 labels", function: TEXT, status: None, make: |_| one(json_task(TaskType::Classify, json!({ "text": text(990_000), "labels": labels(), "multi_label": true }))) },
     Entry { name: "text-worker: embed, 64 texts of 15 kB", function: TEXT, status: None, make: |_| one(json_task(TaskType::Embed, json!({ "texts": vec![text(15_000); 64] }))) },
-    Entry { name: "text-worker: ten embed, 64 texts, 4 kB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Embed, json!({ "texts": vec![long_words(3, 64); 64] }))) },
-    Entry { name: "text-worker: ten classify, 4 kB, 100 labels", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Classify, json!({ "text": long_words(200, MAX_SMALL_TEXT), "labels": labels() }))) },
-    Entry { name: "text-worker: ten summarize, 4 kB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Summarize, json!({ "text": long_words(200, MAX_SMALL_TEXT) }))) },
-    Entry { name: "text-worker: ten sentiment, 4 kB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Sentiment, json!({ "text": long_words(200, MAX_SMALL_TEXT) }))) },
+    Entry { name: "text-worker: ten embed, 64 texts, 10 kB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Embed, json!({ "texts": vec![long_words(3, 150); 64] }))) },
+    Entry { name: "text-worker: ten classify, 10 kB, 100 labels", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Classify, json!({ "text": long_words(200, MAX_SMALL_TEXT), "labels": labels() }))) },
+    Entry { name: "text-worker: ten summarize, 10 kB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Summarize, json!({ "text": long_words(200, MAX_SMALL_TEXT) }))) },
+    Entry { name: "text-worker: ten sentiment, 10 kB", function: TEXT, status: None, make: |_| ten(json_task(TaskType::Sentiment, json!({ "text": long_words(200, MAX_SMALL_TEXT) }))) },
     Entry { name: "image-worker: faces, JPEG, 50 megapixels", function: IMAGE, status: None, make: |args| faces(pictures::tiled(&args.testdata("astronaut.png")?, ImageFormat::Jpeg)?) },
     Entry { name: "image-worker: ocr, JPEG, 50 megapixels", function: IMAGE, status: None, make: |args| ocr(pictures::tiled(&args.testdata("page.png")?, ImageFormat::Jpeg)?) },
     Entry { name: "image-worker: faces, progressive JPEG", function: IMAGE, status: None, make: |_| faces(pictures::progressive_jpeg(3)) },

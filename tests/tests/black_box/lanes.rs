@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use jiff::Timestamp;
 use mesh_tests::{Api, Cloud, Lane, eventually, setting};
 use serde_json::{Value, json};
 
@@ -116,25 +117,21 @@ fn serial_large_tasks_use_their_own_slots_and_do_not_delay_small_ones() {
         "the small tasks waited for the large ones"
     );
     // The number of runs at the start of each run.
-    let running_at = |at: &String| runs.iter().filter(|(start, end)| start <= at && at < end).count();
+    let running_at = |at: &Timestamp| runs.iter().filter(|(start, end)| start <= at && at < end).count();
     let max = runs.iter().map(|(start, _)| running_at(start)).max();
     assert_eq!(max, Some(LARGE_SLOTS), "{runs:?}");
 }
 
-/// When the last of these tasks ended. Times of one format sort like text.
-fn latest(api: &Api, ids: &[String]) -> String {
+/// When the last of these tasks ended.
+fn latest(api: &Api, ids: &[String]) -> Timestamp {
     let ends = ids.iter().map(|id| run_of(&api.show(id)).1);
     ends.max().expect("there is a task")
 }
 
 /// The start and the end of a task's last attempt.
-fn run_of(task: &Value) -> (String, String) {
+fn run_of(task: &Value) -> (Timestamp, Timestamp) {
     let attempt = task["attempts"].as_array().and_then(|attempts| attempts.last());
-    let time = |name: &str| {
-        attempt
-            .and_then(|attempt| attempt[name].as_str())
-            .map(str::to_owned)
-    };
+    let time = |name: &str| attempt.and_then(|attempt| attempt[name].as_str()?.parse().ok());
     match (time("started_at"), time("ended_at")) {
         (Some(start), Some(end)) => (start, end),
         _ => panic!("{task} has not run"),

@@ -1,7 +1,7 @@
 //! Decodes untrusted audio files: detects the type by the content, enforces limits, and gives the samples, mono at 16 kHz.
 //!
 //! The length is counted while decoding, whatever the file states, so a small file can't take much memory or time. Tags and
-//! pictures are not used, but the readers of FLAC, Ogg and WAV keep them in memory: [`metadata`] limits them before. A file that
+//! pictures are not used, but the readers of FLAC, Ogg and WAV keep them in memory: `metadata` limits them before. A file that
 //! ends before the length that it states is refused. An MP3 rarely states its length, so a truncated one is decoded as far as
 //! it goes.
 

@@ -18,8 +18,8 @@ pub const MAX_MEDIA_BYTES: usize = 50_000_000;
 
 /// A text with more words is large: a worker takes noticeably longer than for most.
 const LARGE_WORDS: usize = 200;
-/// A text with more bytes is large, however few words its blanks make of it: 200 long words, or some 1,300 Chinese characters.
-const LARGE_TEXT_BYTES: u64 = 4_096;
+/// A text with more bytes is large, however few words its blanks make of it: 3,300 Chinese characters.
+const LARGE_TEXT_BYTES: u64 = 10_000;
 /// An image with a longer side is large, in pixels.
 const LARGE_SIDE: u32 = 1_000;
 /// A file with more bytes is large, whatever its sides: a worker has the files of a whole batch in memory, and ten of 50 MB
@@ -57,7 +57,7 @@ pub enum Content {
 pub enum Size {
     /// Everything that is not large.
     Small,
-    /// A text of more than 200 words or 4,096 bytes, an image with a side of more than 1,000 pixels, or any file of more than a megabyte.
+    /// A text of more than 200 words or 10,000 bytes, an image with a side of more than 1,000 pixels, or any file of more than a megabyte.
     Large,
 }
 

@@ -247,11 +247,11 @@ fn content_that_takes_long_is_large() {
     // Chinese has no blanks between words.
     let chinese =
         |bytes: usize| json!({ "text": format!("{}{}", "文".repeat(bytes / 3), "a".repeat(bytes % 3)) });
-    assert_eq!(size(TaskType::Summarize, chinese(4_096)), Size::Small);
-    assert_eq!(size(TaskType::Summarize, chinese(4_097)), Size::Large);
+    assert_eq!(size(TaskType::Summarize, chinese(10_000)), Size::Small);
+    assert_eq!(size(TaskType::Summarize, chinese(10_001)), Size::Large);
     let two = |bytes: usize| json!({ "texts": ["文".repeat(1_000), "a".repeat(bytes - 3_000)] });
-    assert_eq!(size(TaskType::Embed, two(4_096)), Size::Small);
-    assert_eq!(size(TaskType::Embed, two(4_097)), Size::Large);
+    assert_eq!(size(TaskType::Embed, two(10_000)), Size::Small);
+    assert_eq!(size(TaskType::Embed, two(10_001)), Size::Large);
     assert_eq!(
         size(
             TaskType::Embed,

@@ -241,7 +241,7 @@ impl Part {
         match self {
             // A part that the next page continues has 255 bytes at least.
             Self::None if is_header(bytes, COMMENTS) || is_header(bytes, SETUP) => {
-                *self = Self::Header(bytes.to_vec())
+                *self = Self::Header(bytes.to_vec());
             }
             Self::None => *self = Self::Other,
             Self::Other => {}

@@ -260,7 +260,7 @@ fn an_ogg_of_many_comments_is_refused() {
     let text = "10001 or more tags";
     for packets in [
         vec![comment_packet(MAX_ENTRIES), setup.clone()],
-        vec![setup.clone(), comment_packet(MAX_ENTRIES)],
+        vec![setup, comment_packet(MAX_ENTRIES)],
         vec![comment_packet(0); MAX_ENTRIES + 1],
     ] {
         for max_segments in [2, 255] {
