@@ -30,15 +30,15 @@ struct Tally {
     ignores_case: bool,
     /// How many classes within a class the current item is in. Each looks its code points up again.
     depth: usize,
-    with_case: usize,
-    without_case: usize,
+    matching_case: usize,
+    ignoring_case: usize,
 }
 
 impl Tally {
-    fn add(&mut self, with_case: usize, without_case: usize) {
+    fn add(&mut self, matching_case: usize, ignoring_case: usize) {
         let levels = self.depth + 1;
-        self.with_case = self.with_case.saturating_add(with_case * levels);
-        self.without_case = self.without_case.saturating_add(without_case * levels);
+        self.matching_case = self.matching_case.saturating_add(matching_case * levels);
+        self.ignoring_case = self.ignoring_case.saturating_add(ignoring_case * levels);
     }
 
     fn add_property(&mut self) {
@@ -57,9 +57,9 @@ impl ast::Visitor for Tally {
 
     fn finish(self) -> Result<usize, Self::Err> {
         Ok(if self.ignores_case {
-            self.without_case
+            self.ignoring_case
         } else {
-            self.with_case
+            self.matching_case
         })
     }
 

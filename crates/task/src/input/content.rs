@@ -57,7 +57,8 @@ pub enum Content {
 pub enum Size {
     /// Everything that is not large.
     Small,
-    /// A text of more than 200 words or 10,000 bytes, an image with a side of more than 1,000 pixels, or any file of more than a megabyte.
+    /// A text of more than 200 words or 10,000 bytes, an image with a side of more than 1,000 pixels, or any file of more than a
+    /// megabyte.
     Large,
 }
 
