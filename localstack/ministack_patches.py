@@ -12,12 +12,10 @@ import os
 import threading
 import time
 import urllib.parse
+import weakref
 
 from localstack import metrics, origin_guard
-
-# How long an invocation waits for a first log line. MiniStack waits 0.05 s, without need: a bootstrap writes its lines
-# before it posts its response.
-FIRST_LINE_WAIT_SECONDS = 0.002
+from localstack.function_output import FunctionOutput
 
 # The pause between two reads of the tables' streams.
 STREAM_POLL_SECONDS = 0.2
@@ -34,7 +32,7 @@ def apply() -> None:
 
     guard_origins(app, router, s3)
     guard_runtime_api(lambda_runtime)
-    shorten_log_wait(lambda_runtime)
+    log_all_that_was_written(lambda_runtime)
     disable_nagle(lambda_runtime)
     check_permissions_of_aws(iam_actions)
     forward_options(apigateway)
@@ -101,16 +99,34 @@ def guard_runtime_api(lambda_runtime) -> None:
     lambda_runtime.ProvidedWorker._build_handler_class = build_guarded
 
 
-def shorten_log_wait(lambda_runtime) -> None:
-    """Saves 50 ms for each invocation that logs nothing."""
-    drain = getattr(lambda_runtime.Worker, "_drain_stderr_bounded", None)
-    if drain is None:
-        raise InternalsChanged("Worker._drain_stderr_bounded is missing")
-    parameters = inspect.signature(drain).parameters
-    defaults = [name for name, parameter in parameters.items() if parameter.default is not inspect.Parameter.empty]
-    if defaults[:1] != ["first_line_wait"] or len(defaults) != len(drain.__defaults__ or ()):
-        raise InternalsChanged("Worker._drain_stderr_bounded has other parameters")
-    drain.__defaults__ = (FIRST_LINE_WAIT_SECONDS, *drain.__defaults__[1:])
+def log_all_that_was_written(lambda_runtime) -> None:
+    """Logs with an invocation all that the process wrote before it responded or ended, and waits for nothing.
+
+    MiniStack waits 50 ms for a first line and 5 ms for each further one. A line that its reading thread brings later is
+    logged with the next invocation of the same process, or never."""
+    worker = lambda_runtime.ProvidedWorker
+    for name, expected in (
+        ("_pump_output", ["self", "stream", "log_queue"]),
+        ("_drain_stderr", ["self"]),
+        ("_drain_stderr_bounded", ["self", "first_line_wait", "idle_confirm", "hard_cap"]),
+    ):
+        method = getattr(worker, name, None)
+        if method is None or list(inspect.signature(method).parameters) != expected:
+            raise InternalsChanged(f"ProvidedWorker.{name} is missing or has other parameters")
+    drain = worker._drain_stderr
+    outputs = weakref.WeakKeyDictionary()
+
+    def pump(self, stream, log_queue):
+        outputs[log_queue] = output = FunctionOutput(stream, log_queue)
+        output.read_to_end()
+
+    def drain_all(self, *_waits, **_named_waits):
+        if output := outputs.get(self._stderr_queue):
+            output.read_available()
+        return drain(self)
+
+    worker._pump_output = pump
+    worker._drain_stderr = worker._drain_stderr_bounded = drain_all
 
 
 def disable_nagle(lambda_runtime) -> None:

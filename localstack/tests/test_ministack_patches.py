@@ -4,22 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import queue
 import threading
 import types
 
 import pytest
 
 from localstack import ministack_patches
+from localstack.function_output import FunctionOutput
 
 
-def test_the_runtime_api_sends_without_delay_and_does_not_wait_for_logs():
+def test_the_runtime_api_sends_without_delay():
     from ministack.core import lambda_runtime
 
-    ministack_patches.shorten_log_wait(lambda_runtime)
     ministack_patches.disable_nagle(lambda_runtime)
     worker = object.__new__(lambda_runtime.ProvidedWorker)
     assert worker._build_handler_class(1, None).disable_nagle_algorithm is True
-    assert lambda_runtime.Worker._drain_stderr_bounded.__defaults__[0] == ministack_patches.FIRST_LINE_WAIT_SECONDS
+
+
+@pytest.mark.parametrize("name", ["_drain_stderr", "_drain_stderr_bounded"])
+def test_an_invocation_logs_all_that_its_process_wrote(monkeypatch, name):
+    from ministack.core import lambda_runtime
+
+    for method in ("_pump_output", "_drain_stderr", "_drain_stderr_bounded"):
+        monkeypatch.setattr(lambda_runtime.ProvidedWorker, method, getattr(lambda_runtime.ProvidedWorker, method))
+    ministack_patches.log_all_that_was_written(lambda_runtime)
+    worker = object.__new__(lambda_runtime.ProvidedWorker)
+    worker._stderr_queue = queue.Queue()
+    # The thread that reads the pipe gets no time.
+    monkeypatch.setattr(FunctionOutput, "read_to_end", lambda output: None)
+    reader, writer = os.pipe()
+    try:
+        worker._pump_output(os.fdopen(reader, "rb"), worker._stderr_queue)
+        os.write(writer, b"first\nsecond\r\nthi")
+        assert getattr(worker, name)() == "first\nsecond"
+        os.write(writer, b"rd\nlast")
+    finally:
+        os.close(writer)
+    assert getattr(worker, name)() == "third\nlast"
+    assert getattr(worker, name)() == ""
 
 
 def test_a_call_needs_the_permission_that_aws_checks(monkeypatch):
@@ -125,12 +149,12 @@ def test_a_function_url_is_an_address_of_the_local_cloud(monkeypatch):
 
 def test_changed_internals_are_named():
     class Worker:
-        def _drain_stderr_bounded(self, another=1):
+        def _pump_output(self, another):
             """Has other parameters than the patch expects."""
 
-    changed = types.SimpleNamespace(Worker=Worker, ProvidedWorker=object)
+    changed = types.SimpleNamespace(ProvidedWorker=Worker)
     with pytest.raises(ministack_patches.InternalsChanged, match="has other parameters"):
-        ministack_patches.shorten_log_wait(changed)
+        ministack_patches.log_all_that_was_written(changed)
     with pytest.raises(ministack_patches.InternalsChanged, match="_build_handler_class is missing"):
         ministack_patches.disable_nagle(changed)
     with pytest.raises(ministack_patches.InternalsChanged, match="extract_iam_action is missing"):

@@ -95,10 +95,7 @@ impl FaceDetector {
     pub fn detect(&self, image: &[u8], interrupt: &Interrupt) -> Result<Vec<Face>, ModelError> {
         interrupt.check()?;
         let picture = Picture::decode_until(image, interrupt)?;
-        interrupt.check()?;
-        let passes: Vec<_> = View::all(picture.size())
-            .map(|view| (view.tensor(&picture), view))
-            .collect();
+        let passes = passes(&picture, interrupt)?;
         drop(picture);
         let mut faces = Vec::new();
         for (input, view) in passes {
@@ -120,7 +117,17 @@ impl FaceDetector {
     }
 }
 
+/// The picture as the model's input, in each of its views. Scaling a large picture takes a while.
+fn passes(picture: &Picture, interrupt: &Interrupt) -> Result<Vec<(Array4<f32>, View)>, ModelError> {
+    let scaled = View::all(picture.size()).map(|view| {
+        interrupt.check()?;
+        Ok((view.tensor(picture), view))
+    });
+    scaled.collect()
+}
+
 /// A scale at which a picture is input to the model.
+#[derive(Debug)]
 struct View {
     /// The upright picture's width and height, in pixels.
     original: (u32, u32),

@@ -266,3 +266,13 @@ fn of_overlapping_boxes_the_one_with_the_highest_score_remains() {
         [0.9, 0.7, 0.6]
     );
 }
+
+#[test]
+fn a_picture_is_not_scaled_after_an_interrupt() {
+    let picture = Picture::decode(&test_file("astronaut.png")).unwrap();
+    let interrupt = Interrupt::new();
+    assert_eq!(passes(&picture, &interrupt).unwrap().len(), 1);
+    interrupt.trigger();
+    let interrupted = passes(&picture, &interrupt).unwrap_err();
+    assert!(matches!(interrupted, ModelError::Interrupted), "{interrupted}");
+}
