@@ -4,6 +4,7 @@
 use aws_sdk_lambda::primitives::Blob;
 use jiff::Timestamp;
 use mesh_aws::StatsTable;
+use mesh_backend::CounterStore;
 use mesh_stats::{Change, TenantCounters};
 use mesh_task::{TaskId, Tenant};
 use serde_json::{Value, json};

@@ -47,12 +47,15 @@ pub(crate) async fn list(
     let mut wait = Wait::new(params.wait.as_deref(), deadline, PollInterval::of_changes())?;
     loop {
         // A read of one item, so that waiting is cheap.
-        let counters = api.stats.counters(&tenant).await?;
+        let counters = api.counters.counters(&tenant).await?;
         let after = *after.get_or_insert(counters.last);
         if after == counters.last && wait.again().await {
             continue;
         }
-        let changes = api.stats.changes(&tenant, &counters, after, MAX_CHANGES).await?;
+        let changes = api
+            .counters
+            .changes(&tenant, &counters, after, MAX_CHANGES)
+            .await?;
         let changes = changes.ok_or_else(Problem::changes_gone)?;
         let next = changes.last().map_or(after, |(number, _)| *number);
         return Ok(Json(ChangeList {

@@ -162,8 +162,9 @@ async fn page(
 ) -> Result<Page, Problem> {
     let range = before.map_or(IdRange::ALL, |before| IdRange::ALL.below(before));
     let until = Instant::now() + MAX_LIST_TIME;
-    let (ids, next) = api.table.failed_ids(tenant, range, limit, until).await?;
-    let tasks = read(api, tenant, &ids).await?;
+    let failed = api.tasks.failed_ids(tenant, range, limit, until).await?;
+    let tasks = read(api, tenant, &failed.entries).await?;
+    let next = failed.next;
     Ok(Page { tasks, next })
 }
 
@@ -172,8 +173,8 @@ async fn read(api: &ApiState, tenant: &Tenant, ids: &[TaskId]) -> Result<Vec<Tas
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids.dedup();
-    let ids = ids.into_iter().map(|id| (tenant, id));
-    let mut tasks = api.table.get_many(ids).await?;
+    let keys = ids.into_iter().map(|id| (tenant.clone(), id)).collect();
+    let mut tasks = api.tasks.get_many(keys).await?;
     tasks.sort_unstable_by_key(|task| Reverse(task.id));
     Ok(tasks)
 }

@@ -64,7 +64,7 @@ pub(crate) async fn health(
     let queues =
         join_all(each.map(async |(lane, queue)| check(format!("{lane}-queue"), queue.check()).await));
     let (table, queues, bucket) = tokio::join!(
-        check("table".to_owned(), api.table.check()),
+        check("table".to_owned(), api.tasks.check()),
         queues,
         check("bucket".to_owned(), api.payloads.check()),
     );

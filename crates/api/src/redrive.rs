@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use mesh_aws::WriteOutcome;
 use mesh_backend::BackendError;
+use mesh_backend::WriteOutcome;
 use mesh_task::{Task, TaskId};
 use tokio::time::Instant;
 
@@ -50,5 +50,5 @@ pub(crate) async fn redrive_all(
 
 async fn write(api: &ApiState, task: &Task, now: Timestamp) -> Result<WriteOutcome, BackendError> {
     let redrive = task.redrive(api.sweep_policy.first_check_at(now), now + api.retention, now);
-    api.table.write(&task.tenant, task.id, &redrive).await
+    api.tasks.write(&task.tenant, task.id, &redrive).await
 }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use mesh_aws::{Queues, StatsTable, TaskTable};
-use mesh_backend::PayloadStore;
+use mesh_backend::{CounterStore, PayloadStore, Queues, TaskStore};
 use mesh_http::TokenHash;
 use mesh_task::{RetryPolicies, SweepPolicy, Tenant};
 
@@ -19,8 +18,8 @@ pub use workers::Workers;
 /// The state of the router. A host makes one of its backend's clients, and passes it to [`router`](crate::router).
 #[derive(Debug)]
 pub struct ApiState {
-    pub table: TaskTable,
-    pub stats: StatsTable,
+    pub tasks: Arc<dyn TaskStore>,
+    pub counters: Arc<dyn CounterStore>,
     pub payloads: Arc<dyn PayloadStore>,
     pub queues: Queues,
     pub token: TokenHash,

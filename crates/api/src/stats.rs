@@ -39,7 +39,7 @@ pub(crate) async fn show(
             delayed: depth.delayed,
         })
     }));
-    let (counters, queues) = tokio::join!(api.stats.counters(&tenant), queues);
+    let (counters, queues) = tokio::join!(api.counters.counters(&tenant), queues);
     Ok(Json(stats_response(&counters?, queues?, Timestamp::now())))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::{Extension, Json};
 use mesh_api_types::{WorkerList, WorkerView};
-use mesh_aws::Activity;
+use mesh_backend::Activity;
 use mesh_http::Problem;
 use mesh_stats::TenantCounters;
 use mesh_task::{Status, TaskType, Tenant, WorkerKind};
@@ -24,7 +24,7 @@ pub(crate) async fn list(
     State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
 ) -> Result<Json<WorkerList>, Problem> {
-    let (activities, counters) = tokio::join!(api.workers.activities(), api.stats.counters(&tenant));
+    let (activities, counters) = tokio::join!(api.workers.activities(), api.counters.counters(&tenant));
     let counters = counters?;
     let functions = api.workers.functions.iter().zip(activities?);
     Ok(Json(WorkerList {

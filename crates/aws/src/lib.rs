@@ -29,10 +29,10 @@ pub mod testing;
 pub use bedrock::{Bedrock, BedrockError, Conversation, ConversationEnd, Conversed, Form};
 pub use client::sdk_config;
 #[cfg(feature = "metrics")]
-pub use metrics::{Activity, Metrics};
+pub use metrics::Metrics;
 pub use payloads::Payloads;
-pub use queue::{Depth, MAX_DELAY, Queue, Queues, WorkerQueues};
+pub use queue::{SqsQueue, WorkerQueues, queues_from_settings};
 #[cfg(feature = "secrets")]
 pub use secret::{Secret, secret};
 pub use stats::StatsTable;
-pub use table::{Continuation, Due, KeyRecord, Page, TaskList, TaskPage, TaskTable, WriteOutcome};
+pub use table::{Page, TaskTable};

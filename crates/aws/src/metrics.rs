@@ -9,7 +9,7 @@ use aws_sdk_cloudwatch::types::{
     Dimension, Metric as SdkMetric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy,
 };
 use jiff::Timestamp;
-use mesh_backend::BackendError;
+use mesh_backend::{Activity, BackendError, BackendFuture, WorkerMetrics};
 use mesh_telemetry::{DIMENSION, Metric, NAMESPACE};
 use tokio::sync::OnceCell;
 
@@ -29,22 +29,6 @@ const ACTIVITY_METRICS: [Metric; 5] = [
 /// The number of batches: the sample count of a metric that each batch has one value of.
 const BATCHES: (Metric, &str) = (Metric::BatchSize, "SampleCount");
 
-/// What a function did over some minutes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Activity {
-    pub completed: u64,
-    pub failed: u64,
-    /// Attempts that failed and were followed by another.
-    pub retried: u64,
-    /// Messages in all batches.
-    pub messages: u64,
-    /// Invocations with a batch of messages.
-    pub batches: u64,
-    pub cold_starts: u64,
-    /// The minute of the last batch; `None` if there was no batch.
-    pub last_seen: Option<Timestamp>,
-}
-
 /// Reads metrics. The client is made at the first read, since few environments ever read any.
 #[derive(Debug)]
 pub struct Metrics {
@@ -62,12 +46,8 @@ impl Metrics {
         }
     }
 
-    /// The activity of each function over the last `minutes`, in the order of `functions`. It makes one call, and AWS bills
-    /// six metrics for each function.
-    ///
-    /// # Errors
-    /// When CloudWatch did not answer.
-    pub async fn activity(
+    /// It makes one call, and AWS bills six metrics for each function.
+    async fn read(
         &self,
         functions: &[&str],
         minutes: i64,
@@ -90,6 +70,17 @@ impl Metrics {
             note(&mut activities, &result);
         }
         Ok(activities)
+    }
+}
+
+impl WorkerMetrics for Metrics {
+    fn activity<'a>(
+        &'a self,
+        names: &'a [&'a str],
+        minutes: i64,
+        now: Timestamp,
+    ) -> BackendFuture<'a, Vec<Activity>> {
+        Box::pin(self.read(names, minutes, now))
     }
 }
 

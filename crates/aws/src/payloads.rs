@@ -13,7 +13,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mesh_backend::{BackendError, BoxFuture, PayloadStore, Pinned, ReadError, SignedUpload};
+use mesh_backend::{BackendError, BackendFuture, BoxFuture, PayloadStore, Pinned, ReadError, SignedUpload};
 use mesh_task::{NewUpload, ObjectRef, Task, TaskId, Tenant};
 use sha2::{Digest, Sha256};
 
@@ -82,26 +82,18 @@ impl PayloadStore for Payloads {
         id: TaskId,
         body: Vec<u8>,
         content_type: &'a str,
-    ) -> BoxFuture<'a, Result<ObjectRef, BackendError>> {
+    ) -> BackendFuture<'a, ObjectRef> {
         Box::pin(async move { self.put(format!("{tenant}/{id}/input"), body, content_type).await })
     }
 
-    fn put_result<'a>(
-        &'a self,
-        task: &'a Task,
-        json: Vec<u8>,
-    ) -> BoxFuture<'a, Result<ObjectRef, BackendError>> {
+    fn put_result<'a>(&'a self, task: &'a Task, json: Vec<u8>) -> BackendFuture<'a, ObjectRef> {
         Box::pin(async move {
             let key = format!("{}/{}/result-{}", task.tenant, task.id, task.fence);
             self.put(key, json, "application/json").await
         })
     }
 
-    fn link<'a>(
-        &'a self,
-        object: &'a ObjectRef,
-        expires_in: Duration,
-    ) -> BoxFuture<'a, Result<String, BackendError>> {
+    fn link<'a>(&'a self, object: &'a ObjectRef, expires_in: Duration) -> BackendFuture<'a, String> {
         Box::pin(async move {
             let expiry =
                 PresigningConfig::expires_in(expires_in).map_err(|error| setup("GetObject", error))?;
@@ -117,7 +109,7 @@ impl PayloadStore for Payloads {
         })
     }
 
-    fn address(&self) -> BoxFuture<'_, Result<String, BackendError>> {
+    fn address(&self) -> BackendFuture<'_, String> {
         Box::pin(async move {
             const KEY: &str = "any";
             let expiry = PresigningConfig::expires_in(Duration::from_secs(1))
@@ -137,7 +129,7 @@ impl PayloadStore for Payloads {
         key: &'a str,
         upload: &'a NewUpload,
         expires_in: Duration,
-    ) -> BoxFuture<'a, Result<SignedUpload, BackendError>> {
+    ) -> BackendFuture<'a, SignedUpload> {
         Box::pin(async move {
             let expiry =
                 PresigningConfig::expires_in(expires_in).map_err(|error| setup("PutObject", error))?;
@@ -231,7 +223,7 @@ impl PayloadStore for Payloads {
         })
     }
 
-    fn check(&self) -> BoxFuture<'_, Result<(), BackendError>> {
+    fn check(&self) -> BackendFuture<'_, ()> {
         Box::pin(async move {
             let get = self.client().get_object().bucket(&self.bucket).key("warm");
             match get.send().await.map_err(|error| read_error("GetObject", error)) {

@@ -1,7 +1,7 @@
-//! SQS queues. A message is a hint that a task may be ready: it may be lost, duplicated or late. The task table is
-//! authoritative.
+//! SQS queues.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -12,106 +12,40 @@ use aws_sdk_sqs::types::{
 };
 use futures_util::StreamExt;
 use futures_util::stream::iter;
-use mesh_backend::BackendError;
-use mesh_task::{Lane, LaneKind, Message, TaskId};
+use mesh_backend::{BackendError, BackendFuture, BoxFuture, Depth, MAX_DELAY, Queues, TaskQueue};
+use mesh_task::{Lane, LaneKind, Message};
+use mesh_telemetry::{SettingError, Trace, setting};
 use tokio::time::{Instant, timeout_at};
 
 use crate::backoff::Backoff;
-use mesh_telemetry::{SettingError, Trace, setting};
-
 use crate::error::{from_sdk, setup};
-
-/// The longest delay of a new message (SQS's limit), and the longest visibility timeout that is set here.
-pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
 /// The maximum of messages in one SendMessageBatch.
 const SEND_BATCH: usize = 10;
 /// How many of these calls run at the same time.
 const AT_ONCE: usize = 4;
 
-/// The queue of each lane.
-#[derive(Debug, Clone)]
-pub struct Queues {
-    lanes: HashMap<Lane, Queue>,
-    first: Queue,
-}
-
-impl Queues {
-    /// The queues that the environment names. A lane that the stack leaves out shares the queue of another lane.
-    ///
-    /// # Errors
-    /// When a setting is missing.
-    pub fn from_settings(config: &SdkConfig) -> Result<Self, SettingError> {
-        let client = Client::new(config);
-        let queue = |lane: Lane| {
-            let url = setting(&lane_setting(
-                &lane.worker_kind.as_str().to_uppercase(),
-                lane.kind,
-            ))?;
-            Ok((lane, Queue::new(client.clone(), url)))
-        };
-        let lanes: HashMap<_, _> = Lane::all().map(queue).collect::<Result<_, _>>()?;
-        let first = setting("TEXT_QUEUE_URL").map(|url| Queue::new(client, url))?;
-        Ok(Self { lanes, first })
-    }
-
-    /// One queue for all lanes.
-    #[cfg(feature = "testing")]
-    #[must_use]
-    pub fn single(config: &SdkConfig, url: String) -> Self {
-        Self {
-            lanes: HashMap::new(),
-            first: Queue::new(Client::new(config), url),
-        }
-    }
-
-    /// The queue of a lane.
-    #[must_use]
-    pub fn for_lane(&self, lane: Lane) -> &Queue {
-        // `lanes` contains every lane.
-        self.lanes.get(&lane).unwrap_or(&self.first)
-    }
-
-    /// Each distinct queue, with the first of its lanes.
-    pub fn each(&self) -> impl Iterator<Item = (Lane, &Queue)> {
-        let mut seen = HashSet::new();
-        Lane::all()
-            .map(|lane| (lane, self.for_lane(lane)))
-            .filter(move |(_, queue)| seen.insert(&queue.url))
-    }
-
-    /// Opens the connection that all queues share, since they are at one host.
-    pub async fn warm(&self) {
-        self.first.warm().await;
-    }
-
-    /// Sends many messages, each to the queue of its lane, and returns the ids of the tasks whose message may not have been
-    /// accepted by then.
-    pub async fn send_batch(
-        &self,
-        messages: impl IntoIterator<Item = (Lane, Message)>,
-        until: Instant,
-    ) -> HashSet<TaskId> {
-        let mut lanes: HashMap<_, Vec<_>> = HashMap::new();
-        for (lane, message) in messages {
-            lanes.entry(lane).or_default().push(message);
-        }
-        let mut calls = Vec::new();
-        for (lane, messages) in lanes {
-            let queue = self.for_lane(lane);
-            let chunks = messages.chunks(SEND_BATCH).map(<[_]>::to_vec);
-            calls.extend(chunks.map(|chunk| queue.send_chunk(chunk, until)));
-        }
-        let left: Vec<_> = iter(calls).buffer_unordered(AT_ONCE).collect().await;
-        left.concat().into_iter().map(|message| message.id).collect()
-    }
+/// The queues of all lanes that the environment names. A lane that the stack leaves out shares the queue of another lane.
+///
+/// # Errors
+/// When a setting is missing.
+pub fn queues_from_settings(config: &SdkConfig) -> Result<Queues, SettingError> {
+    let client = Client::new(config);
+    let queue = |lane: Lane| {
+        let kind = lane.worker_kind.as_str().to_uppercase();
+        let queue = SqsQueue::new(client.clone(), setting(&lane_setting(&kind, lane.kind))?);
+        Ok((lane, Arc::new(queue) as _))
+    };
+    let lanes: Vec<_> = Lane::all().map(queue).collect::<Result<_, _>>()?;
+    let first = SqsQueue::new(client, setting("TEXT_QUEUE_URL")?);
+    Ok(Queues::new(Arc::new(first), lanes))
 }
 
 /// The queues of one worker function, by name: an SQS record names the queue that it came from.
 #[derive(Debug)]
 pub struct WorkerQueues {
-    queues: Vec<Queue>,
-    small: Queue,
+    queues: Vec<Arc<SqsQueue>>,
+    small: Arc<SqsQueue>,
 }
 
 impl WorkerQueues {
@@ -121,7 +55,10 @@ impl WorkerQueues {
     /// When a setting is missing.
     pub fn from_settings(config: &SdkConfig) -> Result<Self, SettingError> {
         let client = Client::new(config);
-        let queue = |kind| setting(&lane_setting("", kind)).map(|url| Queue::new(client.clone(), url));
+        let queue = |kind| {
+            let url = setting(&lane_setting("", kind))?;
+            Ok(Arc::new(SqsQueue::new(client.clone(), url)))
+        };
         Ok(Self {
             queues: LaneKind::ALL.into_iter().map(queue).collect::<Result<_, _>>()?,
             small: queue(LaneKind::Small)?,
@@ -134,15 +71,15 @@ impl WorkerQueues {
     pub fn single(config: &SdkConfig, url: String) -> Self {
         Self {
             queues: Vec::new(),
-            small: Queue::new(Client::new(config), url),
+            small: Arc::new(SqsQueue::new(Client::new(config), url)),
         }
     }
 
     /// The queue of that name; for an unknown name, the queue of the small lane, which every stack has.
     #[must_use]
-    pub fn named(&self, name: &str) -> &Queue {
+    pub fn named(&self, name: &str) -> Arc<dyn TaskQueue> {
         let found = self.queues.iter().find(|queue| queue.name() == name);
-        found.unwrap_or(&self.small)
+        Arc::<SqsQueue>::clone(found.unwrap_or(&self.small))
     }
 
     /// Opens the connection that all queues share.
@@ -165,48 +102,26 @@ fn lane_setting(worker: &str, kind: LaneKind) -> String {
         .join("_")
 }
 
-/// How many messages a queue contains, by state. The counts are approximate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Depth {
-    /// Available to consumers.
-    pub visible: u64,
-    /// Received, and neither deleted nor visible again.
-    pub in_flight: u64,
-    /// Not visible until their delay ends.
-    pub delayed: u64,
-}
-
+/// An SQS queue.
 #[derive(Debug, Clone)]
-pub struct Queue {
+pub struct SqsQueue {
     client: Client,
     url: String,
 }
 
-impl Queue {
+impl SqsQueue {
     const fn new(client: Client, url: String) -> Self {
         Self { client, url }
     }
 
-    /// The queue's name: the last part of its URL and of its ARN.
+    /// The queue with this URL.
+    #[cfg(feature = "testing")]
     #[must_use]
-    pub fn name(&self) -> &str {
-        self.url.rsplit('/').next().unwrap_or_default()
+    pub fn with_url(config: &SdkConfig, url: String) -> Arc<dyn TaskQueue> {
+        Arc::new(Self::new(Client::new(config), url))
     }
 
-    /// Sends a task's message as a part of the current trace. It becomes visible after `delay`, at most [`MAX_DELAY`]: longer
-    /// delays are cut to it.
-    ///
-    /// # Errors
-    /// When the message may not have been accepted.
-    pub async fn send(&self, message: &Message, delay: Duration) -> Result<(), BackendError> {
-        self.send_traced(message, delay, Trace::current().as_ref()).await
-    }
-
-    /// Sends a task's message like [`Self::send`], as a part of `trace`: that of the message that it replaces.
-    ///
-    /// # Errors
-    /// When the message may not have been accepted.
-    pub async fn send_traced(
+    async fn send_one(
         &self,
         message: &Message,
         delay: Duration,
@@ -275,72 +190,78 @@ impl Queue {
         Ok(rejected.cloned().collect())
     }
 
-    /// About how many messages are available to consumers.
-    ///
-    /// # Errors
-    /// When the queue did not answer.
-    pub async fn visible(&self) -> Result<u64, BackendError> {
-        Ok(self.depth().await?.visible)
+    async fn attributes(
+        &self,
+        names: Vec<QueueAttributeName>,
+    ) -> Result<HashMap<QueueAttributeName, String>, BackendError> {
+        let attributes = self.client.get_queue_attributes().queue_url(&self.url);
+        let got = attributes.set_attribute_names(Some(names)).send().await;
+        Ok(got
+            .map_err(from_sdk("GetQueueAttributes"))?
+            .attributes
+            .unwrap_or_default())
+    }
+}
+
+impl TaskQueue for SqsQueue {
+    /// The last part of the queue's URL and of its ARN.
+    fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
     }
 
-    /// About how many messages the queue contains, by state.
-    ///
-    /// # Errors
-    /// When the queue did not answer.
-    pub async fn depth(&self) -> Result<Depth, BackendError> {
-        const VISIBLE: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessages;
-        const IN_FLIGHT: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
-        const DELAYED: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
-        let attributes = self.client.get_queue_attributes().queue_url(&self.url);
-        let attributes = attributes.set_attribute_names(Some(vec![VISIBLE, IN_FLIGHT, DELAYED]));
-        let got = attributes.send().await;
-        let attributes = got.map_err(from_sdk("GetQueueAttributes"))?.attributes;
-        let attributes = attributes.unwrap_or_default();
-        let count = |name| {
-            attributes
-                .get(&name)
-                .and_then(|count| count.parse().ok())
-                .unwrap_or(0)
-        };
-        Ok(Depth {
-            visible: count(VISIBLE),
-            in_flight: count(IN_FLIGHT),
-            delayed: count(DELAYED),
+    fn send_traced<'a>(
+        &'a self,
+        message: &'a Message,
+        delay: Duration,
+        trace: Option<&'a Trace>,
+    ) -> BackendFuture<'a, ()> {
+        Box::pin(self.send_one(message, delay, trace))
+    }
+
+    fn send_many(&self, messages: Vec<Message>, until: Instant) -> BoxFuture<'_, Vec<Message>> {
+        Box::pin(async move {
+            let chunks = messages.chunks(SEND_BATCH).map(<[_]>::to_vec);
+            let calls: Vec<_> = chunks.map(|chunk| self.send_chunk(chunk, until)).collect();
+            let left: Vec<_> = iter(calls).buffer_unordered(AT_ONCE).collect().await;
+            left.concat()
         })
     }
 
-    /// Changes the visibility timeout of a received message: it is delivered again after `delay`, at once if that is zero.
-    ///
-    /// # Errors
-    /// When the message may have its former visibility timeout still.
-    pub async fn change_visibility(&self, receipt_handle: &str, delay: Duration) -> Result<(), BackendError> {
+    fn change_visibility<'a>(&'a self, receipt_handle: &'a str, delay: Duration) -> BackendFuture<'a, ()> {
         let change = self
             .client
             .change_message_visibility()
             .queue_url(&self.url)
             .receipt_handle(receipt_handle);
         let change = change.visibility_timeout(whole_seconds(delay));
-        change.send().await.map_err(from_sdk("ChangeMessageVisibility"))?;
-        Ok(())
+        Box::pin(async {
+            change.send().await.map_err(from_sdk("ChangeMessageVisibility"))?;
+            Ok(())
+        })
     }
 
-    /// Opens the connection, so that the first real call does not wait for it. An error is only logged: the first real call
-    /// reports it.
-    pub async fn warm(&self) {
-        if let Err(error) = self.check().await {
-            tracing::warn!(event = "connection_not_opened", %error, "the connection to the queue could not be opened in advance");
-        }
+    /// The counts of SQS are approximate.
+    fn depth(&self) -> BackendFuture<'_, Depth> {
+        const VISIBLE: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessages;
+        const IN_FLIGHT: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+        const DELAYED: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
+        Box::pin(async {
+            let attributes = self.attributes(vec![VISIBLE, IN_FLIGHT, DELAYED]).await?;
+            let count = |name| attributes.get(&name).and_then(|count| count.parse().ok());
+            Ok(Depth {
+                visible: count(VISIBLE).unwrap_or(0),
+                in_flight: count(IN_FLIGHT).unwrap_or(0),
+                delayed: count(DELAYED).unwrap_or(0),
+            })
+        })
     }
 
-    /// Reads the queue's ARN, to show that it answers.
-    ///
-    /// # Errors
-    /// When the queue did not answer.
-    pub async fn check(&self) -> Result<(), BackendError> {
-        let attributes = self.client.get_queue_attributes().queue_url(&self.url);
-        let attributes = attributes.attribute_names(QueueAttributeName::QueueArn);
-        let got = attributes.send().await;
-        got.map(drop).map_err(from_sdk("GetQueueAttributes"))
+    fn check(&self) -> BackendFuture<'_, ()> {
+        Box::pin(async {
+            self.attributes(vec![QueueAttributeName::QueueArn])
+                .await
+                .map(drop)
+        })
     }
 }
 

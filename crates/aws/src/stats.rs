@@ -3,16 +3,18 @@
 //! It is not the task table, since its content follows from that table's stream: its own writes would cause further ones. A
 //! tenant's partition contains the counters at position 0, and each part of the log at the number of its last change.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use jiff::Timestamp;
-use mesh_backend::BackendError;
-use mesh_stats::{Change, Logged, TenantCounters};
+use jiff::{SignedDuration, Timestamp};
+use mesh_backend::{BackendError, BackendFuture, CounterStore};
+use mesh_stats::{Change, Logged, Record, TenantCounters};
 use mesh_task::Tenant;
+use tokio::time::sleep;
 
 use crate::error::{from_sdk, setup};
 use crate::item::{Item, number, read, string};
@@ -22,6 +24,12 @@ use crate::item::{Item, number, read, string};
 const LOG_RETENTION: Duration = Duration::from_hours(2);
 /// How many parts of the log are read at a time.
 const PAGE: i32 = 25;
+/// How often a lost compare-and-set is tried again. Several stream shards contain one tenant's tasks, so writers compete.
+const TRIES: u32 = 20;
+/// The longest pause before the second try, in milliseconds; it grows by as much with each further try.
+const PAUSE: u64 = 20;
+/// The largest difference between DynamoDB's clock and a function's.
+const SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 /// The DynamoDB table of counters and change logs.
 #[derive(Debug, Clone)]
@@ -39,11 +47,7 @@ impl StatsTable {
         }
     }
 
-    /// A tenant's counters; empty ones if none of its tasks was counted yet.
-    ///
-    /// # Errors
-    /// When the table did not answer, or the item can't be parsed.
-    pub async fn counters(&self, tenant: &Tenant) -> Result<TenantCounters, BackendError> {
+    async fn read_counters(&self, tenant: &Tenant) -> Result<TenantCounters, BackendError> {
         let get = self
             .client
             .get_item()
@@ -93,6 +97,32 @@ impl StatsTable {
         }
     }
 
+    async fn count_records(&self, tenant: &Tenant, records: &[Record]) -> Result<Vec<Change>, BackendError> {
+        for tried in 0..TRIES {
+            let counters = self.read_counters(tenant).await?;
+            let first = counters
+                .possible_repeats(records)
+                .map(|record| record.written_at)
+                .min();
+            let counted: HashSet<_> = match first {
+                None => HashSet::new(),
+                Some(first) => {
+                    let log = self.log_since(tenant, &counters, first - SKEW).await?;
+                    log.into_iter().map(|change| change.sequence).collect()
+                }
+            };
+            let Some(next) = counters.fold(records, &counted, Timestamp::now()) else {
+                return Ok(Vec::new());
+            };
+            if self.replace(tenant, &counters, &next).await? {
+                return Ok(next.latest.changes);
+            }
+            let pause = fastrand::u64(..=PAUSE * u64::from(tried + 1));
+            sleep(Duration::from_millis(pause)).await;
+        }
+        Err(BackendError::contended("PutItem"))
+    }
+
     /// A tenant's changes since a time, or since a little earlier, up to the end of these counters, as far as they are
     /// retained.
     ///
@@ -122,12 +152,7 @@ impl StatsTable {
         Ok(changes.collect())
     }
 
-    /// The changes after number `after`, each with its number: about `limit` of them, up to the end of these counters. `None`
-    /// if some of them are no longer retained, or if there never was such a number.
-    ///
-    /// # Errors
-    /// When the table did not answer.
-    pub async fn changes(
+    async fn changes_after(
         &self,
         tenant: &Tenant,
         counters: &TenantCounters,
@@ -197,6 +222,26 @@ impl StatsTable {
             .limit(PAGE)
             .expression_attribute_names("#position", "position")
             .expression_attribute_values(":tenant", string(tenant.to_string()))
+    }
+}
+
+impl CounterStore for StatsTable {
+    fn counters<'a>(&'a self, tenant: &'a Tenant) -> BackendFuture<'a, TenantCounters> {
+        Box::pin(self.read_counters(tenant))
+    }
+
+    fn changes<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        counters: &'a TenantCounters,
+        after: u64,
+        limit: usize,
+    ) -> BackendFuture<'a, Option<Vec<(u64, Change)>>> {
+        Box::pin(self.changes_after(tenant, counters, after, limit))
+    }
+
+    fn count<'a>(&'a self, tenant: &'a Tenant, records: &'a [Record]) -> BackendFuture<'a, Vec<Change>> {
+        Box::pin(self.count_records(tenant, records))
     }
 }
 

@@ -1,5 +1,10 @@
 //! The error of a call to the backend.
 
+use futures_util::future::BoxFuture;
+
+/// A call to the backend that is under way.
+pub type BackendFuture<'a, T> = BoxFuture<'a, Result<T, BackendError>>;
+
 /// A call failed after the backend's own retries. The text is for the log, never for a client of the API. It contains nothing
 /// that was sent or received.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,17 @@
 //!
 //! `mesh-aws` is such a backend.
 
+mod activity;
+mod counters;
 mod error;
 mod payloads;
+mod queue;
+mod tasks;
 
-pub use error::BackendError;
+pub use activity::{Activity, WorkerMetrics};
+pub use counters::CounterStore;
+pub use error::{BackendError, BackendFuture};
 pub use futures_util::future::BoxFuture;
 pub use payloads::{PayloadStore, Pinned, ReadError, SignedUpload};
+pub use queue::{Depth, MAX_DELAY, Queues, TaskQueue};
+pub use tasks::{Due, DueTasks, KeyRecord, ListPage, TaskStore, WriteOutcome};

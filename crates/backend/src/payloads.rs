@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use mesh_task::{NewUpload, ObjectRef, Task, TaskId, Tenant};
 
-use crate::BackendError;
+use crate::{BackendError, BackendFuture};
 
 /// A signed PUT request for one content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,35 +52,27 @@ pub trait PayloadStore: Debug + Send + Sync {
         id: TaskId,
         body: Vec<u8>,
         content_type: &'a str,
-    ) -> BoxFuture<'a, Result<ObjectRef, BackendError>>;
+    ) -> BackendFuture<'a, ObjectRef>;
 
     /// Stores the result of the attempt that `task` was claimed for. The key contains the fence, so that a stale worker
     /// overwrites no newer result.
     ///
     /// # Errors
     /// When the object may not have been written.
-    fn put_result<'a>(
-        &'a self,
-        task: &'a Task,
-        json: Vec<u8>,
-    ) -> BoxFuture<'a, Result<ObjectRef, BackendError>>;
+    fn put_result<'a>(&'a self, task: &'a Task, json: Vec<u8>) -> BackendFuture<'a, ObjectRef>;
 
     /// A URL that reads the object without a token until `expires_in` is over. The response has the content type that was
     /// detected, not the one that the uploader claimed, and is an attachment: no browser runs it as a page of the store's origin.
     ///
     /// # Errors
     /// When the request can't be signed.
-    fn link<'a>(
-        &'a self,
-        object: &'a ObjectRef,
-        expires_in: Duration,
-    ) -> BoxFuture<'a, Result<String, BackendError>>;
+    fn link<'a>(&'a self, object: &'a ObjectRef, expires_in: Duration) -> BackendFuture<'a, String>;
 
     /// The prefix of every object's URL, up to the slash before the key.
     ///
     /// # Errors
     /// When the request can't be signed.
-    fn address(&self) -> BoxFuture<'_, Result<String, BackendError>>;
+    fn address(&self) -> BackendFuture<'_, String>;
 
     /// Signs a PUT that accepts exactly the announced content (length and SHA-256 are signed), and only while the key does not
     /// exist: an uploaded object is never overwritten.
@@ -92,7 +84,7 @@ pub trait PayloadStore: Debug + Send + Sync {
         key: &'a str,
         upload: &'a NewUpload,
         expires_in: Duration,
-    ) -> BoxFuture<'a, Result<SignedUpload, BackendError>>;
+    ) -> BackendFuture<'a, SignedUpload>;
 
     /// Pins the object that a client uploaded to this key.
     ///
@@ -114,5 +106,5 @@ pub trait PayloadStore: Debug + Send + Sync {
     ///
     /// # Errors
     /// When the store did not answer, or refused the read.
-    fn check(&self) -> BoxFuture<'_, Result<(), BackendError>>;
+    fn check(&self) -> BackendFuture<'_, ()>;
 }

@@ -1,24 +1,14 @@
 //! Counts changed tasks in their tenants' counters.
 
-use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::collections::HashMap;
 
 use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
-use mesh_backend::BackendError;
+use mesh_backend::{BackendError, CounterStore};
 use mesh_stats::Record;
 use mesh_task::Tenant;
 use mesh_telemetry::tenant_hash;
-use tokio::time::sleep;
 
 use crate::{Reactor, measure};
-
-/// How often a lost compare-and-set is tried again. Several stream shards contain one tenant's tasks, so writers compete.
-const TRIES: u32 = 20;
-/// The longest pause before the second try, in milliseconds; it grows by as much with each further try.
-const PAUSE: u64 = 20;
-/// The largest difference between DynamoDB's clock and a function's.
-const SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 impl Reactor {
     /// Counts records of changed tasks, each tenant's by itself. A repeated record counts once.
@@ -47,37 +37,17 @@ impl Reactor {
         if records.iter().all(|record| record.change().is_none()) {
             return Ok(());
         }
-        for tried in 0..TRIES {
-            let counters = self.stats.counters(tenant).await?;
-            let first = counters
-                .possible_repeats(records)
-                .map(|record| record.written_at)
-                .min();
-            let counted: HashSet<_> = match first {
-                None => HashSet::new(),
-                Some(first) => {
-                    let log = self.stats.log_since(tenant, &counters, first - SKEW).await?;
-                    log.into_iter().map(|change| change.sequence).collect()
-                }
-            };
-            let Some(next) = counters.fold(records, &counted, Timestamp::now()) else {
-                tracing::info!(
-                    event = "records_repeated",
-                    tenant_hash = tenant_hash(tenant),
-                    records = records.len(),
-                    "the records were counted before; they count once"
-                );
-                return Ok(());
-            };
-            if self.stats.replace(tenant, &counters, &next).await? {
-                measure::write_metrics(&next.latest.changes, records);
-                return Ok(());
-            }
-            sleep(Duration::from_millis(fastrand::u64(
-                ..=PAUSE * u64::from(tried + 1),
-            )))
-            .await;
+        let changes = self.stats.count(tenant, records).await?;
+        if changes.is_empty() {
+            tracing::info!(
+                event = "records_repeated",
+                tenant_hash = tenant_hash(tenant),
+                records = records.len(),
+                "the records were counted before; they count once"
+            );
+        } else {
+            measure::write_metrics(&changes, records);
         }
-        Err(BackendError::contended("PutItem"))
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
-use mesh_backend::BackendError;
+use mesh_backend::{BackendError, CounterStore};
 use mesh_stats::{RECENT, Recount};
 use mesh_task::Tenant;
 use tokio::time::{Instant, sleep};

@@ -41,7 +41,7 @@ impl Sweeper {
             );
             return Ok(());
         };
-        let task = self.table.get(&message.tenant, message.id).await?;
+        let task = self.tasks.get(&message.tenant, message.id).await?;
         let task = task.filter(|task| task.generation == message.generation);
         let status = task.as_ref().map_or("gone", |task| task.status.as_str());
         tracing::info!(

@@ -7,16 +7,18 @@ mod dead_letters;
 mod overdue;
 mod sweep;
 
-use mesh_aws::{Queues, TaskTable};
+use std::sync::Arc;
+
+use mesh_backend::{Queues, TaskStore};
 use mesh_task::SweepPolicy;
 
 pub use dead_letters::DeadLetter;
 pub use overdue::SweepReport;
 
-/// The table and queues that the sweeper works with.
+/// The store and queues that the sweeper works with.
 #[derive(Debug)]
 pub struct Sweeper {
-    pub table: TaskTable,
+    pub tasks: Arc<dyn TaskStore>,
     /// The queue of each lane.
     pub queues: Queues,
     /// When a task is checked.

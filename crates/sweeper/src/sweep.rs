@@ -1,8 +1,7 @@
 //! Carries out what one task needs.
 
 use jiff::Timestamp;
-use mesh_aws::WriteOutcome;
-use mesh_backend::BackendError;
+use mesh_backend::{BackendError, WriteOutcome};
 use mesh_task::{Message, SweepAction, Task};
 
 use crate::Sweeper;
@@ -39,7 +38,7 @@ impl Sweeper {
             ),
             SweepAction::FailExhausted => (task.fail_exhausted(now), SweepOutcome::Failed),
         };
-        match self.table.write(&task.tenant, task.id, &write).await? {
+        match self.tasks.write(&task.tenant, task.id, &write).await? {
             WriteOutcome::Applied(_) => {
                 log(task, &outcome);
                 Ok(outcome)

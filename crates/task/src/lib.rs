@@ -12,12 +12,14 @@
 //! error_code.rs   the stable codes of errors; failure.rs has the errors themselves
 //! submission.rs   what a client may submit; input/ checks the input of each type; blank.rs says which texts say nothing
 //! task_type.rs    the types and their workers; lane.rs chooses the queue
+//! filter.rs       which tasks a list contains; summary.rs has what it shows of each
 //! output.rs       the result of each type; report.rs how it came about
 //! ```
 
 mod blank;
 mod error_code;
 mod failure;
+mod filter;
 mod id;
 mod input;
 mod lane;
@@ -42,6 +44,7 @@ mod write;
 pub use blank::is_blank;
 pub use error_code::{ErrorCode, StoredErrorCode};
 pub use failure::{Failure, FailureKind, RunError, RunErrorClass};
+pub use filter::TaskFilter;
 pub use id::{IdRange, InvalidId, InvalidTenant, Shard, TaskId, Tenant};
 pub use input::{
     Classify, Content, DEFAULT_LABELS, DEFAULT_SUMMARY_SENTENCES, DataExtraction, Engine, Input,

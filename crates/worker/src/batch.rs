@@ -9,7 +9,7 @@ use tokio::time::{interval_at, timeout_at};
 use tracing::Instrument;
 
 use crate::claim::Claim;
-use crate::delivery::{Deliveries, Delivery, Disposition, ForeignMessage};
+use crate::delivery::{Deliveries, Delivery, Disposition, ForeignMessage, change_visibility};
 use crate::run::{AttemptEnd, Run};
 use crate::{Invocation, Job, Runner, Worker, input};
 
@@ -75,7 +75,7 @@ impl<R: Runner> Worker<R> {
         }
         // What this process does not run any more, another one runs at once.
         self.release_all(quarantined, &mut handled).await;
-        self.retain_foreign(batch.foreign, &mut handled).await;
+        retain_foreign(batch.foreign, &mut handled).await;
         handled
     }
 
@@ -105,21 +105,6 @@ impl<R: Runner> Worker<R> {
             // receive of the message sees the change.
             Claim::Quarantined { .. } => handled.add(delivery.message_id, Disposition::Retain),
             Claim::Refused(disposition) => handled.add(delivery.message_id, disposition),
-        }
-    }
-
-    /// Makes foreign messages visible at once, so that they reach the dead-letter queue, where people see them, soon.
-    async fn retain_foreign(&self, foreign: Vec<ForeignMessage>, handled: &mut Handled) {
-        let receipts = foreign
-            .iter()
-            .filter_map(|message| Some((&*message.queue, message.receipt_handle.as_deref()?)));
-        join_all(
-            receipts
-                .map(|(queue, receipt_handle)| self.change_visibility(queue, receipt_handle, Duration::ZERO)),
-        )
-        .await;
-        for message in foreign {
-            handled.add(message.message_id, Disposition::Retain);
         }
     }
 
@@ -234,6 +219,17 @@ impl<R: Runner> Worker<R> {
             (delivery.message_id, disposition)
         });
         join_all(settling).await
+    }
+}
+
+/// Makes foreign messages visible at once, so that they reach the dead-letter queue, where people see them, soon.
+async fn retain_foreign(foreign: Vec<ForeignMessage>, handled: &mut Handled) {
+    let receipts = foreign
+        .iter()
+        .filter_map(|message| Some((&*message.queue, message.receipt_handle.as_deref()?)));
+    join_all(receipts.map(|(queue, receipt)| change_visibility(queue, receipt, Duration::ZERO))).await;
+    for message in foreign {
+        handled.add(message.message_id, Disposition::Retain);
     }
 }
 

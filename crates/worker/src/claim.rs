@@ -1,7 +1,7 @@
 //! A worker's claim on a task: taking it, renewing its lease, and what becomes of a task whose last worker let its lease expire.
 
 use jiff::Timestamp;
-use mesh_aws::WriteOutcome;
+use mesh_backend::WriteOutcome;
 use mesh_task::{ClaimRefusal, Isolation, Task};
 
 use crate::delivery::{Delivery, Disposition};
@@ -30,7 +30,7 @@ impl<R: Runner> Worker<R> {
         let now = Timestamp::now();
         let lease_until = invocation.lease_until().min(now + self.lease);
         let claim = mesh_task::claim(message, isolation, now, lease_until);
-        let task = match self.table.write(&message.tenant, message.id, &claim).await {
+        let task = match self.tasks.write(&message.tenant, message.id, &claim).await {
             Ok(WriteOutcome::Applied(task)) => {
                 delivery.record(&task);
                 self.batch_metrics.waited(task.waited());
@@ -67,7 +67,7 @@ impl<R: Runner> Worker<R> {
     async fn reclaim(&self, task: &Task, now: Timestamp) -> Claim {
         // The message at hand is this worker's, so the sweeper's next check stays where it is.
         let reclaim = task.reclaim(None, now);
-        match self.table.write(&task.tenant, task.id, &reclaim).await {
+        match self.tasks.write(&task.tenant, task.id, &reclaim).await {
             Ok(WriteOutcome::Applied(task)) => {
                 tracing::info!(
                     event = "task_reclaimed",
@@ -91,7 +91,7 @@ impl<R: Runner> Worker<R> {
     /// Fails a task that has no attempt left and whose last attempt crashed.
     async fn fail_exhausted(&self, delivery: &Delivery, task: &Task, now: Timestamp) -> Disposition {
         let failed = task.fail_exhausted(now);
-        match self.table.write(&task.tenant, task.id, &failed).await {
+        match self.tasks.write(&task.tenant, task.id, &failed).await {
             Ok(WriteOutcome::Applied(task)) => {
                 tracing::warn!(
                     event = "task_exhausted",
@@ -118,7 +118,7 @@ impl<R: Runner> Worker<R> {
             return None;
         }
         let renew = task.renew(Timestamp::now() + self.lease);
-        match self.table.write(&task.tenant, task.id, &renew).await {
+        match self.tasks.write(&task.tenant, task.id, &renew).await {
             Ok(WriteOutcome::Applied(_)) => None,
             Ok(WriteOutcome::ConditionFailed(newest)) => {
                 tracing::info!(

@@ -2,9 +2,10 @@
 //!
 //! A queue delivers a message again unless the worker deletes it. After its last receive it goes to the dead-letter queue.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_aws::MAX_DELAY;
+use mesh_backend::{MAX_DELAY, TaskQueue};
 use mesh_task::{FailureKind, Message, Settlement, Task};
 use mesh_telemetry::Trace;
 use tracing::Span;
@@ -18,8 +19,8 @@ pub(crate) struct Delivery {
     pub(crate) message: Message,
     /// The name of the message in the batch's response.
     pub(crate) message_id: String,
-    /// The name of the queue that delivered the message.
-    pub(crate) queue: String,
+    /// The queue that delivered the message.
+    pub(crate) queue: Arc<dyn TaskQueue>,
     /// The queue's name for this receive. Changing the visibility timeout requires it.
     pub(crate) receipt_handle: String,
     /// How often the message was received, this time included.
@@ -42,7 +43,7 @@ impl Delivery {
 #[derive(Debug)]
 pub(crate) struct ForeignMessage {
     pub(crate) message_id: String,
-    pub(crate) queue: String,
+    pub(crate) queue: Arc<dyn TaskQueue>,
     pub(crate) receipt_handle: Option<String>,
 }
 
@@ -97,15 +98,11 @@ impl<R: Runner> Worker<R> {
     /// message replaces it.
     pub(crate) async fn release(&self, delivery: &Delivery, delay: Duration) -> Disposition {
         if delivery.receives < self.max_receives {
-            self.change_visibility(&delivery.queue, &delivery.receipt_handle, delay)
-                .await;
+            change_visibility(&*delivery.queue, &delivery.receipt_handle, delay).await;
             return Disposition::Retain;
         }
-        let queue = self.queues.named(&delivery.queue);
-        match queue
-            .send_traced(&delivery.message, delay, delivery.trace.as_ref())
-            .await
-        {
+        let trace = delivery.trace.as_ref();
+        match delivery.queue.send_traced(&delivery.message, delay, trace).await {
             Ok(()) => Disposition::Delete,
             Err(error) => {
                 tracing::error!(
@@ -124,20 +121,18 @@ impl<R: Runner> Worker<R> {
         if delivery.receives < self.max_receives {
             return Disposition::Delete;
         }
-        self.change_visibility(&delivery.queue, &delivery.receipt_handle, Duration::ZERO)
-            .await;
+        change_visibility(&*delivery.queue, &delivery.receipt_handle, Duration::ZERO).await;
         Disposition::Retain
     }
+}
 
-    /// Hides a message for this long. On failure it stays hidden for the queue's own visibility timeout.
-    pub(crate) async fn change_visibility(&self, queue: &str, receipt_handle: &str, delay: Duration) {
-        let queue = self.queues.named(queue);
-        if let Err(error) = queue.change_visibility(receipt_handle, delay).await {
-            tracing::warn!(
-                event = "visibility_not_changed",
-                %error,
-                "the message retains its visibility timeout"
-            );
-        }
+/// Hides a message for this long. On failure it stays hidden for the queue's own visibility timeout.
+pub(crate) async fn change_visibility(queue: &dyn TaskQueue, receipt_handle: &str, delay: Duration) {
+    if let Err(error) = queue.change_visibility(receipt_handle, delay).await {
+        tracing::warn!(
+            event = "visibility_not_changed",
+            %error,
+            "the message retains its visibility timeout"
+        );
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use mesh_aws::{Payloads, TaskTable, WorkerQueues};
-use mesh_backend::PayloadStore;
+use mesh_backend::{PayloadStore, TaskStore};
 use mesh_task::Message;
 use mesh_telemetry::{Trace, setting, task_span};
 
@@ -60,8 +60,7 @@ where
     #[cfg(feature = "faults")]
     let runner = crate::faults::Faulty::new(runner);
     let worker = Worker {
-        table,
-        queues,
+        tasks: Arc::new(table),
         payloads: Arc::new(payloads),
         policies,
         lease,
@@ -69,11 +68,13 @@ where
         batch_metrics: BatchMetrics::default(),
         runner: Arc::new(runner),
     };
-    let worker = &worker;
+    let (worker, queues) = (&worker, &queues);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         mesh_telemetry::begin_invocation(&event.context.request_id);
         let invocation = Invocation::until(event.context.deadline());
-        let handled = worker.handle(parse(event.payload.records), invocation).await;
+        let handled = worker
+            .handle(parse(event.payload.records, queues), invocation)
+            .await;
         worker.batch_metrics.emit();
         if handled.must_exit {
             // Nothing may run on into the next invocation. SQS delivers the messages again, and their claims find out that
@@ -91,7 +92,7 @@ where
 
 /// Parses a batch. Of several messages for one task, only the first is delivered. The others are deleted with the batch: the
 /// first one is still in the queue if this batch fails.
-fn parse(records: Vec<SqsMessage>) -> Deliveries {
+fn parse(records: Vec<SqsMessage>, queues: &WorkerQueues) -> Deliveries {
     let mut parsed = Deliveries {
         received: records.len(),
         ..Deliveries::default()
@@ -100,7 +101,7 @@ fn parse(records: Vec<SqsMessage>) -> Deliveries {
     for record in records {
         let message_id = record.message_id.unwrap_or_default();
         let queue = record.event_source_arn.unwrap_or_default();
-        let queue = queue.rsplit(':').next().unwrap_or_default().to_owned();
+        let queue = queues.named(queue.rsplit(':').next().unwrap_or_default());
         let message = record.body.as_deref().map(serde_json::from_str::<Message>);
         let (message, receipt_handle) = match (message, record.receipt_handle) {
             (Some(Ok(message)), Some(receipt_handle)) => (message, receipt_handle),
@@ -139,7 +140,9 @@ fn parse(records: Vec<SqsMessage>) -> Deliveries {
 
 #[cfg(test)]
 mod tests {
+    use mesh_aws::testing::config;
     use mesh_task::testing;
+    use wiremock::MockServer;
 
     use super::*;
 
@@ -159,14 +162,16 @@ mod tests {
         record
     }
 
-    #[test]
-    fn a_duplicate_is_dropped_and_a_foreign_message_is_retained() {
+    #[tokio::test]
+    async fn a_duplicate_is_dropped_and_a_foreign_message_is_retained() {
+        let server = MockServer::start().await;
+        let queues = WorkerQueues::single(&config(&server), "https://queues/first".to_owned());
         let message = testing::task().message();
         let body = serde_json::to_string(&message).unwrap();
         let foreign = [r#"{"id":"x"}"#, "", "null"].map(|body| record("foreign", body));
         let mut records = vec![record("first", &body), record("duplicate", &body)];
         records.extend(foreign);
-        let parsed = parse(records);
+        let parsed = parse(records, &queues);
         assert_eq!(parsed.received, 5);
         let foreign: Vec<_> = parsed
             .foreign
@@ -178,7 +183,7 @@ mod tests {
             panic!("one task has one delivery: {parsed:?}")
         };
         assert_eq!((delivery.message_id.as_str(), delivery.receives), ("first", 2));
-        assert_eq!(delivery.message, message);
+        assert_eq!((&delivery.message, delivery.queue.name()), (&message, "first"));
         assert_eq!(delivery.trace, Trace::parse(TRACE));
     }
 }

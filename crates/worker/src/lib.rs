@@ -42,8 +42,7 @@ mod stop;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_aws::{TaskTable, WorkerQueues};
-use mesh_backend::PayloadStore;
+use mesh_backend::{PayloadStore, TaskStore};
 use mesh_task::{Input, RetryPolicies, RunError, RunOutput, Task};
 
 use batch_metrics::BatchMetrics;
@@ -87,8 +86,7 @@ pub trait Runner: Send + Sync + 'static {
 /// A worker's resources. Its methods are in the files that the head of this one lists.
 #[derive(Debug)]
 struct Worker<R> {
-    table: TaskTable,
-    queues: WorkerQueues,
+    tasks: Arc<dyn TaskStore>,
     payloads: Arc<dyn PayloadStore>,
     policies: RetryPolicies,
     /// How long a claim holds. A task that runs for longer has it renewed.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mesh_aws::{MAX_DELAY, WriteOutcome};
+use mesh_backend::{MAX_DELAY, WriteOutcome};
 use mesh_task::{
     ErrorCode, Finished, ObjectRef, Report, RunError, RunOutput, Settlement, StoredResult, Task,
 };
@@ -49,7 +49,7 @@ impl<R: Runner> Worker<R> {
             code,
             "an attempt ended"
         );
-        match self.table.write(&task.tenant, task.id, &write).await {
+        match self.tasks.write(&task.tenant, task.id, &write).await {
             Ok(WriteOutcome::Applied(_)) => {
                 self.batch_metrics.settled(&settlement);
                 self.acknowledge(delivery, &settlement).await

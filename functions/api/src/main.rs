@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use mesh_api::{ApiState, ModelSettings, Workers};
-use mesh_aws::{Metrics, Payloads, Queues, StatsTable, TaskTable};
+use mesh_aws::{Metrics, Payloads, StatsTable, TaskTable, queues_from_settings};
 use mesh_http::TokenHash;
 use mesh_lambda_http::Error;
 use mesh_task::Tenant;
@@ -16,10 +16,10 @@ async fn main() -> Result<(), Error> {
     init_logging(env!("CARGO_CRATE_NAME"));
     let config = mesh_aws::sdk_config().await?;
     let api = ApiState {
-        table: TaskTable::new(&config, setting("TASKS_TABLE")?),
-        stats: StatsTable::new(&config, setting("STATS_TABLE")?),
+        tasks: Arc::new(TaskTable::new(&config, setting("TASKS_TABLE")?)),
+        counters: Arc::new(StatsTable::new(&config, setting("STATS_TABLE")?)),
         payloads: Arc::new(Payloads::new(&config, setting("PAYLOAD_BUCKET")?)),
-        queues: Queues::from_settings(&config)?,
+        queues: queues_from_settings(&config)?,
         token: setting::<TokenHash>("TOKEN_SHA256")?,
         compat_tenant: compat_tenant()?,
         origin: Some(setting("WEB_ORIGIN")?).filter(|origin: &HeaderValue| !origin.is_empty()),
@@ -27,11 +27,11 @@ async fn main() -> Result<(), Error> {
         policies: retry_policies()?,
         sweep_policy: sweep_policy()?,
         models: ModelSettings::from_settings()?,
-        workers: Workers::from_settings(Metrics::new(&config))?,
+        workers: Workers::from_settings(Arc::new(Metrics::new(&config)))?,
         retention: Duration::from_hours(24 * setting::<u64>("RETENTION_DAYS")?),
     };
     // Lambda gives a starting environment more processor time than a running one: the TLS handshakes are cheapest here.
-    tokio::join!(api.table.warm(), api.queues.warm());
+    tokio::join!(api.tasks.warm(), api.queues.warm());
     mesh_lambda_http::run(mesh_api::router(api)).await
 }
 

@@ -142,13 +142,13 @@ impl Follow {
 
     /// The changes since the last ones, as events.
     async fn changes(&mut self) -> Result<String, mesh_backend::BackendError> {
-        let stats = &self.events.stats;
-        let counters = stats.counters(&self.tenant).await?;
+        let log = &self.events.counters;
+        let counters = log.counters(&self.tenant).await?;
         self.is_behind = false;
         if counters.last == self.after {
             return Ok(String::new());
         }
-        let changes = stats.changes(&self.tenant, &counters, self.after, MAX_CHANGES);
+        let changes = log.changes(&self.tenant, &counters, self.after, MAX_CHANGES);
         let Some(changes) = changes.await? else {
             self.has_ended = true;
             return Ok(GONE.to_owned());

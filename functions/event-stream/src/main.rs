@@ -18,6 +18,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method};
 use mesh_api_types::{ChangeStatus, ChangeView};
 use mesh_aws::{StatsTable, TaskTable};
+use mesh_backend::{CounterStore, TaskStore};
 use mesh_http::auth::SERVICE_TOKEN;
 use mesh_http::{Problem, ProblemKind, TokenHash, browser, limits};
 use mesh_lambda_http::Error;
@@ -31,8 +32,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 #[derive(Debug)]
 struct Events {
-    tasks: TaskTable,
-    stats: StatsTable,
+    tasks: Arc<dyn TaskStore>,
+    counters: Arc<dyn CounterStore>,
     token: TokenHash,
 }
 
@@ -41,8 +42,8 @@ async fn main() -> Result<(), Error> {
     mesh_telemetry::init_logging(env!("CARGO_CRATE_NAME"));
     let config = mesh_aws::sdk_config().await?;
     let events = Events {
-        tasks: TaskTable::new(&config, setting("TASKS_TABLE")?),
-        stats: StatsTable::new(&config, setting("STATS_TABLE")?),
+        tasks: Arc::new(TaskTable::new(&config, setting("TASKS_TABLE")?)),
+        counters: Arc::new(StatsTable::new(&config, setting("STATS_TABLE")?)),
         token: setting("TOKEN_SHA256")?,
     };
     events.tasks.warm().await;
@@ -76,10 +77,13 @@ fn route_not_found() -> Problem {
 /// `GET /v1/events`: all of the tenant's tasks.
 async fn tenant_events(State(events): State<Arc<Events>>, request: Request) -> Result<Response, Problem> {
     let request = StreamRequest::read(&events.token, &request)?;
-    let counters = events.stats.counters(&request.tenant).await?;
+    let counters = events.counters.counters(&request.tenant).await?;
     let after = request.after.unwrap_or(counters.last);
     // Deleted changes are reported before the stream begins, where a status code can say it.
-    let first = events.stats.changes(&request.tenant, &counters, after, 1).await?;
+    let first = events
+        .counters
+        .changes(&request.tenant, &counters, after, 1)
+        .await?;
     first.ok_or_else(Problem::changes_gone)?;
     Ok(stream(String::new(), Follow::new(events, request, after, None)))
 }
@@ -90,7 +94,7 @@ async fn task_events(State(events): State<Arc<Events>>, request: Request) -> Res
     let request = StreamRequest::read(&events.token, &request)?;
     let id = id.ok_or_else(Problem::task_not_found)?;
     // Read before the task, so that no change falls in between.
-    let counters = events.stats.counters(&request.tenant).await?;
+    let counters = events.counters.counters(&request.tenant).await?;
     let task = events.tasks.get(&request.tenant, id).await?;
     let task = task.ok_or_else(Problem::task_not_found)?;
     let present = event(&ChangeView {
@@ -134,8 +138,8 @@ mod tests {
         let server = MockServer::start().await;
         let config = config(&server);
         let router = router(Events {
-            tasks: TaskTable::new(&config, "tasks".to_owned()),
-            stats: StatsTable::new(&config, "stats".to_owned()),
+            tasks: Arc::new(TaskTable::new(&config, "tasks".to_owned())),
+            counters: Arc::new(StatsTable::new(&config, "stats".to_owned())),
             token: "00".repeat(32).parse().unwrap(),
         });
         for (bytes, status) in [

@@ -1,11 +1,12 @@
 //! The sweeper function: a scheduled event sweeps the tasks that are due, a batch of the dead-letter queue is resent.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mesh_aws::{Queues, TaskTable};
+use mesh_aws::{TaskTable, queues_from_settings};
 use mesh_sweeper::{DeadLetter, Sweeper};
 use mesh_telemetry::{EmfRecord, Metric, begin_invocation, init_logging, log_failure, setting, sweep_policy};
 use serde_json::{Value, json};
@@ -19,8 +20,8 @@ async fn main() -> Result<(), Error> {
     init_logging(env!("CARGO_CRATE_NAME"));
     let config = mesh_aws::sdk_config().await?;
     let sweeper = &Sweeper {
-        table: TaskTable::new(&config, setting("TASKS_TABLE")?),
-        queues: Queues::from_settings(&config)?,
+        tasks: Arc::new(TaskTable::new(&config, setting("TASKS_TABLE")?)),
+        queues: queues_from_settings(&config)?,
         policy: sweep_policy()?,
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {

@@ -210,7 +210,7 @@ pub(crate) async fn show_stats(
     State(api): State<Arc<ApiState>>,
     Extension(tenant): Extension<Tenant>,
 ) -> Result<Json<JobStats>, Problem> {
-    let counters = api.stats.counters(&tenant).await?;
+    let counters = api.counters.counters(&tenant).await?;
     let (mut total, mut by_status) = (0, JobCounts::default());
     for (status, count) in stats::count_by_status(&counters) {
         total += count;

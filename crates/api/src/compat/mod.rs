@@ -219,7 +219,7 @@ impl FromRequestParts<Arc<ApiState>> for NamedTask {
         let id: Option<TaskId> = id.and_then(|Path(id)| id.parse().ok());
         let tenant = parts.extensions.get::<Tenant>();
         let (id, tenant) = id.zip(tenant).ok_or_else(Problem::task_not_found)?;
-        let task = api.table.get(tenant, id).await?;
+        let task = api.tasks.get(tenant, id).await?;
         task.map(Self).ok_or_else(Problem::task_not_found)
     }
 }

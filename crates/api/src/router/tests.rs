@@ -6,7 +6,8 @@ use axum::body::{Body, to_bytes};
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, StatusCode};
 use mesh_aws::testing::{answer, config};
-use mesh_aws::{Metrics, Payloads, Queues, StatsTable, TaskTable};
+use mesh_aws::{Metrics, Payloads, SqsQueue, StatsTable, TaskTable};
+use mesh_backend::Queues;
 use mesh_http::Problem;
 use mesh_task::{RetryPolicies, RetryPolicy, SweepPolicy, WorkerKind};
 use serde_json::{Value, json};
@@ -37,10 +38,10 @@ pub(crate) fn state(server: &MockServer) -> ApiState {
         cap: Duration::from_secs(60),
     };
     ApiState {
-        table: TaskTable::new(&config, "tasks".to_owned()),
-        stats: StatsTable::new(&config, "stats".to_owned()),
+        tasks: Arc::new(TaskTable::new(&config, "tasks".to_owned())),
+        counters: Arc::new(StatsTable::new(&config, "stats".to_owned())),
         payloads: Arc::new(Payloads::new(&config, "payloads".to_owned())),
-        queues: Queues::single(&config, format!("{}/queue", server.uri())),
+        queues: Queues::new(SqsQueue::with_url(&config, format!("{}/queue", server.uri())), []),
         token: hex::encode(Sha256::digest(TOKEN)).parse().unwrap(),
         compat_tenant: None,
         origin: None,
@@ -58,7 +59,7 @@ pub(crate) fn state(server: &MockServer) -> ApiState {
             provider: "none".to_owned(),
             language: String::new(),
         },
-        workers: Workers::new(Metrics::new(&config), WorkerKind::ALL.map(function)),
+        workers: Workers::new(Arc::new(Metrics::new(&config)), WorkerKind::ALL.map(function)),
     }
 }
 

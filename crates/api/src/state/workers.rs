@@ -1,23 +1,23 @@
-//! The worker functions, and a cache of what CloudWatch reports of them.
+//! The worker functions, and a cache of what they did lately.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mesh_aws::{Activity, Metrics};
-use mesh_backend::BackendError;
+use mesh_backend::{Activity, BackendError, WorkerMetrics};
 use mesh_task::{LaneKind, WorkerKind};
 use mesh_telemetry::{SettingError, setting};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// CloudWatch bills each metric of each read, and has new values every minute.
+/// A service may bill each read, as CloudWatch does, and have new values every minute.
 const CACHED_FOR: Duration = Duration::from_mins(1);
 
-/// The worker functions, with their last activity from CloudWatch.
+/// The worker functions, with their last activity.
 #[derive(Debug)]
 pub struct Workers {
-    metrics: Metrics,
+    metrics: Arc<dyn WorkerMetrics>,
     pub(crate) functions: [Function; WorkerKind::ALL.len()],
     cached: Mutex<Option<(Instant, Vec<Activity>)>>,
 }
@@ -39,7 +39,7 @@ impl Workers {
     ///
     /// # Errors
     /// When a setting is missing, or a limit is not a number.
-    pub fn from_settings(metrics: Metrics) -> Result<Self, SettingError> {
+    pub fn from_settings(metrics: Arc<dyn WorkerMetrics>) -> Result<Self, SettingError> {
         let limit = |name: &str| setting::<u32>(name);
         let [large, high, low] = [
             limit("LARGE_CONCURRENCY")?,
@@ -63,7 +63,7 @@ impl Workers {
         Ok(Self::new(metrics, [text?, image?, audio?, language?]))
     }
 
-    pub(crate) fn new(metrics: Metrics, functions: [Function; WorkerKind::ALL.len()]) -> Self {
+    pub(crate) fn new(metrics: Arc<dyn WorkerMetrics>, functions: [Function; WorkerKind::ALL.len()]) -> Self {
         Self {
             metrics,
             functions,

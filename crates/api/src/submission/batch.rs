@@ -156,8 +156,8 @@ impl Batch {
         let mut outcomes = Vec::new();
         if matches!(first, RequestTaskId::Known(_)) {
             let ids: Vec<_> = candidates.iter().map(|candidate| candidate.id).collect();
-            let table = &self.submitter.api.table;
-            let stored = table.summaries(&self.submitter.tenant, ids).await?;
+            let tasks = &self.submitter.api.tasks;
+            let stored = tasks.summaries(&self.submitter.tenant, ids).await?;
             let mut stored: HashMap<_, _> = stored.into_iter().map(|task| (task.id, task)).collect();
             candidates.retain(|candidate| match stored.remove(&candidate.id) {
                 Some(task) => {
@@ -194,7 +194,7 @@ impl Batch {
             }
         }
         let api = &self.submitter.api;
-        let not_written = api.table.create_all(&tasks, api.retention, self.deadline).await?;
+        let not_written = api.tasks.create_all(&tasks, api.retention, self.deadline).await?;
         for (place, task) in places.into_iter().zip(tasks) {
             let outcome = if not_written.contains(&task.id) {
                 Err(Problem::service_unavailable())

@@ -19,7 +19,7 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::Timestamp;
-use mesh_aws::KeyRecord;
+use mesh_backend::KeyRecord;
 use mesh_http::{CorrelationId, Denied, IdempotencyKey, Problem};
 use mesh_task::{
     Input, NewTask, Payload, Size, Status, StoredInput, Submitted, Task, TaskDraft, TaskId, Tenant,
@@ -75,7 +75,7 @@ impl Submitter {
         let task = match id {
             RequestTaskId::New(id) => self.store(id, new).await?,
             // The first request may have stopped anywhere: do now what it did not do.
-            RequestTaskId::Known(id) => match self.api.table.get(&self.tenant, id).await? {
+            RequestTaskId::Known(id) => match self.api.tasks.get(&self.tenant, id).await? {
                 Some(task) => task,
                 None => self.store(id, new).await?,
             },
@@ -105,7 +105,7 @@ impl Submitter {
         };
         let remembered = self
             .api
-            .table
+            .tasks
             .remember(&self.tenant, key, record.clone(), Timestamp::now())
             .await?;
         if remembered == record {
@@ -120,7 +120,7 @@ impl Submitter {
     /// Writes the task unless one with this id exists, and returns the one that is stored.
     async fn store(&self, id: TaskId, new: NewTask) -> Result<Task, Problem> {
         let task = self.prepare(id, new).await?;
-        let existing = self.api.table.create(&task, self.api.retention).await?;
+        let existing = self.api.tasks.create(&task, self.api.retention).await?;
         Ok(existing.map_or(task, |existing| *existing))
     }
 

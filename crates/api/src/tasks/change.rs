@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use http::StatusCode;
 use jiff::Timestamp;
 use mesh_api_types::TaskView;
-use mesh_aws::WriteOutcome;
+use mesh_backend::WriteOutcome;
 use mesh_http::Problem;
 use mesh_task::{Status, TaskId, Tenant};
 
@@ -32,7 +32,7 @@ pub(crate) async fn cancel(
 ) -> Result<Json<TaskView>, Problem> {
     let id = parse_id(id)?;
     let cancel = mesh_task::cancel(Timestamp::now());
-    match api.table.write(&tenant, id, &cancel).await? {
+    match api.tasks.write(&tenant, id, &cancel).await? {
         WriteOutcome::Applied(task) => Ok(Json(task_view(*task, &api).await?)),
         WriteOutcome::ConditionFailed(Some(task)) => Err(Problem::task_is_final(task.status)),
         WriteOutcome::ConditionFailed(None) => Err(Problem::task_not_found()),
@@ -54,7 +54,7 @@ pub(crate) async fn retry(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<(StatusCode, Json<TaskView>), Problem> {
     let id = parse_id(id)?;
-    let task = api.table.get(&tenant, id).await?;
+    let task = api.tasks.get(&tenant, id).await?;
     let task = task.ok_or_else(Problem::task_not_found)?;
     if !matches!(task.status, Status::Failed | Status::Cancelled) {
         return Err(Problem::task_not_retryable(task.status));

@@ -40,7 +40,7 @@ pub(crate) async fn show(
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let mut wait = Wait::new(params.wait.as_deref(), deadline, PollInterval::of_task())?;
     loop {
-        let task = api.table.get(&tenant, id).await?;
+        let task = api.tasks.get(&tenant, id).await?;
         let task = task.ok_or_else(Problem::task_not_found)?;
         if task.status.is_final() || !wait.again().await {
             return Ok(Json(task_view(task, &api).await?));

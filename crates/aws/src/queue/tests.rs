@@ -14,8 +14,8 @@ fn refused(places: &[&str]) -> Value {
 
 async fn send(server: &MockServer, within: Duration) -> (Vec<Message>, Vec<Message>) {
     let messages: Vec<_> = (0..4).map(|_| task().message()).collect();
-    let queue = Queue::new(Client::new(&config(server)), format!("{}/queue", server.uri()));
-    let left = queue.send_chunk(messages.clone(), Instant::now() + within).await;
+    let queue = SqsQueue::new(Client::new(&config(server)), format!("{}/queue", server.uri()));
+    let left = queue.send_many(messages.clone(), Instant::now() + within).await;
     (messages, left)
 }
 

@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
 use futures_util::stream::iter;
 use futures_util::{StreamExt, TryStreamExt};
 use mesh_backend::BackendError;
-use mesh_task::{Task, TaskId, TaskSummary, Tenant};
+use mesh_task::{Task, TaskId};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use super::expression::projection;
-use super::{Item, TaskTable, key, new_item, parse_or_skip};
+use super::{Item, TaskTable, new_item, parse_or_skip};
 use crate::backoff::Backoff;
 use crate::error::{from_sdk, is_invalid, left_unprocessed, setup};
 use crate::item::text;
@@ -27,14 +27,8 @@ const AT_ONCE: usize = 4;
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
 impl TaskTable {
-    /// Writes new tasks, and returns the ids of those that may not have been written by then.
-    ///
-    /// A batch write has no conditions. It is safe only for ids that nobody else can know yet: then it can overwrite no other
-    /// task.
-    ///
-    /// # Errors
-    /// When a task can't be converted to an item; then no task was written.
-    pub async fn create_all(
+    /// A batch write has no conditions.
+    pub(super) async fn create_batch(
         &self,
         tasks: &[Task],
         retention: Duration,
@@ -96,37 +90,12 @@ impl TaskTable {
         }
     }
 
-    /// Reads many tasks, in no particular order, without those that are gone or can't be parsed.
-    ///
-    /// # Errors
-    /// When the table did not answer, or left some unprocessed after all retries.
-    pub async fn get_many(
-        &self,
-        keys: impl IntoIterator<Item = (&Tenant, TaskId)>,
-    ) -> Result<Vec<Task>, BackendError> {
-        self.get_all(keys, &[]).await
-    }
-
-    /// Reads the summaries of a tenant's tasks, in no particular order, without those that are gone or can't be parsed.
-    ///
-    /// # Errors
-    /// When the table did not answer, or left some unprocessed after all retries.
-    pub async fn summaries(
-        &self,
-        tenant: &Tenant,
-        ids: impl IntoIterator<Item = TaskId>,
-    ) -> Result<Vec<TaskSummary>, BackendError> {
-        let keys = ids.into_iter().map(|id| (tenant, id));
-        self.get_all(keys, &TaskSummary::ATTRIBUTES).await
-    }
-
     /// Reads these attributes of many items, or all attributes if none is named.
-    async fn get_all<T: DeserializeOwned>(
+    pub(super) async fn get_all<T: DeserializeOwned>(
         &self,
-        keys: impl IntoIterator<Item = (&Tenant, TaskId)>,
+        keys: Vec<Item>,
         attributes: &[&str],
     ) -> Result<Vec<T>, BackendError> {
-        let keys: Vec<_> = keys.into_iter().map(|(tenant, id)| key(tenant, id)).collect();
         let chunks: Vec<_> = keys.chunks(READS).map(<[Item]>::to_vec).collect();
         let read = iter(chunks).map(|chunk| self.get_chunk(chunk, attributes));
         let read: Vec<_> = read.buffer_unordered(AT_ONCE).collect().await;
@@ -184,6 +153,8 @@ fn written_id(request: &WriteRequest) -> Option<TaskId> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use mesh_backend::TaskStore;
+    use mesh_task::Tenant;
     use serde_json::{Value, json};
     use wiremock::matchers::body_string_contains;
     use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -274,7 +245,7 @@ mod tests {
         .await;
         let table = TaskTable::new(&config(&server), "tasks".to_owned());
         let ids = tasks.each_ref().map(|task| task.id);
-        let read = table.summaries(&Tenant::first(), ids).await.unwrap();
+        let read = table.summaries(&Tenant::first(), ids.to_vec()).await.unwrap();
         let read: BTreeSet<_> = read.into_iter().map(|task| task.id).collect();
         assert_eq!(read, ids.into());
     }
@@ -288,7 +259,7 @@ mod tests {
         let found = json!({ "Responses": { "tasks": [newer, stored(&tasks[1])] } });
         answer(&server, "BatchGetItem", found).await;
         let table = TaskTable::new(&config(&server), "tasks".to_owned());
-        let keys = tasks.iter().map(|task| (&task.tenant, task.id));
+        let keys = tasks.iter().map(|task| (task.tenant.clone(), task.id)).collect();
         let read = table.get_many(keys).await.unwrap();
         assert_eq!(read.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1].id]);
     }

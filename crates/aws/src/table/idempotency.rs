@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
-use mesh_backend::BackendError;
-use mesh_task::{TaskId, Tenant};
-use serde::{Deserialize, Serialize};
+use mesh_backend::{BackendError, KeyRecord};
+use mesh_task::Tenant;
 use sha2::{Digest, Sha256};
 
 use super::{Item, TaskTable, number, refused_put, string};
@@ -17,22 +16,8 @@ const KEPT: Duration = Duration::from_hours(24);
 /// The record's own time decides: DynamoDB's TTL deletes expired items late, and only cleans up.
 const TIDIED_AFTER: Duration = Duration::from_hours(25);
 
-/// The first request with an idempotency key, and the id of its task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyRecord {
-    /// SHA-256 of the request, in hex.
-    pub request_sha256: String,
-    /// The task's id, or the first id of a batch, whose other ids follow from it. A repeated request gets the same ids, and
-    /// so creates no second task.
-    pub task_id: TaskId,
-}
-
 impl TaskTable {
-    /// Writes a key's record, unless a valid one exists: then that one is returned. Of concurrent requests the first decides.
-    ///
-    /// # Errors
-    /// When the table did not answer.
-    pub async fn remember(
+    pub(super) async fn put_key_record(
         &self,
         tenant: &Tenant,
         idempotency_key: &str,

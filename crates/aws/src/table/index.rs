@@ -1,8 +1,10 @@
 //! Ordered queries: a tenant's tasks by id, and the two sparse indexes.
 
+use std::collections::VecDeque;
+
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use jiff::Timestamp;
-use mesh_backend::BackendError;
+use mesh_backend::{BackendError, BoxFuture, Due, DueTasks};
 use mesh_task::{Field, IdRange, Shard, TaskId, TaskSummary, Tenant};
 
 use super::expression::projection;
@@ -10,11 +12,42 @@ use super::{Item, TaskTable, number, parse_or_skip, string};
 use crate::error::from_sdk;
 use crate::item::text;
 
-/// The key of a task that is due.
-#[derive(Debug, Clone)]
-pub struct Due {
-    pub tenant: Tenant,
-    pub id: TaskId,
+/// The tasks that are due, page by page of each shard in turn.
+#[derive(Debug)]
+pub(super) struct DuePages<'a> {
+    table: &'a TaskTable,
+    by: Timestamp,
+    /// The shards that may have more, each with its last page.
+    shards: VecDeque<(Shard, Option<Page<Due>>)>,
+}
+
+impl<'a> DuePages<'a> {
+    pub(super) fn new(table: &'a TaskTable, by: Timestamp) -> Self {
+        Self {
+            table,
+            by,
+            shards: Shard::all().map(|shard| (shard, None)).collect(),
+        }
+    }
+}
+
+impl DueTasks for DuePages<'_> {
+    fn next_page(&mut self, limit: usize) -> BoxFuture<'_, Option<Result<Vec<Due>, BackendError>>> {
+        Box::pin(async move {
+            let (shard, last) = self.shards.pop_front()?;
+            match self.table.due_in(shard, self.by, item_limit(limit), last).await {
+                Ok(mut page) => {
+                    let due = std::mem::take(&mut page.entries);
+                    if page.has_next() {
+                        self.shards.push_back((shard, Some(page)));
+                    }
+                    Some(Ok(due))
+                }
+                // The other shards are read on.
+                Err(error) => Some(Err(error)),
+            }
+        })
+    }
 }
 
 /// One page of a query, and the key to continue from.
@@ -52,7 +85,7 @@ impl TaskTable {
     ///
     /// # Errors
     /// When the table did not answer.
-    pub async fn due(
+    pub(super) async fn due_in(
         &self,
         shard: Shard,
         by: Timestamp,
@@ -82,7 +115,7 @@ impl TaskTable {
     ///
     /// # Errors
     /// When the table did not answer.
-    pub async fn newest(
+    pub(super) async fn newest(
         &self,
         tenant: &Tenant,
         shard: Shard,
@@ -108,7 +141,7 @@ impl TaskTable {
     ///
     /// # Errors
     /// When the table did not answer.
-    pub async fn failures(
+    pub(super) async fn failures(
         &self,
         tenant: &Tenant,
         shard: Shard,
@@ -127,6 +160,10 @@ impl TaskTable {
         let query = self.client.query().table_name(&self.name);
         query.index_name(index).limit(limit)
     }
+}
+
+pub(super) fn item_limit(limit: usize) -> i32 {
+    i32::try_from(limit).unwrap_or(i32::MAX)
 }
 
 /// Limits a query to a range of a tenant's ids in one shard of the table or of an index, newest first.

@@ -10,6 +10,7 @@ mod idempotency;
 mod index;
 mod list;
 mod scan;
+mod store;
 
 use std::time::Duration;
 
@@ -19,16 +20,14 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use mesh_backend::BackendError;
+use mesh_backend::{BackendError, WriteOutcome};
 use mesh_task::{Field, Task, TaskId, Tenant, Write};
 use serde::de::DeserializeOwned;
 
 use crate::error::{from_sdk, setup};
 use crate::item::{Item, number, read, string, text};
 
-pub use idempotency::KeyRecord;
-pub use index::{Due, Page};
-pub use list::{Continuation, TaskList, TaskPage};
+pub use index::Page;
 
 /// The attribute for the write token, a random number that each write leaves on its item. When a response is lost, the SDK
 /// sends the write again, and the condition then fails because the first call already applied it. The token on the item
@@ -42,15 +41,6 @@ pub struct TaskTable {
     name: String,
 }
 
-/// The outcome of a conditional write.
-#[derive(Debug)]
-pub enum WriteOutcome {
-    /// The write was applied; the task as it is now.
-    Applied(Box<Task>),
-    /// The condition failed: the task as it is, or `None` if there is no such task.
-    ConditionFailed(Option<Box<Task>>),
-}
-
 impl TaskTable {
     #[must_use]
     pub fn new(config: &SdkConfig, name: String) -> Self {
@@ -60,11 +50,7 @@ impl TaskTable {
         }
     }
 
-    /// Writes a new task, which expires after `retention`. If a task with this id exists, it is left as it is and returned.
-    ///
-    /// # Errors
-    /// When the task may not have been written.
-    pub async fn create(&self, task: &Task, retention: Duration) -> Result<Option<Box<Task>>, BackendError> {
+    async fn create_task(&self, task: &Task, retention: Duration) -> Result<Option<Box<Task>>, BackendError> {
         let item = new_item(task, retention)?;
         let write_token = item.get(WRITE_TOKEN).cloned();
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
@@ -80,11 +66,8 @@ impl TaskTable {
         }
     }
 
-    /// Reads a task (strongly consistent); `None` if the tenant has no task with that id.
-    ///
-    /// # Errors
-    /// When the table did not answer, or the item can't be parsed as a task.
-    pub async fn get(&self, tenant: &Tenant, id: TaskId) -> Result<Option<Task>, BackendError> {
+    /// The read is strongly consistent.
+    async fn get_task(&self, tenant: &Tenant, id: TaskId) -> Result<Option<Task>, BackendError> {
         let get = self
             .client
             .get_item()
@@ -95,11 +78,7 @@ impl TaskTable {
         item.map(|item| read(item, "GetItem")).transpose()
     }
 
-    /// Applies one of a task's transitions, if its condition holds.
-    ///
-    /// # Errors
-    /// When the table did not answer; the write may have been applied.
-    pub async fn write(
+    async fn write_task(
         &self,
         tenant: &Tenant,
         id: TaskId,
@@ -131,23 +110,6 @@ impl TaskTable {
             },
             _ => Err(from_sdk("UpdateItem")(error)),
         }
-    }
-
-    /// Opens the connection, so that the first real call does not wait for it. An error is only logged: the first real call
-    /// reports it.
-    pub async fn warm(&self) {
-        if let Err(error) = self.check().await {
-            tracing::warn!(event = "connection_not_opened", %error, "the connection to the task table could not be opened in advance");
-        }
-    }
-
-    /// Reads a task that does not exist, to show that the table answers.
-    ///
-    /// # Errors
-    /// When the table did not answer.
-    pub async fn check(&self) -> Result<(), BackendError> {
-        self.get(&Tenant::first(), TaskId::generate()).await?;
-        Ok(())
     }
 }
 

@@ -2,7 +2,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::SystemTime;
 
 use mesh_aws::testing::{config, requests};
-use mesh_aws::{Payloads, TaskTable, WorkerQueues};
+use mesh_aws::{Payloads, SqsQueue, TaskTable};
+use mesh_backend::TaskQueue;
 use mesh_task::{
     OwnPolicies, RetryPolicies, RetryPolicy, RunError, RunOutput, Status, Task, TaskType, testing,
 };
@@ -36,8 +37,7 @@ fn worker(server: &MockServer, test: mpsc::Receiver<()>) -> Worker<Deaf> {
         cap: Duration::from_secs(60),
     };
     Worker {
-        table: TaskTable::new(&config, "tasks".to_owned()),
-        queues: WorkerQueues::single(&config, format!("{}/queue", server.uri())),
+        tasks: Arc::new(TaskTable::new(&config, "tasks".to_owned())),
         payloads: Arc::new(Payloads::new(&config, "payloads".to_owned())),
         policies: RetryPolicies {
             general: policy,
@@ -50,11 +50,11 @@ fn worker(server: &MockServer, test: mpsc::Receiver<()>) -> Worker<Deaf> {
     }
 }
 
-fn delivery(task: &Task, receipt_handle: &str) -> Delivery {
+fn delivery(task: &Task, queue: &Arc<dyn TaskQueue>, receipt_handle: &str) -> Delivery {
     Delivery {
         message: task.message(),
         message_id: task.id.to_string(),
-        queue: "queue".to_owned(),
+        queue: Arc::clone(queue),
         receipt_handle: receipt_handle.to_owned(),
         receives: 1,
         trace: None,
@@ -123,17 +123,18 @@ async fn what_waits_behind_a_run_that_ignores_its_stop_is_delivered_again_at_onc
     let tasks = vec![running, quarantined(), quarantined()];
     let server = MockServer::start().await;
     table_of(&server, tasks.clone()).await;
+    let queue = SqsQueue::with_url(&config(&server), format!("{}/queue", server.uri()));
     let handles = ["running", "first", "second"];
     let deliveries = tasks
         .iter()
         .zip(handles)
-        .map(|(task, handle)| delivery(task, handle));
+        .map(|(task, handle)| delivery(task, &queue, handle));
     let batch = Deliveries {
         received: 4,
         deliveries: deliveries.collect(),
         foreign: vec![ForeignMessage {
             message_id: "foreign".to_owned(),
-            queue: "queue".to_owned(),
+            queue: Arc::clone(&queue),
             receipt_handle: Some("foreign".to_owned()),
         }],
     };

@@ -3,23 +3,21 @@
 //! The digest does not protect anything, since the token alone decides whose tasks are listed. It detects a cursor that
 //! was truncated, changed or taken from another list, whose page would otherwise be a surprise.
 
-use mesh_task::{TaskId, Tenant};
+use mesh_task::{TaskFilter, TaskId, Tenant};
 use sha2::{Digest, Sha256};
-
-use super::filter::Filter;
 
 const ID_BYTES: usize = 16;
 const DIGEST_BYTES: usize = 8;
 
 /// Returns the cursor that continues below an id.
-pub(super) fn write(tenant: &Tenant, filter: &Filter, last: TaskId) -> String {
+pub(super) fn write(tenant: &Tenant, filter: &TaskFilter, last: TaskId) -> String {
     let mut cursor = hex::encode(last.to_bytes());
     cursor.push_str(&hex::encode(digest(tenant, filter, last)));
     cursor
 }
 
 /// Returns the id of a cursor, if it is a cursor of this list.
-pub(super) fn read(tenant: &Tenant, filter: &Filter, cursor: &str) -> Option<TaskId> {
+pub(super) fn read(tenant: &Tenant, filter: &TaskFilter, cursor: &str) -> Option<TaskId> {
     let mut bytes = [0; ID_BYTES + DIGEST_BYTES];
     hex::decode_to_slice(cursor, &mut bytes).ok()?;
     let (id, given) = bytes.split_at(ID_BYTES);
@@ -28,7 +26,7 @@ pub(super) fn read(tenant: &Tenant, filter: &Filter, cursor: &str) -> Option<Tas
     (given == digest(tenant, filter, id)).then_some(id)
 }
 
-fn digest(tenant: &Tenant, filter: &Filter, id: TaskId) -> [u8; DIGEST_BYTES] {
+fn digest(tenant: &Tenant, filter: &TaskFilter, id: TaskId) -> [u8; DIGEST_BYTES] {
     let list = format!("{tenant}\n{id}\n{}", serde_json::json!(filter));
     let mut digest = [0; DIGEST_BYTES];
     digest.copy_from_slice(&Sha256::digest(list)[..DIGEST_BYTES]);
@@ -44,7 +42,7 @@ mod tests {
     fn a_cursor_is_valid_for_its_own_list_only() {
         let id = TaskId::generate();
         let (ours, theirs) = (Tenant::first(), Tenant::try_from("other".to_owned()).unwrap());
-        let all = Filter::default();
+        let all = TaskFilter::default();
         let failed = ListQuery::parse(vec![("status".to_owned(), "failed".to_owned())]);
         let failed = failed.unwrap().filter;
         let cursor = write(&ours, &all, id);

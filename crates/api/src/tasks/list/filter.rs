@@ -1,41 +1,26 @@
 //! The query of a list.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
 use mesh_http::Problem;
-use mesh_task::{IdRange, Metadata, Priority, Status, TaskSummary, TaskType};
-use serde::Serialize;
+use mesh_task::{Metadata, Priority, Status, TaskFilter};
 
 use crate::query::{parse_limit, parse_type};
 
 /// The maximum number of tasks on a page, unless the request says otherwise.
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
-/// A task is accepted at most this long after its id was made: no request takes longer.
-const ACCEPTED_WITHIN: Duration = Duration::from_mins(1);
 /// The prefix of parameters that filter by metadata.
 const METADATA: &str = "metadata.";
 const KNOWN: &str = "status, type, priority, created_after, created_before, metadata.KEY, limit and cursor, each at most once";
 
 #[derive(Debug)]
 pub(super) struct ListQuery {
-    pub(super) filter: Filter,
+    pub(super) filter: TaskFilter,
     pub(super) limit: usize,
     pub(super) cursor: Option<String>,
-}
-
-/// Which tasks are listed: those that match every given field.
-#[derive(Debug, Default, PartialEq, Serialize)]
-pub(super) struct Filter {
-    pub(super) status: Option<Status>,
-    task_type: Option<TaskType>,
-    priority: Option<Priority>,
-    created_after: Option<Timestamp>,
-    created_before: Option<Timestamp>,
-    metadata: Metadata,
 }
 
 impl ListQuery {
@@ -54,7 +39,7 @@ impl ListQuery {
         let parsed = Self {
             limit: take("limit").map_or(Ok(DEFAULT_LIMIT), |limit| parse_limit(&limit, MAX_LIMIT))?,
             cursor: take("cursor"),
-            filter: Filter {
+            filter: TaskFilter {
                 status: take("status").map(|status| parse_status(&status)).transpose()?,
                 task_type: take("type").map(|name| parse_type(&name)).transpose()?,
                 priority: take("priority").map(|name| parse_priority(&name)).transpose()?,
@@ -68,30 +53,6 @@ impl ListQuery {
             Some(name) => Err(Problem::invalid_query(format!(
                 "{name} is not a parameter of this list: send {KNOWN}"
             ))),
-        }
-    }
-}
-
-impl Filter {
-    pub(super) fn matches(&self, task: &TaskSummary) -> bool {
-        let has_pair = |(key, value): (&String, &String)| task.metadata.get(key) == Some(value);
-        self.status.is_none_or(|status| status == task.status)
-            && self.task_type.is_none_or(|task_type| task_type == task.task_type)
-            && self.priority.is_none_or(|priority| priority == task.priority)
-            && self.created_after.is_none_or(|after| after <= task.created_at)
-            && self.created_before.is_none_or(|before| task.created_at < before)
-            && self.metadata.iter().all(has_pair)
-    }
-
-    /// A range of ids that contains every matching task.
-    pub(super) fn range(&self) -> IdRange {
-        let mut range = IdRange::ALL;
-        if let Some(after) = self.created_after {
-            range = range.since(after.checked_sub(ACCEPTED_WITHIN).unwrap_or(Timestamp::MIN));
-        }
-        match self.created_before {
-            Some(before) => range.before(before),
-            None => range,
         }
     }
 }
@@ -147,7 +108,7 @@ fn nearest_time(given: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use mesh_task::{Size, TaskId, Tenant, WorkerKind};
+    use mesh_task::{Size, TaskId, TaskSummary, TaskType, Tenant, WorkerKind};
 
     use super::*;
 

@@ -7,8 +7,6 @@
 
 mod cursor;
 mod filter;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
@@ -16,7 +14,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use mesh_api_types::{TaskList, TaskSummaryView};
-use mesh_aws::Continuation;
 use mesh_http::Problem;
 use mesh_task::{Priority, Status, TaskSummary, TaskType, Tenant};
 use tokio::time::Instant;
@@ -24,9 +21,6 @@ use tokio::time::Instant;
 use crate::query::MAX_LIST_TIME;
 use crate::state::ApiState;
 use filter::ListQuery;
-
-/// The most tasks that are read at a time where none passed the filter, unless the page is larger.
-const MAX_PART: usize = 100;
 
 /// Lists tasks, newest first. The last page has no `next_cursor`.
 #[utoipa::path(
@@ -70,56 +64,20 @@ pub(crate) async fn page(
     tenant: &Tenant,
     query: Vec<(String, String)>,
 ) -> Result<Page, Problem> {
-    page_until(api, tenant, query, Instant::now() + MAX_LIST_TIME).await
-}
-
-/// Reads the page that a query describes, or what is found of it until a time.
-pub(crate) async fn page_until(
-    api: &ApiState,
-    tenant: &Tenant,
-    query: Vec<(String, String)>,
-    until: Instant,
-) -> Result<Page, Problem> {
     let ListQuery {
         filter,
         limit,
         cursor,
     } = ListQuery::parse(query)?;
-    let mut range = filter.range();
-    let mut last = None;
-    if let Some(cursor) = cursor {
-        let id = cursor::read(tenant, &filter, &cursor).ok_or_else(invalid_cursor)?;
-        range = range.below(id);
-        last = Some(id);
-    }
-    let mut list = api.table.list(tenant, filter.status, range, limit, until).await?;
-    let mut tasks: Vec<TaskSummary> = Vec::new();
-    let mut part = limit;
-    let has_more = loop {
-        let before = tasks.len();
-        let page = list.next_page(part).await?;
-        last = page.last.or(last);
-        tasks.extend(page.tasks.into_iter().filter(|task| filter.matches(task)));
-        if tasks.len() > limit {
-            tasks.truncate(limit);
-            last = tasks.last().map(|task| task.id);
-            break true;
-        }
-        if page.continuation != Continuation::More || tasks.len() == limit {
-            break page.continuation != Continuation::End;
-        }
-        // A rare filter would take many reads of a few tasks.
-        part = if tasks.len() == before {
-            (2 * part).min(MAX_PART.max(limit))
-        } else {
-            limit - tasks.len()
-        };
+    let below = match cursor {
+        Some(cursor) => Some(cursor::read(tenant, &filter, &cursor).ok_or_else(invalid_cursor)?),
+        None => None,
     };
+    let until = Instant::now() + MAX_LIST_TIME;
+    let page = api.tasks.list(tenant, &filter, below, limit, until).await?;
     Ok(Page {
-        tasks,
-        next_cursor: last
-            .filter(|_| has_more)
-            .map(|last| cursor::write(tenant, &filter, last)),
+        tasks: page.entries,
+        next_cursor: page.next.map(|last| cursor::write(tenant, &filter, last)),
     })
 }
 

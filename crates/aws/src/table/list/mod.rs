@@ -5,25 +5,31 @@
 //! its sparse indexes.
 
 mod merge;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Reverse;
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use mesh_backend::BackendError;
-use mesh_task::{IdRange, Shard, Status, TaskId, TaskSummary, Tenant};
+use mesh_backend::{BackendError, ListPage, TaskStore};
+use mesh_task::{IdRange, Shard, Status, TaskFilter, TaskId, TaskSummary, Tenant};
 use tokio::time::Instant;
 
 use self::merge::{Chunk, Listed, Merge, Next, ReadLimits, ShardSource};
+use super::index::item_limit;
 use super::{Page, TaskTable};
 
 /// The most items that one list reads.
 const MAX_READ: usize = 1_000;
 /// The most keys of an index that it reads; the rest of [`MAX_READ`] is for their tasks.
 const MAX_KEYS: usize = 512;
+/// The most tasks that are read at a time where none passed the filter, unless the page is larger.
+const MAX_PART: usize = 100;
 
+/// A list that is being read.
 #[derive(Debug)]
-pub struct TaskList<'a> {
+struct TaskList<'a> {
     table: &'a TaskTable,
     tenant: &'a Tenant,
     plan: Plan<'a>,
@@ -47,18 +53,18 @@ enum Plan<'a> {
 
 /// The next part of a list.
 #[derive(Debug)]
-pub struct TaskPage {
+struct TaskPage {
     /// Newest first.
-    pub tasks: Vec<TaskSummary>,
+    tasks: Vec<TaskSummary>,
     /// The id of the last item that was looked at, if there was any.
-    pub last: Option<TaskId>,
+    last: Option<TaskId>,
     /// What follows the page.
-    pub continuation: Continuation,
+    continuation: Continuation,
 }
 
 /// What follows a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Continuation {
+enum Continuation {
     /// There may be more tasks.
     More,
     /// There may be more tasks, but this list may not read them: another list can go on below the last id.
@@ -68,12 +74,53 @@ pub enum Continuation {
 }
 
 impl TaskTable {
+    pub(super) async fn list_page(
+        &self,
+        tenant: &Tenant,
+        filter: &TaskFilter,
+        below: Option<TaskId>,
+        limit: usize,
+        until: Instant,
+    ) -> Result<ListPage<TaskSummary>, BackendError> {
+        let mut range = filter.range();
+        if let Some(below) = below {
+            range = range.below(below);
+        }
+        let mut list = self
+            .start_list(tenant, filter.status, range, limit, until)
+            .await?;
+        let mut last = below;
+        let mut tasks: Vec<TaskSummary> = Vec::new();
+        let mut part = limit;
+        let has_more = loop {
+            let before = tasks.len();
+            let page = list.next_page(part).await?;
+            last = page.last.or(last);
+            tasks.extend(page.tasks.into_iter().filter(|task| filter.matches(task)));
+            if tasks.len() > limit {
+                tasks.truncate(limit);
+                last = tasks.last().map(|task| task.id);
+                break true;
+            }
+            if page.continuation != Continuation::More || tasks.len() == limit {
+                break page.continuation != Continuation::End;
+            }
+            // A rare filter would take many reads of a few tasks.
+            part = if tasks.len() == before {
+                (2 * part).min(MAX_PART.max(limit))
+            } else {
+                limit - tasks.len()
+            };
+        };
+        Ok(ListPage {
+            entries: tasks,
+            next: last.filter(|_| has_more),
+        })
+    }
+
     /// Starts a list of a tenant's tasks in a range of ids, of which about `limit` will be wanted, and which is read until a
-    /// time. With a status the list may still contain tasks of others: the caller filters.
-    ///
-    /// # Errors
-    /// When the table did not answer.
-    pub async fn list<'a>(
+    /// time. With a status the list may still contain tasks of others.
+    async fn start_list<'a>(
         &'a self,
         tenant: &'a Tenant,
         status: Option<Status>,
@@ -99,21 +146,19 @@ impl TaskTable {
         })
     }
 
-    /// The ids of a tenant's newest failed tasks in a range, up to `limit` of them, as far as they are read until a time, and
-    /// the last id that was looked at if there may be more.
-    ///
-    /// # Errors
-    /// When the table did not answer.
-    pub async fn failed_ids(
+    pub(super) async fn failed_page(
         &self,
         tenant: &Tenant,
         range: IdRange,
         limit: usize,
         until: Instant,
-    ) -> Result<(Vec<TaskId>, Option<TaskId>), BackendError> {
+    ) -> Result<ListPage<TaskId>, BackendError> {
         let mut keys = self.failed_keys(tenant, range, limit, until);
         let (ids, last, continuation) = take(&mut keys, limit).await?;
-        Ok((ids, last.filter(|_| continuation != Continuation::End)))
+        Ok(ListPage {
+            entries: ids,
+            next: last.filter(|_| continuation != Continuation::End),
+        })
     }
 
     fn all<'a>(
@@ -150,7 +195,7 @@ impl TaskTable {
         until: Instant,
     ) -> Result<Plan<'a>, BackendError> {
         let per_shard = item_limit(MAX_KEYS / Shard::COUNT);
-        let reads = Shard::all().map(|shard| self.due(shard, Timestamp::MAX, per_shard, None));
+        let reads = Shard::all().map(|shard| self.due_in(shard, Timestamp::MAX, per_shard, None));
         let pages = try_join_all(reads).await?;
         let read: usize = pages.iter().map(|page| page.entries.len()).sum();
         let left = MAX_READ - read;
@@ -169,10 +214,7 @@ impl TaskTable {
 
 impl TaskList<'_> {
     /// The next tasks, up to `limit` of them.
-    ///
-    /// # Errors
-    /// When the table did not answer.
-    pub async fn next_page(&mut self, limit: usize) -> Result<TaskPage, BackendError> {
+    async fn next_page(&mut self, limit: usize) -> Result<TaskPage, BackendError> {
         let (ids, last, continuation) = match &mut self.plan {
             Plan::Table(merge) => {
                 let (tasks, last, continuation) = take(merge, limit).await?;
@@ -257,10 +299,6 @@ impl<T> From<Page<T>> for Chunk<T> {
             entries: page.entries,
         }
     }
-}
-
-fn item_limit(limit: usize) -> i32 {
-    i32::try_from(limit).unwrap_or(i32::MAX)
 }
 
 /// `More` becomes `LimitReached` where no task may be read any more.

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use mesh_aws::testing::requests;
-use mesh_task::{TaskId, Tenant};
+use mesh_backend::ListPage;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use wiremock::matchers::{any, header_regex};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::{Page, page_until};
-use crate::router::tests::state;
+use super::*;
+use crate::testing::{config, requests};
 
 /// A query finds these tasks in each shard. `ends` says that the shard contains no more.
 async fn table(per_shard: usize, ends: bool) -> MockServer {
@@ -45,12 +43,17 @@ async fn table(per_shard: usize, ends: bool) -> MockServer {
 }
 
 /// A page of that status, for which there is this much time, and the numbers of queries and of further reads.
-async fn page(server: &MockServer, status: &str, time: Duration) -> (Page, usize, usize) {
-    let pairs = [("status", status), ("limit", "1")];
-    let query = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+async fn page(server: &MockServer, status: Status, time: Duration) -> (ListPage<TaskSummary>, usize, usize) {
+    let table = TaskTable::new(&config(server), "tasks".to_owned());
+    let filter = TaskFilter {
+        status: Some(status),
+        ..TaskFilter::default()
+    };
     let until = Instant::now() + time;
-    let page = page_until(&state(server), &Tenant::first(), query.into(), until).await;
-    let page = page.unwrap_or_else(|problem| panic!("{problem:?}"));
+    let page = table
+        .list(&Tenant::first(), &filter, None, 1, until)
+        .await
+        .unwrap();
     let requests = requests(server).await;
     let is_query = |request: &&Value| request.get("KeyConditionExpression").is_some();
     let queries = requests.iter().filter(is_query).count();
@@ -60,23 +63,23 @@ async fn page(server: &MockServer, status: &str, time: Duration) -> (Page, usize
 #[tokio::test]
 async fn a_page_ends_with_a_cursor_when_its_time_is_over() {
     for (status, per_shard, ends, reads) in [
-        ("blocked", 0, false, 0),
-        ("failed", 1, false, 1),
-        ("pending", 2, true, 1),
+        (Status::Blocked, 0, false, 0),
+        (Status::Failed, 1, false, 1),
+        (Status::Pending, 2, true, 1),
     ] {
         let server = table(per_shard, ends).await;
         let (page, queries, further) = page(&server, status, Duration::ZERO).await;
-        assert!(page.tasks.is_empty(), "{status}");
-        assert!(page.next_cursor.is_some(), "{status}");
-        assert_eq!((queries, further), (16, reads), "{status}");
+        assert!(page.entries.is_empty(), "{status:?}");
+        assert!(page.next.is_some(), "{status:?}");
+        assert_eq!((queries, further), (16, reads), "{status:?}");
     }
 }
 
 #[tokio::test]
 async fn a_page_of_few_tasks_is_read_in_few_calls_where_its_filter_is_rare() {
     let server = table(30, true).await;
-    let (page, queries, further) = page(&server, "pending", Duration::from_hours(1)).await;
-    assert!(page.tasks.is_empty() && page.next_cursor.is_none());
+    let (page, queries, further) = page(&server, Status::Pending, Duration::from_hours(1)).await;
+    assert!(page.entries.is_empty() && page.next.is_none());
     assert_eq!(queries, 16);
     // 480 keys: 1, 2, 4 and so on up to 64, then 100 at a time.
     assert_eq!(further, 11);
