@@ -46,10 +46,11 @@ pub(crate) async fn list(
     let mut after = params.after.as_deref().map(parse_cursor).transpose()?;
     let mut wait = Wait::new(params.wait.as_deref(), deadline, PollInterval::of_changes())?;
     loop {
+        let changed = api.counters.changed(&tenant);
         // A read of one item, so that waiting is cheap.
         let counters = api.counters.counters(&tenant).await?;
         let after = *after.get_or_insert(counters.last);
-        if after == counters.last && wait.again().await {
+        if after == counters.last && wait.again(changed).await {
             continue;
         }
         let changes = api

@@ -29,12 +29,13 @@ impl Wait {
         })
     }
 
-    /// Returns true when the next read is due, or false at once when the time is up.
-    pub(crate) async fn again(&mut self) -> bool {
+    /// Returns true when the next read is due, which is when something `changed` at the latest, or false at once when the time
+    /// is up.
+    pub(crate) async fn again(&mut self, changed: impl Future<Output = ()>) -> bool {
         if Instant::now() >= self.until {
             return false;
         }
-        self.interval.sleep(self.until).await;
+        self.interval.sleep(self.until, changed).await;
         true
     }
 }

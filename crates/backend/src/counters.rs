@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use futures_util::future::{BoxFuture, pending};
 use mesh_stats::{Change, Record, TenantCounters};
 use mesh_task::Tenant;
 
@@ -27,6 +28,11 @@ pub trait CounterStore: Debug + Send + Sync {
         after: u64,
         limit: usize,
     ) -> BackendFuture<'a, Option<Vec<(u64, Change)>>>;
+
+    /// Ends at the first change of a tenant's counters after this call, if the store notices that: else never.
+    fn changed(&self, _tenant: &Tenant) -> BoxFuture<'static, ()> {
+        Box::pin(pending())
+    }
 
     /// Counts records of a tenant's changed tasks, all in one write, and returns the changes that they contained. A record
     /// that was counted before is not counted again.

@@ -14,8 +14,16 @@ pub struct BackendError {
     pub call: &'static str,
     /// The service's error code; `None` if the service did not answer.
     pub code: Option<String>,
-    is_throttling: bool,
+    kind: Kind,
     detail: String,
+}
+
+/// What a caller may do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Throttling,
+    OutOfSpace,
+    Other,
 }
 
 impl BackendError {
@@ -25,7 +33,7 @@ impl BackendError {
         Self {
             call,
             code,
-            is_throttling: false,
+            kind: Kind::Other,
             detail,
         }
     }
@@ -34,8 +42,28 @@ impl BackendError {
     #[must_use]
     pub fn throttled(call: &'static str, code: String, detail: String) -> Self {
         Self {
-            is_throttling: true,
+            kind: Kind::Throttling,
             ..Self::failed(call, Some(code), detail)
+        }
+    }
+
+    /// The disk is full: the same call succeeds once there is space again.
+    #[must_use]
+    pub fn out_of_space(call: &'static str, detail: String) -> Self {
+        Self {
+            kind: Kind::OutOfSpace,
+            ..Self::failed(call, Some("OutOfSpace".to_owned()), detail)
+        }
+    }
+
+    /// The same error for another call that failed with it.
+    #[must_use]
+    pub fn again(&self, call: &'static str) -> Self {
+        Self {
+            call,
+            code: self.code.clone(),
+            kind: self.kind,
+            detail: self.detail.clone(),
         }
     }
 
@@ -58,6 +86,12 @@ impl BackendError {
     /// Whether the service throttled the call: the same call may succeed later.
     #[must_use]
     pub fn is_throttling(&self) -> bool {
-        self.is_throttling
+        self.kind == Kind::Throttling
+    }
+
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        self.kind == Kind::OutOfSpace
     }
 }

@@ -4,6 +4,8 @@
 //! `mesh-aws` is such a backend.
 
 mod activity;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod counters;
 mod error;
 mod payloads;

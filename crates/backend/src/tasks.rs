@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, pending};
 use jiff::Timestamp;
 use mesh_task::{IdRange, Task, TaskFilter, TaskId, TaskSummary, Tenant, Write};
 use serde::{Deserialize, Serialize};
@@ -142,6 +142,11 @@ pub trait TaskStore: Debug + Send + Sync {
         limit: usize,
         until: Instant,
     ) -> BackendFuture<'a, ListPage<TaskId>>;
+
+    /// Ends at the task's first change after this call, if the store notices that: else never.
+    fn changed(&self, _id: TaskId) -> BoxFuture<'static, ()> {
+        Box::pin(pending())
+    }
 
     /// The tasks of all tenants that are in flight and due at `by`.
     fn due(&self, by: Timestamp) -> Box<dyn DueTasks + '_>;

@@ -34,10 +34,13 @@ impl PollInterval {
         }
     }
 
-    /// Sleeps until the next read is due, or until `until` if that is sooner.
-    pub async fn sleep(&mut self, until: Instant) {
+    /// Sleeps until the next read is due: at `until`, or when something `changed`, if that is sooner.
+    pub async fn sleep(&mut self, until: Instant, changed: impl Future<Output = ()>) {
         let pause = self.advance();
-        sleep_until(until.min(Instant::now() + pause)).await;
+        tokio::select! {
+            () = sleep_until(until.min(Instant::now() + pause)) => {}
+            () = changed => {}
+        }
     }
 
     /// Begins again with the first pause, because something happened.

@@ -3,12 +3,14 @@
 use std::cmp::Ordering;
 use std::convert::Infallible;
 use std::fmt::Write;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
 use jiff::Timestamp;
 use mesh_api_types::ChangeView;
+use mesh_backend::BoxFuture;
 use mesh_http::PollInterval;
 use mesh_stats::Change;
 use mesh_task::{Status, Task, TaskId, Tenant};
@@ -75,6 +77,8 @@ pub(crate) struct Follow {
     until: Instant,
     interval: PollInterval,
     heartbeat: Instant,
+    /// Ends at the first change after the last read.
+    changed: BoxFuture<'static, ()>,
     has_ended: bool,
 }
 
@@ -94,6 +98,7 @@ impl Follow {
             until: request.until,
             interval: PollInterval::of_changes(),
             heartbeat: Instant::now() + HEARTBEAT,
+            changed: Box::pin(ready(())),
             has_ended: false,
         }
     }
@@ -124,8 +129,10 @@ impl Follow {
             }
             // Each read costs money: even after a change the next one waits for a first pause.
             if !self.is_behind {
-                self.interval.sleep(self.until.min(self.heartbeat)).await;
+                let until = self.until.min(self.heartbeat);
+                self.interval.sleep(until, &mut self.changed).await;
             }
+            self.changed = self.events.counters.changed(&self.tenant);
             // A table that is slow to answer does not delay the end.
             match timeout_at(self.until, self.changes()).await {
                 Err(_) => return None,

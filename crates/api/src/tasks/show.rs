@@ -40,9 +40,11 @@ pub(crate) async fn show(
     let Query(params) = params.map_err(|error| Problem::invalid_query(error.body_text()))?;
     let mut wait = Wait::new(params.wait.as_deref(), deadline, PollInterval::of_task())?;
     loop {
+        // Before the read, so that no change falls in between.
+        let changed = api.tasks.changed(id);
         let task = api.tasks.get(&tenant, id).await?;
         let task = task.ok_or_else(Problem::task_not_found)?;
-        if task.status.is_final() || !wait.again().await {
+        if task.status.is_final() || !wait.again(changed).await {
             return Ok(Json(task_view(task, &api).await?));
         }
     }

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
+use mesh_aws::{StatsTable, TaskTable};
 use mesh_backend::{BackendError, CounterStore};
 use mesh_stats::{RECENT, Recount};
 use mesh_task::Tenant;
 use tokio::time::{Instant, sleep};
-
-use crate::Reactor;
 
 /// How many segments of the table are scanned in parallel.
 const SEGMENTS: i32 = 8;
@@ -28,9 +27,18 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// About how many changes one read returns.
 const CHANGES_PER_READ: usize = 1_000;
 
+/// The tables that a rebuild reads and writes.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    /// The tasks, which are counted.
+    pub(crate) tasks: TaskTable,
+    /// The counters and change logs.
+    pub(crate) stats: StatsTable,
+}
+
 /// Why the counters were not rebuilt.
 #[derive(Debug, thiserror::Error)]
-pub enum RebuildError {
+pub(crate) enum RebuildError {
     /// A table did not answer.
     #[error(transparent)]
     Table(#[from] BackendError),
@@ -49,22 +57,22 @@ pub enum RebuildError {
 
 /// What a rebuild counted.
 #[derive(Debug, Default)]
-pub struct Rebuilt {
+pub(crate) struct Rebuilt {
     /// How many tenants' counters were replaced.
-    pub tenants: usize,
+    pub(crate) tenants: usize,
     /// How many tasks were counted.
-    pub tasks: u64,
+    pub(crate) tasks: u64,
     /// Tasks whose last change never came by the stream.
-    pub unseen: usize,
+    pub(crate) unseen: usize,
 }
 
-impl Reactor {
+impl Tables {
     /// Sets every tenant's counts to what the task table contains, until the time is over. A tenant's counts are replaced
     /// in one write, or not at all.
     ///
     /// # Errors
     /// When a table does not answer, or the time is over; tenants that were done by then keep their new counts.
-    pub async fn rebuild(&self, until: Instant) -> Result<Rebuilt, RebuildError> {
+    pub(crate) async fn rebuild(&self, until: Instant) -> Result<Rebuilt, RebuildError> {
         let began_at = Timestamp::now();
         let counts = Mutex::new(HashMap::new());
         let scans = (0..SEGMENTS).map(|segment| self.scan(segment, began_at, &counts, until));

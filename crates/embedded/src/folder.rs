@@ -1,0 +1,263 @@
+//! The data folder.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mesh_backend::{BackendError, CounterStore, PayloadStore, Queues, TaskQueue, TaskStore};
+use mesh_stats::Record;
+use mesh_task::Lane;
+use rusqlite::Connection;
+use tokio::sync::Notify;
+
+use crate::changes::Watchers;
+use crate::counters::Counters;
+use crate::database::{Database, open_writer};
+use crate::payloads::EmbeddedPayloads;
+use crate::queue::{DeadLetters, EmbeddedQueue};
+use crate::schema::{SchemaError, migrate};
+use crate::signature::{KEY_BYTES, Signer};
+use crate::tasks::Tasks;
+
+const DATABASE: &str = "mesh.db";
+const LOCK: &str = "lock";
+const PAYLOADS: &str = "payloads";
+const LINK_KEY: &str = "link-key";
+const DEAD_LETTER_QUEUE: &str = "dead-letters";
+
+/// How a data folder is used.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address of the server, as clients reach it: links to payloads begin with it.
+    pub address: String,
+    /// After this many receives a message is moved to the dead-letter queue.
+    pub max_receives: u32,
+}
+
+/// Why a data folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process uses it.
+    #[error("{folder} is in use by process {process}: stop it first, or choose another folder", folder = folder.display())]
+    InUse { folder: PathBuf, process: String },
+    /// The database is damaged.
+    #[error("{file} is damaged ({damage}): restore a backup with `mesh-server restore`", file = file.display())]
+    Damaged { file: PathBuf, damage: String },
+    /// A newer release wrote the database.
+    #[error("{file} can't be used: {reason}", file = file.display())]
+    Unusable { file: PathBuf, reason: String },
+    /// The file system failed.
+    #[error("{file} can't be used: {error}", file = file.display())]
+    File { file: PathBuf, error: io::Error },
+}
+
+/// An open data folder. It is locked until this value is dropped.
+#[derive(Debug)]
+pub struct Embedded {
+    tasks: Arc<Tasks>,
+    counters: Arc<Counters>,
+    payloads: Arc<EmbeddedPayloads>,
+    lanes: HashMap<Lane, Arc<EmbeddedQueue>>,
+    dead_letters: Arc<EmbeddedQueue>,
+    /// Notified when a change is to be counted.
+    uncounted: Arc<Notify>,
+    _lock: File,
+}
+
+impl Embedded {
+    /// Opens a data folder, or creates it. Blocks.
+    ///
+    /// # Errors
+    /// When another process uses it, or a file in it is damaged, newer, or can't be read.
+    pub fn open(folder: &Path, settings: Settings) -> Result<Self, OpenError> {
+        fs::create_dir_all(folder).map_err(|error| file_error(folder, error))?;
+        let lock = lock(folder)?;
+        let file = folder.join(DATABASE);
+        let connection = open_database(&file)?;
+        let database = Database::start(&file, connection).map_err(|error| file_error(&file, error))?;
+        let database = Arc::new(database);
+        let uncounted = Arc::new(Notify::new());
+        let key_file = folder.join(LINK_KEY);
+        let signer = Signer::new(link_key(&key_file).map_err(|error| file_error(&key_file, error))?);
+        let payload_folder = folder.join(PAYLOADS);
+        let payloads = EmbeddedPayloads::open(
+            payload_folder.clone(),
+            Arc::clone(&database),
+            signer,
+            settings.address.trim_end_matches('/').to_owned(),
+        );
+        let payloads = payloads.map_err(|error| file_error(&payload_folder, error))?;
+        let queue = |name: String, dead_letters| {
+            Arc::new(EmbeddedQueue::new(name, dead_letters, Arc::clone(&database)))
+        };
+        let dead_letters = queue(DEAD_LETTER_QUEUE.to_owned(), None);
+        let lanes = Lane::all().map(|lane| {
+            let dead_letters = DeadLetters {
+                queue: Arc::clone(&dead_letters),
+                max_receives: settings.max_receives,
+            };
+            (lane, queue(lane.to_string(), Some(dead_letters)))
+        });
+        Ok(Self {
+            lanes: lanes.collect(),
+            tasks: Arc::new(Tasks {
+                database: Arc::clone(&database),
+                watchers: Arc::default(),
+                uncounted: Arc::clone(&uncounted),
+            }),
+            counters: Arc::new(Counters {
+                database,
+                watchers: Watchers::default(),
+            }),
+            payloads: Arc::new(payloads),
+            dead_letters,
+            uncounted,
+            _lock: lock,
+        })
+    }
+
+    #[must_use]
+    pub fn tasks(&self) -> Arc<dyn TaskStore> {
+        Arc::<Tasks>::clone(&self.tasks)
+    }
+
+    #[must_use]
+    pub fn counters(&self) -> Arc<dyn CounterStore> {
+        Arc::<Counters>::clone(&self.counters)
+    }
+
+    #[must_use]
+    pub fn payloads(&self) -> Arc<EmbeddedPayloads> {
+        Arc::clone(&self.payloads)
+    }
+
+    /// The payloads as the API and the workers use them.
+    #[must_use]
+    pub fn payload_store(&self) -> Arc<dyn PayloadStore> {
+        Arc::<EmbeddedPayloads>::clone(&self.payloads)
+    }
+
+    /// The queues of all lanes.
+    #[must_use]
+    pub fn queues(&self) -> Queues {
+        let lanes = self.lanes.iter();
+        let lanes =
+            lanes.map(|(lane, queue)| (*lane, Arc::<EmbeddedQueue>::clone(queue) as Arc<dyn TaskQueue>));
+        Queues::new(Arc::<EmbeddedQueue>::clone(&self.dead_letters), lanes)
+    }
+
+    /// The queue of a lane, for its consumer.
+    #[must_use]
+    pub fn lane(&self, lane: Lane) -> Arc<EmbeddedQueue> {
+        Arc::clone(self.lanes.get(&lane).unwrap_or(&self.dead_letters))
+    }
+
+    /// The queue of messages that were received too often.
+    #[must_use]
+    pub fn dead_letters(&self) -> Arc<EmbeddedQueue> {
+        Arc::clone(&self.dead_letters)
+    }
+
+    /// Waits until changes may be to be counted, and returns the oldest, up to `most`.
+    ///
+    /// # Errors
+    /// When the database did not answer.
+    pub async fn uncounted(&self, most: usize) -> Result<Vec<Record>, BackendError> {
+        loop {
+            let records = self.counters.uncounted(most).await?;
+            if !records.is_empty() {
+                return Ok(records);
+            }
+            self.uncounted.notified().await;
+        }
+    }
+}
+
+/// Locks the folder until the file is closed, as it is when the process ends in any way.
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let path = folder.join(LOCK);
+    let open = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path);
+    let mut file = open.map_err(|error| file_error(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut process = String::new();
+            // The name of the other process only helps to find it.
+            let _ = file.read_to_string(&mut process);
+            return Err(OpenError::InUse {
+                folder: folder.to_owned(),
+                process: process.trim().to_owned(),
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(file_error(&path, error)),
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write(&mut file).map_err(|error| file_error(&path, error))?;
+    Ok(file)
+}
+
+fn open_database(file: &Path) -> Result<Connection, OpenError> {
+    let damaged = |damage: String| OpenError::Damaged {
+        file: file.to_owned(),
+        damage,
+    };
+    let mut connection = open_writer(file).map_err(|error| damaged(error.to_string()))?;
+    let found: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| damaged(error.to_string()))?;
+    if found != "ok" {
+        return Err(damaged(found));
+    }
+    match migrate(&mut connection) {
+        Ok(()) => Ok(connection),
+        Err(SchemaError::Database(error)) => Err(damaged(error.to_string())),
+        Err(newer @ SchemaError::Newer { .. }) => Err(OpenError::Unusable {
+            file: file.to_owned(),
+            reason: newer.to_string(),
+        }),
+    }
+}
+
+/// The key of the links to payloads, which the first start makes.
+fn link_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
+    match fs::read(path) {
+        Ok(key) => key.try_into().map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("its length is not {KEY_BYTES} bytes"),
+            )
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut key = [0; KEY_BYTES];
+            getrandom::fill(&mut key).map_err(io::Error::other)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)?;
+            file.write_all(&key)?;
+            file.sync_all()?;
+            Ok(key)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn file_error(file: &Path, error: io::Error) -> OpenError {
+    OpenError::File {
+        file: file.to_owned(),
+        error,
+    }
+}

@@ -1,0 +1,29 @@
+//! The embedded backend: a SQLite database and a folder of files, for one process on one machine.
+//!
+//! ```text
+//! database.rs   the connections: one thread commits in groups, several read
+//! schema.rs     the tables and the migrations
+//! tasks.rs      the task store; item.rs has a task's row
+//! queue.rs      the queues
+//! counters.rs   the counters, the change log and the outbox that both follow from
+//! changes.rs    who waits for a change
+//! payloads.rs   inputs and results that are files; signature.rs signs their addresses
+//! folder.rs     the data folder: its lock, and how it is opened
+//! ```
+
+mod changes;
+mod counters;
+mod database;
+mod error;
+mod folder;
+mod item;
+mod payloads;
+mod queue;
+mod schema;
+mod signature;
+mod tasks;
+
+pub use folder::{Embedded, OpenError, Settings};
+pub use payloads::{EmbeddedPayloads, Incoming, UploadRefusal};
+pub use queue::{EmbeddedQueue, Received};
+pub use signature::Signed;

@@ -1,0 +1,405 @@
+//! Payloads: one file each, and a row with its digest. The row is written after the file is on the disk, so that what a row
+//! names exists.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mesh_backend::{BackendError, BackendFuture, BoxFuture, PayloadStore, Pinned, ReadError, SignedUpload};
+use mesh_task::{NewUpload, ObjectRef, Task, TaskId, Tenant};
+use rusqlite::{OptionalExtension, params};
+use sha2::{Digest, Sha256};
+use tokio::task::spawn_blocking;
+
+use crate::database::Database;
+use crate::error::{file_failed, stopped};
+use crate::signature::{Signed, Signer};
+
+/// The folder of files that are not complete yet, beside those of the tenants. No tenant has this name.
+const UNFINISHED: &str = ".unfinished";
+/// How many bytes of an upload are inspected when a task refers to it.
+const HEAD_BYTES: u64 = 65_536;
+
+/// The payload store of the data folder.
+#[derive(Debug)]
+pub struct EmbeddedPayloads {
+    folder: PathBuf,
+    database: Arc<Database>,
+    signer: Signer,
+    /// The address of the server, as clients reach it, without a slash at the end.
+    address: String,
+}
+
+/// A file that is being received.
+#[derive(Debug)]
+pub struct Incoming {
+    path: PathBuf,
+    file: File,
+    sha256: Sha256,
+    bytes: u64,
+}
+
+/// Why an upload was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadRefusal {
+    /// Another content than the announced one.
+    #[error("the content is not the announced one: its length or its SHA-256 differs")]
+    OtherContent,
+    /// An uploaded object is never overwritten.
+    #[error("this upload exists already: announce another")]
+    Exists,
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+}
+
+impl EmbeddedPayloads {
+    pub(crate) fn open(
+        folder: PathBuf,
+        database: Arc<Database>,
+        signer: Signer,
+        address: String,
+    ) -> io::Result<Self> {
+        let unfinished = folder.join(UNFINISHED);
+        fs::create_dir_all(&unfinished)?;
+        // What a process left that ended meanwhile.
+        for file in fs::read_dir(&unfinished)? {
+            fs::remove_file(file?.path())?;
+        }
+        Ok(Self {
+            folder,
+            database,
+            signer,
+            address,
+        })
+    }
+
+    /// Whether a request to an object's address was signed by this store, and has not expired.
+    #[must_use]
+    pub fn accepts(&self, signed: &Signed<'_>, signature: &str) -> bool {
+        self.signer
+            .accepts(signed, signature, Timestamp::now().as_second())
+    }
+
+    /// Begins to receive a file. Blocks.
+    ///
+    /// # Errors
+    /// When the file can't be created.
+    pub fn receive(&self) -> Result<Incoming, BackendError> {
+        let path = self
+            .folder
+            .join(UNFINISHED)
+            .join(format!("{:016x}", fastrand::u64(..)));
+        let file = File::create_new(&path).map_err(|error| file_failed("receive", &error))?;
+        Ok(Incoming {
+            path,
+            file,
+            sha256: Sha256::new(),
+            bytes: 0,
+        })
+    }
+
+    /// Stores the content of a signed upload, if it is the announced one and the key is free.
+    ///
+    /// # Errors
+    /// [`UploadRefusal`].
+    pub async fn accept(
+        self: &Arc<Self>,
+        key: String,
+        content_type: String,
+        incoming: Incoming,
+        announced: (&str, u64),
+    ) -> Result<(), UploadRefusal> {
+        let sha256 = hex::encode(incoming.sha256.clone().finalize());
+        if (sha256.as_str(), incoming.bytes) != announced {
+            return Err(UploadRefusal::OtherContent);
+        }
+        let object = ObjectRef {
+            key,
+            etag: sha256.clone(),
+            bytes: incoming.bytes,
+            sha256,
+            content_type,
+        };
+        if self.row(&object.key).await?.is_some() {
+            return Err(UploadRefusal::Exists);
+        }
+        self.keep(incoming, &object).await?;
+        if self.insert(object, false).await? {
+            Ok(())
+        } else {
+            Err(UploadRefusal::Exists)
+        }
+    }
+
+    /// The stored file of a key, with its content type; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the database did not answer.
+    pub async fn file(&self, key: &str) -> Result<Option<(PathBuf, ObjectRef)>, BackendError> {
+        let row = self.row(key).await?;
+        Ok(row.map(|object| (self.path(key), object)))
+    }
+
+    async fn put(&self, key: String, body: Vec<u8>, content_type: &str) -> Result<ObjectRef, BackendError> {
+        let mut incoming = self.receive()?;
+        let incoming = spawn_blocking(move || incoming.write(&body).map(|()| incoming));
+        let incoming = incoming.await.map_err(|_| stopped("put"))??;
+        let sha256 = hex::encode(incoming.sha256.clone().finalize());
+        let object = ObjectRef {
+            key,
+            etag: sha256.clone(),
+            bytes: incoming.bytes,
+            sha256,
+            content_type: content_type.to_owned(),
+        };
+        self.keep(incoming, &object).await?;
+        self.insert(object.clone(), true).await?;
+        Ok(object)
+    }
+
+    /// Gives a received file its place, so that it survives a power cut.
+    async fn keep(&self, incoming: Incoming, object: &ObjectRef) -> Result<(), BackendError> {
+        let target = self.path(&object.key);
+        let root = self.folder.clone();
+        let kept = spawn_blocking(move || {
+            incoming.file.sync_all()?;
+            let folder = target.parent().unwrap_or(&root).to_owned();
+            create_folders(&root, &folder)?;
+            fs::rename(&incoming.path, &target)?;
+            sync_folder(&folder)
+        });
+        let kept = kept.await.map_err(|_| stopped("keep"))?;
+        kept.map_err(|error| file_failed("keep", &error))
+    }
+
+    /// Writes an object's row. Returns whether it did: without `replace`, an existing one stays.
+    async fn insert(&self, object: ObjectRef, replace: bool) -> Result<bool, BackendError> {
+        let written = self.database.write("insert_payload", move |connection| {
+            let tenant = object.key.split('/').next().unwrap_or_default();
+            let statement = if replace {
+                "INSERT OR REPLACE INTO payloads VALUES (?, ?, ?, ?, ?, ?)"
+            } else {
+                "INSERT OR IGNORE INTO payloads VALUES (?, ?, ?, ?, ?, ?)"
+            };
+            let inserted = connection.prepare_cached(statement)?.execute(params![
+                object.key,
+                tenant,
+                object.sha256,
+                i64::try_from(object.bytes).unwrap_or(i64::MAX),
+                object.content_type,
+                Timestamp::now().as_millisecond(),
+            ])?;
+            Ok(inserted > 0)
+        });
+        written.await
+    }
+
+    async fn row(&self, key: &str) -> Result<Option<ObjectRef>, BackendError> {
+        let key = key.to_owned();
+        let read = self.database.read("payload", move |connection| {
+            let mut select = connection
+                .prepare_cached("SELECT sha256, bytes, content_type FROM payloads WHERE key = ?")?;
+            let row = select.query_row([&key], |row| {
+                let sha256: String = row.get(0)?;
+                let bytes: i64 = row.get(1)?;
+                Ok(ObjectRef {
+                    key: key.clone(),
+                    etag: sha256.clone(),
+                    sha256,
+                    bytes: u64::try_from(bytes).unwrap_or(0),
+                    content_type: row.get(2)?,
+                })
+            });
+            row.optional()
+        });
+        read.await
+    }
+
+    /// The place of a key's file. Only the server makes keys, from names that are safe in a path.
+    fn path(&self, key: &str) -> PathBuf {
+        self.folder.join(key)
+    }
+
+    fn signed_address(&self, signed: &Signed<'_>) -> String {
+        let Signed {
+            key,
+            expires,
+            content_type,
+            ..
+        } = signed;
+        let signature = self.signer.sign(signed);
+        let content_type = content_type.replace('/', "%2F").replace('+', "%2B");
+        format!(
+            "{}/payloads/{key}?expires={expires}&type={content_type}&signature={signature}",
+            self.address
+        )
+    }
+}
+
+impl Incoming {
+    /// Appends to the file. Blocks.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write(&mut self, part: &[u8]) -> Result<(), BackendError> {
+        self.file
+            .write_all(part)
+            .map_err(|error| file_failed("receive", &error))?;
+        self.sha256.update(part);
+        self.bytes += part.len() as u64;
+        Ok(())
+    }
+
+    /// How many bytes were received.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Incoming {
+    /// A file that was kept is not there any more.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl PayloadStore for EmbeddedPayloads {
+    fn put_input<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        id: TaskId,
+        body: Vec<u8>,
+        content_type: &'a str,
+    ) -> BackendFuture<'a, ObjectRef> {
+        Box::pin(self.put(format!("{tenant}/{id}/input"), body, content_type))
+    }
+
+    fn put_result<'a>(&'a self, task: &'a Task, json: Vec<u8>) -> BackendFuture<'a, ObjectRef> {
+        let key = format!("{}/{}/result-{}", task.tenant, task.id, task.fence);
+        Box::pin(self.put(key, json, "application/json"))
+    }
+
+    fn link<'a>(&'a self, object: &'a ObjectRef, expires_in: Duration) -> BackendFuture<'a, String> {
+        let signed = Signed {
+            method: "GET",
+            key: &object.key,
+            expires: (Timestamp::now() + expires_in).as_second(),
+            content_type: &object.content_type,
+            sha256: "",
+            length: 0,
+        };
+        let address = self.signed_address(&signed);
+        Box::pin(async move { Ok(address) })
+    }
+
+    fn address(&self) -> BackendFuture<'_, String> {
+        Box::pin(async move { Ok(format!("{}/payloads/", self.address)) })
+    }
+
+    fn sign_upload<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a NewUpload,
+        expires_in: Duration,
+    ) -> BackendFuture<'a, SignedUpload> {
+        Box::pin(async move {
+            let sha256 = hex::encode(upload.sha256);
+            let signed = Signed {
+                method: "PUT",
+                key,
+                expires: (Timestamp::now() + expires_in).as_second(),
+                content_type: &upload.content_type,
+                sha256: &sha256,
+                length: upload.length,
+            };
+            let url = format!("{}&sha256={sha256}", self.signed_address(&signed));
+            let headers = [
+                ("content-type".to_owned(), upload.content_type.clone()),
+                ("content-length".to_owned(), upload.length.to_string()),
+            ];
+            Ok(SignedUpload {
+                url,
+                headers: headers.into(),
+            })
+        })
+    }
+
+    fn pin(&self, key: String) -> BoxFuture<'_, Result<Pinned, ReadError>> {
+        Box::pin(async move {
+            let object = self.row(&key).await?.ok_or(ReadError::Missing)?;
+            let path = self.path(&key);
+            let head = spawn_blocking(move || {
+                let mut head = Vec::new();
+                File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+                Ok(head)
+            });
+            let head = head.await.map_err(|_| stopped("pin"))?;
+            Ok(Pinned {
+                object,
+                head: head.map_err(|error| read_error("pin", &error))?,
+            })
+        })
+    }
+
+    fn read<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<Vec<u8>, ReadError>> {
+        Box::pin(async move {
+            let stored = self.row(&object.key).await?.ok_or(ReadError::Missing)?;
+            if stored.sha256 != object.sha256 {
+                return Err(ReadError::Changed);
+            }
+            let path = self.path(&object.key);
+            let body = spawn_blocking(move || {
+                let body = fs::read(path)?;
+                let sha256 = hex::encode(Sha256::digest(&body));
+                Ok((body, sha256))
+            });
+            let body = body.await.map_err(|_| stopped("read"))?;
+            let (body, sha256) = body.map_err(|error| read_error("read", &error))?;
+            // The file may have been changed by hand, or be damaged.
+            if sha256 == object.sha256 {
+                Ok(body)
+            } else {
+                Err(ReadError::Changed)
+            }
+        })
+    }
+
+    fn warm(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    fn check(&self) -> BackendFuture<'_, ()> {
+        Box::pin(async move { self.row("none").await.map(drop) })
+    }
+}
+
+fn read_error(call: &'static str, error: &io::Error) -> ReadError {
+    match error.kind() {
+        io::ErrorKind::NotFound => ReadError::Missing,
+        _ => file_failed(call, error).into(),
+    }
+}
+
+/// Creates the missing folders from `root` to `folder`, so that they survive a power cut.
+fn create_folders(root: &Path, folder: &Path) -> io::Result<()> {
+    if folder == root || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        create_folders(root, parent)?;
+        match fs::create_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => sync_folder(parent)?,
+        }
+    }
+    Ok(())
+}
+
+/// Makes the entries of a folder survive a power cut.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
