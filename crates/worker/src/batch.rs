@@ -18,11 +18,11 @@ const RENEWALS_PER_LEASE: u32 = 6;
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub(crate) struct Handled {
+pub struct Handled {
     /// The ids of the messages that the queue must not delete.
-    pub(crate) retained: Vec<String>,
+    pub retained: Vec<String>,
     /// Whether a run ignored its stop. Its thread still runs, so the host must end the process.
-    pub(crate) must_exit: bool,
+    pub must_exit: bool,
 }
 
 impl Handled {
@@ -43,7 +43,7 @@ struct ClaimedTask {
 
 impl<R: Runner> Worker<R> {
     /// Handles a batch of messages.
-    pub(crate) async fn handle(&self, batch: Deliveries, invocation: Invocation) -> Handled {
+    pub async fn handle(&self, batch: Deliveries, invocation: Invocation) -> Handled {
         self.batch_metrics.received(batch.received);
         let mut handled = Handled::default();
         let mut claimed = Vec::new();

@@ -9,7 +9,7 @@ use mesh_telemetry::{EmfRecord, Metric};
 
 /// The counters of the current batch.
 #[derive(Debug, Default)]
-pub(crate) struct BatchMetrics {
+pub struct BatchMetrics {
     messages: AtomicU64,
     completed: AtomicU64,
     failed: AtomicU64,
@@ -48,7 +48,7 @@ impl BatchMetrics {
     }
 
     /// Writes the metrics of the batch and resets the counters.
-    pub(crate) fn emit(&self) {
+    pub fn emit(&self) {
         let cold = u64::from(mesh_telemetry::is_cold_start());
         self.take().with_nonzero(Metric::ColdStarts, cold).write();
     }

@@ -14,21 +14,21 @@ use crate::{Runner, Worker};
 
 /// One receive of a message.
 #[derive(Debug)]
-pub(crate) struct Delivery {
+pub struct Delivery {
     /// The message's body: the task that may be ready.
-    pub(crate) message: Message,
+    pub message: Message,
     /// The name of the message in the batch's response.
-    pub(crate) message_id: String,
+    pub message_id: String,
     /// The queue that delivered the message.
-    pub(crate) queue: Arc<dyn TaskQueue>,
+    pub queue: Arc<dyn TaskQueue>,
     /// The queue's name for this receive. Changing the visibility timeout requires it.
-    pub(crate) receipt_handle: String,
+    pub receipt_handle: String,
     /// How often the message was received, this time included.
-    pub(crate) receives: u32,
+    pub receives: u32,
     /// The trace of the sender; `None` if the message has no valid trace header.
-    pub(crate) trace: Option<Trace>,
+    pub trace: Option<Trace>,
     /// The span of every log line about the task.
-    pub(crate) span: Span,
+    pub span: Span,
 }
 
 impl Delivery {
@@ -41,20 +41,20 @@ impl Delivery {
 
 /// A message that does not name a task. It is retained, so that its queue moves it to the dead-letter queue.
 #[derive(Debug)]
-pub(crate) struct ForeignMessage {
-    pub(crate) message_id: String,
-    pub(crate) queue: Arc<dyn TaskQueue>,
-    pub(crate) receipt_handle: Option<String>,
+pub struct ForeignMessage {
+    pub message_id: String,
+    pub queue: Arc<dyn TaskQueue>,
+    pub receipt_handle: Option<String>,
 }
 
 /// A parsed batch.
 #[derive(Debug, Default)]
-pub(crate) struct Deliveries {
+pub struct Deliveries {
     /// The number of messages, with duplicates and foreign ones.
-    pub(crate) received: usize,
+    pub received: usize,
     /// One delivery for each task.
-    pub(crate) deliveries: Vec<Delivery>,
-    pub(crate) foreign: Vec<ForeignMessage>,
+    pub deliveries: Vec<Delivery>,
+    pub foreign: Vec<ForeignMessage>,
 }
 
 /// What becomes of a message when the batch ends.

@@ -102,13 +102,13 @@ impl Fault {
 
 /// A runner that injects the faults of its jobs.
 #[derive(Debug)]
-pub(crate) struct Faulty<R> {
+pub struct Faulty<R> {
     runner: R,
     enabled: bool,
 }
 
 impl<R> Faulty<R> {
-    pub(crate) fn new(runner: R) -> Self {
+    pub fn new(runner: R) -> Self {
         let enabled = mesh_aws::faults::enabled();
         if enabled {
             tracing::warn!(

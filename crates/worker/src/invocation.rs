@@ -13,7 +13,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
 /// The time limits of one invocation.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Invocation {
+pub struct Invocation {
     work_until: Instant,
     lease_until: Timestamp,
     grace: Duration,
@@ -23,7 +23,8 @@ pub(crate) struct Invocation {
 
 impl Invocation {
     /// The limits of an invocation that Lambda ends at this time.
-    pub(crate) fn until(end: SystemTime) -> Self {
+    #[must_use]
+    pub fn until(end: SystemTime) -> Self {
         let left = end.duration_since(SystemTime::now()).unwrap_or_default();
         let margin = (left / 10).clamp(MIN_MARGIN, MAX_MARGIN);
         let work = left.saturating_sub(margin);

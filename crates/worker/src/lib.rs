@@ -1,7 +1,7 @@
 //! The loop that every worker shares.
 //!
-//! A worker receives messages, claims their tasks, runs them and writes how they ended. A worker function is a [`Runner`] and a
-//! call to [`run`]. Whatever the runner does:
+//! A worker receives messages, claims their tasks, runs them and writes how they ended. Its host gives it the messages
+//! ([`Worker::handle`]); what it does with a task is its [`Runner`]'s. Whatever the runner does:
 //!
 //! - A task runs only under a claim, and its end is written only while that claim is the newest.
 //! - An input that fails, panics, crashes the process or runs for too long spends its own task's attempts, not its neighbors'.
@@ -17,7 +17,6 @@
 //! input.rs          reads a claimed task's input
 //! run.rs            one run on a blocking thread: deadline, renewals, panics
 //! settle.rs         an attempt's outcome: stores the result, writes the transition, answers for the message
-//! lambda.rs         the host: settings and clients, SQS events in, batch responses out
 //! invocation.rs     how long an invocation may work; stop.rs ends a run early
 //! batch_metrics.rs  what one batch counted
 //! onnx.rs           what the workers with bundled models share
@@ -32,7 +31,6 @@ mod delivery;
 mod faults;
 mod input;
 mod invocation;
-mod lambda;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 mod run;
@@ -45,9 +43,12 @@ use std::time::Duration;
 use mesh_backend::{PayloadStore, TaskStore};
 use mesh_task::{Input, RetryPolicies, RunError, RunOutput, Task};
 
-use batch_metrics::BatchMetrics;
-use invocation::Invocation;
-pub use lambda::{assets, run};
+pub use batch::Handled;
+pub use batch_metrics::BatchMetrics;
+pub use delivery::{Deliveries, Delivery, ForeignMessage};
+#[cfg(feature = "faults")]
+pub use faults::Faulty;
+pub use invocation::Invocation;
 pub use stop::Stop;
 
 /// A claimed task with its input.
@@ -85,14 +86,14 @@ pub trait Runner: Send + Sync + 'static {
 
 /// A worker's resources. Its methods are in the files that the head of this one lists.
 #[derive(Debug)]
-struct Worker<R> {
-    tasks: Arc<dyn TaskStore>,
-    payloads: Arc<dyn PayloadStore>,
-    policies: RetryPolicies,
+pub struct Worker<R> {
+    pub tasks: Arc<dyn TaskStore>,
+    pub payloads: Arc<dyn PayloadStore>,
+    pub policies: RetryPolicies,
     /// How long a claim holds. A task that runs for longer has it renewed.
-    lease: Duration,
-    /// After this many receives SQS moves a message to the dead-letter queue instead of delivering it again.
-    max_receives: u32,
-    batch_metrics: BatchMetrics,
-    runner: Arc<R>,
+    pub lease: Duration,
+    /// After this many receives the queue moves a message to the dead-letter queue instead of delivering it again.
+    pub max_receives: u32,
+    pub batch_metrics: BatchMetrics,
+    pub runner: Arc<R>,
 }

@@ -1,11 +1,24 @@
 //! What the workers with bundled models share: their interrupts, outputs and errors as the worker's loop needs them.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mesh_models::{AudioError, ImageError, InputError, Interrupt, ModelError, ModelId};
 use mesh_task::{ErrorCode, ModelName, RunError, RunOutput, TaskResult};
 
 use crate::Stop;
+
+/// The directory of the function's library and models: `AI_MESH_ASSETS`, or else the directory to which Lambda unpacked the
+/// function, or else that of the executable.
+#[must_use]
+pub fn assets() -> PathBuf {
+    let named = std::env::var_os("AI_MESH_ASSETS")
+        .or_else(|| std::env::var_os("LAMBDA_TASK_ROOT"))
+        .map(PathBuf::from);
+    named
+        .or_else(|| Some(std::env::current_exe().ok()?.parent()?.to_owned()))
+        .unwrap_or_default()
+}
 
 /// An interrupt that the stop triggers.
 #[must_use]

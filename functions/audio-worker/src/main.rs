@@ -11,7 +11,7 @@ use mesh_worker::{Job, Runner, Stop, onnx};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let variant = variant()?;
-    mesh_worker::run(env!("CARGO_CRATE_NAME"), move || AudioRunner::load(variant)).await
+    mesh_lambda_worker::run(env!("CARGO_CRATE_NAME"), move || AudioRunner::load(variant)).await
 }
 
 /// The model that the template's `SpeechModel` parameter selects.
@@ -26,7 +26,7 @@ struct AudioRunner {
 impl AudioRunner {
     fn load(variant: SpeechVariant) -> Result<Self, LoadError> {
         Ok(Self {
-            speech: SpeechModel::load(&mesh_worker::assets(), variant)?,
+            speech: SpeechModel::load(&onnx::assets(), variant)?,
         })
     }
 

@@ -12,7 +12,7 @@ use mesh_worker::{Job, Runner, Stop};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    mesh_worker::run(env!("CARGO_CRATE_NAME"), ImageRunner::load).await
+    mesh_lambda_worker::run(env!("CARGO_CRATE_NAME"), ImageRunner::load).await
 }
 
 struct ImageRunner {
@@ -24,7 +24,7 @@ struct ImageRunner {
 impl ImageRunner {
     fn load() -> Result<Self, LoadError> {
         Ok(Self {
-            faces: FaceDetector::load(&mesh_worker::assets())?,
+            faces: FaceDetector::load(&onnx::assets())?,
             ocr: Lazy::default(),
         })
     }
@@ -58,7 +58,7 @@ impl ImageRunner {
     }
 
     fn read(&self, image: &[u8], interrupt: &Interrupt) -> Result<RunOutput, RunError> {
-        let (ocr, load) = self.ocr.get(|| OcrModel::load(&mesh_worker::assets()))?;
+        let (ocr, load) = self.ocr.get(|| OcrModel::load(&onnx::assets()))?;
         let start = Instant::now();
         let page = ocr
             .read(image, interrupt)

@@ -16,7 +16,7 @@ use crate::model::{ModelCache, Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    mesh_worker::run(env!("CARGO_CRATE_NAME"), LanguageRunner::load).await
+    mesh_lambda_worker::run(env!("CARGO_CRATE_NAME"), LanguageRunner::load).await
 }
 
 struct LanguageRunner {

@@ -12,7 +12,7 @@ use mesh_worker::{Job, Runner, Stop};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    mesh_worker::run(env!("CARGO_CRATE_NAME"), TextRunner::load).await
+    mesh_lambda_worker::run(env!("CARGO_CRATE_NAME"), TextRunner::load).await
 }
 
 struct TextRunner {
@@ -26,7 +26,7 @@ type Outcome = Result<RunOutput, RunError>;
 impl TextRunner {
     fn load() -> Result<Self, LoadError> {
         Ok(Self {
-            sentiment: SentimentModel::load(&mesh_worker::assets())?,
+            sentiment: SentimentModel::load(&onnx::assets())?,
             text: Lazy::default(),
         })
     }
@@ -56,7 +56,7 @@ impl TextRunner {
         if jobs.is_empty() {
             return Vec::new();
         }
-        let loaded = self.text.get(|| TextModel::load(&mesh_worker::assets()));
+        let loaded = self.text.get(|| TextModel::load(&onnx::assets()));
         let (model, load) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => return vec![Err(error); jobs.len()],

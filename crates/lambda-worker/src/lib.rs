@@ -1,7 +1,6 @@
-//! The host of a worker: AWS Lambda, which receives messages from SQS. No other file knows it.
+//! The host of a worker on AWS: Lambda, which receives messages from SQS.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,21 +11,7 @@ use mesh_backend::{PayloadStore, TaskStore};
 use mesh_task::Message;
 use mesh_telemetry::{Trace, setting, task_span};
 
-use crate::batch_metrics::BatchMetrics;
-use crate::delivery::{Deliveries, Delivery, ForeignMessage};
-use crate::{Invocation, Runner, Worker};
-
-/// The directory of the function's library and models: `AI_MESH_ASSETS`, or else the directory to which Lambda unpacked the
-/// function, or else that of the executable.
-#[must_use]
-pub fn assets() -> PathBuf {
-    let named = std::env::var_os("AI_MESH_ASSETS")
-        .or_else(|| std::env::var_os("LAMBDA_TASK_ROOT"))
-        .map(PathBuf::from);
-    named
-        .or_else(|| Some(std::env::current_exe().ok()?.parent()?.to_owned()))
-        .unwrap_or_default()
-}
+use mesh_worker::{BatchMetrics, Deliveries, Delivery, ForeignMessage, Invocation, Runner, Worker};
 
 /// Runs a worker function until its environment ends. `load` creates the runner while the worker connects to AWS. `binary` is
 /// the crate name of the function, whose log lines are written (`env!("CARGO_CRATE_NAME")`).
@@ -58,7 +43,7 @@ where
     tokio::join!(table.warm(), queues.warm(), warm_payloads);
     let runner = loading.await??;
     #[cfg(feature = "faults")]
-    let runner = crate::faults::Faulty::new(runner);
+    let runner = mesh_worker::Faulty::new(runner);
     let worker = Worker {
         tasks: Arc::new(table),
         payloads: Arc::new(payloads),
