@@ -1,68 +1,17 @@
 //! Runs the audio tasks: transcribe.
 
-use std::time::{Duration, Instant};
-
 use lambda_runtime::Error;
-use mesh_models::{Interrupt, LoadError, SpeechModel, SpeechVariant};
-use mesh_task::{Content, Parameters, RunError, RunOutput, Segment, TaskResult, Transcript};
-use mesh_telemetry::{SettingError, setting};
-use mesh_worker::{Job, Runner, Stop, onnx};
+use mesh_models::SpeechVariant;
+use mesh_runners::AudioRunner;
+use mesh_telemetry::setting;
+use mesh_worker::onnx::assets;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let variant = variant()?;
-    mesh_lambda_worker::run(env!("CARGO_CRATE_NAME"), move || AudioRunner::load(variant)).await
-}
-
-/// The model that the template's `SpeechModel` parameter selects.
-fn variant() -> Result<SpeechVariant, SettingError> {
-    setting("SPEECH_MODEL")
-}
-
-struct AudioRunner {
-    speech: SpeechModel,
-}
-
-impl AudioRunner {
-    fn load(variant: SpeechVariant) -> Result<Self, LoadError> {
-        Ok(Self {
-            speech: SpeechModel::load(&onnx::assets(), variant)?,
-        })
-    }
-
-    fn run_one(&self, job: &Job, interrupt: &Interrupt) -> Result<RunOutput, RunError> {
-        let (Parameters::Transcribe, Content::Audio(audio)) = (&job.input.parameters, &job.input.content)
-        else {
-            return Err(RunError::wrong_worker(job.task.task_type));
-        };
-        let start = Instant::now();
-        let transcript = self.speech.transcribe(audio, interrupt);
-        let transcript = transcript.map_err(|error| onnx::run_error(&error))?;
-        let segments = transcript.segments.into_iter().map(|segment| Segment {
-            start: segment.start,
-            end: segment.end,
-            text: segment.text,
-        });
-        let result = TaskResult::Transcript(Transcript {
-            text: transcript.text,
-            language: transcript.language,
-            segments: segments.collect(),
-        });
-        Ok(onnx::output(
-            result,
-            self.speech.id(),
-            Duration::ZERO,
-            start.elapsed(),
-        ))
-    }
-}
-
-impl Runner for AudioRunner {
-    const READS_OBJECTS: bool = true;
-
-    /// Runs one recording at a time, since each one uses the whole processor.
-    fn run(&self, jobs: &[Job], stop: &Stop) -> Vec<Result<RunOutput, RunError>> {
-        let interrupt = onnx::interrupt_on(stop);
-        jobs.iter().map(|job| self.run_one(job, &interrupt)).collect()
-    }
+    // The model that the template's `SpeechModel` parameter selects.
+    let variant: SpeechVariant = setting("SPEECH_MODEL")?;
+    mesh_lambda_worker::run(env!("CARGO_CRATE_NAME"), move || {
+        AudioRunner::load(&assets(), variant)
+    })
+    .await
 }
