@@ -1,9 +1,8 @@
-//! `GET /` and its assets: the dashboard, which `cargo xtask web` builds into files beside the function.
+//! `GET /` and its assets: the dashboard, which `cargo xtask web` builds into files.
 //!
 //! The files are read when they are requested: a cold start does not pay for them, and an API without a dashboard works as
 //! well. The dashboard gets its data from the API, like any other client.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
@@ -18,8 +17,6 @@ use sha2::{Digest, Sha256};
 
 use crate::state::ApiState;
 
-/// The folder beside the function's bootstrap.
-const FOLDER: &str = "web";
 /// An asset's name contains a hash of its content, so the content under that name never changes.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// The page names the assets: a browser may cache it, but must revalidate it.
@@ -27,7 +24,7 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The only page. The part of its address after `#` selects what it shows.
 pub(crate) async fn page(State(api): State<Arc<ApiState>>, headers: HeaderMap) -> Result<Response, Problem> {
-    let page = read("index.html").await.ok_or_else(Problem::no_dashboard)?;
+    let page = read(&api, "index.html").await.ok_or_else(Problem::no_dashboard)?;
     let bucket = api.payloads.address().await.ok();
     let policy = policy(bucket.as_deref(), api.events.as_deref());
     // A weak tag, because the answer may be compressed.
@@ -46,12 +43,15 @@ pub(crate) async fn page(State(api): State<Arc<ApiState>>, headers: HeaderMap) -
 }
 
 /// A file that the page loads.
-pub(crate) async fn asset(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+pub(crate) async fn asset(
+    State(api): State<Arc<ApiState>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
     let name = name.ok().map(|Path(name)| name);
     let (name, content_type) = name
         .and_then(|name| content_type(&name).map(|content_type| (name, content_type)))
         .ok_or_else(Problem::route_not_found)?;
-    let file = read(&format!("assets/{name}")).await;
+    let file = read(&api, &format!("assets/{name}")).await;
     let mut response = answer(file.ok_or_else(Problem::route_not_found)?, content_type);
     set(&mut response, CACHE_CONTROL, Some(IMMUTABLE));
     Ok(response)
@@ -87,10 +87,9 @@ fn content_type(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Reads a file of the dashboard. `None` if the API was built without it.
-async fn read(name: &str) -> Option<Vec<u8>> {
-    let folder = std::env::var_os("LAMBDA_TASK_ROOT").map(PathBuf::from)?;
-    tokio::fs::read(folder.join(FOLDER).join(name)).await.ok()
+/// Reads a file of the dashboard. `None` if the stack has none.
+async fn read(api: &ApiState, name: &str) -> Option<Vec<u8>> {
+    tokio::fs::read(api.dashboard.as_ref()?.join(name)).await.ok()
 }
 
 fn answer(body: Vec<u8>, content_type: &'static str) -> Response {

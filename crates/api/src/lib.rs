@@ -32,4 +32,4 @@ mod wait;
 mod workers;
 
 pub use router::router;
-pub use state::{ApiState, ModelSettings, Workers};
+pub use state::{ApiState, ModelSettings, WorkerFunction, Workers};

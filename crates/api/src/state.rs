@@ -3,6 +3,7 @@
 mod models;
 mod workers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,7 @@ use mesh_http::TokenHash;
 use mesh_task::{RetryPolicies, SweepPolicy, Tenant};
 
 pub use models::ModelSettings;
-pub(crate) use workers::Function;
-pub use workers::Workers;
+pub use workers::{WorkerFunction, Workers};
 
 /// The state of the router. A host makes one of its backend's clients, and passes it to [`router`](crate::router).
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct ApiState {
     pub sweep_policy: SweepPolicy,
     pub models: ModelSettings,
     pub workers: Workers,
+    /// The folder with the dashboard's files. They are read when they are requested. Without it the stack has none.
+    pub dashboard: Option<PathBuf>,
 }
 
 impl ApiState {

@@ -10,7 +10,7 @@ use mesh_http::Problem;
 use mesh_stats::TenantCounters;
 use mesh_task::{Status, TaskType, Tenant, WorkerKind};
 
-use crate::state::{ApiState, Function, Workers};
+use crate::state::{ApiState, WorkerFunction, Workers};
 
 /// Lists the worker functions.
 #[utoipa::path(
@@ -35,7 +35,7 @@ pub(crate) async fn list(
     }))
 }
 
-fn worker_view(function: &Function, activity: Activity, counters: &TenantCounters) -> WorkerView {
+fn worker_view(function: &WorkerFunction, activity: Activity, counters: &TenantCounters) -> WorkerView {
     let mean = activity.messages as f64 / activity.batches as f64;
     let limits = function
         .limits
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_worker_without_batches_has_no_mean() {
-        let function = Function {
+        let function = WorkerFunction {
             worker_kind: WorkerKind::Text,
             name: "text".to_owned(),
             limits: [("small", 8), ("high", 2)].into(),

@@ -64,13 +64,21 @@ impl EmbeddedQueue {
     ///
     /// # Errors
     /// When the database did not answer.
-    pub async fn receive(
+    pub fn receive(
         &self,
         most: usize,
         visibility: Duration,
         wait: Duration,
+    ) -> BackendFuture<'_, Vec<Received>> {
+        Box::pin(self.receive_until(most, visibility, Instant::now() + wait))
+    }
+
+    async fn receive_until(
+        &self,
+        most: usize,
+        visibility: Duration,
+        until: Instant,
     ) -> Result<Vec<Received>, BackendError> {
-        let until = Instant::now() + wait;
         loop {
             let (received, next) = self.try_receive(most, visibility).await?;
             let left = until.saturating_duration_since(Instant::now());

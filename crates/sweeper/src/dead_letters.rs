@@ -2,6 +2,7 @@
 //! final, or it was never run (its function could not start, was throttled, or died before it could claim). In the second
 //! case a new message is sent.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -41,6 +42,18 @@ impl Sweeper {
             );
             return Ok(());
         };
+        self.resend_message(&message, receive_count).await
+    }
+
+    /// Like [`resend`](Self::resend), for a message that is a task's.
+    ///
+    /// # Errors
+    /// When the store or the queue did not answer: the dead letter must be retained.
+    pub async fn resend_message(
+        &self,
+        message: &Message,
+        receive_count: impl Display,
+    ) -> Result<(), BackendError> {
         let task = self.tasks.get(&message.tenant, message.id).await?;
         let task = task.filter(|task| task.generation == message.generation);
         let status = task.as_ref().map_or("gone", |task| task.status.as_str());
@@ -48,7 +61,7 @@ impl Sweeper {
             event = "dead_letter_received",
             task_id = %message.id,
             status,
-            receives = receive_count,
+            receives = %receive_count,
             "a message came to the dead-letter queue"
         );
         match task {

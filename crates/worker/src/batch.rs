@@ -49,7 +49,7 @@ impl<R: Runner> Worker<R> {
         let mut claimed = Vec::new();
         let mut quarantined = Vec::new();
         let claims = join_all(batch.deliveries.iter().map(|delivery| {
-            let claim = self.claim(delivery, Isolation::Batched, &invocation);
+            let claim = self.claim(delivery, Isolation::Batched, invocation);
             claim.instrument(delivery.span.clone())
         }))
         .await;
@@ -62,7 +62,7 @@ impl<R: Runner> Worker<R> {
                 Claim::Refused(disposition) => handled.add(delivery.message_id, disposition),
             }
         }
-        self.run_and_settle(claimed, &invocation, &mut handled).await;
+        self.run_and_settle(claimed, invocation, &mut handled).await;
 
         // A quarantined task may crash the process again. Each is claimed only when the others are settled, and runs
         // isolated. The task that crashed most often comes last.
@@ -71,7 +71,7 @@ impl<R: Runner> Worker<R> {
         while !handled.must_exit
             && let Some(delivery) = quarantined.next()
         {
-            self.run_isolated(delivery, &invocation, &mut handled).await;
+            self.run_isolated(delivery, invocation, &mut handled).await;
         }
         // What this process does not run any more, another one runs at once.
         self.release_all(quarantined, &mut handled).await;
@@ -91,7 +91,7 @@ impl<R: Runner> Worker<R> {
     }
 
     /// Claims and runs one quarantined task, if enough time is left: at its deadline it spends an attempt.
-    async fn run_isolated(&self, delivery: Delivery, invocation: &Invocation, handled: &mut Handled) {
+    async fn run_isolated(&self, delivery: Delivery, invocation: Invocation, handled: &mut Handled) {
         if !invocation.has_room_for_isolated() {
             return self.release_all([delivery].into_iter(), handled).await;
         }
@@ -113,7 +113,7 @@ impl<R: Runner> Worker<R> {
     async fn run_and_settle(
         &self,
         claimed: Vec<(Delivery, Box<Task>)>,
-        invocation: &Invocation,
+        invocation: Invocation,
         handled: &mut Handled,
     ) {
         let (jobs, mut ended) = self.load_inputs(claimed, invocation).await;
@@ -144,7 +144,7 @@ impl<R: Runner> Worker<R> {
     async fn load_inputs(
         &self,
         claimed: Vec<(Delivery, Box<Task>)>,
-        invocation: &Invocation,
+        invocation: Invocation,
     ) -> (Vec<(ClaimedTask, Job)>, Vec<(ClaimedTask, AttemptEnd)>) {
         let load_until = invocation.load_until();
         // Beside others, their inputs may have taken the time.

@@ -24,7 +24,7 @@ impl<R: Runner> Worker<R> {
         &self,
         delivery: &Delivery,
         isolation: Isolation,
-        invocation: &Invocation,
+        invocation: Invocation,
     ) -> Claim {
         let message = &delivery.message;
         let now = Timestamp::now();

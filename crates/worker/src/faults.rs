@@ -150,7 +150,7 @@ impl<R: Runner> Runner for Faulty<R> {
         task.history.len() != 1 || !matches!(self.fault(task), Fault::Stall(_))
     }
 
-    async fn wrap_settle<F: Future>(&self, task: &Task, settle: F) -> F::Output {
+    async fn wrap_settle<F: Future + Send>(&self, task: &Task, settle: F) -> F::Output {
         match self.fault(task) {
             Fault::Call(faults) => mesh_aws::faults::scope(&faults, settle).await,
             _ => settle.await,

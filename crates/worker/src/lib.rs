@@ -79,7 +79,11 @@ pub trait Runner: Send + Sync + 'static {
 
     /// Wraps the write of an attempt's end. Injected faults may make its calls to AWS fail.
     #[doc(hidden)]
-    fn wrap_settle<F: Future>(&self, _task: &Task, settle: F) -> impl Future<Output = F::Output> {
+    fn wrap_settle<F: Future + Send>(
+        &self,
+        _task: &Task,
+        settle: F,
+    ) -> impl Future<Output = F::Output> + Send {
         settle
     }
 }

@@ -53,7 +53,7 @@ struct RunningJob<T> {
 }
 
 impl<T> Run<T> {
-    pub(crate) fn new(jobs: Vec<(T, Job)>, invocation: &Invocation) -> Self {
+    pub(crate) fn new(jobs: Vec<(T, Job)>, invocation: Invocation) -> Self {
         let begun = Instant::now();
         let deadline = |job: &Job| {
             let timeout = job

@@ -1,5 +1,6 @@
 //! The API function: reads its settings, makes its clients, and serves the API's routes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ async fn main() -> Result<(), Error> {
         models: ModelSettings::from_settings()?,
         workers: Workers::from_settings(Arc::new(Metrics::new(&config)))?,
         retention: Duration::from_hours(24 * setting::<u64>("RETENTION_DAYS")?),
+        // Beside the function's bootstrap.
+        dashboard: std::env::var_os("LAMBDA_TASK_ROOT").map(|folder| PathBuf::from(folder).join("web")),
     };
     // Lambda gives a starting environment more processor time than a running one: the TLS handshakes are cheapest here.
     tokio::join!(api.tasks.warm(), api.queues.warm());

@@ -1,15 +1,14 @@
 //! The language model that the function's settings configure.
 
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_aws::Bedrock;
-use mesh_backend::BackendError;
-use mesh_language::{Language, Limits, OpenAi, OpenAiSettings, Provider};
-use mesh_task::{ErrorCode, RunError, RunOutput};
+use mesh_backend::{BackendError, BoxFuture};
+use mesh_language::{Limits, OpenAi, OpenAiSettings, Provider};
+use mesh_runners::{ProviderSource, misconfigured};
+use mesh_task::{ErrorCode, RunError};
 use mesh_telemetry::{SettingError, setting};
-use tokio::sync::Mutex;
 
 /// The value of the environment variable `LANGUAGE_PROVIDER`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,55 +64,11 @@ impl Settings {
     }
 }
 
-/// A model that is ready for requests.
-#[derive(Debug)]
-pub(crate) struct ConfiguredModel {
-    /// The name in the settings. The provider may report another one.
-    pub(crate) name: String,
-    pub(crate) language: Language,
-}
-
-/// Creates the model at its first use and caches it. The function starts even if that fails, so that its tasks can report
-/// why.
-#[derive(Debug)]
-pub(crate) struct ModelCache {
-    settings: Settings,
-    model: Mutex<Option<Arc<ConfiguredModel>>>,
-}
-
-impl ModelCache {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self {
-            settings,
-            model: Mutex::new(None),
-        }
-    }
-
-    pub(crate) async fn get(&self) -> Result<Arc<ConfiguredModel>, RunError> {
-        let mut cached = self.model.lock().await;
-        if let Some(model) = &*cached {
-            return Ok(Arc::clone(model));
-        }
-        let model = Arc::new(ConfiguredModel {
-            name: self.settings.model.clone(),
-            language: Language::new(self.provider().await?, self.settings.limits),
-        });
-        *cached = Some(Arc::clone(&model));
-        Ok(model)
-    }
-
-    /// Clears the cache if the provider refused a request: the key may have changed since it was read.
-    pub(crate) async fn reset_if_refused(&self, outcomes: &[Result<RunOutput, RunError>]) {
-        let is_refusal = |outcome: &Result<RunOutput, RunError>| matches!(outcome, Err(error) if error.code == ErrorCode::ProviderRefused);
-        if outcomes.iter().any(is_refusal) {
-            *self.model.lock().await = None;
-        }
-    }
-
-    async fn provider(&self) -> Result<Provider, RunError> {
-        let Settings {
+impl Settings {
+    async fn make_provider(&self) -> Result<Provider, RunError> {
+        let Self {
             kind, model, timeout, ..
-        } = &self.settings;
+        } = self;
         let timeout = *timeout;
         if *kind != ProviderKind::None && model.is_empty() {
             return Err(misconfigured("it has no model: set the parameter LanguageModel"));
@@ -127,7 +82,7 @@ impl ModelCache {
             }
             ProviderKind::OpenAi => {
                 let settings = OpenAiSettings {
-                    base_url: self.settings.base_url.clone(),
+                    base_url: self.base_url.clone(),
                     model: model.clone(),
                     api_key: self.api_key().await?,
                     timeout,
@@ -138,7 +93,7 @@ impl ModelCache {
     }
 
     async fn api_key(&self) -> Result<Option<String>, RunError> {
-        let arn = &self.settings.api_key_secret;
+        let arn = &self.api_key_secret;
         if arn.is_empty() {
             return Ok(None);
         }
@@ -148,9 +103,18 @@ impl ModelCache {
     }
 }
 
-fn misconfigured(reason: impl std::fmt::Display) -> RunError {
-    let message = format!("the stack's language provider is misconfigured: {reason}");
-    RunError::permanent(ErrorCode::ProviderNotConfigured, message)
+impl ProviderSource for Settings {
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn provider(&self) -> BoxFuture<'_, Result<Provider, RunError>> {
+        Box::pin(self.make_provider())
+    }
 }
 
 fn secret_error(error: BackendError) -> RunError {

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 use wiremock::MockServer;
 
-use crate::state::{ApiState, Function, ModelSettings, Workers};
+use crate::state::{ApiState, ModelSettings, WorkerFunction, Workers};
 
 const TOKEN: &str = "a-token";
 
@@ -27,7 +27,7 @@ fn api(server: &MockServer) -> Router {
 /// What the API works with, with a scripted server in place of AWS.
 pub(crate) fn state(server: &MockServer) -> ApiState {
     let config = config(server);
-    let function = |worker_kind: WorkerKind| Function {
+    let function = |worker_kind: WorkerKind| WorkerFunction {
         worker_kind,
         name: format!("{}-worker", worker_kind.as_str()),
         limits: [("small", 2)].into(),
@@ -60,6 +60,7 @@ pub(crate) fn state(server: &MockServer) -> ApiState {
             language: String::new(),
         },
         workers: Workers::new(Arc::new(Metrics::new(&config)), WorkerKind::ALL.map(function)),
+        dashboard: None,
     }
 }
 

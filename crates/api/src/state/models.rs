@@ -2,18 +2,20 @@
 
 use mesh_telemetry::{SettingError, setting};
 
-/// The template's settings of models.
+/// The models of a stack.
 #[derive(Debug)]
 pub struct ModelSettings {
     /// The variant of Whisper that transcribes, such as `base`.
-    pub(crate) speech: String,
+    pub speech: String,
     /// The provider of the language model, or `none`.
-    pub(crate) provider: String,
+    pub provider: String,
     /// The provider's name of the language model.
-    pub(crate) language: String,
+    pub language: String,
 }
 
 impl ModelSettings {
+    /// Reads the template's settings.
+    ///
     /// # Errors
     /// When a setting is missing.
     pub fn from_settings() -> Result<Self, SettingError> {

@@ -18,17 +18,18 @@ const CACHED_FOR: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Workers {
     metrics: Arc<dyn WorkerMetrics>,
-    pub(crate) functions: [Function; WorkerKind::ALL.len()],
+    pub(crate) functions: [WorkerFunction; WorkerKind::ALL.len()],
     cached: Mutex<Option<(Instant, Vec<Activity>)>>,
 }
 
+/// A worker of the stack.
 #[derive(Debug)]
-pub(crate) struct Function {
-    pub(crate) worker_kind: WorkerKind,
-    /// The function's name in Lambda.
-    pub(crate) name: String,
+pub struct WorkerFunction {
+    pub worker_kind: WorkerKind,
+    /// Its name, on AWS that of the Lambda function.
+    pub name: String,
     /// The maximum concurrency of each lane. A lane that is off is absent.
-    pub(crate) limits: BTreeMap<&'static str, u32>,
+    pub limits: BTreeMap<&'static str, u32>,
 }
 
 impl Workers {
@@ -53,7 +54,7 @@ impl Workers {
                 .map(LaneKind::as_str)
                 .into_iter()
                 .zip([small, large, high, low]);
-            Ok(Function {
+            Ok(WorkerFunction {
                 worker_kind,
                 name: setting(&format!("{worker}_WORKER_FUNCTION"))?,
                 limits: limits.filter(|(_, limit)| *limit > 0).collect(),
@@ -63,7 +64,9 @@ impl Workers {
         Ok(Self::new(metrics, [text?, image?, audio?, language?]))
     }
 
-    pub(crate) fn new(metrics: Arc<dyn WorkerMetrics>, functions: [Function; WorkerKind::ALL.len()]) -> Self {
+    /// The workers of a stack, and where their metrics are read.
+    #[must_use]
+    pub fn new(metrics: Arc<dyn WorkerMetrics>, functions: [WorkerFunction; WorkerKind::ALL.len()]) -> Self {
         Self {
             metrics,
             functions,

@@ -79,7 +79,7 @@ async fn run_texts(texts: &[&str], time: Duration) -> Ran {
 
 async fn run_jobs(jobs: Vec<Job>, time: Duration, renew: impl AsyncFn(&Task) -> Option<Disposition>) -> Ran {
     let invocation = Invocation::until(SystemTime::now() + time);
-    let mut run = Run::new(jobs.into_iter().enumerate().collect(), &invocation);
+    let mut run = Run::new(jobs.into_iter().enumerate().collect(), invocation);
     let mut ends = Vec::new();
     while !run.is_finished() {
         ends.extend(
@@ -183,7 +183,7 @@ fn a_job_with_time_left_is_interrupted_too_when_the_run_ignores_its_stop() {
     // Ten seconds leave a grace of two thirds of one.
     let invocation = Invocation::until(SystemTime::now() + Duration::from_secs(10));
     let (run, ends) = without_waiting_for_threads(async {
-        let mut run = Run::new(jobs, &invocation);
+        let mut run = Run::new(jobs, invocation);
         let ends = run
             .next_round(&Arc::new(ScriptedRunner), MINUTE, async |_| None)
             .await;
@@ -208,7 +208,7 @@ async fn a_task_s_own_timeout_stops_it_and_not_its_neighbor() {
     let mut short = job("wait for the first stop");
     short.task.timeout_seconds = Some(1);
     let jobs = vec![("short", short), ("other", job("b"))];
-    let mut run = Run::new(jobs, &Invocation::until(SystemTime::now() + MINUTE));
+    let mut run = Run::new(jobs, Invocation::until(SystemTime::now() + MINUTE));
     let (runner, renew) = (Arc::new(ScriptedRunner), async |_: &Task| None);
     let first = run.next_round(&runner, MINUTE, renew).await;
     assert_eq!(

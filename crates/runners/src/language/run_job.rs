@@ -11,9 +11,9 @@ use mesh_task::{
 };
 use mesh_worker::Job;
 
-use crate::model::ConfiguredModel;
+use super::model::ConfiguredModel;
 
-pub(crate) async fn run_job(model: &ConfiguredModel, job: &Job) -> Result<RunOutput, RunError> {
+pub(super) async fn run_job(model: &ConfiguredModel, job: &Job) -> Result<RunOutput, RunError> {
     let Content::Text(text) = &job.input.content else {
         return Err(RunError::wrong_worker(job.task.task_type));
     };

@@ -1,9 +1,11 @@
 //! Tests the runner against a scripted server.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mesh_language::Limits;
+use mesh_backend::BoxFuture;
+use mesh_language::{Limits, OpenAi, OpenAiSettings, Provider};
 use mesh_task::{
     Content, DataExtraction, ErrorCode, Input, Parameters, RunErrorClass, TaskResult, TaskType, WorkerKind,
     testing,
@@ -13,19 +15,40 @@ use wiremock::matchers::{body_string_contains, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::model::ProviderKind;
 
-fn runner(kind: ProviderKind, base_url: String) -> LanguageRunner {
-    let settings = Settings {
-        kind,
-        model: "m".to_owned(),
-        base_url,
-        api_key_secret: String::new(),
-        timeout: Duration::from_secs(30),
-        limits: Limits::default(),
-    };
+/// A model of an OpenAI-compatible server, or of none.
+#[derive(Debug)]
+struct Source(Option<String>);
+
+impl ProviderSource for Source {
+    fn model(&self) -> &str {
+        "m"
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    fn provider(&self) -> BoxFuture<'_, Result<Provider, RunError>> {
+        let provider = match &self.0 {
+            None => Ok(Provider::None),
+            Some(base_url) => {
+                let settings = OpenAiSettings {
+                    base_url: base_url.clone(),
+                    model: "m".to_owned(),
+                    api_key: None,
+                    timeout: Duration::from_secs(30),
+                };
+                OpenAi::new(settings).map(Provider::from).map_err(misconfigured)
+            }
+        };
+        Box::pin(ready(provider))
+    }
+}
+
+fn runner(base_url: Option<String>) -> LanguageRunner {
     LanguageRunner {
-        models: ModelCache::new(settings),
+        models: ModelCache::new(Box::new(Source(base_url))),
     }
 }
 
@@ -97,7 +120,7 @@ async fn each_task_type_has_its_result_with_model_and_tokens() {
         job(TaskType::Summarize, json!({ "text": text, "engine": "llm" })),
         job(TaskType::Classify, json!({ "text": text, "engine": "llm" })),
     ];
-    let outcomes = run(runner(ProviderKind::OpenAi, server.uri()), jobs).await;
+    let outcomes = run(runner(Some(server.uri())), jobs).await;
     let outputs: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
     for output in &outputs {
         assert_eq!(
@@ -149,7 +172,7 @@ async fn failed_job_does_not_affect_the_others() {
         stray,
         translation("fine"),
     ];
-    let outcomes = run(runner(ProviderKind::OpenAi, server.uri()), jobs).await;
+    let outcomes = run(runner(Some(server.uri())), jobs).await;
     let [Err(refused), Err(busy), Err(stray), Ok(fine)] = &outcomes[..] else {
         panic!("{outcomes:?}")
     };
@@ -171,7 +194,7 @@ async fn stop_cancels_running_jobs() {
     let (sender, stopped) = watch::channel(false);
     let slow = completion(&json!({ "translation": "gut" })).set_delay(Duration::from_secs(60));
     respond(&server, "slow", slow).await;
-    let runner = runner(ProviderKind::OpenAi, server.uri());
+    let runner = runner(Some(server.uri()));
     let jobs = [translation("slow"), translation("slow too")];
     let start = Instant::now();
     let stop = async {
@@ -203,7 +226,7 @@ async fn stopped_run_starts_no_job() {
     let (_sender, stopped) = watch::channel(true);
     // A job that starts fails at once, by its schema. There are enough jobs that none starts by chance.
     let jobs: Vec<_> = (0..64).map(|_| extraction(json!({ "name": 7 }))).collect();
-    let runner = runner(ProviderKind::OpenAi, server.uri());
+    let runner = runner(Some(server.uri()));
     let outcomes = runner.run_all(&jobs, &stopped).await;
     assert!(
         outcomes
@@ -220,11 +243,7 @@ async fn schema_that_is_not_valid_fails_its_task_permanently() {
         .map(|n| json!({ "pattern": format!("a.b{n}") }))
         .collect();
     let schema = json!({ "type": "object", "allOf": patterns });
-    let outcomes = run(
-        runner(ProviderKind::OpenAi, server.uri()),
-        vec![extraction(schema)],
-    )
-    .await;
+    let outcomes = run(runner(Some(server.uri())), vec![extraction(schema)]).await;
     let error = outcomes[0].as_ref().unwrap_err();
     assert_eq!(
         (error.class, error.code),
@@ -238,7 +257,7 @@ async fn schema_that_is_not_valid_fails_its_task_permanently() {
 
 #[tokio::test]
 async fn without_a_provider_no_schema_is_read() {
-    let runner = runner(ProviderKind::None, String::new());
+    let runner = runner(None);
     let outcomes = run(runner, vec![extraction(json!({ "name": 7 }))]).await;
     let error = outcomes[0].as_ref().unwrap_err();
     assert_eq!(error.code, ErrorCode::ProviderNotConfigured);
@@ -246,11 +265,7 @@ async fn without_a_provider_no_schema_is_read() {
 
 #[tokio::test]
 async fn without_a_provider_each_task_fails_permanently_with_advice() {
-    let outcomes = run(
-        runner(ProviderKind::None, String::new()),
-        vec![translation("a"), translation("b")],
-    )
-    .await;
+    let outcomes = run(runner(None), vec![translation("a"), translation("b")]).await;
     for outcome in outcomes {
         let error = outcome.unwrap_err();
         assert_eq!(
@@ -263,11 +278,7 @@ async fn without_a_provider_each_task_fails_permanently_with_advice() {
 
 #[tokio::test]
 async fn misconfigured_provider_fails_the_tasks() {
-    let outcomes = run(
-        runner(ProviderKind::OpenAi, "nowhere".to_owned()),
-        vec![translation("a")],
-    )
-    .await;
+    let outcomes = run(runner(Some("nowhere".to_owned())), vec![translation("a")]).await;
     let error = outcomes[0].as_ref().unwrap_err();
     assert_eq!(error.code, ErrorCode::ProviderNotConfigured);
     assert!(error.message.contains("nowhere"), "{error}");

@@ -1,0 +1,121 @@
+//! The addresses of payloads, which are signed: who has one needs no token.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::StreamExt;
+use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use mesh_embedded::{EmbeddedPayloads, Signed, UploadRefusal};
+use mesh_http::{Problem, ProblemKind};
+use serde::Deserialize;
+use tokio_util::io::ReaderStream;
+
+/// What a signed address states.
+#[derive(Deserialize)]
+struct Signature {
+    expires: i64,
+    #[serde(rename = "type")]
+    content_type: String,
+    #[serde(default)]
+    sha256: String,
+    signature: String,
+}
+
+pub(crate) fn router(payloads: Arc<EmbeddedPayloads>) -> Router {
+    let routes = Router::new()
+        .route("/payloads/{*key}", get(read).put(upload))
+        .layer(from_fn(mesh_http::render));
+    mesh_http::browser::layers(routes, None).with_state(payloads)
+}
+
+async fn read(
+    State(payloads): State<Arc<EmbeddedPayloads>>,
+    Path(key): Path<String>,
+    Query(signature): Query<Signature>,
+) -> Result<Response, Problem> {
+    check(&payloads, "GET", &key, &signature, 0)?;
+    let file = payloads.file(&key).await?;
+    let (path, object) = file.ok_or_else(Problem::route_not_found)?;
+    let Ok(file) = tokio::fs::File::open(path).await else {
+        return Err(Problem::route_not_found());
+    };
+    let headers = [
+        (CONTENT_TYPE, signature.content_type),
+        (CONTENT_LENGTH, object.bytes.to_string()),
+        (CONTENT_DISPOSITION, "attachment".to_owned()),
+    ];
+    Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
+}
+
+async fn upload(
+    State(payloads): State<Arc<EmbeddedPayloads>>,
+    Path(key): Path<String>,
+    Query(signature): Query<Signature>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = length.unwrap_or(0);
+    check(&payloads, "PUT", &key, &signature, length)?;
+    let incoming = receive(&payloads, request.into_body().into_data_stream(), length).await?;
+    let announced = (signature.sha256.as_str(), length);
+    match payloads
+        .accept(key, signature.content_type, incoming, announced)
+        .await
+    {
+        Ok(()) => Ok(StatusCode::OK),
+        Err(UploadRefusal::Backend(error)) => Err(error.into()),
+        Err(refusal) => Err(refused(refusal.to_string())),
+    }
+}
+
+async fn receive(
+    payloads: &EmbeddedPayloads,
+    mut body: BodyDataStream,
+    length: u64,
+) -> Result<mesh_embedded::Incoming, Problem> {
+    let mut incoming = payloads.receive()?;
+    while let Some(part) = body.next().await {
+        let part = part.map_err(|error| refused(format!("the content ended early: {error}")))?;
+        incoming.write(&part)?;
+        if incoming.bytes() > length {
+            return Err(refused("the content is longer than announced".to_owned()));
+        }
+    }
+    Ok(incoming)
+}
+
+fn check(
+    payloads: &EmbeddedPayloads,
+    method: &str,
+    key: &str,
+    given: &Signature,
+    length: u64,
+) -> Result<(), Problem> {
+    let signed = Signed {
+        method,
+        key,
+        expires: given.expires,
+        content_type: &given.content_type,
+        sha256: &given.sha256,
+        length,
+    };
+    if payloads.accepts(&signed, &given.signature) {
+        Ok(())
+    } else {
+        let why = "the address was changed or has expired: request a new one, and send the announced headers unchanged";
+        Err(refused(why.to_owned()))
+    }
+}
+
+fn refused(why: String) -> Problem {
+    Problem::new(ProblemKind::InvalidUpload, why)
+}

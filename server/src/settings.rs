@@ -1,0 +1,87 @@
+//! The settings, by flags or by environment variables.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use mesh_task::{OwnPolicies, RetryPolicies, RetryPolicy, SweepPolicy};
+
+/// Runs AI Mesh on this machine.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "mesh-server", version)]
+pub(crate) struct Settings {
+    /// The data folder. Only one server at a time uses it.
+    #[arg(long, env = "AI_MESH_DATA", default_value = "ai-mesh-data")]
+    pub(crate) data: PathBuf,
+    /// The address to listen at.
+    #[arg(long, env = "AI_MESH_LISTEN", default_value = "127.0.0.1:8000")]
+    pub(crate) listen: SocketAddr,
+    /// The folder with ONNX Runtime and the models. By default the folder of the program.
+    #[arg(long, env = "AI_MESH_ASSETS")]
+    pub(crate) assets: Option<PathBuf>,
+    /// The folder with the dashboard. By default `web` in the folder of the program.
+    #[arg(long, env = "AI_MESH_WEB")]
+    pub(crate) web: Option<PathBuf>,
+    /// Also serves clients of the four earlier systems that send no token (docs/COMPAT.md).
+    #[arg(long, env = "AI_MESH_COMPAT")]
+    pub(crate) compat: bool,
+    /// The speech model.
+    #[arg(long, env = "AI_MESH_SPEECH_MODEL", default_value = "base")]
+    pub(crate) speech_model: String,
+    /// The address of an OpenAI-compatible server that runs the tasks of language models. Without it they fail.
+    #[arg(long, env = "AI_MESH_LANGUAGE_URL", requires = "language_model")]
+    pub(crate) language_url: Option<String>,
+    /// That server's name of the model.
+    #[arg(long, env = "AI_MESH_LANGUAGE_MODEL", requires = "language_url")]
+    pub(crate) language_model: Option<String>,
+    /// That server's key. Set it in the environment: other users of the machine see flags.
+    #[arg(
+        long,
+        env = "AI_MESH_LANGUAGE_API_KEY",
+        hide_env_values = true,
+        requires = "language_url"
+    )]
+    pub(crate) language_api_key: Option<String>,
+    /// How many days a task is kept.
+    #[arg(long, env = "AI_MESH_RETENTION_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub(crate) retention_days: u32,
+    /// How many small tasks of a worker run at the same time. By default as many as there are processor cores.
+    #[arg(long, env = "AI_MESH_CONCURRENCY", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) concurrency: Option<u32>,
+}
+
+impl Settings {
+    /// How long a claim holds unless the worker renews it.
+    pub(crate) const LEASE: Duration = Duration::from_secs(30);
+    /// After this many receives a message is moved to the dead-letter queue.
+    pub(crate) const MAX_RECEIVES: u32 = 3;
+
+    pub(crate) fn retention(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.retention_days))
+    }
+
+    /// How often a task is attempted, as the template's defaults say.
+    pub(crate) fn policies() -> RetryPolicies {
+        RetryPolicies {
+            general: RetryPolicy {
+                max_attempts: 3,
+                base: Duration::from_secs(2),
+                cap: Duration::from_secs(900),
+            },
+            own: OwnPolicies::default(),
+        }
+    }
+
+    pub(crate) fn sweep_policy() -> SweepPolicy {
+        SweepPolicy {
+            due_after: Duration::from_secs(60),
+        }
+    }
+
+    pub(crate) fn small_concurrency(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.concurrency
+            .map_or_else(cores, |given| usize::try_from(given).unwrap_or(usize::MAX))
+    }
+}
