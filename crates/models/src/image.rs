@@ -135,10 +135,10 @@ impl Picture {
     fn decode_kind(kind: ImageKind, source: Source<'_>) -> Result<Self, ImageError> {
         match kind {
             ImageKind::Png => return decode_png(source),
-            ImageKind::Jpeg if !container::jpeg_is_whole(source.file()) => {
-                return Err(ImageError::invalid(kind, "its end is missing"));
+            ImageKind::Jpeg => {
+                container::check_jpeg(source.file()).map_err(|defect| ImageError::invalid(kind, defect))?;
+                return jpeg::decode(source);
             }
-            ImageKind::Jpeg => return jpeg::decode(source),
             ImageKind::WebP => return decode_webp(&source),
             ImageKind::Gif | ImageKind::Bmp => {}
         }

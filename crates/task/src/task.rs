@@ -151,6 +151,10 @@ pub struct Task {
     /// When the API accepted the task.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub created_at: Timestamp,
+    /// When the current generation began; `None` in the first, which begins when the task is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    pub redriven_at: Option<Timestamp>,
     /// When the status last changed, or an attempt began or ended.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub updated_at: Timestamp,
@@ -212,6 +216,7 @@ impl Task {
             report: None,
             error: None,
             created_at: now,
+            redriven_at: None,
             updated_at: now,
             next_attempt_at: None,
             lease_until: None,
@@ -229,8 +234,8 @@ impl Task {
         }
     }
 
-    /// How long the current attempt waited: since the previous attempt ended, or since the task was accepted. The two times
-    /// come from different machines, so their clocks' difference is part of it.
+    /// How long the current attempt waited: since the previous attempt of its generation ended, or since the task was accepted
+    /// or redriven. The two times come from different machines, so their clocks' difference is part of it.
     #[must_use]
     pub fn waited(&self) -> Duration {
         let mut attempts = self.history.iter().rev();
@@ -238,7 +243,9 @@ impl Task {
             return Duration::ZERO;
         };
         let since = attempts
+            .take_while(|attempt| attempt.generation == current.generation)
             .find_map(|attempt| attempt.ended_at)
+            .or(self.redriven_at)
             .unwrap_or(self.created_at);
         Duration::try_from(current.started_at - since).unwrap_or_default()
     }

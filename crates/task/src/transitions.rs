@@ -187,6 +187,7 @@ impl Task {
                     Field::History,
                     json(&newest_attempts(self.history_with_outcomes())),
                 ),
+                set(Field::RedrivenAt, millis(now)),
                 set(Field::UpdatedAt, millis(now)),
                 set(Field::DueShard, self.id.shard().to_string()),
                 set(Field::DueAt, millis(due_at)),

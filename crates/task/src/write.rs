@@ -26,6 +26,7 @@ pub enum Field {
     ResultObject,
     Report,
     Error,
+    RedrivenAt,
     UpdatedAt,
     NextAttemptAt,
     LeaseUntil,

@@ -146,3 +146,23 @@ fn a_key_expires_after_a_day() {
     assert_eq!(second.status, 202, "{second:?}");
     assert_ne!(first.text("id"), second.text("id"));
 }
+
+#[test]
+fn a_request_uses_its_key_once_its_upload_was_looked_up() {
+    let (api, key) = (Api::new(), fresh_key());
+    let missing =
+        json!({ "type": "sentiment", "input": { "upload": "01a22e18-6a90-7512-8bd6-c8a5e785684d" } });
+    let blank = json!({ "type": "sentiment", "input": { "text": " " } });
+    for (body, status) in [
+        (&blank, 422),
+        (&missing, 422),
+        (&missing, 422),
+        (&sentiment("fine"), 422),
+    ] {
+        assert_eq!(api.post_keyed(&key, body, NO_FAULT).status, status, "{body}");
+    }
+    let reused = api.post_keyed(&key, &sentiment("fine"), NO_FAULT);
+    assert_eq!(reused.text("type"), "urn:ai-mesh:problem:idempotency-key-reused");
+    let accepted = api.post_keyed(&fresh_key(), &sentiment("fine"), NO_FAULT);
+    assert_eq!(accepted.status, 202, "{accepted:?}");
+}

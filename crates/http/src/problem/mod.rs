@@ -14,7 +14,8 @@ use mesh_task::{InvalidSubmission, SubmissionRefusal};
 use crate::Denied;
 pub use kind::ProblemKind;
 
-/// A detail that quotes the request must not grow with it.
+/// A detail that quotes the request must not grow with it: a batch is answered with up to 1,000 problems, and Lambda takes an
+/// answer of 6 MB. So this is its length as JSON, in which a control character takes six bytes.
 const MAX_DETAIL_BYTES: usize = 1_024;
 
 /// A refusal, or a failure of the service.
@@ -27,8 +28,8 @@ pub struct Problem {
 impl Problem {
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let mut detail = detail.into();
-        if detail.len() > MAX_DETAIL_BYTES {
-            detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
+        if let Some(end) = end_of_room(&detail) {
+            detail.truncate(end);
             detail.push('…');
         }
         Self { kind, detail }
@@ -55,6 +56,23 @@ impl Problem {
             request_id: request_id.to_owned(),
         }
     }
+}
+
+/// Where a text is cut that takes more than its room in JSON.
+fn end_of_room(text: &str) -> Option<usize> {
+    let mut left = MAX_DETAIL_BYTES;
+    let too_long = text.char_indices().find(|(_, character)| {
+        let bytes = match character {
+            '"' | '\\' => 2,
+            '\0'..='\u{1f}' => 6,
+            _ => character.len_utf8(),
+        };
+        left.checked_sub(bytes).is_none_or(|rest| {
+            left = rest;
+            false
+        })
+    });
+    too_long.map(|(at, _)| at)
 }
 
 impl From<Denied> for Problem {
@@ -95,5 +113,21 @@ mod tests {
         let error = serde_json::from_str::<u8>(&format!("\"{}\"", "é".repeat(100_000))).unwrap_err();
         let problem = Problem::invalid_json(&error);
         assert!(problem.detail.len() <= MAX_DETAIL_BYTES + '…'.len_utf8());
+        let short = "é".repeat(MAX_DETAIL_BYTES / 2);
+        assert_eq!(Problem::invalid_body(short.clone()).detail, short);
+    }
+
+    #[test]
+    fn a_detail_is_as_short_in_json() {
+        for character in ["\u{1}", "\u{1f}", "\n", "\"", "\\", "a", "é", "💡"] {
+            let problem = Problem::invalid_body(character.repeat(2_000));
+            let json = serde_json::to_string(&problem.detail).unwrap();
+            // The quotes and the ellipsis come on top.
+            assert!(
+                json.len() <= MAX_DETAIL_BYTES + 5,
+                "{character:?}: {}",
+                json.len()
+            );
+        }
     }
 }

@@ -1,25 +1,40 @@
 //! Checks of a file's structure that the decoders lack, done without decoding. The JPEG decoder fills a truncated picture
 //! with gray, and the WebP decoder allocates whatever size a chunk or an inner frame states.
 
-/// Whether a JPEG has its end marker (ITU-T T.81, annex B). Bytes after that marker are ignored.
-pub(super) fn jpeg_is_whole(file: &[u8]) -> bool {
+/// The most segments of a JPEG. A profile has up to 255 and a picture of 50 MB up to 770 of long metadata, and each of many
+/// scans has two. The decoder looks at all of one kind again after each of another, and keeps those of a profile.
+const MAX_SEGMENTS: usize = 4_096;
+
+/// Why a JPEG is not decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum JpegDefect {
+    #[error("its end is missing")]
+    NoEnd,
+    #[error("it has more than {MAX_SEGMENTS} segments")]
+    TooManySegments,
+}
+
+/// Checks that a JPEG has its end marker and few segments before it (ITU-T T.81, annex B). Bytes after that marker are
+/// ignored.
+pub(super) fn check_jpeg(file: &[u8]) -> Result<(), JpegDefect> {
     let mut rest = file;
+    let mut segments = 0;
     loop {
-        let Some(start) = next_marker(rest) else {
-            return false;
-        };
+        let start = next_marker(rest).ok_or(JpegDefect::NoEnd)?;
         let (marker, after) = (rest[start], &rest[start + 1..]);
         rest = match marker {
-            0xd9 => return true,
+            0xd9 => return Ok(()),
             // SOI and TEM have no segment. Every other marker is followed by its segment's length.
             0x01 | 0xd8 => after,
-            _ => match after
-                .first_chunk()
-                .and_then(|&length| after.get(u16::from_be_bytes(length).into()..))
-            {
-                Some(rest) => rest,
-                None => return false,
-            },
+            _ => {
+                segments += 1;
+                if segments > MAX_SEGMENTS {
+                    return Err(JpegDefect::TooManySegments);
+                }
+                let length = after.first_chunk().ok_or(JpegDefect::NoEnd)?;
+                let end = u16::from_be_bytes(*length).into();
+                after.get(end..).ok_or(JpegDefect::NoEnd)?
+            }
         };
     }
 }

@@ -320,6 +320,38 @@ fn an_interrupt_ends_the_work_on_a_file_soon() {
     assert!(matches!(decoded, Err(ModelError::Interrupted)));
 }
 
+#[test]
+fn a_jpeg_of_thousands_of_segments_is_refused_before_it_is_decoded() {
+    let segment = |marker: u8, body: &[u8]| {
+        let length = (body.len() as u16 + 2).to_be_bytes();
+        [&[0xff, marker][..], &length, body].concat()
+    };
+    // A part of long metadata whose whole never comes, which the decoder looks for after each further segment.
+    let part = segment(
+        0xe1,
+        &[
+            &b"http://ns.adobe.com/xmp/extension/\0"[..],
+            &[b'0'; 32],
+            &[0xff; 4],
+            &[0; 5],
+        ]
+        .concat(),
+    );
+    let profile = segment(0xe2, b"ICC_PROFILE\0\x01\xff ");
+    let empty = segment(0xe0, b"");
+    let picture = hollow_jpeg(16, 16, 3);
+    let own = 6;
+    for (name, segment) in [("metadata", &part), ("profile", &profile), ("empty", &empty)] {
+        let with = |segments: usize| {
+            let file = [&picture[..2], &segment.repeat(segments), &picture[2..]].concat();
+            Picture::decode(&file).map(drop)
+        };
+        assert!(with(4_096 - own).is_ok(), "{name}: {:?}", with(4_096 - own));
+        let refused = with(4_097 - own).unwrap_err().to_string();
+        assert!(refused.contains("more than 4096 segments"), "{name}: {refused}");
+    }
+}
+
 /// Decodes, and fails if the decoder panics.
 fn decode_or_refuse(file: &[u8]) {
     match Picture::decode(file) {

@@ -37,3 +37,36 @@ fn a_redriven_task_is_stored_for_the_full_retention_wherever_its_input_is() {
         );
     }
 }
+
+#[test]
+fn a_task_waits_since_its_last_attempt_of_this_generation_or_its_redrive() {
+    let minutes = |count: u64| testing::NOON + Duration::from_secs(60 * count);
+    let task = testing::task();
+    let Value::Object(mut item) = json(&task) else {
+        unreachable!()
+    };
+    let mut apply = |write: Write| -> Task {
+        assert!(write.apply(&mut item), "{write:?}");
+        serde_json::from_value(Value::Object(item.clone())).unwrap()
+    };
+    let begin = |task: &Task, at| {
+        claim(
+            &task.message(),
+            Isolation::Isolated,
+            at,
+            at + Duration::from_secs(30),
+        )
+    };
+    let failure = RunError::timeout().into_failure(FailureKind::Timeout);
+
+    let first = apply(begin(&task, minutes(2)));
+    assert_eq!(first.waited(), Duration::from_secs(120));
+    let retry = first.schedule_retry(&failure, Outcome::Timeout, minutes(3), None, minutes(3));
+    let pending = apply(retry);
+    let second = apply(begin(&pending, minutes(4)));
+    assert_eq!(second.waited(), Duration::from_secs(60));
+    let failed = apply(second.fail(&failure, Outcome::Timeout, minutes(5)));
+    let redriven = apply(failed.redrive(minutes(66), minutes(600), minutes(65)));
+    let third = apply(begin(&redriven, minutes(66)));
+    assert_eq!(third.waited(), Duration::from_secs(60), "{third:?}");
+}
