@@ -9,6 +9,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use axum::routing::any_service;
 use mesh_api::{ApiState, ModelSettings, Workers};
 use mesh_embedded::Embedded;
 use mesh_event_stream::Events;
@@ -133,8 +134,8 @@ fn router(api: ApiState, events: Events, embedded: &Arc<Embedded>) -> Router {
         give_context(request, next, REQUEST_TIME)
     }));
     Router::new()
-        .route_service("/v1/events", events.clone())
-        .route_service("/v1/tasks/{id}/events", events)
+        .route("/v1/events", any_service(events.clone()))
+        .route("/v1/tasks/{id}/events", any_service(events))
         .merge(payloads::router(embedded.payloads()))
         .fallback_service(api)
 }

@@ -18,6 +18,7 @@ use crate::counters::Counters;
 use crate::database::{Database, open_writer};
 use crate::payloads::EmbeddedPayloads;
 use crate::queue::{DeadLetters, EmbeddedQueue};
+use crate::recovery::recover;
 use crate::schema::{SchemaError, migrate};
 use crate::signature::{KEY_BYTES, Signer};
 use crate::tasks::Tasks;
@@ -76,7 +77,18 @@ impl Embedded {
         fs::create_dir_all(folder).map_err(|error| file_error(folder, error))?;
         let lock = lock(folder)?;
         let file = folder.join(DATABASE);
-        let connection = open_database(&file)?;
+        let mut connection = open_database(&file)?;
+        let interrupted = recover(&mut connection).map_err(|error| OpenError::Unusable {
+            file: file.clone(),
+            reason: error.to_string(),
+        })?;
+        if interrupted > 0 {
+            tracing::info!(
+                event = "tasks_interrupted",
+                tasks = interrupted,
+                "tasks were running when the last process ended; they run again"
+            );
+        }
         let database = Database::start(&file, connection).map_err(|error| file_error(&file, error))?;
         let database = Arc::new(database);
         let uncounted = Arc::new(Notify::new());

@@ -8,7 +8,7 @@
 //! counters.rs   the counters, the change log and the outbox that both follow from
 //! changes.rs    who waits for a change
 //! payloads.rs   inputs and results that are files; signature.rs signs their addresses
-//! folder.rs     the data folder: its lock, and how it is opened
+//! folder.rs     the data folder: its lock, and how it is opened; recovery.rs finishes what the last process left
 //! ```
 
 mod changes;
@@ -19,6 +19,7 @@ mod folder;
 mod item;
 mod payloads;
 mod queue;
+mod recovery;
 mod schema;
 mod signature;
 mod tasks;
