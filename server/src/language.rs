@@ -22,7 +22,7 @@ pub(crate) struct LanguageServer {
 }
 
 impl LanguageServer {
-    pub(crate) fn of(settings: &Settings) -> Self {
+    pub(crate) fn from_settings(settings: &Settings) -> Self {
         Self {
             base_url: settings.language_url.clone(),
             model: settings.language_model.clone().unwrap_or_default(),

@@ -86,7 +86,7 @@ pub(crate) fn start(
         worker_kind,
     };
     let (text, image, audio) = (assets.to_owned(), assets.to_owned(), assets.to_owned());
-    let language = LanguageServer::of(settings);
+    let language = LanguageServer::from_settings(settings);
     Ok(vec![
         host(WorkerKind::Text).start(move || TextRunner::load(text)),
         host(WorkerKind::Image).start(move || ImageRunner::load(image)),
@@ -147,7 +147,7 @@ impl Host {
             consume(
                 worker,
                 self.embedded.lane(lane),
-                Limits::of(lane),
+                Limits::for_lane(lane),
                 self.stopped.clone(),
             )
         });
@@ -162,7 +162,7 @@ struct Limits {
 }
 
 impl Limits {
-    fn of(lane: Lane) -> Self {
+    fn for_lane(lane: Lane) -> Self {
         Self {
             batch: match (lane.worker_kind, lane.kind) {
                 (WorkerKind::Text | WorkerKind::Language, LaneKind::Small) => TEXT_BATCH,
