@@ -299,11 +299,13 @@ impl Cloud {
         aws_sdk_lambda::Client::from_conf(config.timeout_config(timeouts).build())
     }
 
-    pub(crate) fn block_on<F: Future>(&self, call: F) -> F::Output {
+    /// Waits for a call.
+    pub fn block_on<F: Future>(&self, call: F) -> F::Output {
         self.runtime.block_on(call)
     }
 
-    pub(crate) fn config(&self) -> &SdkConfig {
+    /// What the clients are made of.
+    pub fn config(&self) -> &SdkConfig {
         &self.config
     }
 

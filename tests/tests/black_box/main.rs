@@ -8,6 +8,7 @@ mod changes;
 mod cli;
 mod client;
 mod compat;
+mod contract;
 mod crashes;
 mod dashboard;
 mod dead_letters;
