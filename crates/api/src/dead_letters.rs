@@ -8,9 +8,10 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use mesh_api_types::{DeadLetterList, RedriveRequest, RedriveResponse};
+use mesh_backend::ListPage;
 use mesh_http::{Deadline, JsonBody, Problem, ProblemKind};
 use mesh_task::{IdRange, Task, TaskId, TaskType, Tenant};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::query::{MAX_LIST_TIME, parse_limit, parse_type};
@@ -21,6 +22,10 @@ use crate::tasks::task_view;
 /// How many failed tasks a list reads by default.
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 100;
+/// How many tasks are read at a time: one with a large schema takes megabytes.
+const READ_AT_ONCE: usize = 10;
+/// The largest answer, as a part of Lambda's, which has 6 MB.
+const MAX_ANSWER_BYTES: usize = 5_000_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,16 +62,29 @@ pub(crate) async fn list(
         .as_deref()
         .map_or(Ok(DEFAULT_LIMIT), |limit| parse_limit(limit, MAX_LIMIT))?;
     let cursor = params.cursor.as_deref().map(parse_cursor).transpose()?;
-    let page = page(&api, &tenant, cursor, limit).await?;
+    let failed = failed_ids(&api, &tenant, cursor, limit).await?;
     let mut dead_letters = Vec::new();
-    for task in page.tasks {
-        if task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type) {
-            dead_letters.push(task_view(task, &api).await?);
+    let mut room = AnswerRoom::default();
+    let mut last = None;
+    for ids in failed.entries.chunks(READ_AT_ONCE) {
+        for task in read(&api, &tenant, ids).await? {
+            let id = task.id;
+            if task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type) {
+                let view = task_view(task, &api).await?;
+                if !room.take(&view) && last.is_some() {
+                    return Ok(Json(DeadLetterList {
+                        dead_letters,
+                        next_cursor: last,
+                    }));
+                }
+                dead_letters.push(view);
+            }
+            last = Some(id);
         }
     }
     Ok(Json(DeadLetterList {
         dead_letters,
-        next_cursor: page.next,
+        next_cursor: failed.next,
     }))
 }
 
@@ -114,17 +132,14 @@ pub(crate) async fn redrive(
     }
     let task_type = selection.task_type.as_deref().map(parse_type).transpose()?;
     let cursor = selection.cursor.as_deref().map(parse_cursor).transpose()?;
-    let page = page(&api, &tenant, cursor, MAX_LIMIT).await?;
-    let wanted = page
-        .tasks
-        .into_iter()
-        .filter(|task| task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type));
-    let wanted: Vec<_> = wanted.collect();
-    let redriven = redrive_all(&api, &wanted, deadline).await?;
+    let failed = failed_ids(&api, &tenant, cursor, MAX_LIMIT).await?;
+    let is_wanted =
+        |task: &Task| task.is_dead_letter() && task_type.is_none_or(|wanted| wanted == task.task_type);
+    let redriven = redrive_ids(&api, &tenant, &failed.entries, is_wanted, deadline).await?;
     Ok(Json(RedriveResponse {
         redriven,
         skipped: Vec::new(),
-        next_cursor: page.next,
+        next_cursor: failed.next,
     }))
 }
 
@@ -134,10 +149,10 @@ async fn by_ids(
     ids: Vec<String>,
     deadline: Instant,
 ) -> Result<Json<RedriveResponse>, Problem> {
-    let parsed: Vec<TaskId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-    let tasks = read(api, tenant, &parsed).await?;
-    let wanted: Vec<_> = tasks.into_iter().filter(Task::is_dead_letter).collect();
-    let redriven = redrive_all(api, &wanted, deadline).await?;
+    let mut parsed: Vec<TaskId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    parsed.sort_unstable_by_key(|id| Reverse(*id));
+    parsed.dedup();
+    let redriven = redrive_ids(api, tenant, &parsed, Task::is_dead_letter, deadline).await?;
     let skipped = ids
         .into_iter()
         .filter(|id| !redriven.iter().any(|done| done.to_string() == *id));
@@ -148,39 +163,90 @@ async fn by_ids(
     }))
 }
 
-struct Page {
-    tasks: Vec<Task>,
-    next: Option<TaskId>,
+/// Redrives the wanted ones of these tasks, a few at a time.
+async fn redrive_ids(
+    api: &ApiState,
+    tenant: &Tenant,
+    ids: &[TaskId],
+    is_wanted: impl Fn(&Task) -> bool,
+    deadline: Instant,
+) -> Result<Vec<TaskId>, Problem> {
+    let mut redriven = Vec::new();
+    for ids in ids.chunks(READ_AT_ONCE) {
+        let mut tasks = read(api, tenant, ids).await?;
+        tasks.retain(&is_wanted);
+        redriven.append(&mut redrive_all(api, &tasks, deadline).await?);
+    }
+    Ok(redriven)
 }
 
-/// The next failed tasks of a tenant, newest first.
-async fn page(
+/// The ids of the next failed tasks of a tenant, newest first.
+async fn failed_ids(
     api: &ApiState,
     tenant: &Tenant,
     before: Option<TaskId>,
     limit: usize,
-) -> Result<Page, Problem> {
+) -> Result<ListPage<TaskId>, Problem> {
     let range = before.map_or(IdRange::ALL, |before| IdRange::ALL.below(before));
     let until = Instant::now() + MAX_LIST_TIME;
-    let failed = api.tasks.failed_ids(tenant, range, limit, until).await?;
-    let tasks = read(api, tenant, &failed.entries).await?;
-    let next = failed.next;
-    Ok(Page { tasks, next })
+    Ok(api.tasks.failed_ids(tenant, range, limit, until).await?)
 }
 
 /// Reads tasks, and sorts them newest first.
 async fn read(api: &ApiState, tenant: &Tenant, ids: &[TaskId]) -> Result<Vec<Task>, Problem> {
-    let mut ids = ids.to_vec();
-    ids.sort_unstable();
-    ids.dedup();
-    let keys = ids.into_iter().map(|id| (tenant.clone(), id)).collect();
+    let keys = ids.iter().map(|id| (tenant.clone(), *id)).collect();
     let mut tasks = api.tasks.get_many(keys).await?;
     tasks.sort_unstable_by_key(|task| Reverse(task.id));
     Ok(tasks)
+}
+
+/// What is left of an answer's size.
+#[derive(Debug)]
+struct AnswerRoom(usize);
+
+impl Default for AnswerRoom {
+    fn default() -> Self {
+        Self(MAX_ANSWER_BYTES)
+    }
+}
+
+impl AnswerRoom {
+    /// Takes the room of a part, and returns whether there was enough.
+    fn take(&mut self, part: &impl Serialize) -> bool {
+        // Lambda's answer contains the body as a JSON string.
+        let text = serde_json::to_string(part).unwrap_or_default();
+        let bytes = serde_json::to_string(&text).map_or(usize::MAX, |escaped| escaped.len());
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
 }
 
 fn parse_cursor(given: &str) -> Result<TaskId, Problem> {
     let refuse =
         |_| Problem::invalid_query("cursor is invalid: send the next_cursor of a response unchanged");
     given.parse().map_err(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_taken_in_the_bytes_of_the_whole_answer() {
+        for (character, bytes) in [("a", 1), ("\"", 4), ("\u{1}", 7), ("é", 2)] {
+            let mut room = AnswerRoom(1_000 * bytes + 10);
+            assert!(room.take(&character.repeat(1_000)), "{character:?}");
+            assert!(!room.take(&character.repeat(10)), "{character:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_the_largest_dead_letters_fits_into_an_answer() {
+        // What the attack's labels take: 100 of 20 quotes and 178 control characters.
+        let labels = vec![format!("{}{}", "\"".repeat(20), "\u{1}".repeat(178)); 100];
+        let mut room = AnswerRoom::default();
+        let fitting = (0..100).take_while(|_| room.take(&labels)).count();
+        assert!((30..50).contains(&fitting), "{fitting}");
+    }
 }

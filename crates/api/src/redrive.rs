@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use mesh_backend::BackendError;
-use mesh_backend::WriteOutcome;
+use mesh_backend::{BackendError, WriteOutcome};
 use mesh_task::{Task, TaskId};
 use tokio::time::Instant;
 
@@ -34,13 +33,18 @@ pub(crate) async fn redrive_all(
     let mut redriven = Vec::new();
     let mut messages = Vec::new();
     let mut failed = None;
-    for written in join_all(tasks.iter().map(|task| write(api, task, now))).await {
+    // Of a written task only this is kept until all are written.
+    let writes = tasks.iter().map(async |task| match write(api, task, now).await? {
+        WriteOutcome::Applied(task) => Ok(Some((task.id, task.lane(), task.message()))),
+        WriteOutcome::ConditionFailed(_) => Ok(None),
+    });
+    for written in join_all(writes).await {
         match written {
-            Ok(WriteOutcome::Applied(task)) => {
-                redriven.push(task.id);
-                messages.push((task.lane(), task.message()));
+            Ok(Some((id, lane, message))) => {
+                redriven.push(id);
+                messages.push((lane, message));
             }
-            Ok(WriteOutcome::ConditionFailed(_)) => {}
+            Ok(None) => {}
             Err(error) => failed = Some(error),
         }
     }

@@ -136,8 +136,9 @@ impl Picture {
         match kind {
             ImageKind::Png => return decode_png(source),
             ImageKind::Jpeg => {
-                container::check_jpeg(source.file()).map_err(|defect| ImageError::invalid(kind, defect))?;
-                return jpeg::decode(source);
+                let whole = container::check_jpeg(source.file());
+                let whole = whole.map_err(|defect| ImageError::invalid(kind, defect))?;
+                return jpeg::decode(source.part(whole));
             }
             ImageKind::WebP => return decode_webp(&source),
             ImageKind::Gif | ImageKind::Bmp => {}

@@ -12,30 +12,70 @@ pub(super) enum JpegDefect {
     NoEnd,
     #[error("it has more than {MAX_SEGMENTS} segments")]
     TooManySegments,
+    #[error("a marker before its first scan is misplaced")]
+    MisplacedMarker,
 }
 
-/// Checks that a JPEG has its end marker and few segments before it (ITU-T T.81, annex B). Bytes after that marker are
-/// ignored.
-pub(super) fn check_jpeg(file: &[u8]) -> Result<(), JpegDefect> {
-    let mut rest = file;
-    let mut segments = 0;
+/// The part of a JPEG up to its end marker, checked for few segments (ITU-T T.81, annex B). Only this part may be decoded: the
+/// decoder reads some markers as segments that are none, and so finds others where they are misplaced.
+pub(super) fn check_jpeg(file: &[u8]) -> Result<&[u8], JpegDefect> {
+    let (scans, segments) = first_scan(file)?;
+    let end = scans + end_of_scans(&file[scans..]).ok_or(JpegDefect::NoEnd)?;
+    // Segments may hide in each other, so every pair of bytes counts that may begin one. Coded data has none.
+    let is_metadata = |pair: &&[u8]| pair[0] == 0xff && matches!(pair[1], 0xe0..=0xef | 0xfe);
+    let hidden = file[scans..end].windows(2).filter(is_metadata).count();
+    if segments + hidden > MAX_SEGMENTS {
+        return Err(JpegDefect::TooManySegments);
+    }
+    Ok(&file[..end])
+}
+
+/// The position after the header of the first scan, and how many segments there are up to it.
+fn first_scan(file: &[u8]) -> Result<(usize, usize), JpegDefect> {
+    // The start marker was read when the type was detected.
+    let mut at = 2;
+    for segments in 1..=MAX_SEGMENTS {
+        let pair = file.get(at..).unwrap_or_default().windows(2);
+        let marker = pair.clone().position(|pair| pair[0] == 0xff && pair[1] != 0xff);
+        let start = at + marker.ok_or(JpegDefect::NoEnd)? + 1;
+        let marker = file[start];
+        if matches!(marker, 0x00 | 0x01 | 0xd0..=0xd9) {
+            return Err(JpegDefect::MisplacedMarker);
+        }
+        let length = file
+            .get(start + 1..)
+            .and_then(<[u8]>::first_chunk)
+            .ok_or(JpegDefect::NoEnd)?;
+        let length = usize::from(u16::from_be_bytes(*length));
+        if length < 2 {
+            return Err(JpegDefect::MisplacedMarker);
+        }
+        at = start + 1 + length;
+        if at > file.len() {
+            return Err(JpegDefect::NoEnd);
+        }
+        if marker == 0xda {
+            return Ok((at, segments));
+        }
+    }
+    Err(JpegDefect::TooManySegments)
+}
+
+/// The position after the end marker, from the data of the first scan on.
+fn end_of_scans(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
     loop {
-        let start = next_marker(rest).ok_or(JpegDefect::NoEnd)?;
-        let (marker, after) = (rest[start], &rest[start + 1..]);
-        rest = match marker {
-            0xd9 => return Ok(()),
+        let start = at + next_marker(&bytes[at..])?;
+        at = match bytes[start] {
+            0xd9 => return Some(start + 1),
             // SOI and TEM have no segment. Every other marker is followed by its segment's length.
-            0x01 | 0xd8 => after,
+            0x01 | 0xd8 => start + 1,
             _ => {
-                segments += 1;
-                if segments > MAX_SEGMENTS {
-                    return Err(JpegDefect::TooManySegments);
-                }
-                let length = after.first_chunk().ok_or(JpegDefect::NoEnd)?;
-                let end = u16::from_be_bytes(*length).into();
-                after.get(end..).ok_or(JpegDefect::NoEnd)?
+                let length = bytes.get(start + 1..)?.first_chunk()?;
+                start + 1 + usize::from(u16::from_be_bytes(*length))
             }
         };
+        bytes.get(at..)?;
     }
 }
 

@@ -352,6 +352,45 @@ fn a_jpeg_of_thousands_of_segments_is_refused_before_it_is_decoded() {
     }
 }
 
+/// The decoder takes markers that have no segment for segments.
+#[test]
+fn a_jpeg_with_a_misplaced_marker_before_its_first_scan_is_refused() {
+    let picture = hollow_jpeg(16, 16, 3);
+    let frame = picture.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    for marker in [0x00, 0x01, 0xd0, 0xd7, 0xd8, 0xd9] {
+        for hidden in [
+            &[0x00, 0x04, 0xff, 0xd9][..],
+            &[0x00, 0x06, 0xff, 0xec, 0xff, 0xff],
+        ] {
+            for at in [2, frame] {
+                let file = [&picture[..at], &[0xff, marker], hidden, &picture[at..]].concat();
+                let refused = Picture::decode(&file).unwrap_err().to_string();
+                assert!(refused.contains("misplaced"), "{marker:x} at {at}: {refused}");
+            }
+        }
+    }
+    let short = [&picture[..2], &[0xff, 0xe0, 0, 1], &picture[2..]].concat();
+    assert!(Picture::decode(&short).is_err());
+    // Bytes of filling may stand before a marker.
+    let filled = [&picture[..2], &[0xff, 0xff], &picture[2..]].concat();
+    assert!(Picture::decode(&filled).is_ok());
+}
+
+#[test]
+fn metadata_that_hides_behind_the_first_scan_counts() {
+    let picture = hollow_jpeg(16, 16, 3);
+    let end = picture.len() - 2;
+    let part = [&[0xff, 0xe1, 0, 6][..], &[b'x'; 4]].concat();
+    // What follows the restart marker is coded data for the check, and a segment for the decoder.
+    let hiding = [0xff, 0xd0, 0x00, 0x06, 0xff, 0xec, 0xff, 0xff];
+    let file = [&picture[..end], &hiding, &part.repeat(10_000), &picture[end..]].concat();
+    let refused = Picture::decode(&file).unwrap_err().to_string();
+    assert!(refused.contains("more than 4096 segments"), "{refused}");
+    // What follows the end is not decoded.
+    let after = [&picture[..], &part.repeat(10_000)].concat();
+    assert!(Picture::decode(&after).is_ok());
+}
+
 /// Decodes, and fails if the decoder panics.
 fn decode_or_refuse(file: &[u8]) {
     match Picture::decode(file) {
