@@ -33,8 +33,8 @@ def test_each_setting_that_a_function_reads_is_in_its_environment():
         name: sorted(read_in(ROOT / "functions" / name) - environment) for name, environment in given.items()
     }
     assert missing == {name: [] for name in given}
-    # Those of the workers' shared code.
-    shared = read_in(ROOT / "crates/worker/src")
+    # Those of the workers' host.
+    shared = read_in(ROOT / "crates/lambda-worker/src")
     assert "LEASE_SECONDS" in shared
     for name in (name for name in given if name.endswith("-worker")):
         assert shared <= given[name], name
