@@ -7,13 +7,14 @@
 //! queue.rs      the queues
 //! counters.rs   the counters, the change log and the outbox that both follow from
 //! changes.rs    who waits for a change
-//! payloads.rs   inputs and results that are files; signature.rs signs their addresses
+//! payloads.rs   inputs and results that are files; signature.rs signs their addresses, durable.rs makes folders
 //! folder.rs     the data folder: its lock, and how it is opened; recovery.rs finishes what the last process left
 //! ```
 
 mod changes;
 mod counters;
 mod database;
+mod durable;
 mod error;
 mod folder;
 mod item;

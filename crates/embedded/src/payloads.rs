@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
 use crate::database::Database;
+use crate::durable::{create_folders, sync_folder};
 use crate::error::{file_failed, stopped};
 use crate::signature::{Signed, Signer};
 
@@ -382,24 +383,4 @@ fn read_error(call: &'static str, error: &io::Error) -> ReadError {
         io::ErrorKind::NotFound => ReadError::Missing,
         _ => file_failed(call, error).into(),
     }
-}
-
-/// Creates the missing folders from `root` to `folder`, so that they survive a power cut.
-fn create_folders(root: &Path, folder: &Path) -> io::Result<()> {
-    if folder == root || folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        create_folders(root, parent)?;
-        match fs::create_dir(folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => sync_folder(parent)?,
-        }
-    }
-    Ok(())
-}
-
-/// Makes the entries of a folder survive a power cut.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

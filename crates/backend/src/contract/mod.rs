@@ -3,6 +3,7 @@
 //! A case makes a tenant of its own, so that cases may share a store, and one that is in use.
 
 mod counters;
+mod keys;
 mod payloads;
 mod queue;
 mod tasks;

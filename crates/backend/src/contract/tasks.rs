@@ -11,8 +11,9 @@ use mesh_task::{
 };
 use tokio::time::Instant;
 
+use super::keys::{a_key_is_free_again_when_its_record_has_expired, the_first_request_with_a_key_decides};
 use super::{Case, RETENTION, cases, new_task, new_tenant, now, task_of};
-use crate::{KeyRecord, TaskStore, WriteOutcome};
+use crate::{TaskStore, WriteOutcome};
 
 /// The cases of a task store.
 pub const TASK_CASES: &[Case<dyn TaskStore>] = cases! { dyn TaskStore:
@@ -379,50 +380,4 @@ async fn a_task_is_due_until_it_is_final(store: &dyn TaskStore) {
     assert!(!due_at(now() + 2 * MINUTE).await.contains(&key));
     apply(store, &task, &cancel(now())).await;
     assert!(!due_at(now() + 20 * MINUTE).await.contains(&key));
-}
-
-fn record() -> KeyRecord {
-    KeyRecord {
-        request_sha256: "00".repeat(32),
-        task_id: TaskId::generate(),
-    }
-}
-
-async fn the_first_request_with_a_key_decides(store: &dyn TaskStore) {
-    let tenant = new_tenant();
-    let records: Vec<_> = (0..5).map(|_| record()).collect();
-    let remembered = records
-        .iter()
-        .map(|record| store.remember(&tenant, "key", record.clone(), now()));
-    let remembered: Vec<_> = join_all(remembered)
-        .await
-        .into_iter()
-        .map(|record| record.expect("the store answers"))
-        .collect();
-    assert!(records.contains(&remembered[0]) && remembered.iter().all(|record| *record == remembered[0]));
-    for (tenant, key) in [(&tenant, "other"), (&new_tenant(), "key")] {
-        let own = record();
-        assert_eq!(
-            store
-                .remember(tenant, key, own.clone(), now())
-                .await
-                .expect("the store answers"),
-            own
-        );
-    }
-}
-
-async fn a_key_is_free_again_when_its_record_has_expired(store: &dyn TaskStore) {
-    let tenant = new_tenant();
-    let (first, second) = (record(), record());
-    let at = async |record: &KeyRecord, now: Timestamp| {
-        store
-            .remember(&tenant, "key", record.clone(), now)
-            .await
-            .expect("the store answers")
-    };
-    let day = Duration::from_hours(24);
-    assert_eq!(at(&first, now()).await, first);
-    assert_eq!(at(&second, now() + day - MINUTE).await, first);
-    assert_eq!(at(&second, now() + day + MINUTE).await, second);
 }
