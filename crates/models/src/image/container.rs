@@ -17,7 +17,7 @@ pub(super) enum JpegDefect {
 }
 
 /// The part of a JPEG up to its end marker, checked for few segments (ITU-T T.81, annex B). Only this part may be decoded: the
-/// decoder reads some markers as segments that are none, and so finds others where they are misplaced.
+/// decoder reads a length behind markers that have no segment, and so finds other segments where these are misplaced.
 pub(super) fn check_jpeg(file: &[u8]) -> Result<&[u8], JpegDefect> {
     let (scans, segments) = first_scan(file)?;
     let end = scans + end_of_scans(&file[scans..]).ok_or(JpegDefect::NoEnd)?;
