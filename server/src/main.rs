@@ -20,7 +20,12 @@ fn main() -> ExitCode {
     let settings = Settings::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let served = match runtime {
-        Ok(runtime) => runtime.block_on(app::serve(settings)),
+        Ok(runtime) => {
+            let served = runtime.block_on(app::serve(settings));
+            // A worker that still runs ends with the process: its tasks run again after the next start.
+            runtime.shutdown_background();
+            served
+        }
         Err(error) => Err(error.into()),
     };
     match served {
