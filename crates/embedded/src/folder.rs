@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use tokio::sync::Notify;
 use crate::changes::Watchers;
 use crate::counters::Counters;
 use crate::database::{Database, open_writer};
+use crate::durable::{Disk, Files, create_folders, write_new_file};
 use crate::payloads::EmbeddedPayloads;
 use crate::queue::{DeadLetters, EmbeddedQueue};
 use crate::recovery::recover;
@@ -74,7 +74,15 @@ impl Embedded {
     /// # Errors
     /// When another process uses it, or a file in it is damaged, newer, or can't be read.
     pub fn open(folder: &Path, settings: Settings) -> Result<Self, OpenError> {
-        fs::create_dir_all(folder).map_err(|error| file_error(folder, error))?;
+        Self::open_with(folder, settings, Arc::new(Disk))
+    }
+
+    /// Like [`open`](Self::open), with another way to the file system: a test's. The database does not take it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(folder: &Path, settings: Settings, files: Arc<dyn Files>) -> Result<Self, OpenError> {
+        create_folders(&*files, folder).map_err(|error| file_error(folder, error))?;
         let lock = lock(folder)?;
         let file = folder.join(DATABASE);
         let mut connection = open_database(&file)?;
@@ -93,12 +101,13 @@ impl Embedded {
         let database = Arc::new(database);
         let uncounted = Arc::new(Notify::new());
         let key_file = folder.join(LINK_KEY);
-        let signer = Signer::new(link_key(&key_file).map_err(|error| file_error(&key_file, error))?);
+        let key = link_key(&*files, &key_file).map_err(|error| file_error(&key_file, error))?;
         let payload_folder = folder.join(PAYLOADS);
         let payloads = EmbeddedPayloads::open(
             payload_folder.clone(),
+            files,
             Arc::clone(&database),
-            signer,
+            Signer::new(key),
             settings.address.trim_end_matches('/').to_owned(),
         );
         let payloads = payloads.map_err(|error| file_error(&payload_folder, error))?;
@@ -243,7 +252,7 @@ fn open_database(file: &Path) -> Result<Connection, OpenError> {
 }
 
 /// The key of the links to payloads, which the first start makes.
-fn link_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
+fn link_key(files: &dyn Files, path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     match fs::read(path) {
         Ok(key) => key.try_into().map_err(|_| {
             io::Error::new(
@@ -254,13 +263,7 @@ fn link_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut key = [0; KEY_BYTES];
             getrandom::fill(&mut key).map_err(io::Error::other)?;
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)?;
-            file.write_all(&key)?;
-            file.sync_all()?;
+            write_new_file(files, path, &key)?;
             Ok(key)
         }
         Err(error) => Err(error),

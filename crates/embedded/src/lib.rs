@@ -7,7 +7,8 @@
 //! queue.rs      the queues
 //! counters.rs   the counters, the change log and the outbox that both follow from
 //! changes.rs    who waits for a change
-//! payloads.rs   inputs and results that are files; signature.rs signs their addresses, durable.rs makes folders
+//! payloads.rs   inputs and results that are files; signature.rs signs their addresses
+//! durable.rs    how files and folders survive a power cut
 //! folder.rs     the data folder: its lock, and how it is opened; recovery.rs finishes what the last process left
 //! ```
 
@@ -25,6 +26,7 @@ mod schema;
 mod signature;
 mod tasks;
 
+pub use durable::{Disk, Files, NewFile, write_new_file};
 pub use folder::{Embedded, OpenError, Settings};
 pub use payloads::{EmbeddedPayloads, Incoming, UploadRefusal};
 pub use queue::{EmbeddedQueue, Received};

@@ -2,7 +2,7 @@
 //! names exists.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
 use crate::database::Database;
-use crate::durable::{create_folders, sync_folder};
+use crate::durable::{FileTree, Files, NewFile, create_folder};
 use crate::error::{file_failed, stopped};
 use crate::signature::{Signed, Signer};
 
@@ -28,6 +28,7 @@ const HEAD_BYTES: u64 = 65_536;
 #[derive(Debug)]
 pub struct EmbeddedPayloads {
     folder: PathBuf,
+    tree: Arc<FileTree>,
     database: Arc<Database>,
     signer: Signer,
     /// The address of the server, as clients reach it, without a slash at the end.
@@ -38,7 +39,8 @@ pub struct EmbeddedPayloads {
 #[derive(Debug)]
 pub struct Incoming {
     path: PathBuf,
-    file: File,
+    file: Box<dyn NewFile>,
+    files: Arc<dyn Files>,
     sha256: Sha256,
     bytes: u64,
 }
@@ -59,17 +61,20 @@ pub enum UploadRefusal {
 impl EmbeddedPayloads {
     pub(crate) fn open(
         folder: PathBuf,
+        files: Arc<dyn Files>,
         database: Arc<Database>,
         signer: Signer,
         address: String,
     ) -> io::Result<Self> {
         let unfinished = folder.join(UNFINISHED);
-        fs::create_dir_all(&unfinished)?;
+        create_folder(&*files, &folder)?;
+        create_folder(&*files, &unfinished)?;
         // What a process left that ended meanwhile.
         for file in fs::read_dir(&unfinished)? {
-            fs::remove_file(file?.path())?;
+            files.remove(&file?.path())?;
         }
         Ok(Self {
+            tree: Arc::new(FileTree::new(folder.clone(), files)),
             folder,
             database,
             signer,
@@ -89,14 +94,16 @@ impl EmbeddedPayloads {
     /// # Errors
     /// When the file can't be created.
     pub fn receive(&self) -> Result<Incoming, BackendError> {
-        let path = self
-            .folder
-            .join(UNFINISHED)
-            .join(format!("{:016x}", fastrand::u64(..)));
-        let file = File::create_new(&path).map_err(|error| file_failed("receive", &error))?;
+        let name = format!("{:016x}", fastrand::u64(..));
+        let path = self.folder.join(UNFINISHED).join(name);
+        let files = Arc::clone(self.tree.files());
+        let file = files
+            .create(&path)
+            .map_err(|error| file_failed("receive", &error))?;
         Ok(Incoming {
             path,
             file,
+            files,
             sha256: Sha256::new(),
             bytes: 0,
         })
@@ -164,13 +171,10 @@ impl EmbeddedPayloads {
     /// Gives a received file its place, so that it survives a power cut.
     async fn keep(&self, incoming: Incoming, object: &ObjectRef) -> Result<(), BackendError> {
         let target = self.path(&object.key);
-        let root = self.folder.clone();
+        let tree = Arc::clone(&self.tree);
         let kept = spawn_blocking(move || {
-            incoming.file.sync_all()?;
-            let folder = target.parent().unwrap_or(&root).to_owned();
-            create_folders(&root, &folder)?;
-            fs::rename(&incoming.path, &target)?;
-            sync_folder(&folder)
+            incoming.file.sync()?;
+            tree.place(&incoming.path, &target)
         });
         let kept = kept.await.map_err(|_| stopped("keep"))?;
         kept.map_err(|error| file_failed("keep", &error))
@@ -264,7 +268,7 @@ impl Incoming {
 impl Drop for Incoming {
     /// A file that was kept is not there any more.
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = self.files.remove(&self.path);
     }
 }
 
