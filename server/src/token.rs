@@ -1,10 +1,10 @@
 //! The first key, with which a client signs in.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
+use mesh_embedded::{Disk, write_new_file};
 use mesh_http::TokenHash;
 use sha2::{Digest, Sha256};
 
@@ -22,13 +22,7 @@ pub(crate) fn read_or_make(folder: &Path) -> io::Result<TokenHash> {
         Ok(token) => token.trim().to_owned(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let token = make()?;
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path)?;
-            writeln!(file, "{token}")?;
-            file.sync_all()?;
+            write_new_file(&Disk, &path, format!("{token}\n").as_bytes())?;
             if io::stderr().is_terminal() {
                 eprintln!("The token of this server, also in {}: {token}", path.display());
             }
@@ -36,6 +30,13 @@ pub(crate) fn read_or_make(folder: &Path) -> io::Result<TokenHash> {
         }
         Err(error) => return Err(error),
     };
+    if token.is_empty() {
+        let message = format!(
+            "{} is empty: delete it, and the next start makes a new token",
+            path.display()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
     let hash = hex::encode(Sha256::digest(&token));
     hash.parse().map_err(io::Error::other)
 }
@@ -63,5 +64,13 @@ mod tests {
         let (body, checksum) = token.split_at(token.len() - 2 * CHECKSUM_BYTES);
         assert!(body.starts_with(PREFIX) && token.len() == 4 + 2 * (SECRET_BYTES + CHECKSUM_BYTES));
         assert_eq!(checksum, hex::encode(&Sha256::digest(body)[..CHECKSUM_BYTES]));
+    }
+
+    #[test]
+    fn an_empty_file_is_not_a_key_that_anyone_could_send() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), "\n").unwrap();
+        let refused = read_or_make(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("is empty: delete it"), "{refused}");
     }
 }
