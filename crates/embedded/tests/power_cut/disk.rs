@@ -18,6 +18,8 @@ const SECTOR: usize = 512;
 pub(crate) enum Loss {
     /// Nothing.
     Everything,
+    /// All names, and no content: new files are empty.
+    Contents,
     /// What came before some moment; the write of that moment is torn.
     Tail,
     /// Each sector and each name with the same probability.
@@ -25,7 +27,7 @@ pub(crate) enum Loss {
 }
 
 impl Loss {
-    pub(crate) const ALL: [Self; 3] = [Self::Everything, Self::Tail, Self::Scattered];
+    pub(crate) const ALL: [Self; 4] = [Self::Everything, Self::Contents, Self::Tail, Self::Scattered];
 }
 
 /// The disk as a process has used it up to some moment.
@@ -78,14 +80,14 @@ impl<'a> Disk<'a> {
         };
         let probability = [0.1, 0.5, 0.9][rng.usize(..3)];
         let mut survives = |number: usize| match loss {
-            Loss::Everything => false,
+            Loss::Everything | Loss::Contents => false,
             Loss::Tail if number == last => rng.bool(),
             Loss::Tail => number < last,
             Loss::Scattered => rng.f64() < probability,
         };
         let mut names = self.names.clone();
         for (number, event) in &self.unsynced_names {
-            if survives(*number) {
+            if loss == Loss::Contents || survives(*number) {
                 rename(&mut names, event);
             }
         }

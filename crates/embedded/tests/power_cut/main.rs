@@ -152,26 +152,32 @@ impl Recording {
         Ok(())
     }
 
-    /// Cuts the power once, and once more while what is left is opened and used.
+    /// Cuts the power, and once more while what is left is opened and used.
     async fn check(&self, disk: &Disk<'_>, loss: Loss, rng: &mut Rng, moment: usize) -> Kept {
-        let (_folder, journal) = new_journal(Journal::new);
-        disk.cut(loss, rng, &journal);
-        let left = journal.position();
-        check(&journal, &self.ledger, moment).await?;
-        let events = journal.take_events();
-        let second = rng.usize(left..=events.len());
+        let (begun, events) = self.check_once(disk, loss, rng, moment).await?;
+        let second = rng.usize(begun..=events.len());
         let mut disk = Disk::default();
         events[..second].iter().for_each(|event| disk.apply(event));
+        let checked = self.check_once(&disk, loss, rng, moment).await;
+        checked.map(drop).map_err(|broken| {
+            let (second, all) = (second - begun, events.len() - begun);
+            format!("and again at event {second} of {all}: {broken}")
+        })
+    }
+
+    /// Cuts the power. Returns what was done to open and use what is left, which is in the first events, up to a number.
+    async fn check_once(
+        &self,
+        disk: &Disk<'_>,
+        loss: Loss,
+        rng: &mut Rng,
+        moment: usize,
+    ) -> Result<(usize, Vec<Event>), String> {
         let (_folder, journal) = new_journal(Journal::new);
         disk.cut(loss, rng, &journal);
-        let checked = check(&journal, &self.ledger, moment).await;
-        checked.map_err(|broken| {
-            format!(
-                "and again at event {} of {}: {broken}",
-                second - left,
-                events.len() - left
-            )
-        })
+        let begun = journal.position();
+        check(&journal, &self.ledger, moment).await?;
+        Ok((begun, journal.take_events()))
     }
 
     /// The files that had a name for which this holds.
@@ -201,6 +207,23 @@ async fn after_a_power_cut_all_that_was_answered_is_there() {
         "no checkpoint is among what is cut"
     );
     assert_eq!(recording.check_cuts(cuts, seed, |_| true).await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_that_a_power_cut_ended_is_repeated() {
+    let mut recording = Recording::begin(Journal::new);
+    let files = RecordedFiles::new(&recording.ledger.journal);
+    drop(recording.open(files));
+    let recording = recording.end();
+    let mut disk = Disk::default();
+    for (moment, event) in recording.events.iter().enumerate() {
+        disk.apply(event);
+        for loss in Loss::ALL {
+            let mut rng = Rng::with_seed(SEED);
+            let kept = recording.check_once(&disk, loss, &mut rng, moment + 1).await;
+            assert_eq!(kept.err(), None, "after {event:?}, with loss {loss:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
