@@ -54,7 +54,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
 
     let (stop, stopped) = watch::channel(false);
     let pools = workers::start(&embedded, &settings, &assets, &stopped)?;
-    let background = background::start(&embedded, &stopped);
+    let background = background::start(&embedded, settings.retention(), &stopped);
 
     let api = ApiState {
         tasks: embedded.tasks(),

@@ -1,9 +1,11 @@
-//! What runs beside the workers: the reactor counts changes, the sweeper repairs.
+//! What runs beside the workers: the reactor counts changes, the sweeper repairs, and what has expired is deleted.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_embedded::Embedded;
+use jiff::Timestamp;
+use mesh_backend::BackendError;
+use mesh_embedded::{Deleted, Embedded};
 use mesh_sweeper::Sweeper;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,8 +21,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// How long one sweep may take.
 const SWEEP_TIME: Duration = Duration::from_secs(60);
+/// How often what has expired is deleted.
+const DELETE_EVERY: Duration = Duration::from_secs(60);
+/// How often files without a record are looked for.
+const SEARCH_FILES_EVERY: Duration = Duration::from_hours(1);
 
-pub(crate) fn start(embedded: &Arc<Embedded>, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+/// Starts all of it. `retention` is how long a task is kept, and an upload that no task names.
+pub(crate) fn start(
+    embedded: &Arc<Embedded>,
+    retention: Duration,
+    stopped: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
     let until_stopped = |work: futures_util::future::BoxFuture<'static, ()>| {
         let mut stopped = stopped.clone();
         tokio::spawn(async move {
@@ -33,6 +44,8 @@ pub(crate) fn start(embedded: &Arc<Embedded>, stopped: &watch::Receiver<bool>) -
     vec![
         until_stopped(Box::pin(count(Arc::clone(embedded)))),
         until_stopped(Box::pin(sweep(Arc::clone(embedded)))),
+        until_stopped(Box::pin(delete(Arc::clone(embedded), retention))),
+        until_stopped(Box::pin(delete_files(Arc::clone(embedded)))),
     ]
 }
 
@@ -99,4 +112,44 @@ async fn resend_dead_letters(embedded: &Embedded, sweeper: &Sweeper) {
             }
         }
     }
+}
+
+async fn delete(embedded: Arc<Embedded>, retention: Duration) {
+    let mut ticks = interval(DELETE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match embedded.delete_expired(Timestamp::now(), retention).await {
+            Ok(deleted) if deleted == Deleted::default() => {}
+            Ok(Deleted {
+                tasks,
+                keys,
+                changes,
+                payloads,
+            }) => tracing::info!(
+                event = "expired_deleted",
+                tasks,
+                keys,
+                changes,
+                payloads,
+                "what had expired was deleted"
+            ),
+            Err(error) => log_undeleted(&error),
+        }
+    }
+}
+
+async fn delete_files(embedded: Arc<Embedded>) {
+    let mut ticks = interval(SEARCH_FILES_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = embedded.delete_stray_files(Timestamp::now()).await {
+            log_undeleted(&error);
+        }
+    }
+}
+
+fn log_undeleted(error: &BackendError) {
+    tracing::error!(event = "expired_not_deleted", %error, "what has expired could not be deleted; it is deleted later");
 }

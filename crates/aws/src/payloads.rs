@@ -13,7 +13,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mesh_backend::{BackendError, BackendFuture, BoxFuture, PayloadStore, Pinned, ReadError, SignedUpload};
+use mesh_backend::{
+    BackendError, BackendFuture, BoxFuture, HEAD_BYTES, PayloadStore, Pinned, ReadError, SignedUpload,
+};
 use mesh_task::{NewUpload, ObjectRef, Task, TaskId, Tenant};
 use sha2::{Digest, Sha256};
 
@@ -27,10 +29,6 @@ pub struct Payloads {
     client: OnceLock<Client>,
     bucket: String,
 }
-
-/// How many bytes of an upload are inspected when a task refers to it. They contain an image's size, even behind the thumbnail
-/// that a camera stores before it, and the first 200 words of a text.
-const HEAD_BYTES: usize = 65_536;
 
 impl Payloads {
     pub fn new(config: &SdkConfig, bucket: String) -> Self {

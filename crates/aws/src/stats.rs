@@ -19,9 +19,6 @@ use tokio::time::sleep;
 use crate::error::{from_sdk, setup};
 use crate::item::{Item, number, read, string};
 
-/// How long a part of the log is retained. The API promises ten minutes. The reactor needs the log for as long as its event
-/// source may repeat a record, and for as long as a rebuild may run.
-const LOG_RETENTION: Duration = Duration::from_hours(2);
 /// How many parts of the log are read at a time.
 const PAGE: i32 = 25;
 /// How often a lost compare-and-set is tried again. Several stream shards contain one tenant's tasks, so writers compete.

@@ -1,12 +1,17 @@
 //! The counters and change logs of the tenants.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, pending};
 use mesh_stats::{Change, Record, TenantCounters};
 use mesh_task::Tenant;
 
 use crate::BackendFuture;
+
+/// How long a change stays in the log. The API promises ten minutes. The reactor on AWS needs the log for as long as its event
+/// source may repeat a record, and for as long as a rebuild may run.
+pub const LOG_RETENTION: Duration = Duration::from_hours(2);
 
 /// The store of each tenant's counters and change log. Both contain every change of a task once.
 pub trait CounterStore: Debug + Send + Sync {

@@ -9,6 +9,10 @@ use mesh_task::{NewUpload, ObjectRef, Task, TaskId, Tenant};
 
 use crate::{BackendError, BackendFuture};
 
+/// How many bytes of an upload are inspected when a task refers to it. They contain an image's size, even behind the thumbnail
+/// that a camera stores before it, and the first 200 words of a text.
+pub const HEAD_BYTES: usize = 65_536;
+
 /// A signed PUT request for one content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedUpload {
@@ -22,7 +26,7 @@ pub struct SignedUpload {
 #[derive(Debug, Clone)]
 pub struct Pinned {
     pub object: ObjectRef,
-    /// The first 64 KiB of its content.
+    /// The first [`HEAD_BYTES`] of its content.
     pub head: Vec<u8>,
 }
 

@@ -12,6 +12,11 @@ use tokio::time::Instant;
 
 use crate::{BackendError, BackendFuture};
 
+/// How long the record of an idempotency key is valid.
+pub const KEY_RETENTION: Duration = Duration::from_hours(24);
+/// The most tasks that one list reads, however few of them match.
+pub const MAX_LIST_READ: usize = 1_000;
+
 /// The outcome of a conditional write.
 #[derive(Debug)]
 pub enum WriteOutcome {

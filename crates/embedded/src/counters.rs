@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mesh_backend::{BackendError, BackendFuture, BoxFuture, CounterStore};
+use mesh_backend::{BackendError, BackendFuture, BoxFuture, CounterStore, LOG_RETENTION};
 use mesh_stats::{Change, Record, Sequence, Snapshot, TenantCounters};
 use mesh_task::Tenant;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -92,10 +92,13 @@ impl Counters {
         let tenant = tenant.to_string();
         let read = self.database.read("changes", move |connection| {
             let mut select = connection.prepare_cached(
-                "SELECT number, change FROM change_log WHERE tenant = ? AND number > ? AND number <= ? ORDER BY number LIMIT ?",
+                "SELECT number, change FROM change_log
+                 WHERE tenant = ? AND number > ? AND number <= ? AND logged_at > ? ORDER BY number LIMIT ?",
             )?;
+            // An expired entry counts as deleted, as it may be at any time.
+            let retained = (Timestamp::now() - LOG_RETENTION).as_millisecond();
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let mut rows = select.query(params![tenant, after, last, limit])?;
+            let mut rows = select.query(params![tenant, after, last, retained, limit])?;
             let mut changes = Vec::new();
             while let Some(row) = rows.next()? {
                 changes.push((row.get(0)?, parse(&row.get::<_, String>(1)?)?));

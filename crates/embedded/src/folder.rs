@@ -58,13 +58,14 @@ pub enum OpenError {
 /// An open data folder. It is locked until this value is dropped.
 #[derive(Debug)]
 pub struct Embedded {
-    tasks: Arc<Tasks>,
+    pub(crate) folder: PathBuf,
+    pub(crate) tasks: Arc<Tasks>,
     counters: Arc<Counters>,
-    payloads: Arc<EmbeddedPayloads>,
+    pub(crate) payloads: Arc<EmbeddedPayloads>,
     lanes: HashMap<Lane, Arc<EmbeddedQueue>>,
     dead_letters: Arc<EmbeddedQueue>,
     /// Notified when a change is to be counted.
-    uncounted: Arc<Notify>,
+    pub(crate) uncounted: Arc<Notify>,
     _lock: File,
 }
 
@@ -123,6 +124,7 @@ impl Embedded {
             (lane, queue(lane.to_string(), Some(dead_letters)))
         });
         Ok(Self {
+            folder: folder.to_owned(),
             lanes: lanes.collect(),
             tasks: Arc::new(Tasks {
                 database: Arc::clone(&database),

@@ -40,7 +40,7 @@ pub(crate) fn write_item(
     id: &str,
     item: &Item,
 ) -> rusqlite::Result<()> {
-    let number = |field: Field| item.get(field.name()).and_then(Value::as_i64);
+    let due_at = item.get(Field::DueAt.name()).and_then(Value::as_i64);
     let is_in_flight = item.contains_key(Field::DueShard.name());
     let status = item.get(Field::Status.name()).and_then(Value::as_str);
     let mut write = connection.prepare_cached(
@@ -52,11 +52,17 @@ pub(crate) fn write_item(
         tenant,
         id,
         status.unwrap_or_default(),
-        number(Field::DueAt).filter(|_| is_in_flight),
-        number(Field::ExpiresAt).unwrap_or(i64::MAX / 1_000) * 1_000,
+        due_at.filter(|_| is_in_flight),
+        expires_at(item),
         to_text(item)?,
     ])?;
     Ok(())
+}
+
+/// When a task is deleted, in milliseconds since the epoch.
+pub(crate) fn expires_at(item: &Item) -> i64 {
+    let seconds = item.get(Field::ExpiresAt.name()).and_then(Value::as_i64);
+    seconds.map_or(i64::MAX, |seconds| seconds.saturating_mul(1_000))
 }
 
 /// Adds a change of a task to the outbox.

@@ -8,24 +8,30 @@
 //! counters.rs   the counters, the change log and the outbox that both follow from
 //! changes.rs    who waits for a change
 //! payloads.rs   inputs and results that are files; signature.rs signs their addresses
+//! references.rs which payloads a task names
 //! durable.rs    how files and folders survive a power cut
 //! folder.rs     the data folder: its lock, and how it is opened; recovery.rs finishes what the last process left
+//! cleanup.rs    deletes what is no longer kept; hold.rs holds that back while a backup is made
 //! ```
 
 mod changes;
+mod cleanup;
 mod counters;
 mod database;
 mod durable;
 mod error;
 mod folder;
+mod hold;
 mod item;
 mod payloads;
 mod queue;
 mod recovery;
+mod references;
 mod schema;
 mod signature;
 mod tasks;
 
+pub use cleanup::Deleted;
 pub use durable::{Disk, Files, NewFile, write_new_file};
 pub use folder::{Embedded, OpenError, Settings};
 pub use payloads::{EmbeddedPayloads, Incoming, UploadRefusal};

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mesh_backend::{BackendError, BackendFuture, BoxFuture, PayloadStore, Pinned, ReadError, SignedUpload};
+use mesh_backend::{
+    BackendError, BackendFuture, BoxFuture, HEAD_BYTES, PayloadStore, Pinned, ReadError, SignedUpload,
+};
 use mesh_task::{NewUpload, ObjectRef, Task, TaskId, Tenant};
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
+use tokio::sync::RwLock;
 use tokio::task::spawn_blocking;
 
 use crate::database::Database;
@@ -20,16 +23,16 @@ use crate::error::{file_failed, stopped};
 use crate::signature::{Signed, Signer};
 
 /// The folder of files that are not complete yet, beside those of the tenants. No tenant has this name.
-const UNFINISHED: &str = ".unfinished";
-/// How many bytes of an upload are inspected when a task refers to it.
-const HEAD_BYTES: u64 = 65_536;
+pub(crate) const UNFINISHED: &str = ".unfinished";
 
 /// The payload store of the data folder.
 #[derive(Debug)]
 pub struct EmbeddedPayloads {
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     tree: Arc<FileTree>,
-    database: Arc<Database>,
+    pub(crate) database: Arc<Database>,
+    /// Shared by those who give a file its place and then write its row; exclusive for who deletes files without a row.
+    pub(crate) places: Arc<RwLock<()>>,
     signer: Signer,
     /// The address of the server, as clients reach it, without a slash at the end.
     address: String,
@@ -77,6 +80,7 @@ impl EmbeddedPayloads {
             tree: Arc::new(FileTree::new(folder.clone(), files)),
             folder,
             database,
+            places: Arc::default(),
             signer,
             address,
         })
@@ -131,6 +135,7 @@ impl EmbeddedPayloads {
             sha256,
             content_type,
         };
+        let _place = self.places.read().await;
         if self.row(&object.key).await?.is_some() {
             return Err(UploadRefusal::Exists);
         }
@@ -163,6 +168,7 @@ impl EmbeddedPayloads {
             sha256,
             content_type: content_type.to_owned(),
         };
+        let _place = self.places.read().await;
         self.keep(incoming, &object).await?;
         self.insert(object.clone(), true).await?;
         Ok(object)
@@ -185,9 +191,11 @@ impl EmbeddedPayloads {
         let written = self.database.write("insert_payload", move |connection| {
             let tenant = object.key.split('/').next().unwrap_or_default();
             let statement = if replace {
-                "INSERT OR REPLACE INTO payloads VALUES (?, ?, ?, ?, ?, ?)"
+                "INSERT INTO payloads (key, tenant, sha256, bytes, content_type, stored_at) VALUES (?, ?, ?, ?, ?, ?)
+                 ON CONFLICT (key) DO UPDATE SET sha256 = excluded.sha256, bytes = excluded.bytes,
+                     content_type = excluded.content_type, stored_at = excluded.stored_at"
             } else {
-                "INSERT OR IGNORE INTO payloads VALUES (?, ?, ?, ?, ?, ?)"
+                "INSERT OR IGNORE INTO payloads (key, tenant, sha256, bytes, content_type, stored_at) VALUES (?, ?, ?, ?, ?, ?)"
             };
             let inserted = connection.prepare_cached(statement)?.execute(params![
                 object.key,
@@ -339,7 +347,7 @@ impl PayloadStore for EmbeddedPayloads {
             let path = self.path(&key);
             let head = spawn_blocking(move || {
                 let mut head = Vec::new();
-                File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+                File::open(path)?.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
                 Ok(head)
             });
             let head = head.await.map_err(|_| stopped("pin"))?;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction};
 
 /// Each step from one version to the next. A step that was released is never changed.
-const MIGRATIONS: [&str; 1] = [VERSION_1];
+const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
 /// Times are in milliseconds since the epoch.
 const VERSION_1: &str = "
@@ -85,6 +85,20 @@ CREATE TABLE payloads (
 ) WITHOUT ROWID;
 ";
 
+/// Payloads are deleted with the last task that names them.
+const VERSION_2: &str = "
+-- When the last of the tasks is deleted that name the payload; NULL while none has named it.
+ALTER TABLE payloads ADD COLUMN kept_until INTEGER;
+CREATE INDEX payloads_expired ON payloads (kept_until) WHERE kept_until IS NOT NULL;
+CREATE INDEX payloads_unnamed ON payloads (stored_at) WHERE kept_until IS NULL;
+UPDATE payloads SET kept_until = named.kept_until FROM (
+    SELECT key, max(expires_at) AS kept_until FROM (
+        SELECT item ->> '$.payload.object.object.key' AS key, expires_at FROM tasks
+        UNION ALL SELECT item ->> '$.result_object.key', expires_at FROM tasks
+    ) WHERE key IS NOT NULL GROUP BY key
+) AS named WHERE payloads.key = named.key;
+";
+
 /// Why a file's tables can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SchemaError {
@@ -120,7 +134,12 @@ fn set_version(transaction: &Transaction<'_>, version: usize) -> rusqlite::Resul
 
 #[cfg(test)]
 mod tests {
+    use mesh_task::{Status, testing};
+    use serde_json::json;
+
     use super::*;
+    use crate::item::{new_item, read_item, to_text};
+    use crate::recovery::recover;
 
     #[test]
     fn a_new_file_has_the_newest_version_and_a_newer_one_is_refused() {
@@ -133,5 +152,58 @@ mod tests {
             .unwrap();
         let error = migrate(&mut connection).unwrap_err();
         assert!(matches!(error, SchemaError::Newer { .. }), "{error}");
+    }
+
+    /// The tables of an earlier version.
+    fn of_version(version: usize) -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for migration in &MIGRATIONS[..version] {
+            connection.execute_batch(migration).unwrap();
+        }
+        let transaction = connection.transaction().unwrap();
+        set_version(&transaction, version).unwrap();
+        transaction.commit().unwrap();
+        connection
+    }
+
+    #[test]
+    fn tasks_in_flight_in_a_file_of_version_1_keep_their_payloads_and_run_again() {
+        let mut connection = of_version(1);
+        let mut task = testing::task();
+        task.status = Status::Processing;
+        task.attempt = 1;
+        let mut item = new_item(&task, 2_000).unwrap();
+        let object = json!({ "key": "default/named", "etag": "", "sha256": "", "bytes": 0, "content_type": "text/plain" });
+        item.insert("payload".to_owned(), json!({ "object": { "object": object } }));
+        let (tenant, id) = (task.tenant.to_string(), task.id.to_string());
+        // As version 1 wrote it.
+        connection
+            .execute(
+                "INSERT INTO tasks (tenant, id, status, expires_at, item) VALUES (?, ?, 'processing', 2000000, ?)",
+                [&tenant, &id, &to_text(&item).unwrap()],
+            )
+            .unwrap();
+        for key in ["default/named", "default/unnamed"] {
+            connection
+                .execute(
+                    "INSERT INTO payloads VALUES (?, 'default', '', 0, 'text/plain', 1)",
+                    [key],
+                )
+                .unwrap();
+        }
+        migrate(&mut connection).unwrap();
+        let mut select = connection
+            .prepare("SELECT kept_until FROM payloads ORDER BY key")
+            .unwrap();
+        let kept: Vec<Option<i64>> = select
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<rusqlite::Result<_>>()
+            .unwrap();
+        assert_eq!(kept, [Some(2_000_000), None]);
+        drop(select);
+        assert_eq!(recover(&mut connection).unwrap(), 1);
+        let item = read_item(&connection, &tenant, &id).unwrap().unwrap();
+        assert_eq!(item["status"], "pending");
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mesh_backend::{
-    BackendError, BackendFuture, BoxFuture, Due, DueTasks, KeyRecord, ListPage, TaskStore, WriteOutcome,
+    BackendError, BackendFuture, BoxFuture, Due, DueTasks, KEY_RETENTION, KeyRecord, ListPage, MAX_LIST_READ,
+    TaskStore, WriteOutcome,
 };
 use mesh_task::{IdRange, Item, Status, Task, TaskFilter, TaskId, TaskSummary, Tenant, Write};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -18,11 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::changes::Watchers;
 use crate::database::Database;
 use crate::item::{append_change, new_item, parse, parse_item, read_item, write_item};
-
-/// How long a key's record is valid.
-const KEPT: Duration = Duration::from_hours(24);
-/// The most tasks that one list reads.
-const MAX_READ: usize = 1_000;
+use crate::references::keep_payloads;
 
 /// The task store of the data folder.
 #[derive(Debug)]
@@ -115,14 +112,10 @@ impl Tasks {
             if !write.apply(&mut item) {
                 return Ok(WriteOutcome::ConditionFailed(Some(parse_item(item)?)));
             }
+            keep_payloads(connection, Some(&before), &item)?;
             write_item(connection, &tenant, &task_id, &item)?;
-            append_change(
-                connection,
-                &tenant,
-                Timestamp::now().as_millisecond(),
-                Some(&before),
-                Some(&item),
-            )?;
+            let now = Timestamp::now().as_millisecond();
+            append_change(connection, &tenant, now, Some(&before), Some(&item))?;
             Ok(WriteOutcome::Applied(parse_item(item)?))
         });
         let outcome = written.await?;
@@ -159,7 +152,7 @@ impl Tasks {
                     hash,
                     record.request_sha256,
                     record.task_id.to_string(),
-                    (now + KEPT).as_millisecond(),
+                    (now + KEY_RETENTION).as_millisecond(),
                 ])?;
             Ok(record)
         });
@@ -191,7 +184,7 @@ impl Tasks {
             let mut last = None;
             let mut read = 0;
             while let Some(row) = rows.next()? {
-                if page.entries.len() == limit || read == MAX_READ || (read > 0 && Instant::now() >= until) {
+                if page.entries.len() == limit || read == MAX_LIST_READ || (read > 0 && Instant::now() >= until) {
                     page.next = last;
                     break;
                 }
@@ -365,14 +358,10 @@ impl DueTasks for DuePages<'_> {
 }
 
 fn insert(connection: &Connection, tenant: &str, id: &str, item: &Item) -> rusqlite::Result<()> {
+    keep_payloads(connection, None, item)?;
     write_item(connection, tenant, id, item)?;
-    append_change(
-        connection,
-        tenant,
-        Timestamp::now().as_millisecond(),
-        None,
-        Some(item),
-    )
+    let now = Timestamp::now().as_millisecond();
+    append_change(connection, tenant, now, None, Some(item))
 }
 
 /// Parses one of many items. An item that can't be parsed is logged and skipped: a newer release may have written it, and the

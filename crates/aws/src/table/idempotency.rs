@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
-use mesh_backend::{BackendError, KeyRecord};
+use mesh_backend::{BackendError, KEY_RETENTION, KeyRecord};
 use mesh_task::Tenant;
 use sha2::{Digest, Sha256};
 
 use super::{Item, TaskTable, number, refused_put, string};
 use crate::error::setup;
 
-/// How long a key's record is valid.
-const KEPT: Duration = Duration::from_hours(24);
 /// The record's own time decides: DynamoDB's TTL deletes expired items late, and only cleans up.
 const TIDIED_AFTER: Duration = Duration::from_hours(25);
 
@@ -33,7 +31,10 @@ impl TaskTable {
                 string(format!("{tenant}#key#{}", &hash[..1])),
             ),
             ("id".to_owned(), string(hash)),
-            ("kept_until".to_owned(), number((now + KEPT).as_millisecond())),
+            (
+                "kept_until".to_owned(),
+                number((now + KEY_RETENTION).as_millisecond()),
+            ),
             ("expires_at".to_owned(), number((now + TIDIED_AFTER).as_second())),
         ]);
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));

@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use mesh_backend::{BackendError, ListPage, TaskStore};
+use mesh_backend::{BackendError, ListPage, MAX_LIST_READ, TaskStore};
 use mesh_task::{IdRange, Shard, Status, TaskFilter, TaskId, TaskSummary, Tenant};
 use tokio::time::Instant;
 
@@ -20,9 +20,7 @@ use self::merge::{Chunk, Listed, Merge, Next, ReadLimits, ShardSource};
 use super::index::item_limit;
 use super::{Page, TaskTable};
 
-/// The most items that one list reads.
-const MAX_READ: usize = 1_000;
-/// The most keys of an index that it reads; the rest of [`MAX_READ`] is for their tasks.
+/// The most keys of an index that it reads; the rest of [`MAX_LIST_READ`] is for their tasks.
 const MAX_KEYS: usize = 512;
 /// The most tasks that are read at a time where none passed the filter, unless the page is larger.
 const MAX_PART: usize = 100;
@@ -131,12 +129,12 @@ impl TaskTable {
         let plan = match status {
             Some(Status::Failed) => Plan::Failed {
                 keys: self.failed_keys(tenant, range, limit, until),
-                left: MAX_READ - MAX_KEYS,
+                left: MAX_LIST_READ - MAX_KEYS,
             },
             Some(Status::Pending | Status::Processing) if !range.is_empty() => {
                 self.in_flight(tenant, range, limit, until).await?
             }
-            _ => Plan::Table(self.all(tenant, range, limit, MAX_READ, until)),
+            _ => Plan::Table(self.all(tenant, range, limit, MAX_LIST_READ, until)),
         };
         Ok(TaskList {
             table: self,
@@ -198,7 +196,7 @@ impl TaskTable {
         let reads = Shard::all().map(|shard| self.due_in(shard, Timestamp::MAX, per_shard, None));
         let pages = try_join_all(reads).await?;
         let read: usize = pages.iter().map(|page| page.entries.len()).sum();
-        let left = MAX_READ - read;
+        let left = MAX_LIST_READ - read;
         if pages.iter().any(Page::has_next) {
             return Ok(Plan::Table(self.all(tenant, range, limit, left, until)));
         }
