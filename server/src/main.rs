@@ -1,7 +1,9 @@
 //! AI Mesh as one process on one machine: the API, the dashboard, the workers, the sweeper and the reactor, on a data folder.
+//! Its commands copy and check that folder.
 
 mod app;
 mod background;
+mod copies;
 mod language;
 mod payloads;
 mod settings;
@@ -13,26 +15,30 @@ use std::process::ExitCode;
 use clap::Parser;
 use mesh_telemetry::init_logging;
 
-use crate::settings::Settings;
+use crate::settings::{Cli, Command, Settings};
 
 fn main() -> ExitCode {
     init_logging(env!("CARGO_CRATE_NAME"));
-    let settings = Settings::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let served = match runtime {
-        Ok(runtime) => {
-            let served = runtime.block_on(app::serve(settings));
-            // A worker that still runs ends with the process: its tasks run again after the next start.
-            runtime.shutdown_background();
-            served
-        }
-        Err(error) => Err(error.into()),
+    let Cli { settings, command } = Cli::parse();
+    let done = match command {
+        None => serve(settings),
+        Some(Command::Backup { folder }) => copies::backup(&settings.data, &folder),
+        Some(Command::Restore { backup }) => copies::restore(&backup, &settings.data),
+        Some(Command::Check) => copies::check(&settings.data),
     };
-    match served {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve(settings: Settings) -> Result<(), app::ServeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(app::serve(settings));
+    // A worker that still runs ends with the process: its tasks run again after the next start.
+    runtime.shutdown_background();
+    served
 }

@@ -4,15 +4,40 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use mesh_task::{OwnPolicies, RetryPolicies, RetryPolicy, SweepPolicy};
 
-/// Runs AI Mesh on this machine.
-#[derive(Debug, Clone, Parser)]
+/// Runs AI Mesh on this machine. Without a command it serves.
+#[derive(Debug, Parser)]
 #[command(name = "mesh-server", version)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What else can be done with a data folder.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Copies the data folder to a new or empty folder, whether a server uses it or not.
+    Backup {
+        /// The folder of the copy.
+        folder: PathBuf,
+    },
+    /// Copies a backup into the data folder, which must be new or empty, and checks it.
+    Restore {
+        /// The folder of the backup.
+        backup: PathBuf,
+    },
+    /// Checks that the database and all payloads of the data folder are whole.
+    Check,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Settings {
     /// The data folder. Only one server at a time uses it.
-    #[arg(long, env = "AI_MESH_DATA", default_value = "ai-mesh-data")]
+    #[arg(long, env = "AI_MESH_DATA", default_value = "ai-mesh-data", global = true)]
     pub(crate) data: PathBuf,
     /// The address to listen at.
     #[arg(long, env = "AI_MESH_LISTEN", default_value = "127.0.0.1:8000")]
@@ -83,5 +108,25 @@ impl Settings {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.concurrency
             .map_or_else(cores, |given| usize::try_from(given).unwrap_or(usize::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_data_folder_is_named_before_or_after_a_command() {
+        Cli::command().debug_assert();
+        for arguments in [
+            ["mesh-server", "backup", "copy", "--data", "folder"],
+            ["mesh-server", "--data", "folder", "backup", "copy"],
+        ] {
+            let Cli { settings, command } = Cli::try_parse_from(arguments).unwrap();
+            assert_eq!(settings.data, PathBuf::from("folder"));
+            assert!(matches!(command, Some(Command::Backup { folder }) if folder == PathBuf::from("copy")));
+        }
     }
 }

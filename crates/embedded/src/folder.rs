@@ -12,10 +12,13 @@ use mesh_task::Lane;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
+use crate::backup::require_complete;
 use crate::changes::Watchers;
 use crate::counters::Counters;
 use crate::database::{Database, open_writer};
 use crate::durable::{Disk, Files, create_folders, write_new_file};
+use crate::network::require_local;
+use crate::open_error::OpenError;
 use crate::payloads::EmbeddedPayloads;
 use crate::queue::{DeadLetters, EmbeddedQueue};
 use crate::recovery::recover;
@@ -23,10 +26,10 @@ use crate::schema::{SchemaError, migrate};
 use crate::signature::{KEY_BYTES, Signer};
 use crate::tasks::Tasks;
 
-const DATABASE: &str = "mesh.db";
-const LOCK: &str = "lock";
-const PAYLOADS: &str = "payloads";
-const LINK_KEY: &str = "link-key";
+pub(crate) const DATABASE: &str = "mesh.db";
+pub(crate) const LOCK: &str = "lock";
+pub(crate) const PAYLOADS: &str = "payloads";
+pub(crate) const LINK_KEY: &str = "link-key";
 const DEAD_LETTER_QUEUE: &str = "dead-letters";
 
 /// How a data folder is used.
@@ -36,23 +39,6 @@ pub struct Settings {
     pub address: String,
     /// After this many receives a message is moved to the dead-letter queue.
     pub max_receives: u32,
-}
-
-/// Why a data folder can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process uses it.
-    #[error("{folder} is in use by process {process}: stop it first, or choose another folder", folder = folder.display())]
-    InUse { folder: PathBuf, process: String },
-    /// The database is damaged.
-    #[error("{file} is damaged ({damage}): restore a backup with `mesh-server restore`", file = file.display())]
-    Damaged { file: PathBuf, damage: String },
-    /// A newer release wrote the database.
-    #[error("{file} can't be used: {reason}", file = file.display())]
-    Unusable { file: PathBuf, reason: String },
-    /// The file system failed.
-    #[error("{file} can't be used: {error}", file = file.display())]
-    File { file: PathBuf, error: io::Error },
 }
 
 /// An open data folder. It is locked until this value is dropped.
@@ -73,7 +59,8 @@ impl Embedded {
     /// Opens a data folder, or creates it. Blocks.
     ///
     /// # Errors
-    /// When another process uses it, or a file in it is damaged, newer, or can't be read.
+    /// When another process uses it, a file in it is damaged, newer, or can't be read, a restore into it was cut off, or it is on a
+    /// network file system.
     pub fn open(folder: &Path, settings: Settings) -> Result<Self, OpenError> {
         Self::open_with(folder, settings, Arc::new(Disk))
     }
@@ -84,6 +71,8 @@ impl Embedded {
     /// As [`open`](Self::open).
     pub fn open_with(folder: &Path, settings: Settings, files: Arc<dyn Files>) -> Result<Self, OpenError> {
         create_folders(&*files, folder).map_err(|error| file_error(folder, error))?;
+        require_local(folder)?;
+        require_complete(folder)?;
         let lock = lock(folder)?;
         let file = folder.join(DATABASE);
         let mut connection = open_database(&file)?;
@@ -98,7 +87,8 @@ impl Embedded {
                 "tasks were running when the last process ended; they run again"
             );
         }
-        let database = Database::start(&file, connection).map_err(|error| file_error(&file, error))?;
+        let database =
+            Database::start(&file, connection).map_err(|error| file_error(&file, error))?;
         let database = Arc::new(database);
         let uncounted = Arc::new(Notify::new());
         let key_file = folder.join(LINK_KEY);
@@ -200,7 +190,7 @@ impl Embedded {
 }
 
 /// Locks the folder until the file is closed, as it is when the process ends in any way.
-fn lock(folder: &Path) -> Result<File, OpenError> {
+pub(crate) fn lock(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join(LOCK);
     let open = OpenOptions::new()
         .read(true)

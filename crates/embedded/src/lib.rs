@@ -11,10 +11,14 @@
 //! references.rs which payloads a task names
 //! durable.rs    how files and folders survive a power cut
 //! folder.rs     the data folder: its lock, and how it is opened; recovery.rs finishes what the last process left
+//! open_error.rs why a folder can't be used; network.rs refuses those of other machines
 //! cleanup.rs    deletes what is no longer kept; hold.rs holds that back while a backup is made
+//! backup.rs     copies the folder, and back; check.rs shows that all of it is whole
 //! ```
 
+mod backup;
 mod changes;
+mod check;
 mod cleanup;
 mod counters;
 mod database;
@@ -23,6 +27,8 @@ mod error;
 mod folder;
 mod hold;
 mod item;
+mod network;
+mod open_error;
 mod payloads;
 mod queue;
 mod recovery;
@@ -31,9 +37,12 @@ mod schema;
 mod signature;
 mod tasks;
 
+pub use backup::{INCOMPLETE, backup, restore};
+pub use check::{Damage, Report, check};
 pub use cleanup::Deleted;
 pub use durable::{Disk, Files, NewFile, write_new_file};
-pub use folder::{Embedded, OpenError, Settings};
+pub use folder::{Embedded, Settings};
+pub use open_error::OpenError;
 pub use payloads::{EmbeddedPayloads, Incoming, UploadRefusal};
 pub use queue::{EmbeddedQueue, Received};
 pub use signature::Signed;

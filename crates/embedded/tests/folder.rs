@@ -46,8 +46,9 @@ fn a_damaged_database_is_named_with_the_command_that_restores_it() {
     let refused = open(folder.path()).unwrap_err();
     assert!(matches!(refused, OpenError::Damaged { .. }), "{refused:?}");
     let text = refused.to_string();
+    let command = format!("`mesh-server restore BACKUP --data {}`", folder.path().display());
     assert!(
-        text.contains("mesh.db") && text.contains("mesh-server restore"),
+        text.contains(&file.display().to_string()) && text.contains(&command),
         "{text}"
     );
 }
