@@ -27,7 +27,7 @@ pub struct Report {
     pub tasks: u64,
     pub payloads: u64,
     pub damage: Vec<Damage>,
-    /// Files of payloads without a record. They are no damage: the server deletes them.
+    /// Files of payloads without a record. They are not damage: the server deletes them.
     pub stray: Vec<String>,
 }
 
@@ -131,8 +131,8 @@ fn check_database(connection: &Connection, report: &mut Report) -> rusqlite::Res
     report.damage.extend(tasks.collect::<rusqlite::Result<Vec<_>>>()?);
     let mut missing = connection.prepare(
         "SELECT tenant, id, named FROM (
-             SELECT tenant, id, item ->> '$.payload.object.object.key' AS named FROM tasks WHERE json_valid(item)
-             UNION ALL SELECT tenant, id, item ->> '$.result_object.key' FROM tasks WHERE json_valid(item)
+             SELECT tenant, id, CASE WHEN json_valid(item) THEN item ->> '$.payload.object.object.key' END AS named FROM tasks
+             UNION ALL SELECT tenant, id, CASE WHEN json_valid(item) THEN item ->> '$.result_object.key' END FROM tasks
          ) WHERE named IS NOT NULL AND NOT EXISTS (SELECT 1 FROM payloads WHERE key = named)",
     )?;
     let tasks = missing.query_map([], |row| {

@@ -29,8 +29,10 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// What remains of a write after the commit: its answer.
 type Answer = Box<dyn FnOnce(&Result<(), BackendError>) + Send>;
-/// A write. It gets the connection, or the error of the transaction that could not begin.
-type Job = Box<dyn FnOnce(Result<&Connection, BackendError>) -> Answer + Send>;
+/// A write. It gets the connection, or the error of the transaction. Beside its answer it returns the error of its own change.
+type Job = Box<dyn FnOnce(Result<&Connection, BackendError>) -> (Answer, Option<BackendError>) + Send>;
+/// What is written first once there is space again.
+type OnSpace = fn(&Connection) -> rusqlite::Result<()>;
 
 /// The open database.
 #[derive(Debug)]
@@ -44,12 +46,13 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Starts the thread that writes with this connection.
-    pub(crate) fn start(path: &Path, connection: Connection) -> std::io::Result<Self> {
+    /// Starts the thread that writes with this connection. The first transaction after one that did not fit on the disk begins
+    /// with `on_space`.
+    pub(crate) fn start(path: &Path, connection: Connection, on_space: OnSpace) -> std::io::Result<Self> {
         let (jobs, received) = mpsc::channel();
         let writer = std::thread::Builder::new()
             .name("database".to_owned())
-            .spawn(move || write_groups(connection, &received))?;
+            .spawn(move || write_groups(connection, &received, on_space))?;
         Ok(Self {
             path: path.to_owned(),
             jobs: Some(jobs),
@@ -71,13 +74,15 @@ impl Database {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             let changed = connection.and_then(|connection| in_savepoint(connection, call, change));
-            Box::new(move |committed| {
+            let failure = changed.as_ref().err().map(|error| error.again(call));
+            let answer: Answer = Box::new(move |committed| {
                 // Nobody may wait any more: the change is made all the same.
                 let _ = answer.send(match committed {
                     Ok(()) => changed,
                     Err(error) => changed.and(Err(error.again(call))),
                 });
-            })
+            });
+            (answer, failure)
         });
         let jobs = self.jobs.as_ref().ok_or_else(|| stopped(call))?;
         jobs.send(job).map_err(|_| stopped(call))?;
@@ -148,11 +153,12 @@ pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Runs the writes in groups until all senders are gone.
-fn write_groups(mut connection: Connection, jobs: &Receiver<Job>) {
+fn write_groups(mut connection: Connection, jobs: &Receiver<Job>, on_space: OnSpace) {
+    let mut was_full = false;
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(MAX_GROUP - 1));
-        let (answers, committed) = commit(&mut connection, group);
+        let (answers, committed) = commit(&mut connection, group, on_space, &mut was_full);
         if let Err(error) = &committed {
             tracing::error!(event = "commit_failed", %error, writes = answers.len(), "a transaction failed");
         }
@@ -162,18 +168,51 @@ fn write_groups(mut connection: Connection, jobs: &Receiver<Job>) {
     }
 }
 
-fn commit(connection: &mut Connection, group: Vec<Job>) -> (Vec<Answer>, Result<(), BackendError>) {
+/// Runs a group in one transaction. `was_full` says whether a write before it did not fit on the disk, and is set anew.
+fn commit(
+    connection: &mut Connection,
+    group: Vec<Job>,
+    on_space: OnSpace,
+    was_full: &mut bool,
+) -> (Vec<Answer>, Result<(), BackendError>) {
     const CALL: &str = "commit";
-    let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    let begun = begun.and_then(|transaction| {
+        if *was_full {
+            on_space(&transaction)?;
+        }
+        Ok(transaction)
+    });
+    let transaction = match begun {
         Ok(transaction) => transaction,
         Err(error) => {
             let error = failed(CALL, &error);
-            let answers = group.into_iter().map(|job| job(Err(error.again(CALL))));
+            *was_full |= error.is_out_of_space();
+            let answers = group.into_iter().map(|job| job(Err(error.again(CALL))).0);
             return (answers.collect(), Err(error));
         }
     };
-    let answers = group.into_iter().map(|job| job(Ok(&transaction))).collect();
-    let committed = transaction.commit().map_err(|error| failed(CALL, &error));
+    let mut is_full = false;
+    let mut lost = None;
+    let mut answers = Vec::with_capacity(group.len());
+    for job in group {
+        let connection = lost
+            .as_ref()
+            .map_or(Ok(&*transaction), |error: &BackendError| Err(error.again(CALL)));
+        let (answer, failure) = job(connection);
+        answers.push(answer);
+        is_full |= failure.as_ref().is_some_and(BackendError::is_out_of_space);
+        // After some errors, such as a full disk, SQLite has undone the whole transaction. A further write would be one by itself.
+        if lost.is_none() && transaction.is_autocommit() {
+            lost = failure.or_else(|| Some(stopped(CALL)));
+        }
+    }
+    let committed = match lost {
+        Some(error) => Err(error),
+        None => transaction.commit().map_err(|error| failed(CALL, &error)),
+    };
+    is_full |= committed.as_ref().is_err_and(BackendError::is_out_of_space);
+    *was_full = is_full || (*was_full && committed.is_err());
     (answers, committed)
 }
 
@@ -190,7 +229,7 @@ fn in_savepoint<T>(
         Ok(_) => "RELEASE change",
         Err(_) => "ROLLBACK TO change; RELEASE change",
     };
-    // After some errors, such as a full disk, SQLite has undone the whole transaction: the commit reports it.
+    // After some errors SQLite has undone the whole transaction, and the savepoint with it.
     let ended = connection.execute_batch(end);
     let value = changed.map_err(|error| failed(call, &error))?;
     ended.map_err(|error| failed(call, &error))?;

@@ -3,7 +3,7 @@
 use std::io;
 
 use mesh_backend::BackendError;
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// The error of a call to the database. It contains nothing that is stored.
 pub(crate) fn failed(call: &'static str, error: &rusqlite::Error) -> BackendError {
@@ -13,8 +13,13 @@ pub(crate) fn failed(call: &'static str, error: &rusqlite::Error) -> BackendErro
         rusqlite::Error::SqliteFailure(failure, _) => failure.to_string(),
         error => error.to_string(),
     };
+    // The index of the log can't grow either; the error says so by another code.
+    let is_index = error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE);
     match code {
         Some(ErrorCode::DiskFull) => BackendError::out_of_space(call, detail),
+        _ if is_index => BackendError::out_of_space(call, detail),
         code => BackendError::failed(call, code.map(|code| format!("{code:?}")), detail),
     }
 }

@@ -21,7 +21,7 @@ use crate::network::require_local;
 use crate::open_error::OpenError;
 use crate::payloads::EmbeddedPayloads;
 use crate::queue::{DeadLetters, EmbeddedQueue};
-use crate::recovery::recover;
+use crate::recovery::{extend_leases, recover};
 use crate::schema::{SchemaError, migrate};
 use crate::signature::{KEY_BYTES, Signer};
 use crate::tasks::Tasks;
@@ -88,7 +88,7 @@ impl Embedded {
             );
         }
         let database =
-            Database::start(&file, connection).map_err(|error| file_error(&file, error))?;
+            Database::start(&file, connection, extend_leases).map_err(|error| file_error(&file, error))?;
         let database = Arc::new(database);
         let uncounted = Arc::new(Notify::new());
         let key_file = folder.join(LINK_KEY);

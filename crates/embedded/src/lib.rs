@@ -25,6 +25,8 @@ mod database;
 mod durable;
 mod error;
 mod folder;
+#[cfg(test)]
+mod full_disk;
 mod hold;
 mod item;
 mod network;

@@ -104,13 +104,7 @@ impl EmbeddedPayloads {
         let file = files
             .create(&path)
             .map_err(|error| file_failed("receive", &error))?;
-        Ok(Incoming {
-            path,
-            file,
-            files,
-            sha256: Sha256::new(),
-            bytes: 0,
-        })
+        Ok(Incoming::new(path, file, files))
     }
 
     /// Stores the content of a signed upload, if it is the announced one and the key is free.
@@ -253,6 +247,16 @@ impl EmbeddedPayloads {
 }
 
 impl Incoming {
+    pub(crate) fn new(path: PathBuf, file: Box<dyn NewFile>, files: Arc<dyn Files>) -> Self {
+        Self {
+            path,
+            file,
+            files,
+            sha256: Sha256::new(),
+            bytes: 0,
+        }
+    }
+
     /// Appends to the file. Blocks.
     ///
     /// # Errors

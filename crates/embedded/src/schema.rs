@@ -93,8 +93,8 @@ CREATE INDEX payloads_expired ON payloads (kept_until) WHERE kept_until IS NOT N
 CREATE INDEX payloads_unnamed ON payloads (stored_at) WHERE kept_until IS NULL;
 UPDATE payloads SET kept_until = named.kept_until FROM (
     SELECT key, max(expires_at) AS kept_until FROM (
-        SELECT item ->> '$.payload.object.object.key' AS key, expires_at FROM tasks
-        UNION ALL SELECT item ->> '$.result_object.key', expires_at FROM tasks
+        SELECT CASE WHEN json_valid(item) THEN item ->> '$.payload.object.object.key' END AS key, expires_at FROM tasks
+        UNION ALL SELECT CASE WHEN json_valid(item) THEN item ->> '$.result_object.key' END, expires_at FROM tasks
     ) WHERE key IS NOT NULL GROUP BY key
 ) AS named WHERE payloads.key = named.key;
 ";

@@ -68,6 +68,8 @@ impl Tasks {
                 self.uncounted.notify_one();
                 return Ok(HashSet::new());
             }
+            // No part of the batch fits.
+            Ok(Err(error)) if error.is_out_of_space() => return Err(error),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the time is over".to_owned(),
         };

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mesh_backend::{MAX_DELAY, WriteOutcome};
+use mesh_backend::{BackendError, BackendFuture, MAX_DELAY, WriteOutcome};
 use mesh_task::{
-    ErrorCode, Finished, ObjectRef, Report, RunError, RunOutput, Settlement, StoredResult, Task,
+    ErrorCode, Finished, ObjectRef, Report, RunError, RunOutput, Settlement, StoredResult, Task, Write,
 };
+use tokio::time::sleep;
 
 use crate::delivery::{Delivery, Disposition};
 use crate::{Runner, Worker};
+
+/// The pause before a write is tried again that did not fit on the disk.
+const SPACE_PAUSE: Duration = Duration::from_secs(1);
 
 impl<R: Runner> Worker<R> {
     /// Ends the attempt that `task` was claimed for. Its input took `fetch` to load.
@@ -27,20 +31,6 @@ impl<R: Runner> Worker<R> {
         let code = outcome.as_ref().err().map(|error| error.code.as_str());
         let policy = self.policies.for_type(task.task_type);
         let settlement = Settlement::new(outcome, task, policy, fastrand::f64());
-        let now = Timestamp::now();
-        let write = match &settlement {
-            Settlement::Completed(finished) => task.complete(finished, now),
-            Settlement::Retry {
-                failure,
-                outcome,
-                delay,
-            } => {
-                // A released message is delayed for MAX_DELAY at most. After a longer back-off the sweeper sends one.
-                let due_at = (*delay > MAX_DELAY).then(|| now + *delay);
-                task.schedule_retry(failure, *outcome, now + *delay, due_at, now)
-            }
-            Settlement::Failed { failure, outcome } => task.fail(failure, *outcome, now),
-        };
         tracing::info!(
             event = "attempt_ended",
             task_type = task.task_type.as_str(),
@@ -49,7 +39,13 @@ impl<R: Runner> Worker<R> {
             code,
             "an attempt ended"
         );
-        match self.tasks.write(&task.tenant, task.id, &write).await {
+        let written = self.when_there_is_space(task, || {
+            Box::pin(async {
+                let write = end(task, &settlement, Timestamp::now());
+                self.tasks.write(&task.tenant, task.id, &write).await
+            })
+        });
+        match written.await {
             Ok(WriteOutcome::Applied(_)) => {
                 self.batch_metrics.settled(&settlement);
                 self.acknowledge(delivery, &settlement).await
@@ -85,7 +81,8 @@ impl<R: Runner> Worker<R> {
     }
 
     async fn put_result(&self, task: &Task, json: Vec<u8>) -> Result<ObjectRef, RunError> {
-        self.payloads.put_result(task, json).await.map_err(|error| {
+        let stored = self.when_there_is_space(task, || self.payloads.put_result(task, json.clone()));
+        stored.await.map_err(|error| {
             tracing::warn!(event = "result_not_stored", %error, "a result could not be stored");
             if error.is_throttling() {
                 RunError::throttled(
@@ -100,5 +97,49 @@ impl<R: Runner> Worker<R> {
                 )
             }
         })
+    }
+
+    /// Makes a write, again and again while the disk is full: what the attempt found out waits in memory for space. Meanwhile
+    /// this loop takes no other message, which bounds what waits, and the lease is renewed as soon as that fits.
+    async fn when_there_is_space<'a, T>(
+        &self,
+        task: &Task,
+        write: impl Fn() -> BackendFuture<'a, T>,
+    ) -> Result<T, BackendError> {
+        let mut is_first = true;
+        loop {
+            match write().await {
+                Err(error) if error.is_out_of_space() => {}
+                written => return written,
+            }
+            if is_first {
+                tracing::error!(
+                    event = "attempt_waits_for_space",
+                    task_id = %task.id,
+                    "the disk is full: the attempt's end is written when there is space again"
+                );
+            }
+            is_first = false;
+            // Whether the claim is lost is seen by the write of the end.
+            let _ = self.renew(task).await;
+            sleep(SPACE_PAUSE).await;
+        }
+    }
+}
+
+/// The write that ends the attempt that `task` was claimed for.
+fn end(task: &Task, settlement: &Settlement, now: Timestamp) -> Write {
+    match settlement {
+        Settlement::Completed(finished) => task.complete(finished, now),
+        Settlement::Retry {
+            failure,
+            outcome,
+            delay,
+        } => {
+            // A released message is delayed for MAX_DELAY at most. After a longer back-off the sweeper sends one.
+            let due_at = (*delay > MAX_DELAY).then(|| now + *delay);
+            task.schedule_retry(failure, *outcome, now + *delay, due_at, now)
+        }
+        Settlement::Failed { failure, outcome } => task.fail(failure, *outcome, now),
     }
 }

@@ -1766,6 +1766,17 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The server's disk is full: make room, then try again. */
+        507: {
+            headers: {
+                "x-correlation-id": components["headers"]["x-correlation-id"];
+                "x-request-id": components["headers"]["x-request-id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
     };
     parameters: never;
     requestBodies: never;
@@ -1873,6 +1884,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     compat_show_platform_task: {
@@ -1963,6 +1975,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     check_health: {
@@ -2093,6 +2106,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     compat_show_job: {
@@ -2260,6 +2274,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     compat_submit_task: {
@@ -2301,6 +2316,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     compat_create_task: {
@@ -2344,6 +2360,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     compat_show_task: {
@@ -2486,6 +2503,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     list_models: {
@@ -2630,6 +2648,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     submit_batch: {
@@ -2669,6 +2688,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     show_task: {
@@ -2735,6 +2755,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     retry_task: {
@@ -2767,6 +2788,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     announce_upload: {
@@ -2801,6 +2823,7 @@ export interface operations {
             429: components["responses"]["429"];
             431: components["responses"]["431"];
             503: components["responses"]["503"];
+            507: components["responses"]["507"];
         };
     };
     list_workers: {

@@ -18,6 +18,8 @@ const EARLIER: &str = "earlier systems";
 const ALWAYS: [u16; 5] = [400, 401, 429, 431, 503];
 /// Statuses that every operation with a body may return.
 const WITH_BODY: [u16; 3] = [413, 415, 422];
+/// The status that every operation may return that writes.
+const WRITES: u16 = 507;
 
 pub(super) fn complete(document: &mut Value) {
     // Relative to the document's own address, so that a stage in the path is kept.
@@ -48,8 +50,8 @@ pub(super) fn complete(document: &mut Value) {
     components["responses"] = problems();
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (path, item) in paths {
-        for operation in item.as_object_mut().into_iter().flatten().map(|(_, it)| it) {
-            complete_operation(path, operation);
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            complete_operation(path, method, operation);
         }
     }
     let examples = TaskType::ALL.map(|task_type| {
@@ -64,7 +66,7 @@ pub(super) fn complete(document: &mut Value) {
         .for_each(|parameters| parameters.push(metadata()));
 }
 
-fn complete_operation(path: &str, operation: &mut Value) {
+fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let body = operation.get_mut("requestBody").and_then(Value::as_object_mut);
     let takes_body = body.is_some();
     if let Some(body) = body {
@@ -86,7 +88,8 @@ fn complete_operation(path: &str, operation: &mut Value) {
     };
     let always = ALWAYS.iter().filter(|_| path != OPEN);
     let with_body = WITH_BODY.iter().filter(|_| takes_body);
-    for status in always.chain(with_body) {
+    let writes = [WRITES].iter().filter(|_| method != "get");
+    for status in always.chain(with_body).chain(writes) {
         responses.entry(status.to_string()).or_insert(Value::Null);
     }
     for (status, response) in responses {
@@ -184,6 +187,10 @@ fn problems() -> Value {
         (
             StatusCode::SERVICE_UNAVAILABLE,
             "A service behind the API did not answer: try again.",
+        ),
+        (
+            StatusCode::INSUFFICIENT_STORAGE,
+            "The server's disk is full: make room, then try again.",
         ),
     ];
     let responses = descriptions.map(|(status, description)| {

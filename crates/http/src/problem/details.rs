@@ -187,6 +187,15 @@ impl Problem {
         )
     }
 
+    /// The disk is full. The same request succeeds once somebody has made room.
+    #[must_use]
+    pub fn insufficient_storage() -> Self {
+        Self::new(
+            ProblemKind::InsufficientStorage,
+            "the server's disk is full: make room on it, then send the same request again",
+        )
+    }
+
     /// An answer could not be written as JSON. Logs why.
     #[must_use]
     pub fn unwritable(error: serde_json::Error) -> Self {

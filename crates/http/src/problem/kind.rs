@@ -9,6 +9,7 @@ pub enum ProblemKind {
     ChangesGone,
     HeadersTooLarge,
     IdempotencyKeyReused,
+    InsufficientStorage,
     InvalidBatch,
     InvalidBody,
     InvalidCorrelationId,
@@ -92,6 +93,7 @@ impl ProblemKind {
             Self::HeadersTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "Headers too large"),
             Self::OutOfTime => (StatusCode::SERVICE_UNAVAILABLE, "out-of-time", "Request timed out"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable"),
+            Self::InsufficientStorage => (StatusCode::INSUFFICIENT_STORAGE, "insufficient-storage", "Disk full"),
         }
     }
 }
