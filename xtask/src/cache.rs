@@ -83,7 +83,9 @@ pub(crate) fn link(link: &Path, target: &Path) -> Result<()> {
     }
     let dir = link.parent().context("the link has no parent folder")?;
     fs::create_dir_all(dir)?;
-    let new_link = dir.join(format!(".link.{}", std::process::id()));
+    // Another thread may be moving another link of the folder.
+    let name = link.file_name().unwrap_or_default().to_string_lossy();
+    let new_link = dir.join(format!(".{name}.{}", std::process::id()));
     symlink(target, &new_link).with_context(|| format!("can't make {}", new_link.display()))?;
     fs::rename(&new_link, link).with_context(|| format!("can't replace {}", link.display()))
 }

@@ -8,20 +8,25 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::stack::{self, DEFAULT_NAME, Options, StackDir};
+use crate::stack::{self, DEFAULT_NAME, Kind, Options, StackDir};
 use crate::venv::Venv;
 use crate::{paths, process};
 
-/// The stack that is started if the default stack is not up.
+/// The server that is started if the default stack is not up.
 const NAME: &str = "clients";
 
 pub(crate) fn run() -> Result<()> {
-    let options = Options::default();
-    if let Some(stack) = stack::running(DEFAULT_NAME, &options)? {
-        eprintln!("- using the stack that `cargo xtask up` started");
-        return generate_all(&stack);
+    let options = |kind| Options {
+        kind,
+        ..Options::default()
+    };
+    for kind in [Kind::Server, Kind::Cloud] {
+        if let Some(stack) = stack::running(DEFAULT_NAME, &options(kind))? {
+            eprintln!("- using what `cargo xtask up` started");
+            return generate_all(&stack);
+        }
     }
-    let stack = stack::attached(NAME, &options)?;
+    let stack = stack::attached(NAME, &options(Kind::Server))?;
     generate_all(&stack.dir)
 }
 

@@ -10,15 +10,13 @@ use serde_json::{Value, json};
 
 use self::examples::Example;
 use crate::http::Client;
-use crate::llm::Provider;
-use crate::models;
 use crate::paths;
-use crate::stack::{self, DEFAULT_NAME, Options, StackDir};
+use crate::stack::{self, DEFAULT_NAME, Kind, Options, StackDir};
 
 /// The stack that the demo starts if the default stack is not up.
 const NAME: &str = "demo";
 
-/// The error code of a task that needs a language model, on a stack without one.
+/// The error code of a task that needs a language model, where there is none.
 const NOT_CONFIGURED: &str = "provider_not_configured";
 
 /// Far more than any of the tasks takes.
@@ -27,30 +25,29 @@ const TASK_TIMEOUT: Duration = Duration::from_secs(120);
 /// The maximum width of an input or a result in the table, in characters.
 const MAX_CELL_CHARS: usize = 56;
 
-pub(crate) fn run(auth: bool, llm: Option<Provider>, keep: bool) -> Result<()> {
-    let options = Options {
-        auth,
-        llm,
-        ..Options::default()
+pub(crate) fn run(options: &Options, keep: bool) -> Result<()> {
+    let (what, cloud) = match options.kind {
+        Kind::Cloud => ("stack", " --cloud"),
+        Kind::Server => ("server", ""),
     };
     if keep {
-        let stack = stack::up(DEFAULT_NAME, &options)?;
-        run_examples(&stack)?;
-        println!("\nThe stack stays up. To stop it: {}", stack.down_command());
-    } else if let Some(stack) = stack::running(DEFAULT_NAME, &options)? {
-        eprintln!("- using the stack that `cargo xtask up` started");
-        run_examples(&stack)?;
-        println!("\nThe stack stays up. To stop it: {}", stack.down_command());
+        let stack = stack::up(DEFAULT_NAME, options)?;
+        run_examples(&stack, options.kind)?;
+        println!("\nThe {what} stays up. To stop it: {}", stack.down_command());
+    } else if let Some(stack) = stack::running(DEFAULT_NAME, options)? {
+        eprintln!("- using the {what} that `cargo xtask up` started");
+        run_examples(&stack, options.kind)?;
+        println!("\nThe {what} stays up. To stop it: {}", stack.down_command());
     } else {
-        let stack = stack::attached(NAME, &options)?;
-        run_examples(&stack.dir)?;
+        let stack = stack::attached(NAME, options)?;
+        run_examples(&stack.dir, options.kind)?;
         drop(stack);
-        println!("\nThe stack is stopped. To start one that stays up: cargo xtask up");
+        println!("\nThe {what} is stopped. To start one that stays up: cargo xtask up{cloud}");
     }
     Ok(())
 }
 
-fn run_examples(stack: &StackDir) -> Result<()> {
+fn run_examples(stack: &StackDir, kind: Kind) -> Result<()> {
     let settings = stack.settings()?;
     let setting = |name: &str| {
         settings
@@ -60,24 +57,31 @@ fn run_examples(stack: &StackDir) -> Result<()> {
     let url = setting("AI_MESH_URL")?;
     let client = Client::new(url, setting("AI_MESH_TOKEN")?);
     println!("\n{}", Row::HEADER);
-    let mut needs_model = false;
-    for example in examples::all(&models::ensure()?)? {
-        let row = Row::measure(&client, &example)?;
-        needs_model |= row.result.contains(NOT_CONFIGURED);
-        println!("{}", row.line());
+    let mut without_provider = Vec::new();
+    for example in examples::all(&paths::assets())? {
+        match Row::measure(&client, &example)? {
+            Some(row) => println!("{}", row.line()),
+            None => without_provider.push(example.task_type),
+        }
     }
-    println!("\nfirst: from submission to result, with cold starts; again: the same task once more.");
-    if needs_model {
-        println!("Some types need a language model: `cargo xtask demo --llm` adds a small one.");
+    println!(
+        "\nfirst: from submission to result, with the start of the model; again: the same task once more."
+    );
+    if !without_provider.is_empty() {
+        println!(
+            "Not shown, since they need a language model: {}. `cargo xtask demo --llm` adds a small one.",
+            without_provider.join(", ")
+        );
     }
 
     println!("\ndashboard {url}/ (sign in with AI_MESH_TOKEN)");
     println!("API       {url}/v1/tasks");
     println!("health    {url}/health");
-    println!(
-        "settings  {} (address, token, AWS variables)",
-        paths::display(&stack.env_file())
-    );
+    let contents = match kind {
+        Kind::Cloud => "address, token, AWS variables",
+        Kind::Server => "address, token",
+    };
+    println!("settings  {} ({contents})", paths::display(&stack.env_file()));
     Ok(())
 }
 
@@ -94,9 +98,13 @@ impl Row {
     const HEADER: &'static str =
         "| type | input | result | first | again |\n| --- | --- | --- | ---: | ---: |";
 
-    /// Runs the task twice: the first run includes cold starts, the second finds the functions warm.
-    fn measure(client: &Client, example: &Example) -> Result<Self> {
+    /// Runs the task twice: the first run includes the start of what runs it. Returns nothing if there is no provider for
+    /// the type.
+    fn measure(client: &Client, example: &Example) -> Result<Option<Self>> {
         let (task, first) = submit(client, example)?;
+        if example.needs_language_model && task["error"]["code"] == NOT_CONFIGURED {
+            return Ok(None);
+        }
         let (_, again) = submit(client, example)?;
         let result = match text_field(&task, "status")? {
             "completed" => (example.summarize)(&task["result"]).with_context(|| {
@@ -105,19 +113,19 @@ impl Row {
                     example.task_type, task["result"]
                 )
             })?,
-            // The stack has no language model, or its small model gave a poor answer.
+            // The small language model gave a poor answer.
             "failed" if example.needs_language_model => {
                 format!("failed: {}", text_field(&task["error"], "code")?)
             }
             status => bail!("the {} task is {status}: {}", example.task_type, task["error"]),
         };
-        Ok(Self {
+        Ok(Some(Self {
             task_type: example.task_type,
             input: truncate(&example.description),
             result: truncate(&result),
             first,
             again,
-        })
+        }))
     }
 
     fn line(&self) -> String {

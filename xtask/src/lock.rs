@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use mesh_supervisor::signals;
 
+use crate::progress;
+
 /// A held lock. It is released when this is dropped or when the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -30,10 +32,10 @@ pub(crate) fn acquire(path: &Path) -> Result<Lock> {
             Ok(()) => return Ok(Lock { _file: file }),
             Err(TryLockError::WouldBlock) => {
                 if !announced {
-                    eprintln!(
-                        "- waiting for another cargo xtask, which holds the lock {}",
+                    progress::line(&format!(
+                        "- waiting for another step or another cargo xtask, which holds the lock {}",
                         path.display()
-                    );
+                    ));
                     announced = true;
                 }
                 signals::sleep(Duration::from_millis(100))?;

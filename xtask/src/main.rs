@@ -19,6 +19,7 @@ mod logs;
 mod manifest;
 mod models;
 mod openapi;
+mod parallel;
 mod paths;
 mod process;
 mod program;
@@ -36,12 +37,12 @@ mod web;
 use std::fs;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use mesh_supervisor::{guard, signals};
 
 use llm::Provider;
-use stack::{DEFAULT_NAME, Options};
+use stack::{DEFAULT_NAME, Kind, Options};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -56,10 +57,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Starts a local stack, submits a task of each type, prints the results, and stops the stack
+    /// Starts a server, submits a task of each type, prints the results, and stops the server
     Demo {
-        /// Enforce signatures and IAM policies, as AWS does
+        /// Deploy the functions to a local cloud, in place of the server
         #[arg(long)]
+        cloud: bool,
+        /// Enforce signatures and IAM policies, as AWS does
+        #[arg(long, requires = "cloud")]
         auth: bool,
         /// Add a small language model on this machine, like `up --llm`
         #[arg(long, value_name = "PROVIDER", num_args = 0..=1, require_equals = true, default_missing_value = "openai")]
@@ -68,34 +72,37 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
-    /// Starts a local stack that stays up, and writes its settings to .local/stack.env
+    /// Starts a server that stays up, and writes its settings to .local/stack.env
     Up {
+        /// Deploy the functions to a local cloud, in place of the server
+        #[arg(long)]
+        cloud: bool,
         /// The stack's name: start another stack beside the first, in .local/NAME
         #[arg(long, default_value = DEFAULT_NAME)]
         name: String,
         /// Enforce signatures and IAM policies, as AWS does
-        #[arg(long)]
+        #[arg(long, requires = "cloud")]
         auth: bool,
         /// Build the functions in the dev profile with fault injection
-        #[arg(long)]
+        #[arg(long, requires = "cloud")]
         faults: bool,
         /// Add a small language model on this machine, as an OpenAI-compatible server or through the local cloud's
-        /// Bedrock. The first time builds the server, which takes minutes
+        /// Bedrock. The first time builds the model's server, which takes minutes
         #[arg(long, value_name = "PROVIDER", num_args = 0..=1, require_equals = true, default_missing_value = "openai")]
         llm: Option<Provider>,
         /// A value for a parameter of infra/template.yaml; may be repeated
-        #[arg(long, value_name = "NAME=VALUE", value_parser = parse_parameter)]
+        #[arg(long, value_name = "NAME=VALUE", value_parser = parse_parameter, requires = "cloud")]
         parameter: Vec<(String, String)>,
     },
-    /// Stops a local stack and removes its state
+    /// Stops what `up` started, and removes its tasks
     Down {
         #[arg(long, default_value = DEFAULT_NAME)]
         name: String,
     },
-    /// Prints the functions' logs
+    /// Prints the log of the server, or those of the functions of a local cloud
     Logs {
-        /// api, text-worker, image-worker, audio-worker, language-worker, sweeper, reactor or event-stream; without
-        /// it, all functions
+        /// On a local cloud: api, text-worker, image-worker, audio-worker, language-worker, sweeper, reactor or
+        /// event-stream; without it, all functions
         function: Option<String>,
         #[arg(long, default_value = DEFAULT_NAME)]
         name: String,
@@ -171,8 +178,22 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Demo { auth, llm, keep } => demo::run(auth, llm, keep),
+        Command::Demo {
+            cloud,
+            auth,
+            llm,
+            keep,
+        } => demo::run(
+            &Options {
+                kind: kind(cloud, llm)?,
+                auth,
+                llm,
+                ..Options::default()
+            },
+            keep,
+        ),
         Command::Up {
+            cloud,
             name,
             auth,
             faults,
@@ -181,6 +202,7 @@ fn run(command: Command) -> Result<()> {
         } => up(
             &name,
             &Options {
+                kind: kind(cloud, llm)?,
                 auth,
                 faults,
                 llm,
@@ -193,9 +215,9 @@ fn run(command: Command) -> Result<()> {
             println!(
                 "{}",
                 if was_up {
-                    "The stack is down."
+                    "It is down."
                 } else {
-                    "There was no stack to stop."
+                    "There was nothing to stop."
                 }
             );
             Ok(())
@@ -232,6 +254,15 @@ fn run(command: Command) -> Result<()> {
     }
 }
 
+/// The kind of stack, if it has the provider.
+fn kind(cloud: bool, llm: Option<Provider>) -> Result<Kind> {
+    match (cloud, llm) {
+        (true, _) => Ok(Kind::Cloud),
+        (false, Some(Provider::Bedrock)) => bail!("--llm=bedrock needs the local cloud: add --cloud"),
+        (false, _) => Ok(Kind::Server),
+    }
+}
+
 fn parse_parameter(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((pair.0.to_owned(), pair.1.to_owned()))
@@ -241,7 +272,11 @@ fn up(name: &str, options: &Options) -> Result<()> {
     let stack = stack::up(name, options)?;
     let settings = stack.settings()?;
     let url = settings.get("AI_MESH_URL").map_or("", String::as_str);
-    println!("The stack is up: {url}");
+    let what = match options.kind {
+        Kind::Cloud => "stack",
+        Kind::Server => "server",
+    };
+    println!("The {what} is up: {url}");
     println!("Its dashboard (sign in with AI_MESH_TOKEN): {url}/");
     println!(
         "To set its address and token in a shell: set -a; . {}; set +a",
@@ -249,4 +284,27 @@ fn up(name: &str, options: &Options) -> Result<()> {
     );
     println!("To stop it: {}", stack.down_command());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_local_cloud_can_do_names_the_option_for_it() {
+        for options in [
+            ["demo", "--auth"].as_slice(),
+            &["up", "--auth"],
+            &["up", "--faults"],
+            &["up", "--parameter", "MaxAttempts=2"],
+        ] {
+            let alone = Cli::try_parse_from([&["xtask"], options].concat());
+            assert!(alone.unwrap_err().to_string().contains("--cloud"), "{options:?}");
+            Cli::try_parse_from([&["xtask"], options, &["--cloud"]].concat()).unwrap();
+        }
+        let bedrock = kind(false, Some(Provider::Bedrock)).unwrap_err();
+        assert!(bedrock.to_string().contains("--cloud"), "{bedrock}");
+        assert_eq!(kind(true, Some(Provider::Bedrock)).unwrap(), Kind::Cloud);
+        assert_eq!(kind(false, Some(Provider::Openai)).unwrap(), Kind::Server);
+    }
 }

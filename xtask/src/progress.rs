@@ -1,12 +1,22 @@
-//! Shows the progress of long work: a spinner on a terminal, plain lines elsewhere.
+//! Shows the progress of long work: a spinner for each step on a terminal, plain lines elsewhere. Several steps may go on
+//! at the same time, on different threads.
 
 use std::io::IsTerminal;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// How often a line shows that the work goes on, where there is no terminal.
 const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// The spinners of the steps that go on, one below the other.
+static SPINNERS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Prints a line above the spinners.
+pub(crate) fn line(text: &str) {
+    SPINNERS.suspend(|| eprintln!("{text}"));
+}
 
 /// One piece of work with a title. Its last line gives the outcome and the duration. Dropped before [`Step::done`], it
 /// has failed.
@@ -24,14 +34,16 @@ impl Step {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{spinner} {prefix} [{elapsed}] {wide_msg:.dim}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = ProgressBar::new_spinner()
-                .with_style(style)
-                .with_prefix(title.to_owned());
+            let bar = SPINNERS.add(
+                ProgressBar::new_spinner()
+                    .with_style(style)
+                    .with_prefix(title.to_owned()),
+            );
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
         if bar.is_none() {
-            eprintln!("- {title}");
+            line(&format!("- {title}"));
         }
         let now = Instant::now();
         Self {
@@ -48,7 +60,8 @@ impl Step {
         match &self.bar {
             Some(bar) => bar.set_message(message.to_owned()),
             None if self.last_line.elapsed() >= HEARTBEAT => {
-                eprintln!("  ... {} ({:.0?}): {message}", self.title, self.started.elapsed());
+                let took = format_duration(self.started.elapsed());
+                line(&format!("  ... {} ({took}): {message}", self.title));
                 self.last_line = Instant::now();
             }
             None => {}
@@ -65,7 +78,7 @@ impl Step {
         };
         self.end();
         if took >= Duration::from_millis(50) || self.bar.is_none() {
-            eprintln!("✓ {}{note} ({})", self.title, format_duration(took));
+            line(&format!("✓ {}{note} ({})", self.title, format_duration(took)));
         }
     }
 
@@ -73,6 +86,7 @@ impl Step {
         self.ended = true;
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+            SPINNERS.remove(bar);
         }
     }
 }
@@ -81,7 +95,8 @@ impl Drop for Step {
     fn drop(&mut self) {
         if !self.ended {
             self.end();
-            eprintln!("✗ {} ({})", self.title, format_duration(self.started.elapsed()));
+            let took = format_duration(self.started.elapsed());
+            line(&format!("✗ {} ({took})", self.title));
         }
     }
 }

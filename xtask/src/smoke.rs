@@ -24,7 +24,7 @@ enum Smoke {
 use Smoke::{Ci, Never, Slow};
 
 /// The commands with their arguments, in the order in which they run.
-const COMMANDS: [(&str, Smoke); 29] = [
+const COMMANDS: [(&str, Smoke); 36] = [
     ("check", Ci),
     ("test", Ci),
     ("test --unit", Never("it is a part of test")),
@@ -38,12 +38,22 @@ const COMMANDS: [(&str, Smoke); 29] = [
     ("soak --broken fence", Never("it must fail")),
     ("demo", Slow),
     ("demo --llm", Slow),
-    ("up --name smoke --auth --faults", Slow),
-    ("logs api --name smoke", Slow),
+    ("up --name smoke", Slow),
     ("logs --name smoke", Slow),
     ("logs --follow", Never("it ends with Ctrl-C only")),
     ("down --name smoke", Slow),
-    ("up --name smoke --llm=bedrock --parameter MaxAttempts=2", Slow),
+    ("up --llm --name smoke", Slow),
+    ("down --name smoke", Slow),
+    ("demo --cloud", Slow),
+    ("demo --cloud --llm", Slow),
+    ("up --cloud --name smoke --auth --faults", Slow),
+    ("logs api --name smoke", Slow),
+    ("logs --name smoke", Slow),
+    ("down --name smoke", Slow),
+    (
+        "up --cloud --name smoke --llm=bedrock --parameter MaxAttempts=2",
+        Slow,
+    ),
     ("down --name smoke", Slow),
     ("soak --tasks 2000 --seed 7", Slow),
     ("bench --quick", Slow),

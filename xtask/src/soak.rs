@@ -14,7 +14,7 @@ use rustix::process::Signal;
 
 use crate::paths;
 use crate::process;
-use crate::stack::{self, Attached, Options, StackProcess};
+use crate::stack::{self, Attached, Kind, Options, StackProcess};
 use crate::tools::cargo;
 
 /// The prefix of a line with a request.
@@ -70,6 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let parameters = PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let options = Options {
+        kind: Kind::Cloud,
         auth: false,
         faults: true,
         persist: true,

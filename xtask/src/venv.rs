@@ -58,11 +58,6 @@ impl Venv {
         })
     }
 
-    /// An environment with pip only.
-    pub(crate) fn bare() -> Result<Self> {
-        Self::make("pip", &[("requirements", String::new())], |_| Ok(()))
-    }
-
     /// The path of a program of the environment.
     pub(crate) fn bin(&self, tool: &str) -> PathBuf {
         self.dir.join("bin").join(tool)

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::hash::{self, Key};
-use crate::{cache, lock, paths, process};
+use crate::{cache, lock, paths, process, progress};
 
 /// The oldest version that Vite supports.
 const MIN_NODE_VERSION: (u32, u32) = (20, 19);
@@ -40,15 +40,15 @@ pub(crate) fn build() -> Result<PathBuf> {
     Ok(link)
 }
 
-/// Builds the dashboard if it is cached or Node.js is there. A stack works without it. Returns whether there is one.
-pub(crate) fn build_if_possible() -> Result<bool> {
+/// Builds the dashboard if it is cached or Node.js is there, and returns its folder. A stack works without it.
+pub(crate) fn build_if_possible() -> Result<Option<PathBuf>> {
     if cache::existing("web", &source_key()?)?.is_none()
         && let Err(error) = check_node()
     {
-        eprintln!("! the stack will not have a dashboard: {error:#}");
-        return Ok(false);
+        progress::line(&format!("! the stack will not have a dashboard: {error:#}"));
+        return Ok(None);
     }
-    build().map(|_| true)
+    build().map(Some)
 }
 
 /// A command that checks the types of the page and its tests.

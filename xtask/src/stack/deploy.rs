@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::dir::State;
-use crate::llm::MODEL;
+use crate::llm::Address;
 use crate::paths;
 use crate::process;
 use crate::venv::Venv;
@@ -58,10 +58,7 @@ pub(super) fn environment(state: &State, token: &str, deployed: &Deployed) -> BT
     let mut settings = aws_settings(state);
     settings.insert("AI_MESH_URL".to_owned(), deployed.url.clone());
     settings.insert("AI_MESH_TOKEN".to_owned(), token.to_owned());
-    if let Some(llm) = state.llm {
-        settings.insert("AI_MESH_LLM_URL".to_owned(), llm.base_url());
-        settings.insert("AI_MESH_LLM_MODEL".to_owned(), MODEL.to_owned());
-    }
+    settings.extend(state.llm.into_iter().flat_map(Address::settings));
     let outputs = deployed.outputs.iter();
     settings.extend(outputs.map(|(output, value)| (variable_name(output), value.clone())));
     settings

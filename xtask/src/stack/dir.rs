@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::env;
+use super::{Kind, env};
 use crate::llm::Address;
 use crate::paths;
 
@@ -42,9 +42,11 @@ pub(crate) struct State {
     /// An environment variable of every process of the stack. A process without it belongs to somebody else, even if
     /// its id matches.
     pub(crate) nonce: String,
-    /// The local cloud's process, the parent of the others.
+    /// The process of the local cloud or of the server, the parent of the others.
     pub(crate) pid: u32,
     pub(crate) port: u16,
+    #[serde(default)]
+    pub(crate) kind: Kind,
     pub(crate) auth: bool,
     pub(crate) faults: bool,
     #[serde(default)]
@@ -103,8 +105,23 @@ impl StackDir {
         paths::local().join("locks").join(format!("stack-{}", self.name))
     }
 
+    /// The log of the local cloud.
     pub(crate) fn log_file(&self) -> PathBuf {
         self.path().join("cloud.log")
+    }
+
+    pub(crate) fn server_log_file(&self) -> PathBuf {
+        self.path().join("server.log")
+    }
+
+    /// The data folder of the server.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    /// The server's program. A copy, since a later build replaces the original while the server runs.
+    pub(crate) fn program_file(&self) -> PathBuf {
+        self.path().join("mesh-server")
     }
 
     pub(crate) fn llm_log_file(&self) -> PathBuf {

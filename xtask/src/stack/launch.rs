@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use mesh_supervisor::{OnSignal, SupervisedChild, signals};
 
-use super::Options;
 use super::dir::{self, StackDir, State};
 use super::processes;
+use super::{Kind, Options};
 use crate::llm::{Address, Llm};
 use crate::process;
 use crate::progress::Step;
@@ -32,6 +32,7 @@ pub(super) fn start(
         nonce: dir::make_token()?,
         pid: 0,
         port: free_port()?,
+        kind: Kind::Cloud,
         auth: options.auth,
         faults: options.faults,
         llm: options.llm.map(Address::choose).transpose()?,
@@ -99,7 +100,7 @@ fn spawn(
 }
 
 /// A command for a process of the stack. It ends with this process if it is attached, else with the stack.
-fn stack_command(program: PathBuf, attached: bool, state: &State) -> Command {
+pub(super) fn stack_command(program: PathBuf, attached: bool, state: &State) -> Command {
     let mut command = if attached {
         process::command(program)
     } else {
@@ -153,8 +154,8 @@ pub(super) fn ready_address(port: u16) -> String {
     format!("http://127.0.0.1:{port}/_ministack/ready")
 }
 
-/// A port that is free now. If another program takes it first, the cloud reports it and the start fails.
-fn free_port() -> Result<u16> {
+/// A port that is free now. If another program takes it first, the started process reports it and the start fails.
+pub(super) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())
 }

@@ -26,11 +26,11 @@ const ORPHAN_TIMEOUT: Duration = Duration::from_secs(1);
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Stops all processes with the nonce. The leader gets SIGTERM and stops the others in order; those that remain are
-/// killed. `cloud` is the leader's handle if it is a child of this process, which must wait for it.
+/// killed. `child` is the leader's handle if it is a child of this process, which must wait for it.
 pub(super) fn stop(
     leader: u32,
     nonce: &str,
-    mut cloud: Option<&mut SupervisedChild>,
+    mut child: Option<&mut SupervisedChild>,
     timeout: Duration,
 ) -> Result<()> {
     signal(leader, nonce, Signal::TERM);
@@ -39,10 +39,10 @@ pub(super) fn stop(
     // During an exec a process has no environment for a moment, so only two empty results in a row mean the end.
     let mut was_empty = false;
     loop {
-        if let Some(cloud) = &mut cloud
-            && cloud.try_wait()?.is_some()
+        if let Some(child) = &mut child
+            && child.try_wait()?.is_some()
         {
-            cloud.release();
+            child.release();
         }
         let remaining = find(nonce);
         if remaining.is_empty() && was_empty {

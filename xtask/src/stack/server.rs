@@ -1,0 +1,172 @@
+//! Starts mesh-server on a data folder.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use mesh_supervisor::{OnSignal, SupervisedChild, signals};
+
+use super::dir::{self, StackDir, State};
+use super::{Attached, Kind, Options, Remove, clear, finish, launch};
+use crate::llm::{self, Address, Llm, MODEL};
+use crate::parallel::Parallel;
+use crate::progress::Step;
+use crate::tools::cargo;
+use crate::{http, models, paths, process, web};
+
+/// How long the server may take to end: it gives its running tasks 25 seconds.
+pub(super) const STOP_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// It is ready within a second, or later with a cold disk or on a busy machine.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What the server runs with.
+struct Parts {
+    program: PathBuf,
+    assets: PathBuf,
+    /// Absent without Node.js.
+    dashboard: Option<PathBuf>,
+    llm: Option<Llm>,
+}
+
+/// Builds what the server needs and starts it. The caller holds the lock.
+pub(super) fn start(dir: StackDir, options: &Options, attached: bool) -> Result<Attached> {
+    let parts = make(options)?;
+    // A server that fails to start leaves the tasks to the next one.
+    let remove = if attached { Remove::All } else { Remove::KeepData };
+    clear(&dir, None, remove)?;
+    let (state, server) = spawn(&dir, &parts, options, attached)?;
+    // From here on, an error drops the stack and so stops the server.
+    let mut stack = Attached::new(dir, server, remove);
+    let dir = &stack.dir;
+    wait_until_ready(dir, &state, &mut stack.leader)?;
+    stack.llm = launch::start_llm(dir, parts.llm.as_ref(), attached, &state)?;
+    let settings = environment(dir, &state)?;
+    let url = state.endpoint();
+    finish(dir, state, url, &settings)?;
+    Ok(stack)
+}
+
+/// Compiles the server beside the downloads and builds of what it runs with.
+fn make(options: &Options) -> Result<Parts> {
+    thread::scope(|scope| {
+        let assets = Parallel::start(scope, models::ensure);
+        let dashboard = Parallel::start(scope, web::build_if_possible);
+        let llm = Parallel::start(scope, || options.llm.map(|_| llm::ensure()).transpose());
+        let program = build();
+        Ok(Parts {
+            program: program?,
+            // The links may be moved while the server runs.
+            assets: fs::canonicalize(assets.result()?)?,
+            dashboard: dashboard.result()?.map(fs::canonicalize).transpose()?,
+            llm: llm.result()?,
+        })
+    })
+}
+
+/// Compiles the program with the features that its dependencies have in a build of all tests, so that both share the
+/// compiled dependencies. Only the language worker is left out: with it the server would contain the AWS SDK.
+fn build() -> Result<PathBuf> {
+    let mut command = process::command(cargo());
+    command.args(["build", "--workspace", "--exclude", "language-worker"]);
+    command.args(["--bin", "mesh-server", "--locked"]);
+    process::run(&mut command, "compiling the server", "build-server")?;
+    Ok(paths::target().join("debug/mesh-server"))
+}
+
+fn spawn(
+    dir: &StackDir,
+    parts: &Parts,
+    options: &Options,
+    attached: bool,
+) -> Result<(State, SupervisedChild)> {
+    let state = State {
+        nonce: dir::make_token()?,
+        pid: 0,
+        port: launch::free_port()?,
+        kind: Kind::Server,
+        auth: false,
+        faults: false,
+        llm: options.llm.map(Address::choose).transpose()?,
+        url: None,
+    };
+    fs::create_dir_all(dir.path()).with_context(|| format!("can't make {}", paths::display(&dir.path())))?;
+    let program = dir.program_file();
+    fs::copy(&parts.program, &program)
+        .with_context(|| format!("can't copy the server to {}", paths::display(&program)))?;
+    let log = dir.server_log_file();
+    // The log of tasks that outlived their server goes on.
+    let goes_on = dir.data_dir().is_dir();
+    let output = File::options()
+        .create(true)
+        .write(true)
+        .append(goes_on)
+        .truncate(!goes_on)
+        .open(&log)
+        .with_context(|| format!("can't write {}", paths::display(&log)))?;
+    let mut command = launch::stack_command(program, attached, &state);
+    command
+        .args(["--listen", &format!("127.0.0.1:{}", state.port)])
+        .arg("--data")
+        .arg(dir.data_dir())
+        .arg("--assets")
+        .arg(&parts.assets);
+    if let Some(dashboard) = &parts.dashboard {
+        command.arg("--web").arg(dashboard);
+    }
+    if let Some(llm) = state.llm {
+        command.args(["--language-url", &llm.base_url(), "--language-model", MODEL]);
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output);
+    let server = SupervisedChild::spawn("the server", &mut command, OnSignal::LeaveToOwner)?;
+    let state = State {
+        pid: server.id(),
+        ..state
+    };
+    // Written at once, so that a later command can clean up if this one is killed.
+    dir.write_state(&state)?;
+    Ok((state, server))
+}
+
+fn wait_until_ready(dir: &StackDir, state: &State, server: &mut SupervisedChild) -> Result<()> {
+    let step = Step::start("starting the server");
+    let deadline = Instant::now() + READY_TIMEOUT;
+    let address = format!("{}/health", state.endpoint());
+    while !http::is_ok(&address, Duration::from_secs(5)) {
+        let ended = server.try_wait()?;
+        if ended.is_some() || Instant::now() >= deadline {
+            let how = ended.map_or_else(
+                || format!("is not ready after {READY_TIMEOUT:?}"),
+                |status| format!("ended with {status}"),
+            );
+            let log = dir.server_log_file();
+            bail!(
+                "the server {how}. Its log ({}) ends with:\n    {}",
+                paths::display(&log),
+                process::tail(&log)
+            );
+        }
+        signals::sleep(Duration::from_millis(20))?;
+    }
+    step.done(&state.endpoint());
+    Ok(())
+}
+
+/// The settings in stack.env.
+fn environment(dir: &StackDir, state: &State) -> Result<BTreeMap<String, String>> {
+    let path = dir.data_dir().join("token");
+    let token = fs::read_to_string(&path).with_context(|| format!("can't read {}", paths::display(&path)))?;
+    let mut settings = BTreeMap::from([
+        ("AI_MESH_URL".to_owned(), state.endpoint()),
+        ("AI_MESH_TOKEN".to_owned(), token.trim().to_owned()),
+    ]);
+    settings.extend(state.llm.into_iter().flat_map(Address::settings));
+    Ok(settings)
+}
