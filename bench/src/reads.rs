@@ -90,7 +90,7 @@ impl Cost {
     fn from_reply(reply: &Reply) -> Result<Self> {
         ensure!((200..300).contains(&reply.status), "{reply:?}");
         let metered: Value = serde_json::from_str(reply.header("x-ai-mesh-meter"))
-            .context("the response has no figures: start the stack with `cargo xtask up --faults`")?;
+            .context("the response has no figures: start the stack with `cargo xtask up --cloud --faults`")?;
         Ok(Self {
             calls: serde_json::from_value(metered["calls"].clone())?,
             scanned: metered["scanned"].as_u64().context("scanned")?,

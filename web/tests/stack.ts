@@ -11,7 +11,7 @@ export { expect };
 
 function setting(name: string): string {
   const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set: \`cargo xtask up\` writes it into .local/stack.env`);
+  if (!value) throw new Error(`${name} is not set: \`cargo xtask up --cloud\` writes it into .local/stack.env`);
   return value;
 }
 

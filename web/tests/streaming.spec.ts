@@ -15,7 +15,7 @@ const SECONDS = 15;
 /** The address of the event stream in the stack's responses. Local clouds buffer it, so the tests replace it. */
 function eventsUrl(): string {
   const address = process.env["EVENTS_URL"];
-  if (!address) throw new Error("EVENTS_URL is not set: `cargo xtask up` writes it into .local/stack.env");
+  if (!address) throw new Error("EVENTS_URL is not set: `cargo xtask up --cloud` writes it into .local/stack.env");
   return address;
 }
 

@@ -40,6 +40,7 @@ pub(crate) enum Build {
 
 /// Builds the artifacts that are out of date, and returns their folder.
 pub(crate) fn build(kind: Build) -> Result<PathBuf> {
+    let _lock = lock::acquire(&paths::local().join("locks/build"))?;
     let (dashboard, venv) = thread::scope(|scope| {
         let assets = Parallel::start(scope, models::ensure);
         let dashboard = Parallel::start(scope, web::build_if_possible);
@@ -47,6 +48,7 @@ pub(crate) fn build(kind: Build) -> Result<PathBuf> {
             Build::Release => Some(sam_venv()?),
             Build::Faults => None,
         };
+        compile(venv.as_ref())?;
         assets.result()?;
         let dashboard = if dashboard.result()?.is_some() {
             "on"
@@ -55,7 +57,6 @@ pub(crate) fn build(kind: Build) -> Result<PathBuf> {
         };
         anyhow::Ok((dashboard, venv))
     })?;
-    let _lock = lock::acquire(&paths::local().join("locks/build"))?;
     match venv {
         Some(venv) => release(&venv, dashboard),
         None => faults(dashboard),
@@ -95,14 +96,26 @@ fn with_sam_tools(mut command: Command, venv: &Venv) -> Result<Command> {
     Ok(command)
 }
 
-fn release(venv: &Venv, dashboard: &str) -> Result<PathBuf> {
-    // SAM hides the output of its tools. So the functions are compiled first, which takes minutes and shows progress.
+/// Compiles all functions: the build of one compiles them together. That of the api needs no models, and no dashboard if
+/// it is left out. With the environment of SAM it is the build for AWS, else that with fault injection.
+fn compile(sam: Option<&Venv>) -> Result<()> {
     let (folder, id) = FUNCTIONS[0];
-    let mut command = with_sam_tools(process::command("make"), venv)?;
-    command.env("AI_MESH_DASHBOARD", dashboard);
-    make(&mut command, folder, id, &paths::local().join("build/release"))?;
-    process::run(&mut command, "compiling the functions (release)", "build-release")?;
+    let (mut command, kind) = match sam {
+        // SAM hides the output of its tools. So this is done before it, which shows progress.
+        Some(venv) => (with_sam_tools(process::command("make"), venv)?, "release"),
+        None => (make_with_faults(), "faults"),
+    };
+    command.env("AI_MESH_DASHBOARD", "off");
+    make(&mut command, folder, id, &paths::local().join("build/compiled"))?;
+    process::run(
+        &mut command,
+        &format!("compiling the functions ({kind})"),
+        &format!("build-{kind}"),
+    )?;
+    Ok(())
+}
 
+fn release(venv: &Venv, dashboard: &str) -> Result<PathBuf> {
     let artifacts = paths::release_artifacts();
     let mut command = sam(venv)?;
     command
@@ -116,12 +129,9 @@ fn release(venv: &Venv, dashboard: &str) -> Result<PathBuf> {
 fn faults(dashboard: &str) -> Result<PathBuf> {
     let artifacts = paths::fault_artifacts();
     for (folder, id) in FUNCTIONS {
-        let mut command = process::command("make");
+        let mut command = make_with_faults();
         make(&mut command, folder, id, &artifacts)?;
-        command
-            .env("AI_MESH_DASHBOARD", dashboard)
-            .env("AI_MESH_CARGO_PROFILE", "dev")
-            .env("AI_MESH_FEATURES", "faults");
+        command.env("AI_MESH_DASHBOARD", dashboard);
         process::run(
             &mut command,
             &format!("building {folder} (dev profile, fault injection)"),
@@ -129,6 +139,14 @@ fn faults(dashboard: &str) -> Result<PathBuf> {
         )?;
     }
     Ok(artifacts)
+}
+
+fn make_with_faults() -> Command {
+    let mut command = process::command("make");
+    command
+        .env("AI_MESH_CARGO_PROFILE", "dev")
+        .env("AI_MESH_FEATURES", "faults");
+    command
 }
 
 /// Adds the arguments with which SAM itself fills a function's folder.

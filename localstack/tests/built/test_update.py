@@ -2,7 +2,7 @@
 
     AI_MESH_ARTIFACTS=.aws-sam/build python -m pytest localstack/tests/built/test_update.py
 
-The test starts its own cloud with enforced policies, and deploys to it as `cargo xtask up` does.
+The test starts its own cloud with enforced policies, and deploys to it as `cargo xtask up --cloud` does.
 """
 
 from __future__ import annotations
