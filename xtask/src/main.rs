@@ -212,14 +212,11 @@ fn run(command: Command) -> Result<()> {
         ),
         Command::Down { name } => {
             let was_up = stack::down(&name)?;
-            println!(
-                "{}",
-                if was_up {
-                    "It is down."
-                } else {
-                    "There was nothing to stop."
-                }
-            );
+            if was_up {
+                println!("The stack `{name}` is down.");
+            } else {
+                println!("There was no stack `{name}` to stop.");
+            }
             Ok(())
         }
         Command::Logs {

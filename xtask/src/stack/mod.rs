@@ -293,9 +293,11 @@ enum Remove {
 fn clear(dir: &StackDir, leader: Option<&mut SupervisedChild>, remove: Remove) -> Result<()> {
     if let Some(state) = dir.state()? {
         let step = Step::start(&format!("stopping the stack `{}`", dir.name()));
-        let timeout = match state.kind {
-            Kind::Cloud => processes::STOP_TIMEOUT,
-            Kind::Server => server::STOP_TIMEOUT,
+        let timeout = match (state.kind, remove) {
+            (Kind::Cloud, _) => processes::STOP_TIMEOUT,
+            (Kind::Server, Remove::KeepData) => server::STOP_TIMEOUT,
+            // Its tasks are removed with it, so it need not end those that run.
+            (Kind::Server, Remove::All) => Duration::ZERO,
         };
         processes::stop(state.pid, &state.nonce, leader, timeout)?;
         step.done("");
