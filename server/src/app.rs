@@ -1,35 +1,26 @@
 //! Puts the parts together and serves them.
 
+use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
-use axum::routing::any_service;
-use mesh_api::{ApiState, ModelSettings, Workers};
 use mesh_embedded::Embedded;
-use mesh_event_stream::Events;
-use mesh_http::RequestContext;
-use mesh_task::Tenant;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use crate::background;
-use crate::payloads;
+use crate::router::{Parts, router};
 use crate::settings::Settings;
+use crate::tls::{self, TlsListener};
 use crate::token;
 use crate::workers::{self, ServerMetrics};
 
-/// How long a request may take, as on AWS.
-const REQUEST_TIME: Duration = Duration::from_secs(29);
-/// How long a stream of events may take: the client continues in the next one.
-const STREAM_TIME: Duration = Duration::from_secs(900);
 /// How long running tasks have to end after SIGTERM. A task that takes longer runs again after the next start.
 const DRAIN_TIME: Duration = Duration::from_secs(25);
 
@@ -37,71 +28,49 @@ pub(crate) type ServeError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves until SIGTERM or Ctrl-C.
 pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .map_err(|error| format!("can't listen at {}: {error}", settings.listen))?;
-    let address = listener.local_addr()?;
+    settings.listen.check()?;
+    let certificate = settings
+        .listen
+        .tls_cert
+        .as_deref()
+        .zip(settings.listen.tls_key.as_deref());
+    let acceptor = certificate
+        .map(|(chain, key)| tls::acceptor(chain, key))
+        .transpose()?;
+    let listen = settings.listen.listen;
+    let listener = TcpListener::bind(listen).await;
+    let listener = listener.map_err(|error| format!("can't listen at {listen}: {error}"))?;
+    let bound = listener.local_addr()?;
+    let address = settings.listen.address(bound);
     let folder = settings.data.clone();
     let own = mesh_embedded::Settings {
-        address: format!("http://{address}"),
+        address: address.clone(),
         max_receives: Settings::MAX_RECEIVES,
     };
     let embedded = tokio::task::spawn_blocking(move || Embedded::open(&folder, own)).await??;
     let embedded = Arc::new(embedded);
     let token = token::read_or_make(&settings.data)?;
-    let assets = settings.assets.clone().unwrap_or_else(program_folder);
+    let assets = settings.assets.clone().unwrap_or_else(Settings::program_folder);
     let metrics = Arc::new(ServerMetrics::default());
 
     let (stop, stopped) = watch::channel(false);
     let pools = workers::start(&embedded, &settings, &assets, &stopped)?;
     let background = background::start(&embedded, settings.retention(), &stopped);
 
-    let api = ApiState {
-        tasks: embedded.tasks(),
-        counters: embedded.counters(),
-        payloads: embedded.payload_store(),
-        queues: embedded.queues(),
-        token: token.clone(),
-        compat_tenant: settings.compat.then(Tenant::first),
-        origin: None,
-        events: Some(format!("http://{address}")),
-        retention: settings.retention(),
-        policies: Settings::policies(),
-        sweep_policy: Settings::sweep_policy(),
-        models: ModelSettings {
-            speech: settings.speech_model.clone(),
-            provider: settings
-                .language_url
-                .as_ref()
-                .map_or("none", |_| "openai")
-                .to_owned(),
-            language: settings.language_model.clone().unwrap_or_default(),
-        },
-        workers: Workers::new(metrics, workers::functions(&settings)),
-        dashboard: Some(
-            settings
-                .web
-                .clone()
-                .unwrap_or_else(|| program_folder().join("web")),
-        ),
-    };
-    let events = Events {
-        tasks: embedded.tasks(),
-        counters: embedded.counters(),
+    let router = router(&Parts {
+        settings: &settings,
+        embedded: &embedded,
         token,
-    };
-    let router = router(api, events, &embedded);
-    announce(address, &settings.data);
+        metrics,
+        bound,
+    });
+    announce(bound, &address, &settings.data);
     let mut ending = stopped.clone();
     let end = async move {
         // The sender lives until the end.
         let _ = ending.wait_for(|ending| *ending).await;
     };
-    let serving = tokio::spawn(
-        axum::serve(listener, router)
-            .with_graceful_shutdown(end)
-            .into_future(),
-    );
+    let serving = tokio::spawn(serve_requests(listener, acceptor, router, end));
     wait_for_signal().await?;
     tracing::info!(
         event = "server_stopping",
@@ -126,26 +95,22 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     Ok(())
 }
 
-fn router(api: ApiState, events: Events, embedded: &Arc<Embedded>) -> Router {
-    let events = mesh_event_stream::router(events).layer(from_fn(|request: Request, next: Next| {
-        give_context(request, next, STREAM_TIME)
-    }));
-    let api = mesh_api::router(api).layer(from_fn(|request: Request, next: Next| {
-        give_context(request, next, REQUEST_TIME)
-    }));
-    Router::new()
-        .route("/v1/events", any_service(events.clone()))
-        .route("/v1/tasks/{id}/events", any_service(events))
-        .merge(payloads::router(embedded.payloads()))
-        .fallback_service(api)
-}
-
-/// Gives a request its id and its deadline.
-async fn give_context(mut request: Request, next: Next, time: Duration) -> Response {
-    let id = uuid::Uuid::now_v7().to_string();
-    let context = RequestContext::new(id, SystemTime::now() + time);
-    request.extensions_mut().insert(context);
-    next.run(request).await
+async fn serve_requests(
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    match acceptor {
+        None => {
+            let serving = axum::serve(listener, router);
+            serving.with_graceful_shutdown(end).await
+        }
+        Some(acceptor) => {
+            let serving = axum::serve(TlsListener::start(listener, acceptor)?, router);
+            serving.with_graceful_shutdown(end).await
+        }
+    }
 }
 
 async fn wait_for_signal() -> Result<(), ServeError> {
@@ -156,14 +121,6 @@ async fn wait_for_signal() -> Result<(), ServeError> {
     }
 }
 
-fn announce(address: SocketAddr, data: &Path) {
-    tracing::info!(event = "server_started", %address, data = %data.display(), "the server listens");
-}
-
-/// The folder of the program.
-fn program_folder() -> PathBuf {
-    let program = std::env::current_exe().ok();
-    program
-        .and_then(|program| Some(program.parent()?.to_owned()))
-        .unwrap_or_default()
+fn announce(bound: SocketAddr, url: &str, data: &Path) {
+    tracing::info!(event = "server_started", address = %bound, url, data = %data.display(), "the server listens");
 }

@@ -4,9 +4,13 @@
 mod app;
 mod background;
 mod copies;
+mod guard;
 mod language;
+mod listen;
 mod payloads;
+mod router;
 mod settings;
+mod tls;
 mod token;
 mod workers;
 

@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::StreamExt;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use mesh_embedded::{EmbeddedPayloads, Signed, UploadRefusal};
-use mesh_http::{Problem, ProblemKind};
+use mesh_http::{Problem, ProblemKind, browser};
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 
@@ -31,7 +31,13 @@ pub(crate) fn router(payloads: Arc<EmbeddedPayloads>) -> Router {
     let routes = Router::new()
         .route("/payloads/{*key}", get(read).put(upload))
         .layer(from_fn(mesh_http::render));
-    mesh_http::browser::layers(routes, None).with_state(payloads)
+    // Only who has an address can use it, so pages of any origin may: the dashboard may be open at another name of the server.
+    let cors = browser::cors(
+        &HeaderValue::from_static("*"),
+        [Method::GET, Method::HEAD, Method::PUT],
+        [CONTENT_TYPE],
+    );
+    browser::layers(routes, Some(cors)).with_state(payloads)
 }
 
 async fn read(

@@ -1,11 +1,12 @@
 //! The settings, by flags or by environment variables.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use mesh_task::{OwnPolicies, RetryPolicies, RetryPolicy, SweepPolicy};
+
+use crate::listen::ListenSettings;
 
 /// Runs AI Mesh on this machine. Without a command it serves.
 #[derive(Debug, Parser)]
@@ -39,9 +40,8 @@ pub(crate) struct Settings {
     /// The data folder. Only one server at a time uses it.
     #[arg(long, env = "AI_MESH_DATA", default_value = "ai-mesh-data", global = true)]
     pub(crate) data: PathBuf,
-    /// The address to listen at.
-    #[arg(long, env = "AI_MESH_LISTEN", default_value = "127.0.0.1:8000")]
-    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) listen: ListenSettings,
     /// The folder with ONNX Runtime and the models. By default the folder of the program.
     #[arg(long, env = "AI_MESH_ASSETS")]
     pub(crate) assets: Option<PathBuf>,
@@ -81,6 +81,14 @@ impl Settings {
     pub(crate) const LEASE: Duration = Duration::from_secs(30);
     /// After this many receives a message is moved to the dead-letter queue.
     pub(crate) const MAX_RECEIVES: u32 = 3;
+
+    /// The folder of the program.
+    pub(crate) fn program_folder() -> PathBuf {
+        let program = std::env::current_exe().ok();
+        program
+            .and_then(|program| Some(program.parent()?.to_owned()))
+            .unwrap_or_default()
+    }
 
     pub(crate) fn retention(&self) -> Duration {
         Duration::from_hours(24 * u64::from(self.retention_days))

@@ -7,6 +7,7 @@ use strum::VariantArray;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub enum ProblemKind {
     ChangesGone,
+    ForeignPage,
     HeadersTooLarge,
     IdempotencyKeyReused,
     InsufficientStorage,
@@ -26,6 +27,7 @@ pub enum ProblemKind {
     InvalidUpload,
     InvalidWait,
     MethodNotAllowed,
+    MisdirectedRequest,
     NoDashboard,
     OutOfTime,
     PayloadTooLarge,
@@ -68,6 +70,7 @@ impl ProblemKind {
             Self::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid-request", "Invalid request"),
             Self::InvalidWait => (StatusCode::BAD_REQUEST, "invalid-wait", "Invalid wait"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Token missing or wrong"),
+            Self::ForeignPage => (StatusCode::FORBIDDEN, "foreign-page", "Page of another origin"),
             Self::NoDashboard => (StatusCode::NOT_FOUND, "no-dashboard", "Dashboard not installed"),
             Self::RouteNotFound => (StatusCode::NOT_FOUND, "route-not-found", "Address not found"),
             Self::TaskNotFound => (StatusCode::NOT_FOUND, "task-not-found", "Task not found"),
@@ -78,6 +81,7 @@ impl ProblemKind {
             Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", "Request too large"),
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type"),
             Self::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key reused"),
+            Self::MisdirectedRequest => (StatusCode::MISDIRECTED_REQUEST, "misdirected-request", "Host not served"),
             Self::InvalidBatch => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-batch", "Invalid batch"),
             Self::InvalidBody => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", "Invalid body"),
             Self::InvalidInput => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-input", "Invalid input"),
