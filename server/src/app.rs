@@ -15,11 +15,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::background;
+use crate::metrics::ServerMetrics;
 use crate::router::{Parts, router};
 use crate::settings::Settings;
 use crate::tls::{self, TlsListener};
 use crate::token;
-use crate::workers::{self, ServerMetrics};
+use crate::workers;
 
 /// How long running tasks have to end after SIGTERM. A task that takes longer runs again after the next start.
 const DRAIN_TIME: Duration = Duration::from_secs(25);
@@ -54,8 +55,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     let metrics = Arc::new(ServerMetrics::default());
 
     let (stop, stopped) = watch::channel(false);
-    let pools = workers::start(&embedded, &settings, &assets, &stopped)?;
-    let background = background::start(&embedded, settings.retention(), &stopped);
+    let pools = workers::start(&embedded, &settings, &metrics, &assets, &stopped)?;
+    let background = background::start(&embedded, settings.retention(), &metrics, &stopped);
 
     let router = router(&Parts {
         settings: &settings,

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use crate::metrics::ServerMetrics;
 use crate::settings::Settings;
 
 /// How many changes are counted in one write.
@@ -30,6 +31,7 @@ const SEARCH_FILES_EVERY: Duration = Duration::from_hours(1);
 pub(crate) fn start(
     embedded: &Arc<Embedded>,
     retention: Duration,
+    metrics: &Arc<ServerMetrics>,
     stopped: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
     let until_stopped = |work: futures_util::future::BoxFuture<'static, ()>| {
@@ -42,18 +44,18 @@ pub(crate) fn start(
         })
     };
     vec![
-        until_stopped(Box::pin(count(Arc::clone(embedded)))),
+        until_stopped(Box::pin(count(Arc::clone(embedded), Arc::clone(metrics)))),
         until_stopped(Box::pin(sweep(Arc::clone(embedded)))),
         until_stopped(Box::pin(delete(Arc::clone(embedded), retention))),
         until_stopped(Box::pin(delete_files(Arc::clone(embedded)))),
     ]
 }
 
-async fn count(embedded: Arc<Embedded>) {
+async fn count(embedded: Arc<Embedded>, metrics: Arc<ServerMetrics>) {
     let counters = embedded.counters();
     loop {
         let counted = match embedded.uncounted(COUNTED_AT_ONCE).await {
-            Ok(records) => mesh_reactor::follow(&*counters, records).await,
+            Ok(records) => mesh_reactor::follow(&*counters, &*metrics, records).await,
             Err(error) => Err(error),
         };
         if let Err(error) = counted {

@@ -7,6 +7,7 @@ mod copies;
 mod guard;
 mod language;
 mod listen;
+mod metrics;
 mod payloads;
 mod router;
 mod settings;

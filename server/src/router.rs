@@ -16,9 +16,10 @@ use mesh_http::{RequestContext, TokenHash, browser};
 use mesh_task::Tenant;
 
 use crate::guard;
+use crate::metrics::{self, Scrape, ServerMetrics};
 use crate::payloads;
 use crate::settings::Settings;
-use crate::workers::{self, ServerMetrics};
+use crate::workers;
 
 /// How long a request may take, as on AWS.
 const REQUEST_TIME: Duration = Duration::from_secs(29);
@@ -29,7 +30,7 @@ const STREAM_TIME: Duration = Duration::from_secs(900);
 #[derive(Debug)]
 pub(crate) struct Parts<'a> {
     pub(crate) settings: &'a Settings,
-    pub(crate) embedded: &'a Embedded,
+    pub(crate) embedded: &'a Arc<Embedded>,
     pub(crate) token: TokenHash,
     pub(crate) metrics: Arc<ServerMetrics>,
     /// Where the server listens.
@@ -46,14 +47,20 @@ pub(crate) fn router(parts: &Parts<'_>) -> Router {
         give_context(request, next, STREAM_TIME)
     }));
     let guard = Arc::new(parts.settings.listen.guard(parts.bound));
+    let scrape = Scrape {
+        metrics: Arc::clone(&parts.metrics),
+        embedded: Arc::clone(parts.embedded),
+    };
     let router = Router::new()
         .route("/v1/events", any_service(events.clone()))
         .route("/v1/tasks/{id}/events", any_service(events))
+        .merge(metrics::routes(scrape, parts.token.clone()))
         .merge(payloads::router(parts.embedded.payloads()))
         .fallback_service(mesh_api::router(api(parts)))
         // Outside of all routes and their layers, so that none of them sees what is refused.
         .layer(from_fn_with_state(guard, guard::check))
-        .layer(from_fn(mesh_http::render));
+        .layer(from_fn(mesh_http::render))
+        .layer(from_fn_with_state(Arc::clone(&parts.metrics), metrics::measure));
     browser::layers(router, None).layer(from_fn(|request: Request, next: Next| {
         give_context(request, next, REQUEST_TIME)
     }))

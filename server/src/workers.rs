@@ -2,27 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use mesh_api::WorkerFunction;
-use mesh_backend::{Activity, BackendFuture, WorkerMetrics};
 use mesh_embedded::{Embedded, EmbeddedQueue, Received};
 use mesh_models::{SpeechVariant, UnknownSpeechVariant};
 use mesh_runners::{AudioRunner, ImageRunner, LanguageRunner, TextRunner};
 use mesh_task::{Lane, LaneKind, WorkerKind};
 use mesh_telemetry::task_span;
-use mesh_worker::{BatchMetrics, Deliveries, Delivery, Runner, Worker};
+use mesh_worker::{Deliveries, Delivery, Runner, Worker};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
 use crate::language::LanguageServer;
+use crate::metrics::{ServerMetrics, worker_name};
 use crate::settings::Settings;
 
 /// How long a batch may take; the audio worker's is longer.
@@ -37,26 +35,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How many small texts run as one batch.
 const TEXT_BATCH: usize = 10;
 
-/// What the workers did.
-#[derive(Debug, Default)]
-pub(crate) struct ServerMetrics {}
-
-impl WorkerMetrics for ServerMetrics {
-    fn activity<'a>(
-        &'a self,
-        names: &'a [&'a str],
-        _minutes: i64,
-        _now: Timestamp,
-    ) -> BackendFuture<'a, Vec<Activity>> {
-        Box::pin(ready(Ok(vec![Activity::default(); names.len()])))
-    }
-}
-
 /// The workers as `GET /v1/workers` lists them.
 pub(crate) fn functions(settings: &Settings) -> [WorkerFunction; WorkerKind::ALL.len()] {
     WorkerKind::ALL.map(|worker_kind| WorkerFunction {
         worker_kind,
-        name: format!("{}-worker", worker_kind.as_str()),
+        name: worker_name(worker_kind),
         limits: LaneKind::ALL
             .map(|kind| (kind.as_str(), concurrency(kind, settings)))
             .into(),
@@ -75,6 +58,7 @@ fn concurrency(kind: LaneKind, settings: &Settings) -> u32 {
 pub(crate) fn start(
     embedded: &Arc<Embedded>,
     settings: &Settings,
+    metrics: &Arc<ServerMetrics>,
     assets: &Path,
     stopped: &watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>, UnknownSpeechVariant> {
@@ -82,6 +66,7 @@ pub(crate) fn start(
     let host = |worker_kind| Host {
         embedded: Arc::clone(embedded),
         settings: settings.clone(),
+        metrics: Arc::clone(metrics),
         stopped: stopped.clone(),
         worker_kind,
     };
@@ -99,6 +84,7 @@ pub(crate) fn start(
 struct Host {
     embedded: Arc<Embedded>,
     settings: Settings,
+    metrics: Arc<ServerMetrics>,
     stopped: watch::Receiver<bool>,
     worker_kind: WorkerKind,
 }
@@ -123,7 +109,10 @@ impl Host {
                 load()
             };
             match loaded {
-                Ok(runner) => runtime.block_on(self.consume_all(Arc::new(runner))),
+                Ok(runner) => {
+                    self.metrics.models_loaded(self.worker_kind);
+                    runtime.block_on(self.consume_all(Arc::new(runner)));
+                }
                 Err(error) => {
                     tracing::error!(event = "runner_not_loaded", worker = name, %error, "a worker's model can't be loaded: its tasks wait");
                 }
@@ -141,7 +130,7 @@ impl Host {
                 policies: Settings::policies(),
                 lease: Settings::LEASE,
                 max_receives: Settings::MAX_RECEIVES,
-                batch_metrics: BatchMetrics::default(),
+                batch_metrics: self.metrics.batches(lane.worker_kind),
                 runner: Arc::clone(&runner),
             };
             consume(
@@ -149,6 +138,7 @@ impl Host {
                 self.embedded.lane(lane),
                 Limits::for_lane(lane),
                 self.stopped.clone(),
+                move || self.metrics.batch_ended(lane.worker_kind),
             )
         });
         join_all(consumers).await;
@@ -182,6 +172,7 @@ async fn consume<R: Runner>(
     queue: Arc<EmbeddedQueue>,
     limits: Limits,
     stopped: watch::Receiver<bool>,
+    batch_ended: impl Fn(),
 ) {
     while !*stopped.borrow() {
         let received = queue
@@ -202,6 +193,7 @@ async fn consume<R: Runner>(
             .collect();
         let invocation = mesh_worker::Invocation::until(SystemTime::now() + limits.time);
         let handled = worker.handle(deliveries(received, &queue), invocation).await;
+        batch_ended();
         for (receipt, is_task) in receipts {
             if is_task
                 && !handled.retained.contains(&receipt)

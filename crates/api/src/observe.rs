@@ -6,7 +6,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{Method, StatusCode};
-use mesh_http::{RequestContext, correlation_id};
+use mesh_http::{MatchedRoute, RequestContext, correlation_id};
 use mesh_telemetry::{EmfRecord, Metric};
 use tracing::Instrument;
 
@@ -21,11 +21,14 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let route = route(request.method(), path.map(MatchedPath::as_str));
     let begun = Instant::now();
     let span = tracing::error_span!("request", correlation_id);
-    let response = next.run(request).instrument(span).await;
+    let mut response = next.run(request).instrument(span).await;
     let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    measured(&route, response.status(), millis)
+    let route = measured_route(&route, response.status());
+    measured(route, response.status(), millis)
         .property("correlation_id", correlation_id)
         .write();
+    let route = MatchedRoute(route.to_owned());
+    response.extensions_mut().insert(route);
     response
 }
 
@@ -39,12 +42,16 @@ fn route(method: &Method, path: Option<&str>) -> String {
     }
 }
 
-fn measured(route: &str, status: StatusCode, millis: u64) -> EmfRecord {
-    let route = if status == StatusCode::METHOD_NOT_ALLOWED {
+/// A method that the route does not have makes no metric either.
+fn measured_route(route: &str, status: StatusCode) -> &str {
+    if status == StatusCode::METHOD_NOT_ALLOWED {
         NO_ROUTE
     } else {
         route
-    };
+    }
+}
+
+fn measured(route: &str, status: StatusCode, millis: u64) -> EmfRecord {
     EmfRecord::default()
         .with(Metric::RequestDuration, millis)
         .with(Metric::ServerErrors, u64::from(status.is_server_error()))
@@ -66,8 +73,8 @@ mod tests {
         assert_eq!(route(&Method::POST, None), NO_ROUTE);
         let own = Method::from_bytes(b"BREW").unwrap();
         assert_eq!(route(&own, Some("/v1/tasks")), NO_ROUTE);
-        let refused = measured("POST /health", StatusCode::METHOD_NOT_ALLOWED, 1);
-        assert_eq!(refused, measured(NO_ROUTE, StatusCode::METHOD_NOT_ALLOWED, 1));
+        let refused = measured_route("POST /health", StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(refused, NO_ROUTE);
     }
 
     #[test]

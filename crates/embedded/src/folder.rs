@@ -12,6 +12,7 @@ use mesh_task::Lane;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
+use crate::backlog::{Backlog, backlogs};
 use crate::backup::require_complete;
 use crate::changes::Watchers;
 use crate::counters::Counters;
@@ -172,6 +173,16 @@ impl Embedded {
     #[must_use]
     pub fn dead_letters(&self) -> Arc<EmbeddedQueue> {
         Arc::clone(&self.dead_letters)
+    }
+
+    /// How much each queue contains, the dead-letter queue included.
+    ///
+    /// # Errors
+    /// When the database did not answer.
+    pub async fn backlog(&self) -> Result<Vec<Backlog>, BackendError> {
+        let lanes = Lane::all().map(|lane| lane.to_string());
+        let names = lanes.chain([DEAD_LETTER_QUEUE.to_owned()]);
+        backlogs(&self.counters.database, names.collect()).await
     }
 
     /// Waits until changes may be to be counted, and returns the oldest, up to `most`.

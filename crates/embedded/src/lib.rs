@@ -4,7 +4,7 @@
 //! database.rs   the connections: one thread commits in groups, several read
 //! schema.rs     the tables and the migrations
 //! tasks.rs      the task store; item.rs has a task's row
-//! queue.rs      the queues
+//! queue.rs      the queues; backlog.rs says how much each contains
 //! counters.rs   the counters, the change log and the outbox that both follow from
 //! changes.rs    who waits for a change
 //! payloads.rs   inputs and results that are files; signature.rs signs their addresses
@@ -16,6 +16,7 @@
 //! backup.rs     copies the folder, and back; check.rs shows that all of it is whole
 //! ```
 
+mod backlog;
 mod backup;
 mod changes;
 mod check;
@@ -39,6 +40,7 @@ mod schema;
 mod signature;
 mod tasks;
 
+pub use backlog::Backlog;
 pub use backup::{INCOMPLETE, backup, restore};
 pub use check::{Damage, Report, check};
 pub use cleanup::Deleted;

@@ -9,6 +9,7 @@ use mesh_backend::contract::{
 };
 use mesh_backend::{BoxFuture, TaskQueue};
 use mesh_embedded::{Embedded, EmbeddedQueue, Settings};
+use mesh_reactor::EmfMetrics;
 use mesh_task::{Lane, TaskType};
 use tempfile::TempDir;
 
@@ -55,7 +56,7 @@ async fn counters() {
     let reactor = tokio::spawn(async move {
         loop {
             let records = embedded.uncounted(100).await.unwrap();
-            mesh_reactor::follow(&*embedded.counters(), records)
+            mesh_reactor::follow(&*embedded.counters(), &EmfMetrics, records)
                 .await
                 .unwrap();
         }

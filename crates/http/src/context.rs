@@ -92,6 +92,10 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     }
 }
 
+/// The method and the pattern that a request's path matched, which the API leaves with the response for its host's metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchedRoute(pub String);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,7 @@ mod problem;
 mod render;
 
 pub use auth::{Denied, TokenHash};
-pub use context::{Deadline, HOST_MARGIN, RequestContext, RequestId};
+pub use context::{Deadline, HOST_MARGIN, MatchedRoute, RequestContext, RequestId};
 pub use headers::{
     CORRELATION_ID, CorrelationId, IDEMPOTENCY_KEY, IdempotencyKey, REQUEST_ID, correlation_id,
 };

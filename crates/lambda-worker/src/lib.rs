@@ -11,7 +11,7 @@ use mesh_backend::{PayloadStore, TaskStore};
 use mesh_task::Message;
 use mesh_telemetry::{Trace, setting, task_span};
 
-use mesh_worker::{BatchMetrics, Deliveries, Delivery, ForeignMessage, Invocation, Runner, Worker};
+use mesh_worker::{Deliveries, Delivery, ForeignMessage, Invocation, Runner, Worker};
 
 /// Runs a worker function until its environment ends. `load` creates the runner while the worker connects to AWS. `binary` is
 /// the crate name of the function, whose log lines are written (`env!("CARGO_CRATE_NAME")`).
@@ -50,7 +50,7 @@ where
         policies,
         lease,
         max_receives,
-        batch_metrics: BatchMetrics::default(),
+        batch_metrics: Arc::default(),
         runner: Arc::new(runner),
     };
     let (worker, queues) = (&worker, &queues);

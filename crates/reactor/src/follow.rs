@@ -8,15 +8,16 @@ use mesh_stats::Record;
 use mesh_task::Tenant;
 use mesh_telemetry::tenant_hash;
 
-use crate::measure;
+use crate::measure::{ChangeMetrics, CountedChange};
 
-/// Counts records of changed tasks, each tenant's by itself. A repeated record counts once.
+/// Counts records of changed tasks, each tenant's by itself. A repeated record counts once, and is measured once.
 ///
 /// # Errors
 /// When a tenant's records could not be counted: the caller repeats all records, and those that were counted are
 /// recognized.
 pub async fn follow(
     store: &dyn CounterStore,
+    metrics: &dyn ChangeMetrics,
     changed: impl IntoIterator<Item = Record>,
 ) -> Result<(), BackendError> {
     let mut parts: HashMap<Tenant, Vec<Record>> = HashMap::new();
@@ -27,7 +28,7 @@ pub async fn follow(
         }
     }
     let counted = parts.iter().map(async |(tenant, records)| {
-        let counted = count(store, tenant, records).await;
+        let counted = count(store, metrics, tenant, records).await;
         counted.inspect_err(
             |error| tracing::error!(event = "records_not_counted", tenant_hash = tenant_hash(tenant), records = records.len(), %error, "records could not be counted"),
         )
@@ -35,7 +36,12 @@ pub async fn follow(
     join_all(counted).await.into_iter().collect()
 }
 
-async fn count(store: &dyn CounterStore, tenant: &Tenant, records: &[Record]) -> Result<(), BackendError> {
+async fn count(
+    store: &dyn CounterStore,
+    metrics: &dyn ChangeMetrics,
+    tenant: &Tenant,
+    records: &[Record],
+) -> Result<(), BackendError> {
     if records.iter().all(|record| record.change().is_none()) {
         return Ok(());
     }
@@ -48,7 +54,7 @@ async fn count(store: &dyn CounterStore, tenant: &Tenant, records: &[Record]) ->
             "the records were counted before; they count once"
         );
     } else {
-        measure::write_metrics(&changes, records);
+        metrics.counted(&CountedChange::of_records(&changes, records));
     }
     Ok(())
 }

@@ -4,3 +4,4 @@ mod follow;
 mod measure;
 
 pub use follow::follow;
+pub use measure::{ChangeMetrics, CountedChange, EmfMetrics};

@@ -1,31 +1,66 @@
-//! Metrics about all tasks, written where each change is counted exactly once.
+//! Metrics about all tasks, made where each change is counted exactly once.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
+use std::time::Duration;
 
 use mesh_stats::{Change, Record};
-use mesh_task::TaskEnd;
+use mesh_task::{TaskEnd, TaskType};
 use mesh_telemetry::{EmfRecord, Metric};
 
-/// Writes the metrics of changes that were just counted; `records` are the records that contained them.
-pub(crate) fn write_metrics(changes: &[Change], records: &[Record]) {
-    emf_records(changes, records)
-        .into_iter()
-        .for_each(EmfRecord::write);
+/// What metrics are made of for a change that was just counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountedChange {
+    pub task_type: TaskType,
+    /// How the task ended; `None` if it is not final.
+    pub end: Option<TaskEnd>,
+    /// How long the task was ready before a worker claimed it, if the change is a claim.
+    pub queue_wait: Option<Duration>,
+    /// How long the attempt took, if it completed or failed the task.
+    pub run: Option<Duration>,
+}
+
+/// Where the metrics go.
+pub trait ChangeMetrics: Debug + Send + Sync {
+    /// Takes changes that were just counted, each once.
+    fn counted(&self, changes: &[CountedChange]);
+}
+
+/// Writes the metrics to the log, from which CloudWatch reads them. Outside of Lambda it writes nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EmfMetrics;
+
+impl ChangeMetrics for EmfMetrics {
+    fn counted(&self, changes: &[CountedChange]) {
+        emf_records(changes).into_iter().for_each(EmfRecord::write);
+    }
+}
+
+impl CountedChange {
+    /// The changes that were just counted; `records` are the records that contained them.
+    pub(crate) fn of_records(changes: &[Change], records: &[Record]) -> Vec<Self> {
+        let records: HashMap<_, _> = records.iter().map(|record| (&record.sequence, record)).collect();
+        let counted = changes.iter().map(|change| {
+            let record = records.get(&change.sequence);
+            let task = record.and_then(|record| record.new.as_ref());
+            let error = task.and_then(|task| task.error.as_ref());
+            Self {
+                task_type: change.task_type,
+                end: change.status.and_then(|status| TaskEnd::new(status, error)),
+                queue_wait: record.and_then(|record| record.queue_wait()),
+                run: record.and_then(|record| record.run()),
+            }
+        });
+        counted.collect()
+    }
 }
 
 /// One record for all changes, and one for each task type and outcome among the tasks that became final.
-fn emf_records(changes: &[Change], records: &[Record]) -> Vec<EmfRecord> {
-    let records: HashMap<_, _> = records.iter().map(|record| (&record.sequence, record)).collect();
+fn emf_records(changes: &[CountedChange]) -> Vec<EmfRecord> {
     let mut ends: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let mut dead = 0;
     for change in changes {
-        let task = records
-            .get(&change.sequence)
-            .and_then(|record| record.new.as_ref());
-        let error = task.and_then(|task| task.error.as_ref());
-        let Some(end) = change.status.and_then(|status| TaskEnd::new(status, error)) else {
-            continue;
-        };
+        let Some(end) = change.end else { continue };
         dead += u64::from(end == TaskEnd::Dead);
         *ends.entry((change.task_type.as_str(), end.as_str())).or_default() += 1;
     }
@@ -89,9 +124,12 @@ mod tests {
             .with(Metric::ChangesCounted, 7)
             .with(Metric::DeadLetters, 2);
         let expected = [all, end("completed", 2), end("dead", 2), end("failed", 1)];
-        assert_eq!(emf_records(&changes, &records), expected);
         assert_eq!(
-            emf_records(&changes[..1], &records),
+            emf_records(&CountedChange::of_records(&changes, &records)),
+            expected
+        );
+        assert_eq!(
+            emf_records(&CountedChange::of_records(&changes[..1], &records)),
             [
                 EmfRecord::default().with(Metric::ChangesCounted, 1),
                 end("completed", 1)

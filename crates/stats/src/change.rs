@@ -1,5 +1,7 @@
 //! A stream record, and the entry that it adds to the change log.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use mesh_task::{Failure, Status, TaskId, TaskType, Tenant};
 use serde::{Deserialize, Serialize};
@@ -124,6 +126,40 @@ impl Record {
             updated_at: task.updated_at,
         })
     }
+}
+
+impl Record {
+    /// How long the task was ready before a worker claimed it. `None` if the record is not a claim.
+    #[must_use]
+    pub fn queue_wait(&self) -> Option<Duration> {
+        let (old, new) = self.transition()?;
+        // A back-off is not a wait for a worker.
+        let ready_at = old
+            .next_attempt_at
+            .map_or(old.updated_at, |at| at.max(old.updated_at));
+        let is_claim = (old.status, new.status) == (Status::Pending, Status::Processing);
+        is_claim.then(|| between(ready_at, new.updated_at))
+    }
+
+    /// How long the attempt took that completed or failed the task. `None` if the record is not such an end.
+    #[must_use]
+    pub fn run(&self) -> Option<Duration> {
+        let (old, new) = self.transition()?;
+        let is_end =
+            old.status == Status::Processing && matches!(new.status, Status::Completed | Status::Failed);
+        is_end.then(|| between(old.updated_at, new.updated_at))
+    }
+
+    /// The task before and after a change of its status.
+    fn transition(&self) -> Option<(&Snapshot, &Snapshot)> {
+        let (old, new) = (self.old.as_ref()?, self.new.as_ref()?);
+        (old.status != new.status).then_some((old, new))
+    }
+}
+
+/// The time between two stamps; zero if the clocks of two machines put the end before the beginning.
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 impl Change {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mesh_task::Status;
 use serde::{Deserialize, Serialize};
 
 use crate::{Histogram, Record};
@@ -55,18 +54,11 @@ impl Minutes {
         let Some(flow) = self.at(new.updated_at, now) else {
             return;
         };
-        match (old.status, new.status) {
-            (Status::Pending, Status::Processing) => {
-                // A back-off is not a wait for a worker.
-                let since = old
-                    .next_attempt_at
-                    .map_or(old.updated_at, |ready_at| ready_at.max(old.updated_at));
-                flow.queue_wait.record(millis_between(since, new.updated_at));
-            }
-            (Status::Processing, Status::Completed | Status::Failed) => {
-                flow.run.record(millis_between(old.updated_at, new.updated_at));
-            }
-            _ => {}
+        if let Some(wait) = record.queue_wait() {
+            flow.queue_wait.record(millis(wait));
+        }
+        if let Some(run) = record.run() {
+            flow.run.record(millis(run));
         }
         flow.finished += u64::from(new.status.is_final());
     }
@@ -124,13 +116,14 @@ fn minute(time: Timestamp) -> i64 {
     time.as_second().div_euclid(MINUTE.as_secs().cast_signed())
 }
 
-/// The time between two stamps; zero if the clocks of two machines put the end before the beginning.
-fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
-    u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0)
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use mesh_task::Status;
+
     use super::*;
     use crate::testing::{NOON, next, record, task};
 

@@ -116,6 +116,7 @@ impl<R: Runner> Worker<R> {
         invocation: Invocation,
         handled: &mut Handled,
     ) {
+        let _running = self.batch_metrics.run(claimed.len());
         let (jobs, mut ended) = self.load_inputs(claimed, invocation).await;
         let mut run = Run::new(jobs, invocation);
         while !run.is_finished() {

@@ -44,7 +44,7 @@ use mesh_backend::{PayloadStore, TaskStore};
 use mesh_task::{Input, RetryPolicies, RunError, RunOutput, Task};
 
 pub use batch::Handled;
-pub use batch_metrics::BatchMetrics;
+pub use batch_metrics::{BatchCounts, BatchMetrics};
 pub use delivery::{Deliveries, Delivery, ForeignMessage};
 #[cfg(feature = "faults")]
 pub use faults::Faulty;
@@ -98,6 +98,7 @@ pub struct Worker<R> {
     pub lease: Duration,
     /// After this many receives the queue moves a message to the dead-letter queue instead of delivering it again.
     pub max_receives: u32,
-    pub batch_metrics: BatchMetrics,
+    /// What the batches count. Workers may share it.
+    pub batch_metrics: Arc<BatchMetrics>,
     pub runner: Arc<R>,
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use mesh_aws::{StatsTable, TaskTable};
+use mesh_reactor::EmfMetrics;
 use mesh_telemetry::{begin_invocation, init_logging, log_failure, redact, setting};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -38,7 +39,7 @@ async fn handle(tables: &Tables, event: LambdaEvent<Invocation>) -> Result<Value
     match event.payload {
         Invocation::Stream(batch) => {
             let records = batch.records.len();
-            mesh_reactor::follow(&tables.stats, batch.into_records()).await?;
+            mesh_reactor::follow(&tables.stats, &EmfMetrics, batch.into_records()).await?;
             return Ok(json!({ "records": records }));
         }
         Invocation::Rebuild => {}

@@ -1,4 +1,7 @@
 mod door;
+mod metrics;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -11,15 +14,16 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::{Parts, router};
+use crate::metrics::ServerMetrics;
 use crate::settings::Settings;
-use crate::workers::ServerMetrics;
 
 const TOKEN: &str = "a-token";
 
 /// A server without workers.
 struct Server {
     router: Router,
-    embedded: Embedded,
+    embedded: Arc<Embedded>,
+    metrics: Arc<ServerMetrics>,
     _folder: TempDir,
 }
 
@@ -32,17 +36,19 @@ impl Server {
             address: settings.listen.address(bound),
             max_receives: Settings::MAX_RECEIVES,
         };
-        let embedded = Embedded::open(folder.path(), own).unwrap();
+        let embedded = Arc::new(Embedded::open(folder.path(), own).unwrap());
+        let metrics = Arc::<ServerMetrics>::default();
         let router = router(&Parts {
             settings: &settings,
             embedded: &embedded,
             token: hex::encode(Sha256::digest(TOKEN)).parse().unwrap(),
-            metrics: ServerMetrics::default().into(),
+            metrics: Arc::clone(&metrics),
             bound,
         });
         Self {
             router,
             embedded,
+            metrics,
             _folder: folder,
         }
     }

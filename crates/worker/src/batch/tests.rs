@@ -14,7 +14,6 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::*;
 use crate::Stop;
-use crate::batch_metrics::BatchMetrics;
 
 /// Ends with the test, whatever it is told.
 #[derive(Debug)]
@@ -45,7 +44,7 @@ fn worker(server: &MockServer, test: mpsc::Receiver<()>) -> Worker<Deaf> {
         },
         lease: Duration::from_secs(60),
         max_receives: 3,
-        batch_metrics: BatchMetrics::default(),
+        batch_metrics: Arc::default(),
         runner: Arc::new(Deaf(Mutex::new(test))),
     }
 }
