@@ -50,7 +50,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     };
     let embedded = tokio::task::spawn_blocking(move || Embedded::open(&folder, own)).await??;
     let embedded = Arc::new(embedded);
-    let token = token::read_or_make(&settings.data)?;
+    let token = token::accepted_keys(&settings.data, &embedded).await?;
     let assets = settings.assets.clone().unwrap_or_else(Settings::program_folder);
     let metrics = Arc::new(ServerMetrics::default());
 

@@ -12,7 +12,7 @@ use axum::routing::any_service;
 use mesh_api::{ApiState, ModelSettings, Workers};
 use mesh_embedded::Embedded;
 use mesh_event_stream::Events;
-use mesh_http::{RequestContext, TokenHash, browser};
+use mesh_http::{AcceptedKeys, RequestContext, browser};
 use mesh_task::Tenant;
 
 use crate::guard;
@@ -31,7 +31,7 @@ const STREAM_TIME: Duration = Duration::from_secs(900);
 pub(crate) struct Parts<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) embedded: &'a Arc<Embedded>,
-    pub(crate) token: TokenHash,
+    pub(crate) token: AcceptedKeys,
     pub(crate) metrics: Arc<ServerMetrics>,
     /// Where the server listens.
     pub(crate) bound: SocketAddr,

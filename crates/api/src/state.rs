@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use mesh_backend::{CounterStore, PayloadStore, Queues, TaskStore};
-use mesh_http::TokenHash;
+use mesh_http::AcceptedKeys;
 use mesh_task::{RetryPolicies, SweepPolicy, Tenant};
 
 pub use models::ModelSettings;
@@ -22,7 +22,7 @@ pub struct ApiState {
     pub counters: Arc<dyn CounterStore>,
     pub payloads: Arc<dyn PayloadStore>,
     pub queues: Queues,
-    pub token: TokenHash,
+    pub token: AcceptedKeys,
     /// The tenant of the earlier systems' clients that send no token. Without it they need one.
     pub compat_tenant: Option<Tenant>,
     /// The origin whose pages may call the API, or `*`. Without it no other origin may.

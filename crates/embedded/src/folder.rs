@@ -18,6 +18,7 @@ use crate::changes::Watchers;
 use crate::counters::Counters;
 use crate::database::{Database, open_writer};
 use crate::durable::{Disk, Files, create_folders, write_new_file};
+use crate::keys::{self, FirstKey, Key};
 use crate::network::require_local;
 use crate::open_error::OpenError;
 use crate::payloads::EmbeddedPayloads;
@@ -173,6 +174,22 @@ impl Embedded {
     #[must_use]
     pub fn dead_letters(&self) -> Arc<EmbeddedQueue> {
         Arc::clone(&self.dead_letters)
+    }
+
+    /// The keys that were not revoked. Some of them may have expired.
+    ///
+    /// # Errors
+    /// When the database did not answer.
+    pub async fn keys(&self) -> Result<Vec<Key>, BackendError> {
+        keys::keys(&self.counters.database).await
+    }
+
+    /// Makes the token with this SHA-256 the first key's. A token that was the first key's before is revoked.
+    ///
+    /// # Errors
+    /// When the database did not answer.
+    pub async fn store_first_key(&self, hash: [u8; 32]) -> Result<FirstKey, BackendError> {
+        keys::store_first_key(&self.counters.database, hash).await
     }
 
     /// How much each queue contains, the dead-letter queue included.

@@ -6,6 +6,7 @@
 //! tasks.rs      the task store; item.rs has a task's row
 //! queue.rs      the queues; backlog.rs says how much each contains
 //! counters.rs   the counters, the change log and the outbox that both follow from
+//! keys.rs       the keys with which clients sign in
 //! changes.rs    who waits for a change
 //! payloads.rs   inputs and results that are files; signature.rs signs their addresses
 //! references.rs which payloads a task names
@@ -30,6 +31,7 @@ mod folder;
 mod full_disk;
 mod hold;
 mod item;
+mod keys;
 mod network;
 mod open_error;
 mod payloads;
@@ -46,6 +48,7 @@ pub use check::{Damage, Report, check};
 pub use cleanup::Deleted;
 pub use durable::{Disk, Files, NewFile, write_new_file};
 pub use folder::{Embedded, Settings};
+pub use keys::{FirstKey, Key};
 pub use open_error::OpenError;
 pub use payloads::{EmbeddedPayloads, Incoming, UploadRefusal};
 pub use queue::{EmbeddedQueue, Received};

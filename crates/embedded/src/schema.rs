@@ -75,6 +75,22 @@ CREATE TABLE change_log (
 ) WITHOUT ROWID;
 CREATE INDEX change_log_expired ON change_log (logged_at);
 
+CREATE TABLE keys (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- The SHA-256 of the key's token.
+    hash BLOB NOT NULL UNIQUE,
+    -- What the key may do, and for which task types (NULL for all): lists as JSON.
+    scopes TEXT NOT NULL,
+    task_types TEXT,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER,
+    last_used_at INTEGER
+) WITHOUT ROWID;
+CREATE INDEX keys_by_tenant ON keys (tenant, id);
+
 CREATE TABLE payloads (
     key TEXT PRIMARY KEY,
     tenant TEXT NOT NULL,

@@ -18,7 +18,7 @@ use http::{HeaderName, HeaderValue, Method};
 use mesh_api_types::{ChangeStatus, ChangeView};
 use mesh_backend::{CounterStore, TaskStore};
 use mesh_http::auth::SERVICE_TOKEN;
-use mesh_http::{Problem, ProblemKind, TokenHash, browser, limits};
+use mesh_http::{AcceptedKeys, Problem, ProblemKind, browser, limits};
 use mesh_task::TaskId;
 
 use crate::follow::{Follow, WatchedTask, event};
@@ -31,7 +31,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub struct Events {
     pub tasks: Arc<dyn TaskStore>,
     pub counters: Arc<dyn CounterStore>,
-    pub token: TokenHash,
+    pub token: AcceptedKeys,
 }
 
 /// The routes of the streams.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use http::HeaderMap;
-use mesh_http::{Problem, RequestContext, TokenHash};
+use mesh_http::{AcceptedKeys, Problem, RequestContext};
 use mesh_task::{TaskId, Tenant};
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ pub(crate) struct StreamRequest {
 }
 
 impl StreamRequest {
-    pub(crate) fn read(token: &TokenHash, request: &Request) -> Result<Self, Problem> {
+    pub(crate) fn read(token: &AcceptedKeys, request: &Request) -> Result<Self, Problem> {
         Ok(Self {
             tenant: token.tenant_of(request.headers())?,
             after: cursor(request.headers(), request.uri().query())?,

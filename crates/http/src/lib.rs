@@ -16,8 +16,9 @@ pub mod limits;
 mod poll;
 mod problem;
 mod render;
+pub mod token_format;
 
-pub use auth::{Denied, TokenHash};
+pub use auth::{AcceptedKey, AcceptedKeys, Denied};
 pub use context::{Deadline, HOST_MARGIN, MatchedRoute, RequestContext, RequestId};
 pub use headers::{
     CORRELATION_ID, CorrelationId, IDEMPOTENCY_KEY, IdempotencyKey, REQUEST_ID, correlation_id,

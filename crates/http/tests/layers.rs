@@ -13,8 +13,8 @@ use http::{HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use mesh_http::auth::{self, CompatAccess, SERVICE_TOKEN};
 use mesh_http::{
-    CorrelationId, Deadline, Denied, HOST_MARGIN, IdempotencyKey, JsonBody, Problem, RequestContext,
-    RequestId, TokenHash, browser, limits,
+    AcceptedKeys, CorrelationId, Deadline, Denied, HOST_MARGIN, IdempotencyKey, JsonBody, Problem,
+    RequestContext, RequestId, browser, limits,
 };
 use mesh_task::Tenant;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ const TOKEN_SHA256: &str = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25f
 const HOST_TIME: Duration = Duration::from_secs(29);
 const MAX_EVENT_BYTES: usize = 10_000;
 
-fn token() -> TokenHash {
+fn token() -> AcceptedKeys {
     TOKEN_SHA256.parse().expect("64 hex digits")
 }
 

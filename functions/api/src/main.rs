@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use mesh_api::{ApiState, ModelSettings, Workers};
 use mesh_aws::{Metrics, Payloads, StatsTable, TaskTable, queues_from_settings};
-use mesh_http::TokenHash;
+use mesh_http::AcceptedKeys;
 use mesh_lambda_http::Error;
 use mesh_task::Tenant;
 use mesh_telemetry::{init_logging, retry_policies, setting, sweep_policy};
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
         counters: Arc::new(StatsTable::new(&config, setting("STATS_TABLE")?)),
         payloads: Arc::new(Payloads::new(&config, setting("PAYLOAD_BUCKET")?)),
         queues: queues_from_settings(&config)?,
-        token: setting::<TokenHash>("TOKEN_SHA256")?,
+        token: setting::<AcceptedKeys>("TOKEN_SHA256")?,
         compat_tenant: compat_tenant()?,
         origin: Some(setting("WEB_ORIGIN")?).filter(|origin: &HeaderValue| !origin.is_empty()),
         events: Some(setting("EVENTS_URL")?).filter(|address: &String| !address.is_empty()),

@@ -14,7 +14,7 @@ use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use mesh_backend::Depth;
 use mesh_embedded::Embedded;
-use mesh_http::{MatchedRoute, Problem, TokenHash, auth};
+use mesh_http::{AcceptedKeys, MatchedRoute, Problem, auth};
 use prometheus_client::encoding::prometheus_text::{CONTENT_TYPE as TEXT_FORMAT, encode};
 
 use super::{ServerMetrics, label, whole_seconds};
@@ -30,7 +30,7 @@ pub(crate) struct Scrape {
 }
 
 /// The route of the metrics, which requires the token.
-pub(crate) fn routes(scrape: Scrape, token: TokenHash) -> Router {
+pub(crate) fn routes(scrape: Scrape, token: AcceptedKeys) -> Router {
     Router::new()
         .route("/metrics", get(show))
         .layer(from_fn_with_state(token, auth::require_token))
