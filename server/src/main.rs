@@ -7,6 +7,7 @@ mod copies;
 mod guard;
 mod language;
 mod listen;
+mod log;
 mod metrics;
 mod payloads;
 mod router;
@@ -18,13 +19,12 @@ mod workers;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mesh_telemetry::init_logging;
 
 use crate::settings::{Cli, Command, Settings};
 
 fn main() -> ExitCode {
-    init_logging(env!("CARGO_CRATE_NAME"));
     let Cli { settings, command } = Cli::parse();
+    settings.log.init(env!("CARGO_CRATE_NAME"));
     let done = match command {
         None => serve(settings),
         Some(Command::Backup { folder }) => copies::backup(&settings.data, &folder),

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use mesh_task::{OwnPolicies, RetryPolicies, RetryPolicy, SweepPolicy};
 
 use crate::listen::ListenSettings;
+use crate::log::LogSettings;
 
 /// Runs AI Mesh on this machine. Without a command it serves.
 #[derive(Debug, Parser)]
@@ -42,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) listen: ListenSettings,
+    #[command(flatten)]
+    pub(crate) log: LogSettings,
     /// The folder with ONNX Runtime and the models. By default the folder of the program.
     #[arg(long, env = "AI_MESH_ASSETS")]
     pub(crate) assets: Option<PathBuf>,

@@ -11,7 +11,7 @@ mod settings;
 mod trace;
 
 pub use invocation::{begin_invocation, is_cold_start};
-pub use log::{init_logging, log_failure, task_span, tenant_hash};
+pub use log::{LogFormat, init_logging, init_logging_as, log_failure, task_span, tenant_hash};
 pub use metrics::{DIMENSION, EmfRecord, Metric, NAMESPACE};
 pub use redact::{causes, redact};
 pub use settings::{SettingError, retry_policies, setting, sweep_policy};

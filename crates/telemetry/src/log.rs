@@ -18,9 +18,10 @@ use sha2::{Digest, Sha256};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Span, Subscriber, field};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -33,20 +34,43 @@ use crate::trace::Trace;
 /// The prefix of the names of this workspace's library crates.
 const LIBRARY_PREFIX: &str = "mesh_";
 
+/// How the lines of the log are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line, for programs.
+    Json,
+    /// For people.
+    Text,
+}
+
 /// Sends the log to standard error, from `LOG_LEVEL` up (`info` when it is not set), and panics with it.
 /// `binary` is the crate name of the program that runs, whose own lines are logged at that level too
 /// (`env!("CARGO_CRATE_NAME")`).
 pub fn init_logging(binary: &str) {
     let level = setting::<LevelFilter>("LOG_LEVEL").unwrap_or(LevelFilter::INFO);
-    let lines = tracing_subscriber::fmt::layer()
-        .fmt_fields(JsonFields::new())
-        .event_format(Line)
-        .with_writer(std::io::stderr);
+    init_logging_as(binary, level, LogFormat::Json);
+}
+
+/// Sends the log to standard error in this format, from this level up, and panics with it.
+pub fn init_logging_as(binary: &str, level: LevelFilter, format: LogFormat) {
     tracing_subscriber::registry()
-        .with(lines)
+        .with(lines(format, std::io::stderr))
         .with(targets(binary, level))
         .init();
     std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Writes the events as lines.
+fn lines<S, W>(format: LogFormat, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    match format {
+        LogFormat::Json => lines.fmt_fields(JsonFields::new()).event_format(Line).boxed(),
+        LogFormat::Text => lines.with_ansi(false).with_target(false).boxed(),
+    }
 }
 
 /// Logs where the code panicked, and the message only if it is a literal: a formatted message may quote a task's input, as
@@ -179,7 +203,6 @@ mod tests {
     use jiff::Timestamp;
     use mesh_task::TaskId;
     use tracing::Level;
-    use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
     use crate::invocation::begin_invocation;
@@ -218,17 +241,40 @@ mod tests {
         }
     }
 
+    /// What `during` writes to the log.
+    fn written_as(format: LogFormat, during: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let lines = lines(format, captured.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), during);
+        String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
+    }
+
     /// The log lines that `during` writes.
     fn written(during: impl FnOnce()) -> Vec<Value> {
-        let captured = Captured::default();
-        let lines = tracing_subscriber::fmt::layer()
-            .fmt_fields(JsonFields::new())
-            .event_format(Line)
-            .with_writer(captured.clone());
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), during);
-        let written = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        let written = written_as(LogFormat::Json, during);
         let lines = written.lines().map(serde_json::from_str);
         lines.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn a_line_for_people_has_the_level_the_message_and_the_fields_of_event_and_span() {
+        let text = written_as(LogFormat::Text, || {
+            let span = tracing::error_span!("task", task_id = 7_u64);
+            span.in_scope(|| tracing::warn!(event = "task_failed", code = "crashed", "a task failed"));
+        });
+        let [line] = &text.lines().collect::<Vec<_>>()[..] else {
+            panic!("one line: {text}")
+        };
+        for part in [
+            " WARN ",
+            "a task failed",
+            r#"event="task_failed""#,
+            r#"code="crashed""#,
+            "task_id=7",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+        assert!(!line.contains('\u{1b}'), "no colours: {line:?}");
     }
 
     #[test]
