@@ -1,3 +1,4 @@
+mod compat;
 mod door;
 mod metrics;
 

@@ -303,7 +303,9 @@ fn jobs_are_listed_page_by_page_and_counted() {
     let mut path = "/jobs?limit=2".to_owned();
     let mut limit = 2;
     loop {
-        let page = get(&api, &path);
+        let page = api
+            .send("GET", &path, &[("x-service-token", api.token())], None)
+            .body;
         let jobs = page["jobs"].as_array().expect("jobs");
         assert!(jobs.len() <= limit, "{page}");
         seen.extend(
@@ -319,9 +321,11 @@ fn jobs_are_listed_page_by_page_and_counted() {
         limit = if seen.len() < 4 { 2 } else { 100 };
         path = format!("/jobs?limit={limit}&cursor={cursor}");
     }
+    api.send("GET", "/jobs", &[], None).problem(401, "unauthorized");
     let stats = get(&api, "/admin/stats");
     for status in ["pending", "processing", "completed", "failed"] {
-        assert!(stats["by_status"][status].is_u64(), "{stats}");
+        assert!(stats[status].is_u64(), "{stats}");
+        assert_eq!(stats["by_status"][status], stats[status], "{stats}");
     }
     assert!(stats["total"].is_u64(), "{stats}");
 }

@@ -1821,6 +1821,14 @@ export interface operations {
                             processing: number;
                         };
                         /** Format: int64 */
+                        completed: number;
+                        /** Format: int64 */
+                        failed: number;
+                        /** Format: int64 */
+                        pending: number;
+                        /** Format: int64 */
+                        processing: number;
+                        /** Format: int64 */
                         total: number;
                     };
                 };

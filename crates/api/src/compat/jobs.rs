@@ -186,6 +186,10 @@ pub(crate) async fn show(
 #[derive(Serialize, ToSchema)]
 pub(crate) struct JobStats {
     total: u64,
+    pending: u64,
+    processing: u64,
+    completed: u64,
+    failed: u64,
     #[schema(inline)]
     by_status: JobCounts,
 }
@@ -221,5 +225,12 @@ pub(crate) async fn show_stats(
             SharedStatus::Failed => &mut by_status.failed,
         } += count;
     }
-    Ok(Json(JobStats { total, by_status }))
+    Ok(Json(JobStats {
+        total,
+        pending: by_status.pending,
+        processing: by_status.processing,
+        completed: by_status.completed,
+        failed: by_status.failed,
+        by_status,
+    }))
 }

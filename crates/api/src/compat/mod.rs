@@ -30,7 +30,8 @@ use crate::tasks::LINK_EXPIRES_IN;
 
 type Accepted<T> = Result<(StatusCode, Json<T>), Problem>;
 
-/// All compat routes. Those of systems without tokens accept anonymous requests if the stack names a tenant for them.
+/// All compat routes. Those of systems without tokens accept anonymous requests if the stack names a tenant for them: for what
+/// a caller submits, and for a task whose id the caller knows. A list shows the tasks of others, and so needs the token.
 pub(crate) fn routes(api: &ApiState) -> OpenApiRouter<Arc<ApiState>> {
     let open = OpenApiRouter::default()
         .routes(routes!(python::submit))
@@ -41,7 +42,7 @@ pub(crate) fn routes(api: &ApiState) -> OpenApiRouter<Arc<ApiState>> {
         .routes(routes!(python::list_workers))
         .routes(routes!(mini_queue::submit))
         .routes(routes!(mini_queue::show))
-        .routes(routes!(jobs::list, jobs::submit))
+        .routes(routes!(jobs::submit))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::show_stats))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -53,6 +54,7 @@ pub(crate) fn routes(api: &ApiState) -> OpenApiRouter<Arc<ApiState>> {
             auth::allow_anonymous_compat,
         ));
     let closed = OpenApiRouter::default()
+        .routes(routes!(jobs::list))
         .routes(routes!(taskflow::submit))
         .routes(routes!(taskflow::show))
         .route_layer(middleware::from_fn_with_state(

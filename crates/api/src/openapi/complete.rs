@@ -10,6 +10,8 @@ use crate::submission::MAX_BATCH;
 
 /// The only route that never requires a token.
 const OPEN: &str = "/health";
+/// The only operation of the systems without tokens that always requires one.
+const LIST_OF_JOBS: &str = "compat_list_jobs";
 /// The only route whose body may be absent.
 const BODY_IS_OPTIONAL: &str = "/task";
 /// The tag of deprecated routes.
@@ -75,7 +77,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     if operation["tags"] == json!([EARLIER]) {
         operation["deprecated"] = json!(true);
     }
-    operation["security"] = if ["/v1/", "/api/v1/"].iter().any(|closed| path.starts_with(closed)) {
+    let is_closed = ["/v1/", "/api/v1/"].iter().any(|closed| path.starts_with(closed));
+    operation["security"] = if is_closed || operation["operationId"] == LIST_OF_JOBS {
         json!([{ "token": [] }, { "bearer": [] }])
     } else {
         json!([{}, { "token": [] }, { "bearer": [] }])
