@@ -262,3 +262,6 @@ fn remove(root: &Path, key: &str) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -234,32 +233,4 @@ async fn files_without_a_row_are_deleted_after_an_hour_and_others_stay() {
     assert!(exists(&embedded, &object).await);
     // A file is received and stored afterwards as before.
     upload(&embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn inputs_that_are_stored_while_others_are_deleted_stay() {
-    let (_folder, embedded) = open();
-    let embedded = Arc::new(embedded);
-    let deleting = tokio::spawn({
-        let embedded = Arc::clone(&embedded);
-        async move {
-            // An hour has passed for each file, even for one that is received at this moment: that one is lost, and reported.
-            for _ in 0..20 {
-                embedded
-                    .delete_stray_files(Timestamp::now() + 2 * HOUR)
-                    .await
-                    .unwrap();
-            }
-        }
-    });
-    let (payloads, tenant) = (embedded.payload_store(), Tenant::first());
-    let mut stored = Vec::new();
-    while !deleting.is_finished() {
-        let put = payloads.put_input(&tenant, TaskId::generate(), b"text".to_vec(), "text/plain");
-        stored.extend(put.await);
-    }
-    deleting.await.unwrap();
-    for object in &stored {
-        assert!(exists(&embedded, object).await);
-    }
 }
