@@ -51,11 +51,10 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     let embedded = tokio::task::spawn_blocking(move || Embedded::open(&folder, own)).await??;
     let embedded = Arc::new(embedded);
     let token = token::accepted_keys(&settings.data, &embedded).await?;
-    let assets = settings.assets.clone().unwrap_or_else(Settings::program_folder);
     let metrics = Arc::new(ServerMetrics::default());
 
     let (stop, stopped) = watch::channel(false);
-    let pools = workers::start(&embedded, &settings, &metrics, &assets, &stopped)?;
+    let workers = workers::start(&embedded, &settings, &metrics, &stopped);
     let background = background::start(&embedded, settings.retention(), &metrics, &stopped);
 
     let router = router(&Parts {
@@ -79,8 +78,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     );
     stop.send_replace(true);
     let drained = async {
-        for pool in pools {
-            let _ = pool.await;
+        if let Ok(Err(error)) = workers.await {
+            tracing::error!(event = "workers_failed", %error, "the workers could not be started");
         }
         for task in background {
             let _ = task.await;

@@ -149,11 +149,11 @@ mod tests {
     use axum::body::Body;
 
     use super::*;
-    use crate::settings::Settings;
+    use crate::settings::Cli;
 
     fn guard(arguments: &[&str]) -> Guard {
         use clap::Parser;
-        let settings = Settings::parse_from([&["mesh-server"], arguments].concat());
+        let settings = Cli::parse_from([&["mesh-server"], arguments].concat()).settings;
         settings.listen.guard("127.0.0.1:8000".parse().unwrap())
     }
 

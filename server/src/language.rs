@@ -11,8 +11,8 @@ use mesh_task::RunError;
 
 use crate::settings::Settings;
 
-/// How long a request may take.
-const TIMEOUT: Duration = Duration::from_secs(50);
+/// How long a request may take: a model on this machine's processor is slow.
+const TIMEOUT: Duration = Duration::from_secs(240);
 
 /// The server that the settings name, or none.
 pub(crate) struct LanguageServer {

@@ -1,5 +1,6 @@
 //! How the server writes its log.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
 use clap::{Args, ValueEnum};
@@ -38,6 +39,17 @@ impl LogSettings {
     /// Begins to log, in the name of this crate.
     pub(crate) fn init(&self, binary: &str) {
         init_logging_as(binary, self.level(), self.format(io::stderr().is_terminal()));
+    }
+
+    /// The environment of a child process, which logs in the same way.
+    pub(crate) fn of_child(&self) -> impl Iterator<Item = (&'static str, OsString)> {
+        let format = self.log_format.and_then(|format| format.to_possible_value());
+        let given = [
+            ("AI_MESH_LOG_FORMAT", format),
+            ("AI_MESH_LOG_LEVEL", self.log_level.to_possible_value()),
+        ];
+        let given = given.into_iter();
+        given.filter_map(|(name, value)| Some((name, value?.get_name().into())))
     }
 
     fn level(&self) -> LevelFilter {

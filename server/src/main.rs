@@ -3,6 +3,7 @@
 
 mod app;
 mod background;
+mod children;
 mod copies;
 mod guard;
 mod language;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::app::ServeError;
 use crate::settings::{Cli, Command, Settings};
 
 fn main() -> ExitCode {
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Some(Command::Backup { folder }) => copies::backup(&settings.data, &folder),
         Some(Command::Restore { backup }) => copies::restore(&backup, &settings.data),
         Some(Command::Check) => copies::check(&settings.data),
+        Some(Command::Child { worker_kind }) => children::serve(worker_kind, &settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,7 +43,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(settings: Settings) -> Result<(), app::ServeError> {
+fn serve(settings: Settings) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(app::serve(settings));
     // A worker that still runs ends with the process: its tasks run again after the next start.

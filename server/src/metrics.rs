@@ -156,8 +156,9 @@ impl ServerMetrics {
                 let labels = [task_type.clone(), label("outcome", end.as_str())];
                 drop(self.tasks_ended.get_or_create(&labels));
             }
-            drop(self.task_wait.get_or_create(&[task_type.clone()]));
-            drop(self.task_run.get_or_create(&[task_type]));
+            let by_type = [task_type];
+            drop(self.task_wait.get_or_create(&by_type));
+            drop(self.task_run.get_or_create(&by_type));
         }
     }
 
@@ -226,13 +227,14 @@ impl ChangeMetrics for ServerMetrics {
     fn counted(&self, changes: &[CountedChange]) {
         for change in changes {
             let task_type = label("type", change.task_type.as_str());
+            let by_type = [task_type.clone()];
             if let Some(end) = change.end {
-                let labels = [task_type.clone(), label("outcome", end.as_str())];
+                let labels = [task_type, label("outcome", end.as_str())];
                 self.tasks_ended.get_or_create(&labels).inc();
             }
             for (histograms, time) in [(&self.task_wait, change.queue_wait), (&self.task_run, change.run)] {
                 if let Some(time) = time {
-                    let histogram = histograms.get_or_create(&[task_type.clone()]);
+                    let histogram = histograms.get_or_create(&by_type);
                     histogram.observe(time.as_secs_f64());
                 }
             }

@@ -1,10 +1,11 @@
 //! The settings, by flags or by environment variables.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use mesh_task::{OwnPolicies, RetryPolicies, RetryPolicy, SweepPolicy};
+use mesh_task::{OwnPolicies, RetryPolicies, RetryPolicy, SweepPolicy, WorkerKind};
 
 use crate::listen::ListenSettings;
 use crate::log::LogSettings;
@@ -34,6 +35,9 @@ pub(crate) enum Command {
     },
     /// Checks that the database and all payloads of the data folder are whole.
     Check,
+    /// Runs tasks for the server that started this process.
+    #[command(hide = true)]
+    Child { worker_kind: WorkerKind },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -55,7 +59,7 @@ pub(crate) struct Settings {
     #[arg(long, env = "AI_MESH_COMPAT")]
     pub(crate) compat: bool,
     /// The speech model.
-    #[arg(long, env = "AI_MESH_SPEECH_MODEL", default_value = "base")]
+    #[arg(long, env = "AI_MESH_SPEECH_MODEL", default_value = "base", value_parser = ["base", "tiny.en"])]
     pub(crate) speech_model: String,
     /// The address of an OpenAI-compatible server that runs the tasks of language models. Without it they fail.
     #[arg(long, env = "AI_MESH_LANGUAGE_URL", requires = "language_model")]
@@ -74,6 +78,9 @@ pub(crate) struct Settings {
     /// How many days a task is kept.
     #[arg(long, env = "AI_MESH_RETENTION_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub(crate) retention_days: u32,
+    /// How many seconds a model's process is kept without a task.
+    #[arg(long, env = "AI_MESH_MODEL_IDLE_SECONDS", default_value_t = 300)]
+    pub(crate) model_idle_seconds: u32,
     /// How many small tasks of a worker run at the same time. By default as many as there are processor cores.
     #[arg(long, env = "AI_MESH_CONCURRENCY", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) concurrency: Option<u32>,
@@ -115,6 +122,30 @@ impl Settings {
         }
     }
 
+    /// The folder with ONNX Runtime and the models.
+    pub(crate) fn assets(&self) -> PathBuf {
+        self.assets.clone().unwrap_or_else(Self::program_folder)
+    }
+
+    /// The environment of a child process, which reads its settings as the server does.
+    pub(crate) fn of_child(&self) -> Vec<(&'static str, OsString)> {
+        let mut variables = vec![
+            ("AI_MESH_ASSETS", self.assets().into_os_string()),
+            ("AI_MESH_SPEECH_MODEL", self.speech_model.clone().into()),
+        ];
+        let language = [
+            ("AI_MESH_LANGUAGE_URL", &self.language_url),
+            ("AI_MESH_LANGUAGE_MODEL", &self.language_model),
+            ("AI_MESH_LANGUAGE_API_KEY", &self.language_api_key),
+        ];
+        let given = language
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_ref()?.into())));
+        variables.extend(given);
+        variables.extend(self.log.of_child());
+        variables
+    }
+
     pub(crate) fn small_concurrency(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.concurrency
@@ -137,7 +168,9 @@ mod tests {
         ] {
             let Cli { settings, command } = Cli::try_parse_from(arguments).unwrap();
             assert_eq!(settings.data, PathBuf::from("folder"));
-            assert!(matches!(command, Some(Command::Backup { folder }) if folder == PathBuf::from("copy")));
+            assert!(
+                matches!(command, Some(Command::Backup { folder }) if folder == std::path::Path::new("copy"))
+            );
         }
     }
 }

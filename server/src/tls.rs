@@ -91,7 +91,7 @@ async fn accept_all(
                     let _ = connected.send((stream, client)).await;
                 }
                 Ok(Err(error)) => {
-                    tracing::debug!(event = "handshake_failed", %error, "a client made no TLS connection")
+                    tracing::debug!(event = "handshake_failed", %error, "a client made no TLS connection");
                 }
                 Err(_) => tracing::debug!(
                     event = "handshake_timed_out",

@@ -1,34 +1,32 @@
 //! The worker pools: for each lane as many consumers of its queue as tasks of it may run at the same time.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::path::Path;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use mesh_api::WorkerFunction;
 use mesh_embedded::{Embedded, EmbeddedQueue, Received};
-use mesh_models::{SpeechVariant, UnknownSpeechVariant};
-use mesh_runners::{AudioRunner, ImageRunner, LanguageRunner, TextRunner};
 use mesh_task::{Lane, LaneKind, WorkerKind};
 use mesh_telemetry::task_span;
-use mesh_worker::{Deliveries, Delivery, Runner, Worker};
+use mesh_worker::{Deliveries, Delivery, Invocation, Worker};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
-use crate::language::LanguageServer;
+use crate::children::ChildRunner;
 use crate::metrics::{ServerMetrics, worker_name};
 use crate::settings::Settings;
 
-/// How long a batch may take; the audio worker's is longer.
+/// How long a batch may take; those of recordings and of language models are longer.
 const BATCH_TIME: Duration = Duration::from_secs(60);
 const AUDIO_BATCH_TIME: Duration = Duration::from_secs(600);
+const LANGUAGE_BATCH_TIME: Duration = Duration::from_secs(300);
 /// A message that is not answered for comes again after this many times the time of a batch.
 const VISIBILITY_FACTOR: u32 = 6;
-/// How long a consumer waits before it looks whether the server ends.
+/// How long a consumer waits before it looks whether its child is idle.
 const WAIT: Duration = Duration::from_secs(5);
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -54,154 +52,112 @@ fn concurrency(kind: LaneKind, settings: &Settings) -> u32 {
     }
 }
 
-/// Starts the consumers of all lanes, on a thread for each worker. A task that ends says that its worker has ended.
+/// Starts the consumers of all lanes, on a thread of their own. The task ends when all of them have ended.
 pub(crate) fn start(
     embedded: &Arc<Embedded>,
     settings: &Settings,
     metrics: &Arc<ServerMetrics>,
-    assets: &Path,
     stopped: &watch::Receiver<bool>,
-) -> Result<Vec<JoinHandle<()>>, UnknownSpeechVariant> {
-    let variant: SpeechVariant = settings.speech_model.parse()?;
-    let host = |worker_kind| Host {
-        embedded: Arc::clone(embedded),
-        settings: settings.clone(),
-        metrics: Arc::clone(metrics),
-        stopped: stopped.clone(),
-        worker_kind,
-    };
-    let (text, image, audio) = (assets.to_owned(), assets.to_owned(), assets.to_owned());
-    let language = LanguageServer::from_settings(settings);
-    Ok(vec![
-        host(WorkerKind::Text).start(move || TextRunner::load(text)),
-        host(WorkerKind::Image).start(move || ImageRunner::load(image)),
-        host(WorkerKind::Audio).start(move || AudioRunner::load(&audio, variant)),
-        host(WorkerKind::Language).start(move || Ok::<_, Infallible>(LanguageRunner::load(language))),
-    ])
+) -> JoinHandle<io::Result<()>> {
+    let slots = Lane::all().flat_map(|lane| (0..concurrency(lane.kind, settings)).map(move |_| lane));
+    let consumers: Vec<_> = slots
+        .map(|lane| Consumer {
+            worker: worker(embedded, settings, metrics, lane.worker_kind),
+            queue: embedded.lane(lane),
+            lane,
+            metrics: Arc::clone(metrics),
+            stopped: stopped.clone(),
+        })
+        .collect();
+    spawn_blocking(move || {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(join_all(consumers.into_iter().map(Consumer::run)));
+        Ok(())
+    })
 }
 
-/// What the consumers of a worker's lanes share.
-struct Host {
-    embedded: Arc<Embedded>,
-    settings: Settings,
+fn worker(
+    embedded: &Embedded,
+    settings: &Settings,
+    metrics: &Arc<ServerMetrics>,
+    worker_kind: WorkerKind,
+) -> Worker<ChildRunner> {
+    let runner = ChildRunner::new(worker_kind, settings.clone(), Arc::clone(metrics));
+    Worker {
+        tasks: embedded.tasks(),
+        payloads: embedded.payload_store(),
+        policies: Settings::policies(),
+        lease: Settings::LEASE,
+        max_receives: Settings::MAX_RECEIVES,
+        batch_metrics: metrics.batches(worker_kind),
+        runner: Arc::new(runner),
+    }
+}
+
+/// Receives the messages of a lane and handles them, one batch after the other.
+struct Consumer {
+    worker: Worker<ChildRunner>,
+    queue: Arc<EmbeddedQueue>,
+    lane: Lane,
     metrics: Arc<ServerMetrics>,
     stopped: watch::Receiver<bool>,
-    worker_kind: WorkerKind,
 }
 
-impl Host {
-    fn start<R: Runner, E: std::error::Error>(
-        self,
-        load: impl FnOnce() -> Result<R, E> + Send + 'static,
-    ) -> JoinHandle<()> {
-        spawn_blocking(move || {
-            let name = self.worker_kind.as_str();
-            let runtime = match Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime,
-                Err(error) => {
-                    tracing::error!(event = "worker_not_started", worker = name, %error, "a worker can't be started: its tasks wait");
-                    return;
-                }
+impl Consumer {
+    /// Works until the server ends.
+    async fn run(self) {
+        let (batch, time) = (batch_size(self.lane), batch_time(self.lane));
+        let mut stopped = self.stopped.clone();
+        loop {
+            let received = tokio::select! {
+                // What is received as the server ends is visible again after the next start.
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+                received = self.queue.receive(batch, time * VISIBILITY_FACTOR, WAIT) => received,
             };
-            // A runner may use the runtime.
-            let loaded = {
-                let _entered = runtime.enter();
-                load()
-            };
-            match loaded {
-                Ok(runner) => {
-                    self.metrics.models_loaded(self.worker_kind);
-                    runtime.block_on(self.consume_all(Arc::new(runner)));
-                }
+            match received {
+                Ok(received) if received.is_empty() => self.worker.runner.end_if_idle().await,
+                Ok(received) => self.handle(received, time).await,
                 Err(error) => {
-                    tracing::error!(event = "runner_not_loaded", worker = name, %error, "a worker's model can't be loaded: its tasks wait");
+                    tracing::error!(event = "queue_unreadable", %error, "a queue could not be read");
+                    sleep(PAUSE).await;
                 }
             }
-        })
-    }
-
-    async fn consume_all<R: Runner>(&self, runner: Arc<R>) {
-        let lanes = Lane::all().filter(|lane| lane.worker_kind == self.worker_kind);
-        let consumers = lanes.flat_map(|lane| (0..concurrency(lane.kind, &self.settings)).map(move |_| lane));
-        let consumers = consumers.map(|lane| {
-            let worker = Worker {
-                tasks: self.embedded.tasks(),
-                payloads: self.embedded.payload_store(),
-                policies: Settings::policies(),
-                lease: Settings::LEASE,
-                max_receives: Settings::MAX_RECEIVES,
-                batch_metrics: self.metrics.batches(lane.worker_kind),
-                runner: Arc::clone(&runner),
-            };
-            consume(
-                worker,
-                self.embedded.lane(lane),
-                Limits::for_lane(lane),
-                self.stopped.clone(),
-                move || self.metrics.batch_ended(lane.worker_kind),
-            )
-        });
-        join_all(consumers).await;
-    }
-}
-
-/// How a lane's messages are received.
-struct Limits {
-    batch: usize,
-    time: Duration,
-}
-
-impl Limits {
-    fn for_lane(lane: Lane) -> Self {
-        Self {
-            batch: match (lane.worker_kind, lane.kind) {
-                (WorkerKind::Text | WorkerKind::Language, LaneKind::Small) => TEXT_BATCH,
-                _ => 1,
-            },
-            time: match lane.worker_kind {
-                WorkerKind::Audio => AUDIO_BATCH_TIME,
-                WorkerKind::Text | WorkerKind::Image | WorkerKind::Language => BATCH_TIME,
-            },
         }
     }
-}
 
-/// Receives and handles batches until the server ends.
-async fn consume<R: Runner>(
-    worker: Worker<R>,
-    queue: Arc<EmbeddedQueue>,
-    limits: Limits,
-    stopped: watch::Receiver<bool>,
-    batch_ended: impl Fn(),
-) {
-    while !*stopped.borrow() {
-        let received = queue
-            .receive(limits.batch, limits.time * VISIBILITY_FACTOR, WAIT)
-            .await;
-        let received = match received {
-            Ok(received) if received.is_empty() => continue,
-            Ok(received) => received,
-            Err(error) => {
-                tracing::error!(event = "queue_unreadable", %error, "a queue could not be read");
-                sleep(PAUSE).await;
-                continue;
-            }
-        };
+    async fn handle(&self, received: Vec<Received>, time: Duration) {
         let receipts: BTreeMap<_, _> = received
             .iter()
             .map(|received| (received.receipt.clone(), received.message.is_some()))
             .collect();
-        let invocation = mesh_worker::Invocation::until(SystemTime::now() + limits.time);
-        let handled = worker.handle(deliveries(received, &queue), invocation).await;
-        batch_ended();
+        let invocation = Invocation::until(SystemTime::now() + time);
+        let deliveries = deliveries(received, &self.queue);
+        let handled = self.worker.handle(deliveries, invocation).await;
+        self.metrics.batch_ended(self.lane.worker_kind);
         for (receipt, is_task) in receipts {
             if is_task
                 && !handled.retained.contains(&receipt)
-                && let Err(error) = queue.delete(receipt).await
+                && let Err(error) = self.queue.delete(receipt).await
             {
                 tracing::warn!(event = "message_not_deleted", %error, "a message could not be deleted; it comes again");
             }
         }
+    }
+}
+
+/// How many messages are received at once.
+fn batch_size(lane: Lane) -> usize {
+    match (lane.worker_kind, lane.kind) {
+        (WorkerKind::Text | WorkerKind::Language, LaneKind::Small) => TEXT_BATCH,
+        _ => 1,
+    }
+}
+
+fn batch_time(lane: Lane) -> Duration {
+    match lane.worker_kind {
+        WorkerKind::Audio => AUDIO_BATCH_TIME,
+        WorkerKind::Language => LANGUAGE_BATCH_TIME,
+        WorkerKind::Text | WorkerKind::Image => BATCH_TIME,
     }
 }
 

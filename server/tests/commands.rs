@@ -1,5 +1,7 @@
 //! The commands of the server that copy and check a data folder, as processes.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -29,6 +29,7 @@ const ADVICE: Record<string, string> = {
   timeout: "Send a smaller input, or give the worker more time.",
   inference_failed: LATER,
   storage_unavailable: LATER,
+  worker_unavailable: "The server could not start the model: see its log. The task runs again by itself.",
   provider_unavailable: "The language model's provider did not respond. Retry the task later.",
   provider_throttled: "The provider limits the number of requests. Retry the task later.",
   throttled: "The stack reached a limit of requests. Retry the task later.",

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use jiff::{SignedDuration, Timestamp};
-use mesh_backend::{BackendError, BackendFuture, CounterStore};
+use mesh_backend::{BackendError, BackendFuture, CounterStore, LOG_RETENTION};
 use mesh_stats::{Change, Logged, Record, TenantCounters};
 use mesh_task::Tenant;
 use tokio::time::sleep;

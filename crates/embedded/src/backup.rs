@@ -15,7 +15,7 @@ use rusqlite::backup::Backup;
 
 use crate::check::{Damage, Report, check, for_each_payload};
 use crate::database::open_reader;
-use crate::durable::sync_folder;
+use crate::durable::{Disk, Files};
 use crate::folder::{DATABASE, LINK_KEY, LOCK, PAYLOADS, lock};
 use crate::hold::Hold;
 use crate::network::require_local;
@@ -125,7 +125,7 @@ fn begin(folder: &Path) -> Result<(), OpenError> {
     }
     let mark = "What copies into this folder has not finished.\n";
     fs::write(folder.join(INCOMPLETE), mark).map_err(at())?;
-    sync_folder(folder).map_err(at())
+    Disk.sync_folder(folder).map_err(at())
 }
 
 /// Removes the mark, after everything else is on the disk.
@@ -134,7 +134,7 @@ fn end(folder: &Path) -> Result<(), OpenError> {
     // The files were synced one by one; this is for their folders.
     rustix::fs::sync();
     fs::remove_file(folder.join(INCOMPLETE)).map_err(at())?;
-    sync_folder(folder).map_err(at())
+    Disk.sync_folder(folder).map_err(at())
 }
 
 fn is_inside(outer: &Path, inner: &Path) -> io::Result<bool> {

@@ -13,7 +13,7 @@ use mesh_task::{
     Isolation, OwnPolicies, RetryPolicies, RetryPolicy, RunError, RunOutput, Status, Summary, Task,
     TaskDraft, TaskFilter, TaskResult, TaskType, claim, testing,
 };
-use mesh_worker::{BatchMetrics, Deliveries, Delivery, Invocation, Job, Runner, Stop, Worker};
+use mesh_worker::{Deliveries, Delivery, Invocation, Job, Runner, Stop, Worker};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -255,7 +255,7 @@ async fn the_end_of_an_attempt_waits_for_space() {
         },
         lease: Duration::from_secs(30),
         max_receives: 3,
-        batch_metrics: BatchMetrics::default(),
+        batch_metrics: Arc::default(),
         runner: Arc::new(Filling(Arc::clone(&embedded))),
     };
     let batch = Deliveries {

@@ -1,5 +1,7 @@
 //! What is no longer kept is deleted, and nothing else.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -186,7 +188,9 @@ async fn records_of_keys_and_changes_are_deleted_when_they_have_expired() {
     tasks.remember(&task.tenant, "key", record, now).await.unwrap();
     tasks.create(&task, 30 * DAY).await.unwrap();
     let records = embedded.uncounted(10).await.unwrap();
-    mesh_reactor::follow(&*counters, records).await.unwrap();
+    mesh_reactor::follow(&*counters, &mesh_reactor::EmfMetrics, records)
+        .await
+        .unwrap();
     assert_eq!(delete_after(&embedded, HOUR).await, Deleted::default());
     let deleted = delete_after(&embedded, 3 * HOUR).await;
     assert_eq!((deleted.changes, deleted.keys), (1, 0));

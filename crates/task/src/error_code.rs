@@ -41,6 +41,8 @@ pub enum ErrorCode {
     Timeout,
     /// The run that the attempt shared with other tasks was stopped.
     Interrupted,
+    /// The process that runs the model could not be started.
+    WorkerUnavailable,
     /// The model's run failed.
     InferenceFailed,
     /// The payload bucket did not answer.

@@ -11,6 +11,9 @@ const MAX_MESSAGE_BYTES: usize = 512;
 /// The longest code and message in an attempt's entry, in bytes.
 const MAX_BRIEF_BYTES: usize = 256;
 
+/// The shortest wait before another try to start a process that could not be started.
+const START_PAUSE: Duration = Duration::from_secs(5);
+
 /// What a task's error means for the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -32,9 +35,10 @@ impl FailureKind {
     pub const fn from_last_attempt(class: RunErrorClass) -> Self {
         match class {
             RunErrorClass::Permanent => Self::Permanent,
-            RunErrorClass::Transient | RunErrorClass::Throttled | RunErrorClass::Interrupted => {
-                Self::Exhausted
-            }
+            RunErrorClass::Transient
+            | RunErrorClass::Throttled
+            | RunErrorClass::Interrupted
+            | RunErrorClass::Lost => Self::Exhausted,
             RunErrorClass::Timeout => Self::Timeout,
         }
     }
@@ -69,7 +73,7 @@ impl Failure {
 }
 
 /// Whether another attempt may succeed after an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunErrorClass {
     /// The input is at fault. Another attempt would fail the same way.
     Permanent,
@@ -81,10 +85,12 @@ pub enum RunErrorClass {
     Throttled,
     /// The run that the attempt shared with other tasks was stopped. The attempt does not count, and the next one runs isolated.
     Interrupted,
+    /// The process that ran the attempt ended. The next attempt runs isolated. This one counts only if it was isolated too.
+    Lost,
 }
 
 /// Why one attempt failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct RunError {
     /// Whether another attempt may succeed.
@@ -137,10 +143,16 @@ impl RunError {
     /// The error of an attempt whose process ended before it reported an outcome.
     #[must_use]
     pub fn crashed() -> Self {
-        Self::transient(
-            ErrorCode::Crashed,
-            "the worker crashed before it reported a result: the input may need more memory than the worker has",
-        )
+        let message = "the worker crashed before it reported a result: the input may need more memory than the worker has";
+        Self::new(RunErrorClass::Lost, ErrorCode::Crashed, message.to_owned())
+    }
+
+    /// The error of an attempt whose process could not be started. The reason is in the log, not shown to the client.
+    #[must_use]
+    pub fn worker_unavailable() -> Self {
+        let message =
+            "the process that runs the model could not be started: see the server's log for the reason";
+        Self::throttled(ErrorCode::WorkerUnavailable, message, Some(START_PAUSE))
     }
 
     /// The error of a task whose type the worker does not run.

@@ -5,8 +5,8 @@
 //!
 //! | type | values | question | where it is seen |
 //! | --- | --- | --- | --- |
-//! | [`RunErrorClass`] | `Permanent`, `Transient`, `Timeout`, `Throttled`, `Interrupted` | May another attempt succeed? The runner decides it, or the worker's loop if the run was stopped. | not stored |
-//! | [`Outcome`] | the same five, `Completed`, `Lost`, `Cancelled` | How did one attempt end? | `attempts[].outcome` of a task |
+//! | [`RunErrorClass`] | `Permanent`, `Transient`, `Timeout`, `Throttled`, `Interrupted`, `Lost` | May another attempt succeed? The runner decides it, or the worker's loop if the run was stopped. | not stored |
+//! | [`Outcome`] | the same six, `Completed`, `Cancelled` | How did one attempt end? | `attempts[].outcome` of a task |
 //! | [`Settlement`](crate::Settlement) | `Completed`, `Retry`, `Failed` | What follows for the task? | log field `settlement`, the worker's metrics |
 //! | [`FailureKind`](crate::FailureKind) | `Transient`, `Permanent`, `Exhausted`, `Timeout` | What does the error mean for the task? | `error.kind` of a task |
 //! | [`TaskEnd`] | `Completed`, `Failed`, `Cancelled`, `Dead` | How did the task end? | dimension `Outcome` of the metric `TasksEnded` |
@@ -46,6 +46,7 @@ impl From<RunErrorClass> for Outcome {
             RunErrorClass::Timeout => Self::Timeout,
             RunErrorClass::Throttled => Self::Throttled,
             RunErrorClass::Interrupted => Self::Interrupted,
+            RunErrorClass::Lost => Self::Lost,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ObjectRef, TaskResult};
 
 /// What a runner returns for one task.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunOutput {
     pub result: TaskResult,
     /// The model that gave the result.

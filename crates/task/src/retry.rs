@@ -139,6 +139,7 @@ impl Settlement {
             }
             // The next attempt runs isolated, so nothing needs to calm down first.
             RunErrorClass::Interrupted => Some(Duration::ZERO),
+            RunErrorClass::Lost => task.survives_crash().then_some(Duration::ZERO),
         };
         let outcome = class.into();
         match delay {
@@ -235,6 +236,23 @@ mod tests {
             panic!("an interrupted attempt is not spent")
         };
         assert_eq!((outcome, delay), (Outcome::Interrupted, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_lost_last_attempt_is_retried_at_once_unless_it_was_isolated() {
+        let Settlement::Retry { outcome, delay, .. } = settled(RunError::crashed(), 3) else {
+            panic!("it ran beside others, so it is not spent")
+        };
+        assert_eq!((outcome, delay), (Outcome::Lost, Duration::ZERO));
+        let mut isolated = testing::task();
+        (isolated.attempt, isolated.consecutive_crashes) = (2, 2);
+        let settled = |task: &Task| Settlement::new(Err(RunError::crashed()), task, &POLICY, 1.0);
+        assert!(matches!(settled(&isolated), Settlement::Retry { .. }));
+        isolated.attempt = 3;
+        let Settlement::Failed { failure, outcome } = settled(&isolated) else {
+            panic!("its last attempt is spent")
+        };
+        assert_eq!((failure.kind, outcome), (FailureKind::Exhausted, Outcome::Lost));
     }
 
     #[test]

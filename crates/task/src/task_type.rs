@@ -60,6 +60,7 @@ pub enum TaskType {
     Serialize,
     Deserialize,
     strum::EnumCount,
+    strum::EnumString,
     strum::IntoStaticStr,
     strum::VariantArray,
 )]

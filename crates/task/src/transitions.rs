@@ -85,7 +85,7 @@ impl Task {
     }
 
     /// Ends the attempt that this task was claimed for, and lets another begin at `not_before`. A throttled or interrupted
-    /// attempt is not spent. `due_at` moves the sweeper's next check; `None` leaves it where it is.
+    /// attempt is not spent, and a lost one only if it ran isolated. `due_at` moves the sweeper's next check; `None` leaves it where it is.
     #[must_use]
     pub fn schedule_retry(
         &self,
@@ -97,7 +97,7 @@ impl Task {
     ) -> Write {
         // An attempt that was stopped counts like a crash, so that the next one runs isolated.
         let consecutive_crashes = match outcome {
-            Outcome::Timeout | Outcome::Interrupted => self.consecutive_crashes,
+            Outcome::Timeout | Outcome::Interrupted | Outcome::Lost => self.consecutive_crashes,
             _ => 0,
         };
         let mut changes = vec![
@@ -109,7 +109,12 @@ impl Task {
             self.end_attempt(outcome, Some(failure), now),
             Change::Remove(Field::LeaseUntil),
         ];
-        if matches!(outcome, Outcome::Throttled | Outcome::Interrupted) {
+        let is_spent = match outcome {
+            Outcome::Throttled | Outcome::Interrupted => false,
+            Outcome::Lost => self.is_isolated(),
+            _ => true,
+        };
+        if !is_spent {
             changes.push(Change::Add(Field::Attempt, -1));
         }
         if outcome == Outcome::Throttled {

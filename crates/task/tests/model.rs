@@ -253,6 +253,7 @@ impl World {
             // Only an attempt beside others is interrupted.
             End::Interrupted if task.consecutive_crashes > 1 => Err(RunError::timeout()),
             End::Interrupted => Err(RunError::interrupted()),
+            End::Lost => Err(RunError::crashed()),
         };
         let write = match Settlement::new(outcome, &task, &POLICY, 0.5) {
             Settlement::Completed(finished) => task.complete(&finished, now),

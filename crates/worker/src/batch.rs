@@ -141,7 +141,8 @@ impl<R: Runner> Worker<R> {
         }
     }
 
-    /// Loads the inputs of claimed tasks, and renews their leases meanwhile. An input that cannot be loaded ends its attempt.
+    /// Loads the inputs of claimed tasks beside making the runner ready, and renews their leases meanwhile. An input that cannot
+    /// be loaded ends its attempt.
     async fn load_inputs(
         &self,
         claimed: Vec<(Delivery, Box<Task>)>,
@@ -159,7 +160,11 @@ impl<R: Runner> Worker<R> {
             (loaded.unwrap_or_else(|_| Err(too_late())), begun.elapsed())
         });
         let tasks: Vec<_> = claimed.iter().map(|(_, task)| &**task).collect();
-        let inputs = self.while_renewing(&tasks, join_all(loads)).await;
+        let prepared = async {
+            let prepared = timeout_at(load_until, self.runner.prepare()).await;
+            prepared.unwrap_or_else(|_| Err(RunError::worker_unavailable()))
+        };
+        let (inputs, prepared) = self.while_renewing(&tasks, join(join_all(loads), prepared)).await;
         let (mut jobs, mut ended) = (Vec::new(), Vec::new());
         for ((delivery, task), (input, fetch)) in claimed.into_iter().zip(inputs) {
             let claimed = ClaimedTask {
@@ -167,7 +172,7 @@ impl<R: Runner> Worker<R> {
                 task,
                 fetch,
             };
-            match input {
+            match input.and_then(|input| prepared.clone().map(|()| input)) {
                 Ok(input) => {
                     let job = Job {
                         task: (*claimed.task).clone(),

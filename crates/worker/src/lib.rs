@@ -37,6 +37,7 @@ mod run;
 mod settle;
 mod stop;
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ pub use delivery::{Deliveries, Delivery, ForeignMessage};
 #[cfg(feature = "faults")]
 pub use faults::Faulty;
 pub use invocation::Invocation;
+pub use run::run_catching_panics;
 pub use stop::Stop;
 
 /// A claimed task with its input.
@@ -64,6 +66,14 @@ pub trait Runner: Send + Sync + 'static {
     /// Whether most inputs are objects in the payload bucket. If not, the S3 client connects only for the first object:
     /// connecting costs a cold start tens of milliseconds.
     const READS_OBJECTS: bool;
+
+    /// Makes the runner ready, before the time of the jobs begins: what it takes is not theirs.
+    ///
+    /// # Errors
+    /// The outcome of the jobs, when they can't be run now.
+    fn prepare(&self) -> impl Future<Output = Result<(), RunError>> + Send {
+        ready(Ok(()))
+    }
 
     /// Runs the jobs as one batch, on a thread that may block, and returns an outcome for each, in order.
     ///

@@ -190,7 +190,7 @@ fn run_batch<R: Runner>(runner: &R, jobs: &[Job], stop: &Stop) -> Outcomes {
 }
 
 /// Runs the jobs in one call of the runner, and returns an outcome for each. A panic fails them all.
-fn run_catching_panics<R: Runner>(runner: &R, jobs: &[Job], stop: &Stop) -> Outcomes {
+pub fn run_catching_panics<R: Runner>(runner: &R, jobs: &[Job], stop: &Stop) -> Outcomes {
     match catch_unwind(AssertUnwindSafe(|| runner.run(jobs, stop))) {
         Ok(outcomes) if outcomes.len() == jobs.len() => outcomes,
         Ok(outcomes) => {

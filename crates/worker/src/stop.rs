@@ -32,7 +32,8 @@ impl Stop {
         self.lock().triggered
     }
 
-    pub(crate) fn trigger(&self) {
+    /// Tells the batch to end.
+    pub fn trigger(&self) {
         let mut state = self.lock();
         state.triggered = true;
         let callbacks = std::mem::take(&mut state.callbacks);

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 
 use super::{Parts, router};
 use crate::metrics::ServerMetrics;
-use crate::settings::Settings;
+use crate::settings::{Cli, Settings};
 
 const TOKEN: &str = "a-token";
 
@@ -31,7 +31,7 @@ struct Server {
 impl Server {
     fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings::parse_from([&["mesh-server"], arguments].concat());
+        let settings = Cli::parse_from([&["mesh-server"], arguments].concat()).settings;
         let bound = "127.0.0.1:8000".parse().unwrap();
         let own = mesh_embedded::Settings {
             address: settings.listen.address(bound),

@@ -145,7 +145,9 @@ async fn check_counters(embedded: &Embedded, folder: &Path, tasks: &[Task]) -> K
     let counters = embedded.counters();
     while has_uncounted(folder).map_err(text)? {
         let records = embedded.uncounted(100).await.map_err(text)?;
-        mesh_reactor::follow(&*counters, records).await.map_err(text)?;
+        mesh_reactor::follow(&*counters, &mesh_reactor::EmfMetrics, records)
+            .await
+            .map_err(text)?;
     }
     let mut expected: BTreeMap<&Tenant, Counts> = BTreeMap::new();
     for task in tasks {

@@ -38,7 +38,7 @@ pub(crate) async fn run(embedded: &Embedded, ledger: &Ledger, rounds: usize, see
     let count = async {
         loop {
             let records = embedded.uncounted(20).await.unwrap();
-            mesh_reactor::follow(&*embedded.counters(), records)
+            mesh_reactor::follow(&*embedded.counters(), &mesh_reactor::EmfMetrics, records)
                 .await
                 .unwrap();
         }

@@ -10,6 +10,7 @@ pub(crate) enum End {
     Timeout,
     Throttled,
     Interrupted,
+    Lost,
 }
 
 /// One step. A person and the sweeper read in one step and write in a later one, so that other steps come in between.
@@ -67,6 +68,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(End::Timeout),
         Just(End::Throttled),
         Just(End::Interrupted),
+        Just(End::Lost),
     ];
     let step = prop_oneof![
         6 => (worker.clone(), message.clone(), any::<bool>())

@@ -1,104 +1,12 @@
-//! The server as a process: tasks of each worker, and what a kill costs.
+//! Tasks of each worker, and what a kill of the server costs.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
+
+use crate::harness::{Server, folder, test_file};
 
 /// How many tasks are under way when the server is killed.
 const TASKS: usize = 60;
-
-/// A running server. It is killed when it is dropped.
-struct Server {
-    process: Child,
-    address: String,
-    token: String,
-}
-
-impl Server {
-    /// Starts a server at a free port, and waits until it listens.
-    fn start(data: &Path) -> Self {
-        let assets =
-            std::env::var("AI_MESH_ASSETS").expect("AI_MESH_ASSETS names the models: run `cargo xtask test`");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_mesh-server"))
-            .args(["--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(["--assets", &assets])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let log = BufReader::new(process.stderr.take().expect("its log is piped"));
-        let mut lines = log.lines().map_while(Result::ok);
-        let started = lines.find_map(|line| {
-            let line: Value = serde_json::from_str(&line).ok()?;
-            (line["event"] == "server_started").then(|| line["address"].as_str().map(str::to_owned))?
-        });
-        // The server must not block on a full pipe.
-        thread::spawn(move || lines.for_each(drop));
-        Self {
-            process,
-            address: format!("http://{}", started.expect("the server listens")),
-            token: fs::read_to_string(data.join("token"))
-                .expect("the token is there")
-                .trim()
-                .to_owned(),
-        }
-    }
-
-    fn get(&self, path: &str) -> Value {
-        let request = ureq::get(format!("{}{path}", self.address)).header("x-service-token", &self.token);
-        let mut response = request.call().unwrap_or_else(|error| panic!("{path}: {error}"));
-        response.body_mut().read_json().expect("the answer is JSON")
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Value {
-        let request = ureq::post(format!("{}{path}", self.address)).header("x-service-token", &self.token);
-        let mut response = request
-            .send_json(body)
-            .unwrap_or_else(|error| panic!("{path}: {error}"));
-        response.body_mut().read_json().expect("the answer is JSON")
-    }
-
-    fn submit(&self, task_type: &str, input: &Value) -> String {
-        let accepted = self.post("/v1/tasks", &json!({ "type": task_type, "input": input }));
-        accepted["id"].as_str().expect("an id").to_owned()
-    }
-
-    /// The task once it is final.
-    fn finished(&self, id: &str) -> Value {
-        loop {
-            let task = self.get(&format!("/v1/tasks/{id}?wait=20"));
-            if matches!(
-                task["status"].as_str(),
-                Some("completed" | "failed" | "cancelled")
-            ) {
-                return task;
-            }
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn test_file(name: &str) -> Vec<u8> {
-    let assets = std::env::var("AI_MESH_ASSETS").expect("AI_MESH_ASSETS names the models");
-    fs::read(Path::new(&assets).join("testdata").join(name)).expect("the file is there")
-}
-
-fn folder() -> TempDir {
-    tempfile::tempdir().expect("a folder")
-}
 
 #[test]
 fn each_worker_completes_its_tasks() {
