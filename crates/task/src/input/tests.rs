@@ -60,6 +60,8 @@ fn a_text_that_no_reader_sees_is_refused_in_every_field_like_a_blank_one() {
         "\u{202e}\u{2069}",
         "\u{fe0f}",
         "\u{e000}",
+        // A letter to Unicode, which no font draws.
+        "\u{3164}",
         " \u{2060}\n",
     ] {
         let text_alone = [

@@ -70,3 +70,38 @@ fn a_task_waits_since_its_last_attempt_of_this_generation_or_its_redrive() {
     let third = apply(begin(&redriven, minutes(66)));
     assert_eq!(third.waited(), Duration::from_secs(60), "{third:?}");
 }
+
+#[test]
+fn a_stopped_attempt_is_followed_by_an_isolated_one() {
+    let now = testing::NOON;
+    let begin =
+        |task: &Task, isolation| claim(&task.message(), isolation, now, now + Duration::from_secs(30));
+    for (outcome, next) in [
+        (Outcome::Interrupted, Isolation::Isolated),
+        (Outcome::Timeout, Isolation::Isolated),
+        (Outcome::Transient, Isolation::Batched),
+    ] {
+        let Value::Object(mut item) = json(&testing::task()) else {
+            unreachable!()
+        };
+        let task =
+            |item: &crate::Item| -> Task { serde_json::from_value(Value::Object(item.clone())).unwrap() };
+        let first = begin(&task(&item), Isolation::Batched);
+        assert!(first.apply(&mut item));
+        let failure = RunError::interrupted().into_failure(FailureKind::Transient);
+        let retry = task(&item).schedule_retry(&failure, outcome, now, None, now);
+        assert!(retry.apply(&mut item));
+        let pending = task(&item);
+        let refuses_batch = next == Isolation::Isolated;
+        assert_eq!(
+            begin(&pending, Isolation::Batched).apply(&mut item.clone()),
+            !refuses_batch,
+            "{outcome:?}"
+        );
+        assert!(begin(&pending, next).apply(&mut item), "{outcome:?}");
+        if refuses_batch {
+            let refusal = pending.claim_refusal(&pending.message(), now);
+            assert!(matches!(refusal, ClaimRefusal::Quarantined { .. }), "{outcome:?}");
+        }
+    }
+}
