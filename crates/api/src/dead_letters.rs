@@ -229,6 +229,8 @@ fn parse_cursor(given: &str) -> Result<TaskId, Problem> {
 }
 
 #[cfg(test)]
+mod page_tests;
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -5,7 +5,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
 use mesh_task::{Task, TaskType, testing};
-use serde_json::Value;
+use serde_json::{Value, json};
 use wiremock::matchers::header_regex;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -49,4 +49,28 @@ pub async fn requests(server: &MockServer) -> Vec<Value> {
 pub fn task() -> Task {
     let now = Timestamp::now();
     Task::new(testing::draft(TaskType::Sentiment), now, now)
+}
+
+/// An object as the item that DynamoDB returns.
+///
+/// # Panics
+/// When it is not an object.
+#[must_use]
+pub fn item(object: &Value) -> Value {
+    let fields = object.as_object().expect("an item is an object").iter();
+    fields
+        .map(|(name, value)| (name.clone(), attribute(value)))
+        .collect()
+}
+
+/// A value as an attribute of an item.
+fn attribute(value: &Value) -> Value {
+    match value {
+        Value::Null => json!({ "NULL": true }),
+        Value::Bool(value) => json!({ "BOOL": value }),
+        Value::Number(number) => json!({ "N": number.to_string() }),
+        Value::String(text) => json!({ "S": text }),
+        Value::Array(list) => json!({ "L": list.iter().map(attribute).collect::<Vec<_>>() }),
+        Value::Object(_) => json!({ "M": item(value) }),
+    }
 }

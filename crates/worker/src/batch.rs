@@ -240,4 +240,6 @@ async fn retain_foreign(foreign: Vec<ForeignMessage>, handled: &mut Handled) {
 }
 
 #[cfg(test)]
+mod order_tests;
+#[cfg(test)]
 mod tests;

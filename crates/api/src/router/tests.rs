@@ -17,7 +17,7 @@ use wiremock::MockServer;
 
 use crate::state::{ApiState, ModelSettings, WorkerFunction, Workers};
 
-const TOKEN: &str = "a-token";
+pub(crate) const TOKEN: &str = "a-token";
 
 /// The API, with a scripted server in place of AWS.
 fn api(server: &MockServer) -> Router {

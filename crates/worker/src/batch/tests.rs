@@ -1,7 +1,7 @@
 use std::sync::{Mutex, mpsc};
 use std::time::SystemTime;
 
-use mesh_aws::testing::{config, requests};
+use mesh_aws::testing::{config, item, requests};
 use mesh_aws::{Payloads, SqsQueue, TaskTable};
 use mesh_backend::TaskQueue;
 use mesh_task::{
@@ -17,7 +17,7 @@ use crate::Stop;
 
 /// Ends with the test, whatever it is told.
 #[derive(Debug)]
-struct Deaf(Mutex<mpsc::Receiver<()>>);
+pub(super) struct Deaf(pub(super) Mutex<mpsc::Receiver<()>>);
 
 impl Runner for Deaf {
     const READS_OBJECTS: bool = false;
@@ -28,7 +28,7 @@ impl Runner for Deaf {
     }
 }
 
-fn worker(server: &MockServer, test: mpsc::Receiver<()>) -> Worker<Deaf> {
+pub(super) fn worker<R: Runner>(server: &MockServer, runner: R) -> Worker<R> {
     let config = config(server);
     let policy = RetryPolicy {
         max_attempts: 3,
@@ -45,11 +45,11 @@ fn worker(server: &MockServer, test: mpsc::Receiver<()>) -> Worker<Deaf> {
         lease: Duration::from_secs(60),
         max_receives: 3,
         batch_metrics: Arc::default(),
-        runner: Arc::new(Deaf(Mutex::new(test))),
+        runner: Arc::new(runner),
     }
 }
 
-fn delivery(task: &Task, queue: &Arc<dyn TaskQueue>, receipt_handle: &str) -> Delivery {
+pub(super) fn delivery(task: &Task, queue: &Arc<dyn TaskQueue>, receipt_handle: &str) -> Delivery {
     Delivery {
         message: task.message(),
         message_id: task.id.to_string(),
@@ -59,25 +59,6 @@ fn delivery(task: &Task, queue: &Arc<dyn TaskQueue>, receipt_handle: &str) -> De
         trace: None,
         span: Span::none(),
     }
-}
-
-/// A value as an attribute of an item.
-fn attribute(value: &Value) -> Value {
-    match value {
-        Value::Null => json!({ "NULL": true }),
-        Value::Bool(value) => json!({ "BOOL": value }),
-        Value::Number(number) => json!({ "N": number.to_string() }),
-        Value::String(text) => json!({ "S": text }),
-        Value::Array(list) => json!({ "L": list.iter().map(attribute).collect::<Vec<_>>() }),
-        Value::Object(_) => json!({ "M": item(value) }),
-    }
-}
-
-fn item(value: &Value) -> Value {
-    let fields = value.as_object().unwrap().iter();
-    fields
-        .map(|(name, value)| (name.clone(), attribute(value)))
-        .collect()
 }
 
 /// Makes the table accept each write to the first task, and refuse each to the others.
@@ -140,7 +121,7 @@ async fn what_waits_behind_a_run_that_ignores_its_stop_is_delivered_again_at_onc
 
     let (_test, ends_with_test) = mpsc::channel();
     // The run has no time at all.
-    let handled = worker(&server, ends_with_test)
+    let handled = worker(&server, Deaf(Mutex::new(ends_with_test)))
         .handle(batch, Invocation::until(SystemTime::now()))
         .await;
 
