@@ -14,6 +14,8 @@ pub(super) enum JpegDefect {
     TooManySegments,
     #[error("a marker before its first scan is misplaced")]
     MisplacedMarker,
+    #[error("an APP0 segment before its first scan is too short")]
+    ShortSegment,
 }
 
 /// The part of a JPEG up to its end marker, checked for few segments (ITU-T T.81, annex B). Only this part may be decoded: the
@@ -49,6 +51,10 @@ fn first_scan(file: &[u8]) -> Result<(usize, usize), JpegDefect> {
         let length = usize::from(u16::from_be_bytes(*length));
         if length < 2 {
             return Err(JpegDefect::MisplacedMarker);
+        }
+        // Of this segment's 4 bytes the decoder reads 5, and goes on within the next one, whose content hides other segments.
+        if (marker, length) == (0xe0, 6) {
+            return Err(JpegDefect::ShortSegment);
         }
         at = start + 1 + length;
         if at > file.len() {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::*;
 
+mod jpeg;
 mod webp;
 
 fn refusal(file: &[u8]) -> ImageError {
