@@ -1,6 +1,8 @@
 //! Replaces each reference of a schema by the schema that it points to, within the limits of a schema.
 
 mod class_work;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 use percent_encoding::percent_decode_str;
@@ -37,6 +39,13 @@ const SUBSCHEMA_MAP_KEYWORDS: [&str; 4] = [
     "patternProperties",
     "properties",
 ];
+/// Keywords without a schema that change what another keyword beside them means.
+const MODIFIER_KEYWORDS: [&str; 4] = [
+    "contentEncoding",
+    "contentMediaType",
+    "maxContains",
+    "minContains",
+];
 /// Keywords that serve references only, and so are dropped once references are inlined.
 const REFERENCE_KEYWORDS: [&str; 5] = ["$anchor", "$defs", "$id", "definitions", "id"];
 
@@ -54,11 +63,7 @@ pub(crate) fn inline_references(members: &Map<String, Value>) -> Result<Inlined,
         path: Vec::new(),
     };
     let mut json = inliner.members(members, 0)?;
-    let is_object = match json.get("type") {
-        None => json.contains_key("properties"),
-        Some(name) => name == "object",
-    };
-    if !is_object {
+    if !describes_object(&json) {
         return refuse(
             r#"must describe an object: send {"type": "object", "properties": {...}}, or fields with their types like {"name": "string"}"#,
         );
@@ -70,6 +75,35 @@ pub(crate) fn inline_references(members: &Map<String, Value>) -> Result<Inlined,
         json: Value::Object(json),
         patterns: inliner.usage.patterns(),
     })
+}
+
+/// Whether the schema says that its value is an object, by itself or in `allOf`, which is where references are inlined.
+fn describes_object(schema: &Map<String, Value>) -> bool {
+    let all = schema.get("allOf").and_then(Value::as_array);
+    match schema.get("type") {
+        Some(name) => name == "object",
+        None if schema.contains_key("properties") => true,
+        None => all
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object)
+            .any(describes_object),
+    }
+}
+
+/// Whether each keyword of the schema means the same whatever is beside it, and nothing to what is beside it.
+fn is_independent(schema: &Map<String, Value>) -> bool {
+    let mut keywords = schema.keys().map(String::as_str);
+    !keywords.any(|keyword| {
+        SUBSCHEMA_KEYWORDS.contains(&keyword)
+            || SUBSCHEMA_MAP_KEYWORDS.contains(&keyword)
+            || MODIFIER_KEYWORDS.contains(&keyword)
+    })
+}
+
+/// Whether two schemas mean the same as one with the keywords of both.
+fn can_merge(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    (is_independent(one) || is_independent(other)) && !one.keys().any(|keyword| other.contains_key(keyword))
 }
 
 struct ReferenceInliner<'a> {
@@ -205,7 +239,7 @@ impl<'a> ReferenceInliner<'a> {
         let target = self.schema(target, depth + 1)?;
         self.path.pop();
         match target {
-            Value::Object(target) if !siblings.keys().any(|keyword| target.contains_key(keyword)) => {
+            Value::Object(target) if can_merge(&siblings, &target) => {
                 Ok(target.into_iter().chain(siblings).collect())
             }
             target => {
