@@ -261,6 +261,13 @@ fn decode_png(source: Source<'_>) -> Result<Picture, ImageError> {
     check_size(ImageKind::Png, width, height)?;
 
     let mut reader = decoder.read_info().map_err(png_error)?;
+    let info = reader.info();
+    let palette_bytes = info.palette.as_deref().map_or(0, <[u8]>::len);
+    // The decoder panics at a part of a color. It needs no palette for the other types.
+    if info.color_type == png::ColorType::Indexed && palette_bytes % 3 != 0 {
+        let reason = format!("its palette of {palette_bytes} bytes ends within a color");
+        return Err(ImageError::invalid(ImageKind::Png, reason));
+    }
     let bytes = reader
         .output_buffer_size()
         .filter(|&bytes| bytes as u64 <= MAX_DECODER_BYTES);

@@ -8,6 +8,7 @@ use super::*;
 use crate::testing::*;
 
 mod jpeg;
+mod png_chunks;
 mod webp;
 
 fn refusal(file: &[u8]) -> ImageError {
