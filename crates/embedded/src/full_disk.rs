@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::payloads::Incoming;
+use crate::incoming::Incoming;
 use crate::{Damage, Disk, Embedded, Settings};
 
 const DAY: Duration = Duration::from_hours(24);

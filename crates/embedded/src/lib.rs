@@ -9,6 +9,7 @@
 //! keys.rs       the keys with which clients sign in
 //! changes.rs    who waits for a change
 //! payloads.rs   inputs and results that are files; signature.rs signs their addresses
+//! incoming.rs   a payload that is being received
 //! references.rs which payloads a task names
 //! durable.rs    how files and folders survive a power cut
 //! folder.rs     the data folder: its lock, and how it is opened; recovery.rs finishes what the last process left
@@ -30,6 +31,7 @@ mod folder;
 #[cfg(test)]
 mod full_disk;
 mod hold;
+mod incoming;
 mod item;
 mod keys;
 mod network;
@@ -48,8 +50,9 @@ pub use check::{Damage, Report, check};
 pub use cleanup::Deleted;
 pub use durable::{Disk, Files, NewFile, write_new_file};
 pub use folder::{Embedded, Settings};
+pub use incoming::Incoming;
 pub use keys::{FirstKey, Key};
 pub use open_error::OpenError;
-pub use payloads::{EmbeddedPayloads, Incoming, UploadRefusal};
+pub use payloads::{EmbeddedPayloads, UploadRefusal};
 pub use queue::{EmbeddedQueue, Received};
 pub use signature::Signed;

@@ -18,8 +18,9 @@ use tokio::sync::RwLock;
 use tokio::task::spawn_blocking;
 
 use crate::database::Database;
-use crate::durable::{FileTree, Files, NewFile, create_folder};
+use crate::durable::{FileTree, Files, create_folder};
 use crate::error::{file_failed, stopped};
+use crate::incoming::Incoming;
 use crate::signature::{Signed, Signer};
 
 /// The folder of files that are not complete yet, beside those of the tenants. No tenant has this name.
@@ -36,16 +37,6 @@ pub struct EmbeddedPayloads {
     signer: Signer,
     /// The address of the server, as clients reach it, without a slash at the end.
     address: String,
-}
-
-/// A file that is being received.
-#[derive(Debug)]
-pub struct Incoming {
-    path: PathBuf,
-    file: Box<dyn NewFile>,
-    files: Arc<dyn Files>,
-    sha256: Sha256,
-    bytes: u64,
 }
 
 /// Why an upload was refused.
@@ -118,14 +109,14 @@ impl EmbeddedPayloads {
         incoming: Incoming,
         announced: (&str, u64),
     ) -> Result<(), UploadRefusal> {
-        let sha256 = hex::encode(incoming.sha256.clone().finalize());
-        if (sha256.as_str(), incoming.bytes) != announced {
+        let sha256 = incoming.sha256();
+        if (sha256.as_str(), incoming.bytes()) != announced {
             return Err(UploadRefusal::OtherContent);
         }
         let object = ObjectRef {
             key,
             etag: sha256.clone(),
-            bytes: incoming.bytes,
+            bytes: incoming.bytes(),
             sha256,
             content_type,
         };
@@ -154,11 +145,11 @@ impl EmbeddedPayloads {
         let mut incoming = self.receive()?;
         let incoming = spawn_blocking(move || incoming.write(&body).map(|()| incoming));
         let incoming = incoming.await.map_err(|_| stopped("put"))??;
-        let sha256 = hex::encode(incoming.sha256.clone().finalize());
+        let sha256 = incoming.sha256();
         let object = ObjectRef {
             key,
             etag: sha256.clone(),
-            bytes: incoming.bytes,
+            bytes: incoming.bytes(),
             sha256,
             content_type: content_type.to_owned(),
         };
@@ -173,8 +164,8 @@ impl EmbeddedPayloads {
         let target = self.path(&object.key);
         let tree = Arc::clone(&self.tree);
         let kept = spawn_blocking(move || {
-            incoming.file.sync()?;
-            tree.place(&incoming.path, &target)
+            let file = incoming.sync()?;
+            tree.place(file, &target)
         });
         let kept = kept.await.map_err(|_| stopped("keep"))?;
         kept.map_err(|error| file_failed("keep", &error))
@@ -243,44 +234,6 @@ impl EmbeddedPayloads {
             "{}/payloads/{key}?expires={expires}&type={content_type}&signature={signature}",
             self.address
         )
-    }
-}
-
-impl Incoming {
-    pub(crate) fn new(path: PathBuf, file: Box<dyn NewFile>, files: Arc<dyn Files>) -> Self {
-        Self {
-            path,
-            file,
-            files,
-            sha256: Sha256::new(),
-            bytes: 0,
-        }
-    }
-
-    /// Appends to the file. Blocks.
-    ///
-    /// # Errors
-    /// When it can't be written.
-    pub fn write(&mut self, part: &[u8]) -> Result<(), BackendError> {
-        self.file
-            .write_all(part)
-            .map_err(|error| file_failed("receive", &error))?;
-        self.sha256.update(part);
-        self.bytes += part.len() as u64;
-        Ok(())
-    }
-
-    /// How many bytes were received.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-}
-
-impl Drop for Incoming {
-    /// A file that was kept is not there any more.
-    fn drop(&mut self) {
-        let _ = self.files.remove(&self.path);
     }
 }
 
