@@ -86,3 +86,48 @@ impl MediaSource for Source<'_> {
         Some(self.file().len() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often reading a file of 1 MiB in parts of this size checks whether it is interrupted.
+    fn checks(bytes: usize) -> u32 {
+        let checks = AtomicU32::new(0);
+        let is_interrupted = || {
+            checks.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        let file = vec![0; 1 << 20];
+        let mut source = Source::new(&file, &is_interrupted);
+        let mut buffer = vec![0; bytes];
+        while source.read(&mut buffer).unwrap() > 0 {}
+        checks.into_inner()
+    }
+
+    #[test]
+    fn each_large_read_is_checked_and_one_of_many_small_ones() {
+        // The last read finds the end of the file.
+        assert_eq!(checks(BLOCK_BYTES), 1024 + 1);
+        assert_eq!(checks(8 * BLOCK_BYTES), 128 + 1);
+        assert_eq!(checks(BLOCK_BYTES / 2), 2048 / READS_PER_CHECK + 1);
+        assert_eq!(checks(1), (1 << 20) / READS_PER_CHECK + 1);
+    }
+
+    #[test]
+    fn after_an_interrupt_no_more_is_read() {
+        let interrupted = std::sync::atomic::AtomicBool::new(false);
+        let is_interrupted = || interrupted.load(Ordering::Relaxed);
+        let mut source = Source::new(&[7; 4096], &is_interrupted);
+        let mut block = [0; BLOCK_BYTES];
+        source.read_exact(&mut block).unwrap();
+        source.read_exact(&mut [0]).unwrap();
+
+        interrupted.store(true, Ordering::Relaxed);
+        assert!(source.read(&mut block).is_err());
+        // From now on small reads fail too, even the first one.
+        assert!(source.read(&mut [0]).is_err());
+        assert!(source.fill_buf().is_err());
+        assert_eq!(source.stream_position().unwrap(), 1025);
+    }
+}

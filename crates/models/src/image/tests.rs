@@ -1,5 +1,4 @@
 use std::io::Cursor;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -7,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::*;
 
+mod interrupt;
 mod jpeg;
 mod png_chunks;
 mod webp;
@@ -284,42 +284,6 @@ fn large_picture_within_the_limits_is_decoded() {
         .unwrap();
     let picture = Picture::decode(&file).unwrap();
     assert_eq!(picture.upright(640, 640).dimensions(), (640, 640));
-}
-
-/// How often decoding a file checks whether it is interrupted, if that is so from check number `at` on.
-fn checks_of_interrupted(file: &[u8], at: usize) -> usize {
-    let checks = AtomicUsize::new(0);
-    let is_interrupted = || checks.fetch_add(1, Ordering::Relaxed) >= at;
-    // A decoder may fill what it can't read, so the result says nothing.
-    let _ = Picture::decode_source(Source::new(file, &is_interrupted));
-    checks.into_inner()
-}
-
-#[test]
-fn an_interrupt_ends_the_work_on_a_file_soon() {
-    let noise = image::RgbImage::from_fn(256, 256, |x, y| {
-        image::Rgb([(x * 7 + y * 13) as u8, (x * y) as u8, (x ^ y) as u8])
-    });
-    let mut files: Vec<_> = KINDS
-        .iter()
-        .map(|&kind| (kind.to_string(), encode(&noise.clone().into(), kind)))
-        .collect();
-    files.push(("JPEG of many scans".to_owned(), jpeg_of_scans(64, 64, 100)));
-    for (name, file) in files {
-        let all = checks_of_interrupted(&file, usize::MAX);
-        for at in [0, all / 4, all / 2] {
-            let checks = checks_of_interrupted(&file, at);
-            // A decoder may take some failed reads for zeros.
-            assert!(
-                checks <= at + 100,
-                "{name}: {checks} checks, interrupted at {at} of {all}"
-            );
-        }
-    }
-    let interrupt = Interrupt::new();
-    interrupt.trigger();
-    let decoded = Picture::decode_until(&encode(&corners(8, 8), ImageKind::Png), &interrupt);
-    assert!(matches!(decoded, Err(ModelError::Interrupted)));
 }
 
 #[test]
