@@ -7,6 +7,7 @@ mod cache;
 mod check;
 mod clients;
 mod demo;
+mod dynalite;
 mod evaluate;
 mod fetch;
 mod functions;

@@ -12,10 +12,16 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 /// A configuration whose clients call the server.
 #[must_use]
 pub fn config(server: &MockServer) -> SdkConfig {
+    config_of(server.uri())
+}
+
+/// A configuration whose clients call the server at this address.
+#[must_use]
+pub fn config_of(address: String) -> SdkConfig {
     let credentials = Credentials::new("key", "secret", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .endpoint_url(server.uri())
+        .endpoint_url(address)
         .region(Region::from_static("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(aws_smithy_http_client::Builder::new().build_http())

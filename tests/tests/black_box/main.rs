@@ -14,6 +14,7 @@ mod dashboard;
 mod dead_letters;
 mod delivery;
 mod docs;
+mod dynalite;
 mod events;
 mod faces;
 mod faults;

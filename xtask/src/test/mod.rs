@@ -15,7 +15,7 @@ use crate::llm::Provider;
 use crate::stack::{self, Attached, Options};
 use crate::tools::{self, cargo};
 use crate::venv::Venv;
-use crate::{browser, models, paths, process, soak, web};
+use crate::{browser, dynalite, models, paths, process, soak, web};
 use report::Report;
 use settings::Settings;
 
@@ -49,6 +49,7 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
         // `functions::build` would leave the dashboard out without Node.js, and the browser tests need it.
         web::build()?;
     }
+    let dynalite = dynalite::ensure()?;
     let faults = functions::build(Build::Faults)?;
     let release = functions::build(Build::Release)?;
     // Compiled before the stacks start, since both need the processor.
@@ -80,6 +81,7 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
         ("AI_MESH_ASSETS", assets.to_path_buf()),
         ("AI_MESH_ARTIFACTS", release),
         ("AI_MESH_FAULT_ARTIFACTS", faults),
+        ("AI_MESH_DYNALITE", dynalite),
         ("AI_MESH_PYTHON", stack::venv()?.bin("python")),
         // Built together with the tests.
         (
