@@ -84,19 +84,27 @@ fn spawn(
     if let Some(llm) = state.llm {
         command.arg("--language-model").arg(llm.server());
     }
-    command
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log);
-    let cloud = SupervisedChild::spawn("the local cloud", &mut command, OnSignal::LeaveToOwner)?;
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    spawn_logging("the local cloud", &mut command, log, dir, state)
+}
+
+/// Starts a stack's main process, which writes to `log`, and stores its id with the stack's state.
+pub(super) fn spawn_logging(
+    name: &str,
+    command: &mut Command,
+    log: File,
+    dir: &StackDir,
+    state: State,
+) -> Result<(State, SupervisedChild)> {
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    let child = SupervisedChild::spawn(name, command, OnSignal::LeaveToOwner)?;
     let state = State {
-        pid: cloud.id(),
+        pid: child.id(),
         ..state
     };
     // Written at once, so that a later command can clean up if this one is killed.
     dir.write_state(&state)?;
-    Ok((state, cloud))
+    Ok((state, child))
 }
 
 /// A command for a process of the stack. It ends with this process if it is attached, else with the stack.

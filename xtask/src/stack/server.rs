@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use mesh_supervisor::{OnSignal, SupervisedChild, signals};
+use mesh_supervisor::{SupervisedChild, signals};
 
 use super::dir::{self, StackDir, State};
 use super::{Attached, Kind, Options, Remove, clear, finish, launch};
@@ -121,18 +120,7 @@ fn spawn(
     if let Some(llm) = state.llm {
         command.args(["--language-url", &llm.base_url(), "--language-model", MODEL]);
     }
-    command
-        .stdin(Stdio::null())
-        .stdout(output.try_clone()?)
-        .stderr(output);
-    let server = SupervisedChild::spawn("the server", &mut command, OnSignal::LeaveToOwner)?;
-    let state = State {
-        pid: server.id(),
-        ..state
-    };
-    // Written at once, so that a later command can clean up if this one is killed.
-    dir.write_state(&state)?;
-    Ok((state, server))
+    launch::spawn_logging("the server", &mut command, output, dir, state)
 }
 
 fn wait_until_ready(dir: &StackDir, state: &State, server: &mut SupervisedChild) -> Result<()> {
