@@ -3,12 +3,12 @@
 //! Limits are enforced before anything is decoded, so a small file can't take much memory or time. The EXIF orientation is
 //! the only metadata that is read: text chunks and color profiles are skipped.
 
-mod container;
 mod error;
 mod jpeg;
 #[cfg(test)]
 mod tests;
 mod vp8l;
+mod webp;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
@@ -135,11 +135,7 @@ impl Picture {
     fn decode_kind(kind: ImageKind, source: Source<'_>) -> Result<Self, ImageError> {
         match kind {
             ImageKind::Png => return decode_png(source),
-            ImageKind::Jpeg => {
-                let whole = container::check_jpeg(source.file());
-                let whole = whole.map_err(|defect| ImageError::invalid(kind, defect))?;
-                return jpeg::decode(source.part(whole));
-            }
+            ImageKind::Jpeg => return jpeg::decode(source),
             ImageKind::WebP => return decode_webp(&source),
             ImageKind::Gif | ImageKind::Bmp => {}
         }
@@ -303,7 +299,7 @@ fn png_error(error: png::DecodingError) -> ImageError {
 
 fn decode_webp(source: &Source<'_>) -> Result<Picture, ImageError> {
     let kind = ImageKind::WebP;
-    let webp = container::read_webp(source.file());
+    let webp = webp::read(source.file());
     let webp = webp.ok_or_else(|| ImageError::invalid(kind, "a chunk is cut short or misplaced"))?;
     if let Some((width, height)) = webp.canvas {
         check_size(kind, width, height)?;

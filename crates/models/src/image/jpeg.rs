@@ -1,6 +1,8 @@
 //! Decodes a JPEG. The crate `image` has the same decoder, but gives it the whole file at once, so that nothing could end it:
 //! each of a progressive JPEG's 100 scans may take a second.
 
+mod segments;
+
 use image::metadata::Orientation;
 use image::{GrayImage, RgbImage};
 use zune_core::colorspace::ColorSpace;
@@ -8,10 +10,20 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
+use self::segments::Defect;
 use super::{ImageError, ImageKind, MAX_SIDE, Picture, check_size};
 use crate::source::Source;
 
+/// Decodes a file whose type was detected.
 pub(super) fn decode(source: Source<'_>) -> Result<Picture, ImageError> {
+    let checked = segments::check(source.file()).map_err(|defect| match defect {
+        Defect::Frame(defect) => unsupported(defect),
+        defect => ImageError::invalid(ImageKind::Jpeg, defect),
+    })?;
+    decode_checked(source.part(checked))
+}
+
+pub(super) fn decode_checked(source: Source<'_>) -> Result<Picture, ImageError> {
     // Not strict: like browsers, it takes a file that has small errors.
     let options = DecoderOptions::default()
         .set_strict_mode(false)
@@ -49,9 +61,13 @@ pub(super) fn decode(source: Source<'_>) -> Result<Picture, ImageError> {
 
 fn failed(error: &DecodeErrors) -> ImageError {
     match error {
-        DecodeErrors::Unsupported(_) => ImageError::Unsupported {
-            found: "this variant of JPEG".to_owned(),
-        },
+        DecodeErrors::Unsupported(_) => unsupported("this variant of JPEG"),
         error => ImageError::invalid(ImageKind::Jpeg, error),
+    }
+}
+
+fn unsupported(found: impl ToString) -> ImageError {
+    ImageError::Unsupported {
+        found: found.to_string(),
     }
 }

@@ -8,6 +8,7 @@ use crate::testing::*;
 
 mod interrupt;
 mod jpeg;
+mod jpeg_frames;
 mod png_chunks;
 mod webp;
 

@@ -4,6 +4,7 @@
 //!
 //! The checks find at least what the readers find. A file that they can't follow is left to the readers, which refuse it.
 
+mod codebooks;
 mod ogg;
 
 use super::error::AudioError;

@@ -66,7 +66,7 @@ fn a_jpeg_is_not_read_beyond_the_end_that_the_check_finds() {
     let file = [&picture[..end], &hidden_end, &beyond, &picture[end..]].concat();
     let checked = &file[..end + 6];
 
-    let decoder = crate::image::jpeg::decode;
+    let decoder = crate::image::jpeg::decode_checked;
     let by_decoder = |file| checks(usize::MAX, |interrupted| decoder(Source::new(file, interrupted)));
     assert!(
         by_decoder(&file) > 100,

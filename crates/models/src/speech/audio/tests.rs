@@ -332,20 +332,3 @@ proptest::proptest! {
         }
     }
 }
-
-/// The setup header of this Ogg file has a codebook of 32 dimensions with one entry. The decoder asserts that there is no such
-/// codebook.
-const CODEBOOK_OF_MANY_DIMENSIONS: &str = concat!(
-    "4f676753000200000000000000000100000000000000ae74768e011e01766f726269730000000001803e0000000000000000",
-    "000000000000b8014f676753000000000000000000000100000001000000c4bc74d8011003766f7262697300000000000000",
-    "00014f676753000000000000000000000100000002000000b2af946e012e05766f7262697300424356200001000080000000",
-    "0000000000000000000000000000000000000000000000000000",
-);
-
-#[test]
-fn a_file_that_makes_the_decoder_panic_is_damaged() {
-    let file = hex::decode(CODEBOOK_OF_MANY_DIMENSIONS).unwrap();
-    let error = refusal(&file);
-    assert!(matches!(error, AudioError::Invalid { .. }), "{error}");
-    assert!(error.to_string().contains("its decoder failed"), "{error}");
-}

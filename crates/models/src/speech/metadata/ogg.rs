@@ -1,4 +1,4 @@
-//! Limits the logical streams, comments and codebooks of an Ogg file (RFC 3533, and the Vorbis I specification).
+//! Limits the logical streams, comments and codebooks of an Ogg file (RFC 3533).
 //!
 //! Pages and packets are found as symphonia's reader finds them, so that no header is hidden from the check: a page counts only
 //! if its checksum is right, and a packet only if no page of it is missing.
@@ -9,6 +9,7 @@ use symphonia::core::checksum::Crc32;
 use symphonia::core::io::Monitor;
 
 use super::Entries;
+use super::codebooks::{self, Codebooks};
 use crate::ModelError;
 use crate::source::IsInterrupted;
 use crate::speech::error::AudioError;
@@ -16,12 +17,6 @@ use crate::speech::kind::AudioKind;
 
 /// The maximum number of logical streams, one after the other or multiplexed. The reader keeps buffers for each.
 pub(super) const MAX_STREAMS: usize = 64;
-/// The maximum number of values of all codebooks of a stream: an entry has as many as the codebook has dimensions. The decoder
-/// takes 4 bytes for each.
-pub(super) const MAX_VALUES: u64 = 2_000_000;
-/// The maximum number of entries of all codebooks of a stream. libvorbis writes up to 20,000. The decoder's
-/// table may take 1 kB for each.
-pub(super) const MAX_CODEBOOK_ENTRIES: u64 = 100_000;
 /// The maximum number of pages with a wrong checksum. The search for the next page starts again inside such a page.
 const MAX_BAD_PAGES: usize = 1_000;
 /// A page's header without its table of segments.
@@ -68,7 +63,7 @@ fn find_page(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"OggS")
 }
 
-fn invalid(reason: impl std::fmt::Display) -> AudioError {
+pub(super) fn invalid(reason: impl std::fmt::Display) -> AudioError {
     AudioError::invalid(AudioKind::Ogg, reason)
 }
 
@@ -195,6 +190,7 @@ impl Checker {
                     if self.setups > MAX_STREAMS {
                         return Err(invalid("it has more than 64 setup headers"));
                     }
+                    codebooks::check(&packet[HEADER_BYTES..])?;
                     stream.codebooks.add(&packet[HEADER_BYTES..])?;
                 }
             }
@@ -247,46 +243,5 @@ impl Part {
             Self::Other => {}
             Self::Header(header) => header.extend_from_slice(bytes),
         }
-    }
-}
-
-/// Finds the codebooks of a stream by the pattern that each starts with, at any bit: to know where they are, one would have to
-/// decode what is before.
-#[derive(Default)]
-struct Codebooks {
-    /// The last 64 bits, the last of them highest: the pattern, the dimensions and the entries of a codebook. The decoder gets
-    /// all setup headers of a stream in one piece, so they stay from one to the next.
-    last: u64,
-    entries: u64,
-    values: u64,
-}
-
-impl Codebooks {
-    const PATTERN: u64 = 0x56_43_42;
-    /// The decoder refuses a codebook with more before it allocates.
-    const MAX_DIMENSIONS: u64 = 32;
-    const MAX_ENTRIES: u64 = 128 * 1024;
-
-    fn add(&mut self, setup: &[u8]) -> Result<(), AudioError> {
-        // The decoder reads the headers' names too.
-        for &byte in b"\x05vorbis".iter().chain(setup) {
-            for bit in 0..8 {
-                self.last = self.last >> 1 | u64::from(byte >> bit & 1) << 63;
-                if self.last & 0xff_ffff == Self::PATTERN {
-                    let (dimensions, entries) = (self.last >> 24 & 0xffff, self.last >> 40);
-                    if dimensions <= Self::MAX_DIMENSIONS && entries <= Self::MAX_ENTRIES {
-                        self.entries += entries;
-                        self.values += dimensions * entries;
-                    }
-                }
-            }
-        }
-        if self.entries > MAX_CODEBOOK_ENTRIES || self.values > MAX_VALUES {
-            return Err(invalid(format!(
-                "its codebooks have {} entries and {} values, over {MAX_CODEBOOK_ENTRIES} or {MAX_VALUES}",
-                self.entries, self.values
-            )));
-        }
-        Ok(())
     }
 }

@@ -1,10 +1,13 @@
 use symphonia::core::checksum::Crc32;
 use symphonia::core::io::Monitor;
 
-use super::ogg::{MAX_CODEBOOK_ENTRIES, MAX_STREAMS, MAX_VALUES};
+use self::codebooks::setup_packet;
+use super::ogg::MAX_STREAMS;
 use super::*;
 use crate::testing::{clip, wav};
 use crate::{InputError, Interrupt, ModelError};
+
+mod codebooks;
 
 /// The check's verdict.
 fn checked(kind: AudioKind, file: &[u8]) -> Result<(), AudioError> {
@@ -126,42 +129,6 @@ fn ogg(packets: &[Vec<u8>], max_segments: usize) -> Vec<u8> {
 
 fn comment_packet(count: usize) -> Vec<u8> {
     [b"\x03vorbis".to_vec(), comments(count), vec![1]].concat()
-}
-
-/// Writes numbers of so many bits, the lowest bit first.
-#[derive(Default)]
-struct Bits(Vec<bool>);
-
-impl Bits {
-    fn add(&mut self, number: u64, bits: usize) {
-        self.0.extend((0..bits).map(|bit| number >> bit & 1 == 1));
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let byte = |bits: &[bool]| bits.iter().rev().fold(0, |byte, &bit| byte << 1 | u8::from(bit));
-        self.0.chunks(8).map(byte).collect()
-    }
-}
-
-/// A setup header of these codebooks, whose codes are all of the same length.
-fn setup_packet(books: usize, dimensions: u64, entries: u64) -> Vec<u8> {
-    let mut bits = Bits::default();
-    bits.add(books as u64 - 1, 8);
-    for _ in 0..books {
-        bits.add(0x56_43_42, 24);
-        bits.add(dimensions, 16);
-        bits.add(entries, 24);
-        // In the order of the lengths: all entries have the first one.
-        bits.add(1, 1);
-        let length = u64::from(entries.ilog2());
-        bits.add(length - 1, 5);
-        bits.add(entries, length as usize + 1);
-        // Values by one multiplicand, which is 0.
-        bits.add(1, 4);
-        bits.add(0, 32 + 32);
-        bits.add(0, 4 + 1 + 1);
-    }
-    [b"\x05vorbis".to_vec(), bits.bytes(), vec![0; 64]].concat()
 }
 
 #[test]
@@ -295,41 +262,6 @@ fn an_ogg_with_another_codec_is_refused() {
         let file = [page(FIRST, 1, 0, &[30], &first_packet()), other].concat();
         assert_refused(AudioKind::Ogg, &file, "FLAC or Opus audio beside Vorbis");
     }
-}
-
-/// The decoder takes 145 MB for each of these codebooks of 20 bytes: 9.4 GB for 64 of them.
-#[test]
-fn an_ogg_of_large_codebooks_is_refused() {
-    let comments = comment_packet(0);
-    for (books, dimensions, entries) in [(64, 31, 131_072), (1, 31, 131_072), (256, 31, 256), (256, 1, 512)] {
-        let setup = setup_packet(books, dimensions, entries);
-        for packets in [
-            vec![comments.clone(), setup.clone()],
-            vec![setup.clone(), comments.clone()],
-            vec![b"\x05vorbis".to_vec(), setup.clone()],
-        ] {
-            for max_segments in [1, 255] {
-                assert_refused(AudioKind::Ogg, &ogg(&packets, max_segments), "its codebooks have");
-            }
-        }
-    }
-    const { assert!(256 * 256 < MAX_CODEBOOK_ENTRIES && 256 * 256 * 31 > MAX_VALUES) };
-}
-
-/// The decoder gets all setup headers in one piece, so that a codebook may start in one and end in the next.
-#[test]
-fn a_codebook_in_two_headers_is_found() {
-    let setup = setup_packet(64, 1, 1_024);
-    let bytes = |end: &[u8]| [b"\x05vorbis".as_slice(), end].concat();
-    let halves = [setup[..200].to_vec(), bytes(&setup[200..])];
-    assert_eq!(checked(AudioKind::Ogg, &ogg(&[setup], 255)), Ok(()));
-    let books = setup_packet(64, 1, 2_048);
-    assert_eq!(checked(AudioKind::Ogg, &ogg(&halves, 255)), Ok(()));
-    assert_refused(
-        AudioKind::Ogg,
-        &ogg(&[books[..200].to_vec(), bytes(&books[200..])], 255),
-        "its codebooks have",
-    );
 }
 
 /// What the reader finds after a damaged page, and inside it, is found too.

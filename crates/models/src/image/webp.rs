@@ -1,96 +1,4 @@
-//! Checks of a file's structure that the decoders lack, done without decoding. The JPEG decoder fills a truncated picture
-//! with gray, and the WebP decoder allocates whatever size a chunk or an inner frame states.
-
-/// The most segments of a JPEG. A profile has up to 255 and a picture of 50 MB up to 770 of long metadata, and each of many
-/// scans has two. The decoder looks at all of one kind again after each of another, and keeps those of a profile.
-const MAX_SEGMENTS: usize = 4_096;
-
-/// Why a JPEG is not decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum JpegDefect {
-    #[error("its end is missing")]
-    NoEnd,
-    #[error("it has more than {MAX_SEGMENTS} segments")]
-    TooManySegments,
-    #[error("a marker before its first scan is misplaced")]
-    MisplacedMarker,
-    #[error("an APP0 segment before its first scan is too short")]
-    ShortSegment,
-}
-
-/// The part of a JPEG up to its end marker, checked for few segments (ITU-T T.81, annex B). Only this part may be decoded: the
-/// decoder reads a length behind markers that have no segment, and so finds other segments where these are misplaced.
-pub(super) fn check_jpeg(file: &[u8]) -> Result<&[u8], JpegDefect> {
-    let (scans, segments) = first_scan(file)?;
-    let end = scans + end_of_scans(&file[scans..]).ok_or(JpegDefect::NoEnd)?;
-    // Segments may hide in each other, so every pair of bytes counts that may begin one. Coded data has none.
-    let is_metadata = |pair: &&[u8]| pair[0] == 0xff && matches!(pair[1], 0xe0..=0xef | 0xfe);
-    let hidden = file[scans..end].windows(2).filter(is_metadata).count();
-    if segments + hidden > MAX_SEGMENTS {
-        return Err(JpegDefect::TooManySegments);
-    }
-    Ok(&file[..end])
-}
-
-/// The position after the header of the first scan, and how many segments there are up to it.
-fn first_scan(file: &[u8]) -> Result<(usize, usize), JpegDefect> {
-    // The start marker was read when the type was detected.
-    let mut at = 2;
-    for segments in 1..=MAX_SEGMENTS {
-        let pair = file.get(at..).unwrap_or_default().windows(2);
-        let marker = pair.clone().position(|pair| pair[0] == 0xff && pair[1] != 0xff);
-        let start = at + marker.ok_or(JpegDefect::NoEnd)? + 1;
-        let marker = file[start];
-        if matches!(marker, 0x00 | 0x01 | 0xd0..=0xd9) {
-            return Err(JpegDefect::MisplacedMarker);
-        }
-        let length = file
-            .get(start + 1..)
-            .and_then(<[u8]>::first_chunk)
-            .ok_or(JpegDefect::NoEnd)?;
-        let length = usize::from(u16::from_be_bytes(*length));
-        if length < 2 {
-            return Err(JpegDefect::MisplacedMarker);
-        }
-        // Of this segment's 4 bytes the decoder reads 5, and goes on within the next one, whose content hides other segments.
-        if (marker, length) == (0xe0, 6) {
-            return Err(JpegDefect::ShortSegment);
-        }
-        at = start + 1 + length;
-        if at > file.len() {
-            return Err(JpegDefect::NoEnd);
-        }
-        if marker == 0xda {
-            return Ok((at, segments));
-        }
-    }
-    Err(JpegDefect::TooManySegments)
-}
-
-/// The position after the end marker, from the data of the first scan on.
-fn end_of_scans(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let start = at + next_marker(&bytes[at..])?;
-        at = match bytes[start] {
-            0xd9 => return Some(start + 1),
-            // SOI and TEM have no segment. Every other marker is followed by its segment's length.
-            0x01 | 0xd8 => start + 1,
-            _ => {
-                let length = bytes.get(start + 1..)?.first_chunk()?;
-                start + 1 + usize::from(u16::from_be_bytes(*length))
-            }
-        };
-        bytes.get(at..)?;
-    }
-}
-
-/// The position of the next marker's code. It also ends entropy-coded data, within which 0xff is followed by a zero or a
-/// restart marker.
-fn next_marker(bytes: &[u8]) -> Option<usize> {
-    let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xd0..=0xd7 | 0xff);
-    bytes.windows(2).position(is_marker).map(|position| position + 1)
-}
+//! The structure of a WebP file, read without decoding: the decoder allocates whatever size a chunk or an inner frame states.
 
 /// A WebP file's parts whose cost the decoder does not check before it allocates for them (RFC 9649).
 pub(super) struct WebP<'a> {
@@ -132,7 +40,7 @@ struct Place {
 
 /// Reads a WebP file's chunks. `None` if the file or one of its chunks ends too early, or if there are frames of an animation
 /// in a file that is not one.
-pub(super) fn read_webp(file: &[u8]) -> Option<WebP<'_>> {
+pub(super) fn read(file: &[u8]) -> Option<WebP<'_>> {
     let (head, _) = file.split_at_checked(12)?;
     let length = u32::from_le_bytes(*head[4..].first_chunk()?) as usize;
     let file = file.get(..length.checked_add(8)?)?;
