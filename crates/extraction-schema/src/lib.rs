@@ -41,6 +41,9 @@ pub const MAX_COMPILED_BYTES: usize = 1 << 20;
 pub const MAX_UNEVALUATED_DEPTH: usize = 4;
 /// The maximum number of validation errors that a [`Mismatch`] lists.
 const MAX_REPORTED_ERRORS: usize = 5;
+/// The validator makes all errors before the first one is read, of some 350 bytes each: no more than each part of a schema may
+/// make for each value. Beyond this product a [`Mismatch`] lists none.
+const MAX_LISTED_PRODUCT: usize = 200_000;
 
 /// A validated schema for the result of an extraction.
 ///
@@ -116,18 +119,34 @@ impl Schema {
     pub fn conform(&self, object: Map<String, Value>) -> Result<Map<String, Value>, Mismatch> {
         let object = coerce(Value::Object(object), &self.json);
         let validator = self.validator().map_err(|error| Mismatch(error.to_string()))?;
-        let errors: Vec<_> = validator
-            .iter_errors(&object)
-            .take(MAX_REPORTED_ERRORS)
+        let is_valid = validator.is_valid(&object);
+        match object {
+            Value::Object(members) if is_valid => Ok(members),
+            object => Err(self.mismatch(&validator, &object)),
+        }
+    }
+
+    fn mismatch(&self, validator: &Validator, object: &Value) -> Mismatch {
+        if count(&self.json).saturating_mul(count(object)) > MAX_LISTED_PRODUCT {
+            return Mismatch("it does not match the schema, and is too large to list where".to_owned());
+        }
+        let errors = validator.iter_errors(object).take(MAX_REPORTED_ERRORS);
+        let texts: Vec<_> = errors
             .map(|error| match error.instance_path().as_str() {
                 "" => error.masked().to_string(),
                 path => format!("at {path}: {}", error.masked()),
             })
             .collect();
-        match object {
-            Value::Object(object) if errors.is_empty() => Ok(object),
-            _ => Err(Mismatch(errors.join("; "))),
-        }
+        Mismatch(texts.join("; "))
+    }
+}
+
+/// How many values there are: the value and all within it.
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(members) => members.values().map(count).sum(),
+        _ => 0,
     }
 }
 

@@ -197,6 +197,29 @@ fn mismatch_does_not_quote_values() {
     );
 }
 
+/// All errors of 2,000 empty objects that lack 1,500 members each take 1.1 GB.
+#[test]
+fn the_errors_of_a_large_mismatch_are_not_listed() {
+    let names: Vec<_> = (0..1_500).map(|number| format!("n{number}")).collect();
+    let parts = json!({ "type": "object", "properties": {
+        "items": { "type": "array", "items": { "type": "object", "required": names } },
+    } });
+    let schema = Schema::parse(parts).unwrap();
+    let mismatch = |objects: usize| {
+        let items = vec![json!({}); objects];
+        schema
+            .conform(object(json!({ "items": items })))
+            .unwrap_err()
+            .to_string()
+    };
+    let listed = mismatch(100);
+    assert_eq!(listed.matches("at /items/0: ").count(), 5, "{listed}");
+    assert_eq!(
+        mismatch(2_000),
+        "it does not match the schema, and is too large to list where"
+    );
+}
+
 #[test]
 fn patterns_match_in_linear_time() {
     let schema = |pattern: &str| json!({ "type": "object", "properties": { "a": { "type": "string", "pattern": pattern } } });
