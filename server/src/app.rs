@@ -1,24 +1,22 @@
 //! Puts the parts together and serves them.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use mesh_embedded::Embedded;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use crate::background;
+use crate::connections::{self, Limits};
 use crate::metrics::ServerMetrics;
 use crate::router::{Parts, router};
 use crate::settings::Settings;
-use crate::tls::{self, TlsListener};
+use crate::tls;
 use crate::token;
 use crate::workers;
 
@@ -63,14 +61,12 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         token,
         metrics,
         bound,
+        stopped: &stopped,
     });
     announce(bound, &address, &settings.data);
-    let mut ending = stopped.clone();
-    let end = async move {
-        // The sender lives until the end.
-        let _ = ending.wait_for(|ending| *ending).await;
-    };
-    let serving = tokio::spawn(serve_requests(listener, acceptor, router, end));
+    let limits = Limits::new(settings.listen.max_connections);
+    let listener = connections::limit_untaken(listener, limits);
+    let serving = tokio::spawn(connections::serve(listener, acceptor, router, limits, stopped));
     wait_for_signal().await?;
     tracing::info!(
         event = "server_stopping",
@@ -89,28 +85,10 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
     if timeout(DRAIN_TIME, drained).await.is_err() {
         tracing::warn!(
             event = "server_drain_incomplete",
-            "tasks still ran; they run again after the next start"
+            "tasks or requests were still under way; the tasks run again after the next start"
         );
     }
     Ok(())
-}
-
-async fn serve_requests(
-    listener: TcpListener,
-    acceptor: Option<TlsAcceptor>,
-    router: Router,
-    end: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    match acceptor {
-        None => {
-            let serving = axum::serve(listener, router);
-            serving.with_graceful_shutdown(end).await
-        }
-        Some(acceptor) => {
-            let serving = axum::serve(TlsListener::start(listener, acceptor)?, router);
-            serving.with_graceful_shutdown(end).await
-        }
-    }
 }
 
 async fn wait_for_signal() -> Result<(), ServeError> {

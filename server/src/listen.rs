@@ -48,6 +48,9 @@ pub(crate) struct ListenSettings {
     /// The origin of a page of yours that may call the server, such as https://app.example.org.
     #[arg(long, env = "AI_MESH_WEB_ORIGIN")]
     pub(crate) web_origin: Option<Origin>,
+    /// How many connections are served at the same time. Further ones wait until one ends.
+    #[arg(long, env = "AI_MESH_MAX_CONNECTIONS", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) max_connections: u32,
 }
 
 /// Why settings can't be used together.

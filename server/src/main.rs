@@ -4,6 +4,7 @@
 mod app;
 mod background;
 mod children;
+mod connections;
 mod copies;
 mod guard;
 mod language;

@@ -1,6 +1,7 @@
 //! The addresses of payloads, which are signed: who has one needs no token.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
@@ -11,10 +12,14 @@ use axum::routing::get;
 use futures_util::StreamExt;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use mesh_embedded::{EmbeddedPayloads, Signed, UploadRefusal};
+use mesh_embedded::{EmbeddedPayloads, Incoming, Signed, UploadRefusal};
 use mesh_http::{Problem, ProblemKind, browser};
 use serde::Deserialize;
+use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
+
+/// How long an upload may take: 50 MB then need 120 kbit/s.
+const UPLOAD_TIME: Duration = Duration::from_hours(1);
 
 /// What a signed address states.
 #[derive(Deserialize)]
@@ -71,7 +76,8 @@ async fn upload(
         .and_then(|length| length.to_str().ok()?.parse().ok());
     let length = length.unwrap_or(0);
     check(&payloads, "PUT", &key, &signature, length)?;
-    let incoming = receive(&payloads, request.into_body().into_data_stream(), length).await?;
+    let body = request.into_body().into_data_stream();
+    let incoming = receive(&payloads, body, length, UPLOAD_TIME).await?;
     let announced = (signature.sha256.as_str(), length);
     match payloads
         .accept(key, signature.content_type, incoming, announced)
@@ -85,9 +91,22 @@ async fn upload(
 
 async fn receive(
     payloads: &EmbeddedPayloads,
+    body: BodyDataStream,
+    length: u64,
+    time: Duration,
+) -> Result<Incoming, Problem> {
+    let received = timeout(time, receive_all(payloads, body, length)).await;
+    received.unwrap_or_else(|_| {
+        let why = "the content took more than an hour: send it over a faster connection";
+        Err(refused(why.to_owned()))
+    })
+}
+
+async fn receive_all(
+    payloads: &EmbeddedPayloads,
     mut body: BodyDataStream,
     length: u64,
-) -> Result<mesh_embedded::Incoming, Problem> {
+) -> Result<Incoming, Problem> {
     let mut incoming = payloads.receive()?;
     while let Some(part) = body.next().await {
         let part = part.map_err(|error| refused(format!("the content ended early: {error}")))?;
@@ -124,4 +143,40 @@ fn check(
 
 fn refused(why: String) -> Problem {
     Problem::new(ProblemKind::InvalidUpload, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::fs;
+
+    use axum::body::Bytes;
+    use futures_util::stream;
+    use mesh_embedded::{Embedded, Settings};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_upload_that_never_ends_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            address: "http://127.0.0.1:8000".to_owned(),
+            max_receives: 3,
+        };
+        let embedded = Embedded::open(folder.path(), settings).unwrap();
+        let endless = stream::unfold((), async |()| {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Some((Ok::<_, Infallible>(Bytes::from_static(b"a")), ()))
+        });
+        let body = Body::from_stream(endless).into_data_stream();
+        let received = receive(&embedded.payloads(), body, u64::MAX, Duration::from_millis(20)).await;
+        let problem = received.unwrap_err();
+        assert_eq!(problem.kind(), ProblemKind::InvalidUpload);
+        assert_eq!(
+            fs::read_dir(folder.path().join("payloads/.unfinished"))
+                .unwrap()
+                .count(),
+            0
+        );
+    }
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::body::Body;
+use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any_service;
+use futures_util::StreamExt;
 use mesh_api::{ApiState, ModelSettings, Workers};
 use mesh_embedded::Embedded;
 use mesh_event_stream::Events;
 use mesh_http::{AcceptedKeys, RequestContext, browser};
 use mesh_task::Tenant;
+use tokio::sync::watch;
 
 use crate::guard;
 use crate::metrics::{self, Scrape, ServerMetrics};
@@ -35,6 +38,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) metrics: Arc<ServerMetrics>,
     /// Where the server listens.
     pub(crate) bound: SocketAddr,
+    /// Becomes true when the server ends.
+    pub(crate) stopped: &'a watch::Receiver<bool>,
 }
 
 pub(crate) fn router(parts: &Parts<'_>) -> Router {
@@ -43,9 +48,11 @@ pub(crate) fn router(parts: &Parts<'_>) -> Router {
         counters: parts.embedded.counters(),
         token: parts.token.clone(),
     };
-    let events = mesh_event_stream::router(events).layer(from_fn(|request: Request, next: Next| {
-        give_context(request, next, STREAM_TIME)
-    }));
+    let events = mesh_event_stream::router(events)
+        .layer(from_fn_with_state(parts.stopped.clone(), end_with_server))
+        .layer(from_fn(|request: Request, next: Next| {
+            give_context(request, next, STREAM_TIME)
+        }));
     let guard = Arc::new(parts.settings.listen.guard(parts.bound));
     let scrape = Scrape {
         metrics: Arc::clone(&parts.metrics),
@@ -107,6 +114,22 @@ async fn give_context(mut request: Request, next: Next, time: Duration) -> Respo
     let context = RequestContext::new(id, SystemTime::now() + time);
     request.extensions_mut().insert(context);
     next.run(request).await
+}
+
+/// Ends a stream with the server, which would wait for its end: the client continues after the next start.
+async fn end_with_server(
+    State(mut stopped): State<watch::Receiver<bool>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    response.map(|body| {
+        let stopped = async move {
+            // The sender lives as long as the server.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        };
+        Body::from_stream(body.into_data_stream().take_until(Box::pin(stopped)))
+    })
 }
 
 #[cfg(test)]

@@ -1,26 +1,13 @@
-//! HTTPS: the certificate, and a listener that makes the handshakes.
+//! HTTPS: the certificate and its key.
 
-use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::serve::Listener;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{Error as TlsError, ServerConfig};
-use tokio_rustls::server::TlsStream;
-
-/// A client that does not end its handshake in time is disconnected.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// How many handshakes are made at the same time. Further clients wait.
-const MAX_HANDSHAKES: usize = 256;
 
 /// Why a certificate can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,131 +42,16 @@ pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Ce
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Listens for connections, and returns each after its handshake. One that is slow delays none of the others.
-#[derive(Debug)]
-pub(crate) struct TlsListener {
-    address: SocketAddr,
-    connected: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
-}
-
-impl TlsListener {
-    pub(crate) fn start(listener: TcpListener, acceptor: TlsAcceptor) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let (sender, connected) = mpsc::channel(1);
-        tokio::spawn(accept_all(listener, acceptor, sender));
-        Ok(Self { address, connected })
-    }
-}
-
-async fn accept_all(
-    mut listener: TcpListener,
-    acceptor: TlsAcceptor,
-    connected: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
-) {
-    let places = Arc::new(Semaphore::new(MAX_HANDSHAKES));
-    // The semaphore is never closed.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        let (stream, client) = tokio::select! {
-            accepted = Listener::accept(&mut listener) => accepted,
-            () = connected.closed() => return,
-        };
-        let (acceptor, connected) = (acceptor.clone(), connected.clone());
-        tokio::spawn(async move {
-            match timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => {
-                    // Without a receiver the server ends.
-                    let _ = connected.send((stream, client)).await;
-                }
-                Ok(Err(error)) => {
-                    tracing::debug!(event = "handshake_failed", %error, "a client made no TLS connection");
-                }
-                Err(_) => tracing::debug!(
-                    event = "handshake_timed_out",
-                    "a client made no TLS connection in time"
-                ),
-            }
-            drop(place);
-        });
-    }
-}
-
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.connected.recv().await {
-            Some(connected) => connected,
-            // The task that sends them ends with this listener alone.
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::PathBuf;
-
-    use axum::Router;
-    use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio_rustls::TlsConnector;
-    use tokio_rustls::rustls::pki_types::ServerName;
-    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
     use super::*;
 
     /// A certificate of localhost for these tests only, which signed itself, and its key.
     fn file(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls").join(name)
-    }
-
-    #[tokio::test]
-    async fn a_client_that_makes_no_handshake_holds_up_no_other() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let acceptor = acceptor(&file("cert.pem"), &file("key.pem")).unwrap();
-        let listener = TlsListener::start(listener, acceptor).unwrap();
-        let router = Router::new().route("/", get(async || "served"));
-        tokio::spawn(axum::serve(listener, router).into_future());
-
-        let silent = TcpStream::connect(address).await.unwrap();
-        let mut plain = TcpStream::connect(address).await.unwrap();
-        plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_file(file("cert.pem")).unwrap())
-            .unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let stream = TcpStream::connect(address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let mut stream = TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await
-            .unwrap();
-        let request = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        stream.write_all(request).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(
-            answer.starts_with("HTTP/1.1 200") && answer.ends_with("served"),
-            "{answer}"
-        );
-
-        let mut answer = Vec::new();
-        // The server may close the connection with or without an alert, but it never answers in plain text.
-        let _ = plain.read_to_end(&mut answer).await;
-        assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
-        drop(silent);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 mod compat;
 mod door;
 mod metrics;
+mod streams;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use mesh_embedded::Embedded;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::{Parts, router};
@@ -25,6 +27,7 @@ struct Server {
     router: Router,
     embedded: Arc<Embedded>,
     metrics: Arc<ServerMetrics>,
+    stop: watch::Sender<bool>,
     _folder: TempDir,
 }
 
@@ -39,17 +42,20 @@ impl Server {
         };
         let embedded = Arc::new(Embedded::open(folder.path(), own).unwrap());
         let metrics = Arc::<ServerMetrics>::default();
+        let (stop, stopped) = watch::channel(false);
         let router = router(&Parts {
             settings: &settings,
             embedded: &embedded,
             token: hex::encode(Sha256::digest(TOKEN)).parse().unwrap(),
             metrics: Arc::clone(&metrics),
             bound,
+            stopped: &stopped,
         });
         Self {
             router,
             embedded,
             metrics,
+            stop,
             _folder: folder,
         }
     }
