@@ -19,8 +19,11 @@ mod token;
 mod workers;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
+use signal_hook::consts::SIGXFSZ;
+use signal_hook::flag;
 
 use crate::app::ServeError;
 use crate::settings::{Cli, Command, Settings};
@@ -28,6 +31,11 @@ use crate::settings::{Cli, Command, Settings};
 fn main() -> ExitCode {
     let Cli { settings, command } = Cli::parse();
     settings.log.init(env!("CARGO_CRATE_NAME"));
+    // A write beyond a limit on a file's size (`ulimit -f`) fails, and does not end the process.
+    if let Err(error) = flag::register(SIGXFSZ, Arc::default()) {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     let done = match command {
         None => serve(settings),
         Some(Command::Backup { folder }) => copies::backup(&settings.data, &folder),

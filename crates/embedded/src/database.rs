@@ -10,11 +10,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mesh_backend::BackendError;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 
-use crate::error::{failed, stopped};
+use crate::error::{failed, stopped, write_failed};
 
 /// The most writes that share a transaction.
 const MAX_GROUP: usize = 256;
@@ -52,7 +52,7 @@ impl Database {
         let (jobs, received) = mpsc::channel();
         let writer = std::thread::Builder::new()
             .name("database".to_owned())
-            .spawn(move || write_groups(connection, &received, on_space))?;
+            .spawn(move || write_groups(&connection, &received, on_space))?;
         Ok(Self {
             path: path.to_owned(),
             jobs: Some(jobs),
@@ -153,12 +153,12 @@ pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Runs the writes in groups until all senders are gone.
-fn write_groups(mut connection: Connection, jobs: &Receiver<Job>, on_space: OnSpace) {
+fn write_groups(connection: &Connection, jobs: &Receiver<Job>, on_space: OnSpace) {
     let mut was_full = false;
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(MAX_GROUP - 1));
-        let (answers, committed) = commit(&mut connection, group, on_space, &mut was_full);
+        let (answers, committed) = commit(connection, group, on_space, &mut was_full);
         if let Err(error) = &committed {
             tracing::error!(event = "commit_failed", %error, writes = answers.len(), "a transaction failed");
         }
@@ -170,13 +170,14 @@ fn write_groups(mut connection: Connection, jobs: &Receiver<Job>, on_space: OnSp
 
 /// Runs a group in one transaction. `was_full` says whether a write before it did not fit on the disk, and is set anew.
 fn commit(
-    connection: &mut Connection,
+    connection: &Connection,
     group: Vec<Job>,
     on_space: OnSpace,
     was_full: &mut bool,
 ) -> (Vec<Answer>, Result<(), BackendError>) {
     const CALL: &str = "commit";
-    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    // No other transaction is open: only this thread has the connection.
+    let begun = Transaction::new_unchecked(connection, TransactionBehavior::Immediate);
     let begun = begun.and_then(|transaction| {
         if *was_full {
             on_space(&transaction)?;
@@ -186,7 +187,7 @@ fn commit(
     let transaction = match begun {
         Ok(transaction) => transaction,
         Err(error) => {
-            let error = failed(CALL, &error);
+            let error = write_failed(CALL, &error, connection);
             *was_full |= error.is_out_of_space();
             let answers = group.into_iter().map(|job| job(Err(error.again(CALL))).0);
             return (answers.collect(), Err(error));
@@ -209,7 +210,10 @@ fn commit(
     }
     let committed = match lost {
         Some(error) => Err(error),
-        None => transaction.commit().map_err(|error| failed(CALL, &error)),
+        None => {
+            let committed = transaction.commit();
+            committed.map_err(|error| write_failed(CALL, &error, connection))
+        }
     };
     is_full |= committed.as_ref().is_err_and(BackendError::is_out_of_space);
     *was_full = is_full || (*was_full && committed.is_err());
@@ -222,16 +226,18 @@ fn in_savepoint<T>(
     call: &'static str,
     change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> Result<T, BackendError> {
+    let write_failed = |error| write_failed(call, &error, connection);
     let changed = connection
         .execute_batch("SAVEPOINT change")
-        .and_then(|()| change(connection));
+        .and_then(|()| change(connection))
+        .map_err(write_failed);
     let end = match &changed {
         Ok(_) => "RELEASE change",
         Err(_) => "ROLLBACK TO change; RELEASE change",
     };
     // After some errors SQLite has undone the whole transaction, and the savepoint with it.
-    let ended = connection.execute_batch(end);
-    let value = changed.map_err(|error| failed(call, &error))?;
-    ended.map_err(|error| failed(call, &error))?;
+    let ended = connection.execute_batch(end).map_err(write_failed);
+    let value = changed?;
+    ended?;
     Ok(value)
 }

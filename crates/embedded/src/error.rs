@@ -3,7 +3,7 @@
 use std::io;
 
 use mesh_backend::BackendError;
-use rusqlite::{ErrorCode, ffi};
+use rusqlite::{Connection, ErrorCode, ffi};
 
 /// The error of a call to the database. It contains nothing that is stored.
 pub(crate) fn failed(call: &'static str, error: &rusqlite::Error) -> BackendError {
@@ -24,17 +24,73 @@ pub(crate) fn failed(call: &'static str, error: &rusqlite::Error) -> BackendErro
     }
 }
 
+/// The error of a write to the database. A quota or a limit on a file's size is to SQLite a failure as any other: the system's
+/// error says that it is not.
+pub(crate) fn write_failed(
+    call: &'static str,
+    error: &rusqlite::Error,
+    connection: &Connection,
+) -> BackendError {
+    let is_of_system = matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen)
+    );
+    match is_of_system.then(|| system_error(connection)) {
+        Some(error) if is_out_of_space(&error) => BackendError::out_of_space(call, error.to_string()),
+        _ => failed(call, error),
+    }
+}
+
+/// Why the connection's last call of the system failed.
+#[expect(unsafe_code, reason = "rusqlite has no other way to this number")]
+fn system_error(connection: &Connection) -> io::Error {
+    // SAFETY: the connection is open, and only its owner uses it.
+    io::Error::from_raw_os_error(unsafe { ffi::sqlite3_system_errno(connection.handle()) })
+}
+
 /// The error of a call to the file system.
 pub(crate) fn file_failed(call: &'static str, error: &io::Error) -> BackendError {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            BackendError::out_of_space(call, error.to_string())
-        }
-        kind => BackendError::failed(call, Some(kind.to_string()), error.to_string()),
+    if is_out_of_space(error) {
+        BackendError::out_of_space(call, error.to_string())
+    } else {
+        BackendError::failed(call, Some(error.kind().to_string()), error.to_string())
     }
+}
+
+/// Whether a write failed because the disk is full, a quota is used up, or the file may not become larger.
+fn is_out_of_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }
 
 /// The database is being closed.
 pub(crate) fn stopped(call: &'static str) -> BackendError {
     BackendError::failed(call, None, "the database is closed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_a_quota_and_a_limit_on_a_file_are_out_of_space() {
+        for (number, expected) in [
+            (Errno::NOSPC, true),
+            (Errno::DQUOT, true),
+            (Errno::FBIG, true),
+            (Errno::IO, false),
+            (Errno::ROFS, false),
+        ] {
+            let error = io::Error::from(number);
+            assert_eq!(
+                file_failed("write", &error).is_out_of_space(),
+                expected,
+                "{error}"
+            );
+        }
+    }
 }

@@ -113,6 +113,15 @@ impl Server {
         response.body_mut().read_json().expect("the answer is JSON")
     }
 
+    /// The status and the answer, which may be a refusal.
+    pub(crate) fn answer(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = ureq::post(format!("{}{path}", self.address)).header("x-service-token", &self.token);
+        let request = request.config().http_status_as_error(false).build();
+        let mut response = request.send_json(body).expect("it answers");
+        let answer = response.body_mut().read_json().expect("the answer is JSON");
+        (response.status().as_u16(), answer)
+    }
+
     pub(crate) fn submit(&self, task_type: &str, input: &Value) -> String {
         let accepted = self.post("/v1/tasks", &json!({ "type": task_type, "input": input }));
         accepted["id"].as_str().expect("an id").to_owned()
