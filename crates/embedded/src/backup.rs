@@ -4,9 +4,9 @@
 //! are held back meanwhile: so the files of all rows of the copy exist. A copy that is cut off leaves a mark, so that neither a
 //! server nor a restore takes it for a whole one.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -35,11 +35,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 /// When a folder can't be used, or the database is damaged.
 pub fn backup(data: &Path, target: &Path) -> Result<Report, OpenError> {
+    backup_with(data, target, &Disk)
+}
+
+/// Like [`backup`], with another way to the file system: a test's. The database does not take it.
+///
+/// # Errors
+/// As [`backup`].
+pub fn backup_with(data: &Path, target: &Path, files: &dyn Files) -> Result<Report, OpenError> {
     require_whole(data)?;
     let _hold = Hold::begin(data).map_err(OpenError::at(data))?;
-    begin(target)?;
+    begin(files, target)?;
     if is_inside(data, target).map_err(OpenError::at(target))? {
-        let _ = fs::remove_file(target.join(INCOMPLETE)).and_then(|()| fs::remove_dir(target));
+        let _ = files.remove(&target.join(INCOMPLETE));
+        let _ = files.remove_folder(target);
         return Err(OpenError::Inside {
             folder: target.to_owned(),
         });
@@ -57,9 +66,9 @@ pub fn backup(data: &Path, target: &Path) -> Result<Report, OpenError> {
             damage: found,
         });
     }
-    let report = copy_files(&copy, data, target, link_or_copy)?;
+    let report = copy_files(&copy, files, (data, target), link_or_copy)?;
     drop(copy);
-    end(target)?;
+    end(files, target)?;
     Ok(report)
 }
 
@@ -75,17 +84,20 @@ pub fn restore(source: &Path, data: &Path) -> Result<Report, OpenError> {
         // In use, or else not empty.
         lock(data)?;
     }
-    begin(data)?;
+    begin(&Disk, data)?;
     require_local(data)?;
     let _lock = lock(data)?;
     let file = data.join(DATABASE);
-    copy(&source.join(DATABASE), &file).map_err(OpenError::at(&file))?;
+    Disk.copy(&source.join(DATABASE), &file)
+        .map_err(OpenError::at(&file))?;
     let copied = open_reader(&file).map_err(OpenError::in_database(&file))?;
-    copy_files(&copied, source, data, copy)?;
+    copy_files(&copied, &Disk, (source, data), |files, from, to| {
+        files.copy(from, to)
+    })?;
     drop(copied);
     let report = check(data)?;
     if report.damage.is_empty() {
-        end(data)?;
+        end(&Disk, data)?;
     }
     Ok(report)
 }
@@ -110,11 +122,13 @@ pub(crate) fn require_complete(folder: &Path) -> Result<(), OpenError> {
 }
 
 /// Makes an empty folder, and marks it as incomplete.
-fn begin(folder: &Path) -> Result<(), OpenError> {
+fn begin(files: &dyn Files, folder: &Path) -> Result<(), OpenError> {
     let at = || OpenError::at(folder);
-    // The files are read by their owner only: the token is among them.
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(at())?;
+    if !folder.is_dir() {
+        make_folders(files, folder).map_err(at())?;
+        // The files are read by their owner only: the token is among them.
+        fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(at())?;
+    }
     for entry in fs::read_dir(folder).map_err(at())? {
         // A new file system has this folder.
         if entry.map_err(at())?.file_name() != "lost+found" {
@@ -123,18 +137,29 @@ fn begin(folder: &Path) -> Result<(), OpenError> {
             });
         }
     }
-    let mark = "What copies into this folder has not finished.\n";
-    fs::write(folder.join(INCOMPLETE), mark).map_err(at())?;
-    Disk.sync_folder(folder).map_err(at())
+    let mark = b"What copies into this folder has not finished.\n";
+    let mut file = files.create(&folder.join(INCOMPLETE)).map_err(at())?;
+    file.write_all(mark).map_err(at())?;
+    files.sync_folder(folder).map_err(at())
 }
 
 /// Removes the mark, after everything else is on the disk.
-fn end(folder: &Path) -> Result<(), OpenError> {
+fn end(files: &dyn Files, folder: &Path) -> Result<(), OpenError> {
     let at = || OpenError::at(folder);
-    // The files were synced one by one; this is for their folders.
-    rustix::fs::sync();
-    fs::remove_file(folder.join(INCOMPLETE)).map_err(at())?;
-    Disk.sync_folder(folder).map_err(at())
+    files.sync_all(folder).map_err(at())?;
+    files.remove(&folder.join(INCOMPLETE)).map_err(at())?;
+    files.sync_folder(folder).map_err(at())
+}
+
+/// Creates a folder and the missing ones above it.
+fn make_folders(files: &dyn Files, folder: &Path) -> io::Result<()> {
+    match folder.parent() {
+        Some(above) if !folder.is_dir() => {
+            make_folders(files, above)?;
+            files.create_folder(folder)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_inside(outer: &Path, inner: &Path) -> io::Result<bool> {
@@ -150,13 +175,13 @@ fn copy_database(source: &Connection, copy: &mut Connection) -> rusqlite::Result
 /// Copies the files that the copied database names, and the keys.
 fn copy_files(
     copied: &Connection,
-    source: &Path,
-    target: &Path,
-    copy_payload: impl Fn(&Path, &Path) -> io::Result<()>,
+    files: &dyn Files,
+    (source, target): (&Path, &Path),
+    copy_payload: impl Fn(&dyn Files, &Path, &Path) -> io::Result<()>,
 ) -> Result<Report, OpenError> {
     let database = target.join(DATABASE);
     let (from, to) = (source.join(PAYLOADS), target.join(PAYLOADS));
-    fs::create_dir_all(&to).map_err(OpenError::at(&to))?;
+    make_folders(files, &to).map_err(OpenError::at(&to))?;
     let mut report = Report::default();
     let mut failed = None;
     let tasks = copied.query_row("SELECT count(*) FROM tasks", [], |row| row.get(0));
@@ -166,8 +191,8 @@ fn copy_files(
             return;
         }
         let (from, to) = (from.join(&row.key), to.join(&row.key));
-        let made = fs::create_dir_all(to.parent().unwrap_or(&to));
-        match made.and_then(|()| copy_payload(&from, &to)) {
+        let made = make_folders(files, to.parent().unwrap_or(&to));
+        match made.and_then(|()| copy_payload(files, &from, &to)) {
             Ok(()) => report.payloads += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => report.damage.push(Damage::Unreadable {
                 key: row.key,
@@ -182,7 +207,7 @@ fn copy_files(
     }
     for name in [LINK_KEY, TOKEN] {
         let (from, to) = (source.join(name), target.join(name));
-        match copy(&from, &to) {
+        match files.copy(&from, &to) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(OpenError::at(&to)(error)),
             _ => {}
         }
@@ -191,12 +216,6 @@ fn copy_files(
 }
 
 /// No payload's file is ever changed, so a second name is as good as a copy, where both folders are on one file system.
-fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::hard_link(from, to).or_else(|_| copy(from, to))
-}
-
-/// Copies a file with its mode, so that it survives a power cut.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::copy(from, to)?;
-    File::open(to)?.sync_all()
+fn link_or_copy(files: &dyn Files, from: &Path, to: &Path) -> io::Result<()> {
+    files.link(from, to).or_else(|_| files.copy(from, to))
 }

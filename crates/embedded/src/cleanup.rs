@@ -3,9 +3,9 @@
 //! Each step is one short transaction, so that other writes go on between two of them. A payload's row is deleted before its
 //! file: a payload that a row names exists. While a backup is made, nothing is deleted.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use rusqlite::{Connection, params};
 use tokio::task::spawn_blocking;
 use walkdir::WalkDir;
 
+use crate::durable::Files;
 use crate::error::{file_failed, stopped};
 use crate::folder::Embedded;
 use crate::hold::Deletion;
@@ -161,9 +162,9 @@ impl EmbeddedPayloads {
             Ok(keys)
         });
         let keys = written.await?;
-        let folder = self.folder.clone();
+        let (folder, files) = (self.folder.clone(), Arc::clone(self.tree.files()));
         let removed = spawn_blocking(move || {
-            let removed = keys.iter().try_for_each(|key| remove(&folder, key));
+            let removed = keys.iter().try_for_each(|key| remove(&*files, &folder, key));
             drop(place);
             removed.map(|()| keys.len())
         });
@@ -185,7 +186,7 @@ impl EmbeddedPayloads {
             Ok(stray)
         });
         let stray = read.await?;
-        let folder = self.folder.clone();
+        let (folder, files) = (self.folder.clone(), Arc::clone(self.tree.files()));
         let removed = spawn_blocking(move || {
             let removed = stray.iter().try_for_each(|key| {
                 tracing::warn!(
@@ -193,7 +194,7 @@ impl EmbeddedPayloads {
                     key,
                     "a file without a record is deleted"
                 );
-                remove(&folder, key)
+                remove(&*files, &folder, key)
             });
             drop(place);
             removed.map(|()| stray.len())
@@ -246,10 +247,10 @@ pub(crate) fn old_files(folder: &Path, before: SystemTime) -> impl Iterator<Item
     })
 }
 
-/// Removes a file, and its folder if that is then empty.
-fn remove(root: &Path, key: &str) -> io::Result<()> {
-    let path: PathBuf = root.join(key);
-    match fs::remove_file(&path) {
+/// Removes a file, and its folder if that is then empty. After a power cut it may be there again, without a row.
+fn remove(files: &dyn Files, root: &Path, key: &str) -> io::Result<()> {
+    let path = root.join(key);
+    match files.remove(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
@@ -258,7 +259,7 @@ fn remove(root: &Path, key: &str) -> io::Result<()> {
         .filter(|parent| *parent != root && !parent.ends_with(UNFINISHED))
     {
         // It may contain other files.
-        let _ = fs::remove_dir(parent);
+        let _ = files.remove_folder(parent);
     }
     Ok(())
 }

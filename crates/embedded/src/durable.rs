@@ -9,6 +9,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::fs::syncfs;
+
 /// The calls to the file system that decide what survives a power cut. [`Disk`] makes them, and a test may record them.
 pub trait Files: Debug + Send + Sync {
     /// Creates a file that only its owner can read.
@@ -23,6 +25,18 @@ pub trait Files: Debug + Send + Sync {
     /// When the folder exists, or can't be created.
     fn create_folder(&self, path: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name.
+    ///
+    /// # Errors
+    /// When the second name exists, is on another file system, or can't be given.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Copies a file with its mode, and puts the copy's content on the disk.
+    ///
+    /// # Errors
+    /// When the copy may not survive a power cut.
+    fn copy(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Renames a file, and replaces the one that has the new name.
     ///
     /// # Errors
@@ -34,6 +48,18 @@ pub trait Files: Debug + Send + Sync {
     /// # Errors
     /// When the file is not there, or can't be removed.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a folder that is empty.
+    ///
+    /// # Errors
+    /// When it is not empty, not there, or can't be removed.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// Puts all that was written to the folder's file system on the disk: contents and names.
+    ///
+    /// # Errors
+    /// When a part may not survive a power cut.
+    fn sync_all(&self, folder: &Path) -> io::Result<()>;
 
     /// Puts a folder's entries on the disk: the names of its files and folders.
     ///
@@ -66,12 +92,29 @@ impl Files for Disk {
         fs::create_dir(path)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::copy(from, to)?;
+        File::open(to)?.sync_all()
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn sync_all(&self, folder: &Path) -> io::Result<()> {
+        Ok(syncfs(File::open(folder)?)?)
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {

@@ -45,7 +45,7 @@ mod signature;
 mod tasks;
 
 pub use backlog::Backlog;
-pub use backup::{INCOMPLETE, backup, restore};
+pub use backup::{INCOMPLETE, backup, backup_with, restore};
 pub use check::{Damage, Report, check};
 pub use cleanup::Deleted;
 pub use durable::{Disk, Files, NewFile, write_new_file};

@@ -30,7 +30,7 @@ pub(crate) const UNFINISHED: &str = ".unfinished";
 #[derive(Debug)]
 pub struct EmbeddedPayloads {
     pub(crate) folder: PathBuf,
-    tree: Arc<FileTree>,
+    pub(crate) tree: Arc<FileTree>,
     pub(crate) database: Arc<Database>,
     /// Shared by those who give a file its place and then write its row; exclusive for who deletes files without a row.
     pub(crate) places: Arc<RwLock<()>>,

@@ -56,6 +56,12 @@ impl<'a> Disk<'a> {
             }
             Event::Sync { file } => self.file(*file).sync(),
             Event::Link { .. } | Event::Unlink { .. } => self.unsynced_names.push(numbered),
+            Event::SyncAll => {
+                self.files.iter_mut().for_each(File::sync);
+                for (_, event) in self.unsynced_names.drain(..) {
+                    rename(&mut self.names, event);
+                }
+            }
             Event::SyncFolder { folder } => {
                 let is_inside = |(_, event): &mut (usize, &Event)| path_of(event).parent() == Some(folder);
                 for (_, event) in self.unsynced_names.extract_if(.., is_inside) {

@@ -1,5 +1,6 @@
 //! The file system of the payloads, recorded. It leaves out the sync of the real disk.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +49,20 @@ impl Files for RecordedFiles {
         Ok(())
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Disk.link(from, to)?;
+        self.journal.link(from, to);
+        Ok(())
+    }
+
+    fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::copy(from, to)?;
+        let file = self.journal.open(to);
+        self.journal.write(file, 0, &fs::read(to)?);
+        self.journal.sync(file);
+        Ok(())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         Disk.rename(from, to)?;
         self.journal.rename(from, to);
@@ -57,6 +72,17 @@ impl Files for RecordedFiles {
     fn remove(&self, path: &Path) -> io::Result<()> {
         Disk.remove(path)?;
         self.journal.unlink(path);
+        Ok(())
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        Disk.remove_folder(path)?;
+        self.journal.unlink(path);
+        Ok(())
+    }
+
+    fn sync_all(&self, _folder: &Path) -> io::Result<()> {
+        self.journal.sync_all();
         Ok(())
     }
 

@@ -32,6 +32,8 @@ pub(crate) enum Event {
     SyncFolder {
         folder: PathBuf,
     },
+    /// All contents and names.
+    SyncAll,
 }
 
 /// What a name stands for.
@@ -139,6 +141,13 @@ impl Journal {
         self.state().unlink(self.relative(path));
     }
 
+    /// Gives a file a second name.
+    pub(crate) fn link(&self, from: &Path, to: &Path) {
+        let state = &mut *self.state();
+        let file = state.names[&self.relative(from)];
+        state.link(self.relative(to), Entry::File(file));
+    }
+
     /// A file system may keep one half of this only, until both folders are synced.
     pub(crate) fn rename(&self, from: &Path, to: &Path) {
         let from = self.relative(from);
@@ -154,6 +163,10 @@ impl Journal {
             let folder = folder.to_owned();
             self.push(Event::SyncFolder { folder });
         }
+    }
+
+    pub(crate) fn sync_all(&self) {
+        self.push(Event::SyncAll);
     }
 
     fn push(&self, event: Event) {

@@ -1,6 +1,7 @@
 //! What the clients of a store did, and what it answered them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use mesh_backend::KeyRecord;
@@ -36,29 +37,77 @@ impl<T> History<T> {
         });
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|step| &step.state)
+    }
+
     pub(crate) fn newest(&self) -> Option<&T> {
         self.0.last().map(|step| &step.state)
     }
 
-    /// The states that are right after a power cut: that of the last call that was answered, and those of later calls that had
-    /// begun.
-    pub(crate) fn right_after(&self, cut: usize) -> impl Iterator<Item = &T> {
-        let answered = self.0.iter().rposition(|step| step.answered <= cut).unwrap_or(0);
+    /// The states that are right at a moment: that of the last call that was answered, and those of later calls that had begun.
+    pub(crate) fn right_at(&self, moment: Moment) -> impl Iterator<Item = &T> {
+        let is_answered = |step: &Step<T>| step.answered <= moment.begun;
+        let answered = self.0.iter().rposition(is_answered).unwrap_or(0);
         let steps = self.0[answered..].iter();
-        steps.filter(move |step| step.begun < cut).map(|step| &step.state)
+        let has_begun = move |step: &&Step<T>| step.begun < moment.ended;
+        steps.filter(has_begun).map(|step| &step.state)
     }
 
-    /// Whether the thing must exist after a power cut.
-    pub(crate) fn is_promised(&self, cut: usize) -> bool {
-        self.0.first().is_some_and(|step| step.answered <= cut)
+    /// Whether the thing must exist at a moment, unless it was deleted.
+    pub(crate) fn is_promised(&self, moment: Moment) -> bool {
+        self.0.first().is_some_and(|step| step.answered <= moment.begun)
+    }
+}
+
+/// When the state that a store shows was taken. Times are positions in the journal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) begun: usize,
+    pub(crate) ended: usize,
+}
+
+impl From<usize> for Moment {
+    /// The moment of a power cut.
+    fn from(cut: usize) -> Self {
+        Self {
+            begun: cut,
+            ended: cut,
+        }
     }
 }
 
 /// A task, and whether the message of each of its generations is in the queue.
 #[derive(Debug, Default)]
 pub(crate) struct TaskHistory {
-    pub(crate) states: History<Task>,
+    /// `None` once it was deleted.
+    pub(crate) states: History<Option<Task>>,
+    /// Whether it had expired when it was created.
+    pub(crate) has_expired: bool,
     pub(crate) messages: BTreeMap<u32, History<bool>>,
+}
+
+impl TaskHistory {
+    pub(crate) fn newest(&self) -> Option<&Task> {
+        self.states.newest()?.as_ref()
+    }
+}
+
+/// A payload.
+#[derive(Debug)]
+pub(crate) struct StoredPayload {
+    /// `None` once it was deleted.
+    pub(crate) states: History<Option<ObjectRef>>,
+    /// Whether all tasks that name it had expired when they were created.
+    pub(crate) has_expired: bool,
+}
+
+/// A backup that was made, and from when to when.
+#[derive(Debug, Clone)]
+pub(crate) struct Backup {
+    /// Relative to the journal's folder.
+    pub(crate) folder: PathBuf,
+    pub(crate) moment: Moment,
 }
 
 /// A record of an idempotency key.
@@ -76,7 +125,8 @@ pub(crate) struct Ledger {
     /// Only one client at a time works on a task, so that its states have an order.
     tasks: Mutex<BTreeMap<TaskId, Arc<tokio::sync::Mutex<TaskHistory>>>>,
     keys: Mutex<Vec<Arc<Key>>>,
-    payloads: Mutex<Vec<Arc<History<ObjectRef>>>>,
+    payloads: Mutex<Vec<StoredPayload>>,
+    backups: Mutex<Vec<Backup>>,
     /// The key that signs links, once the store was open.
     link_key: Mutex<History<Vec<u8>>>,
 }
@@ -88,6 +138,7 @@ impl Ledger {
             tasks: Mutex::default(),
             keys: Mutex::default(),
             payloads: Mutex::default(),
+            backups: Mutex::default(),
             link_key: Mutex::default(),
         }
     }
@@ -109,12 +160,12 @@ impl Ledger {
         self.keys.lock().unwrap().push(Arc::new(key));
     }
 
-    pub(crate) fn payloads(&self) -> Vec<Arc<History<ObjectRef>>> {
-        self.payloads.lock().unwrap().clone()
+    pub(crate) fn payloads(&self) -> MutexGuard<'_, Vec<StoredPayload>> {
+        self.payloads.lock().unwrap()
     }
 
-    pub(crate) fn add_payload(&self, payload: History<ObjectRef>) {
-        self.payloads.lock().unwrap().push(Arc::new(payload));
+    pub(crate) fn backups(&self) -> MutexGuard<'_, Vec<Backup>> {
+        self.backups.lock().unwrap()
     }
 
     pub(crate) fn link_key(&self) -> MutexGuard<'_, History<Vec<u8>>> {

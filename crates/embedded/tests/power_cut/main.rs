@@ -29,11 +29,11 @@ use mesh_embedded::{Embedded, Settings};
 use mesh_task::{TaskId, Tenant};
 use tempfile::TempDir;
 
-use crate::check::{Kept, check, read_link_key};
+use crate::check::{Before, Kept, Past, check, read_link_key};
 use crate::disk::{Disk, Loss};
 use crate::files::RecordedFiles;
 use crate::journal::{Entry, Event, Inode, Journal};
-use crate::ledger::{History, Ledger};
+use crate::ledger::{History, Ledger, Moment, StoredPayload};
 
 /// The rounds of each client until the store is closed, and again after it is opened. The log grows beyond SQLite's limit, so
 /// that there are checkpoints.
@@ -64,8 +64,8 @@ fn setting<T: FromStr<Err: Debug>>(name: &str, default: T) -> T {
 
 type NewJournal = fn(&Path) -> Arc<Journal>;
 
-/// A journal of an empty folder, which exists as long as the first value.
-fn new_journal(begin: NewJournal) -> (TempDir, Arc<Journal>) {
+/// An empty folder.
+fn temporary_folder() -> TempDir {
     // Nothing in it has to survive a real power cut.
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() {
@@ -73,7 +73,12 @@ fn new_journal(begin: NewJournal) -> (TempDir, Arc<Journal>) {
     } else {
         tempfile::tempdir()
     };
-    let folder = folder.unwrap();
+    folder.unwrap()
+}
+
+/// A journal of an empty folder, which exists as long as the first value.
+fn new_journal(begin: NewJournal) -> (TempDir, Arc<Journal>) {
+    let folder = temporary_folder();
     let journal = begin(&folder.path().canonicalize().unwrap());
     vfs::record(&journal);
     (folder, journal)
@@ -122,7 +127,7 @@ impl Recording {
         let files = RecordedFiles::new(&recording.ledger.journal);
         for life in 0..2 {
             let embedded = recording.open(Arc::clone(&files) as _);
-            workload::run(&embedded, &recording.ledger, rounds, 2 * seed + life).await;
+            workload::run(&embedded, &recording.ledger, &files, rounds, 2 * seed + life).await;
         }
         recording.end()
     }
@@ -132,7 +137,15 @@ impl Recording {
     async fn check_cuts(&self, cuts: usize, seed: u64, executed: impl Fn(&Event) -> bool) -> Kept {
         let mut rng = Rng::with_seed(seed);
         let (opened, all) = (self.opened.unwrap(), self.events.len());
-        let moment = |cut| rng.usize(..=if cut % 4 == 0 { opened } else { all });
+        let backups = self.ledger.backups().clone();
+        let moment = |cut| match cut % 4 {
+            0 => rng.usize(..=opened),
+            1 => {
+                let Moment { begun, ended } = rng.choice(&backups).unwrap().moment;
+                rng.usize(begun..=ended)
+            }
+            _ => rng.usize(..=all),
+        };
         let mut moments: Vec<usize> = (0..cuts).map(moment).collect();
         moments.sort_unstable();
         let mut disk = Disk::default();
@@ -154,11 +167,17 @@ impl Recording {
 
     /// Cuts the power, and once more while what is left is opened and used.
     async fn check(&self, disk: &Disk<'_>, loss: Loss, rng: &mut Rng, moment: usize) -> Kept {
-        let (begun, events) = self.check_once(disk, loss, rng, moment).await?;
+        let mut past = Past {
+            moment: moment.into(),
+            was_cleaned: false,
+        };
+        let checked = self.check_once(disk, loss, rng, past, Before::SecondCut);
+        let (begun, events) = checked.await?;
         let second = rng.usize(begun..=events.len());
         let mut disk = Disk::default();
         events[..second].iter().for_each(|event| disk.apply(event));
-        let checked = self.check_once(&disk, loss, rng, moment).await;
+        past.was_cleaned = true;
+        let checked = self.check_once(&disk, loss, rng, past, Before::End).await;
         checked.map(drop).map_err(|broken| {
             let (second, all) = (second - begun, events.len() - begun);
             format!("and again at event {second} of {all}: {broken}")
@@ -171,12 +190,13 @@ impl Recording {
         disk: &Disk<'_>,
         loss: Loss,
         rng: &mut Rng,
-        moment: usize,
+        past: Past,
+        before: Before,
     ) -> Result<(usize, Vec<Event>), String> {
         let (_folder, journal) = new_journal(Journal::new);
         disk.cut(loss, rng, &journal);
         let begun = journal.position();
-        check(&journal, &self.ledger, moment).await?;
+        check(&journal, &self.ledger, past, before).await?;
         Ok((begun, journal.take_events()))
     }
 
@@ -220,7 +240,13 @@ async fn a_first_start_that_a_power_cut_ended_is_repeated() {
         disk.apply(event);
         for loss in Loss::ALL {
             let mut rng = Rng::with_seed(SEED);
-            let kept = recording.check_once(&disk, loss, &mut rng, moment + 1).await;
+            let past = Past {
+                moment: (moment + 1).into(),
+                was_cleaned: false,
+            };
+            let kept = recording
+                .check_once(&disk, loss, &mut rng, past, Before::SecondCut)
+                .await;
             assert_eq!(kept.err(), None, "after {event:?}, with loss {loss:?}");
         }
     }
@@ -257,6 +283,19 @@ async fn each_sync_that_is_left_out_is_found() {
             "nothing was lost without the sync of folders at depth {depth}"
         );
     }
+    let is_backup = |folder: &Path| folder.to_str().unwrap().starts_with("backup-");
+    let of_all = |event: &Event| matches!(event, Event::SyncAll);
+    let of_mark = |event: &Event| matches!(event, Event::SyncFolder { folder } if is_backup(folder));
+    let syncs: [(&str, &dyn Fn(&Event) -> bool); 2] = [("files", &of_all), ("mark", &of_mark)];
+    for (name, is_left_out) in syncs {
+        let kept = recording
+            .check_cuts(CUTS, SEED, |event| !is_left_out(event))
+            .await;
+        assert!(
+            kept.as_ref().is_err_and(|broken| broken.contains(": backup-")),
+            "no backup was lost without the sync of its {name}: {kept:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -274,9 +313,13 @@ async fn a_folder_whose_sync_failed_is_synced_before_the_next_payload_is_answere
         let recording = recording.end();
         let mut disk = Disk::default();
         recording.events.iter().for_each(|event| disk.apply(event));
-        let mut history = History::default();
-        history.push(0, 0, stored);
-        recording.ledger.add_payload(history);
+        let mut states = History::default();
+        states.push(0, 0, Some(stored));
+        let has_expired = false;
+        recording
+            .ledger
+            .payloads()
+            .push(StoredPayload { states, has_expired });
         let kept = recording
             .check(&disk, Loss::Everything, &mut Rng::new(), recording.events.len())
             .await;

@@ -1,9 +1,10 @@
 //! Clients and workers that use a store at the same time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use mesh_backend::{KeyRecord, WriteOutcome};
 use mesh_embedded::{Embedded, Received};
@@ -15,26 +16,35 @@ use serde_json::Map;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::ledger::{History, Key, Ledger, TaskHistory};
+use crate::files::RecordedFiles;
+use crate::ledger::{History, Key, Ledger, StoredPayload, TaskHistory};
+
+mod cleaner;
 
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
 const CLIENTS: u64 = 4;
 
-/// Lets all clients do so many rounds, while changes are counted.
-pub(crate) async fn run(embedded: &Embedded, ledger: &Ledger, rounds: usize, seed: u64) {
-    let clients = (0..CLIENTS).map(|number| {
-        let mut client = Client {
-            embedded,
-            ledger,
-            tenant: Tenant::try_from(format!("tenant-{}", number % 3)).unwrap(),
-            rng: Rng::with_seed(seed * CLIENTS + number),
-        };
-        async move {
-            for _ in 0..rounds {
-                client.round().await;
-            }
+/// Lets all clients do so many rounds, while changes are counted, expired tasks are deleted and a backup is made.
+pub(crate) async fn run(
+    embedded: &Embedded,
+    ledger: &Ledger,
+    files: &Arc<RecordedFiles>,
+    rounds: usize,
+    seed: u64,
+) {
+    let client = |number| Client {
+        embedded,
+        ledger,
+        tenant: Tenant::try_from(format!("tenant-{}", number % 3)).unwrap(),
+        rng: Rng::with_seed(seed * (CLIENTS + 1) + number),
+    };
+    let clients = (0..CLIENTS).map(async |number| {
+        let mut client = client(number);
+        for _ in 0..rounds {
+            client.round().await;
         }
     });
+    let cleaner = client(CLIENTS);
     let count = async {
         loop {
             let records = embedded.uncounted(20).await.unwrap();
@@ -44,7 +54,7 @@ pub(crate) async fn run(embedded: &Embedded, ledger: &Ledger, rounds: usize, see
         }
     };
     tokio::select! {
-        _ = join_all(clients) => {}
+        _ = join(join_all(clients), cleaner.clean(files, rounds)) => {}
         () = count => {}
     }
 }
@@ -111,13 +121,20 @@ impl Client<'_> {
     }
 
     async fn submit(&mut self, input: Option<(TaskId, ObjectRef)>) -> TaskId {
+        self.submit_for(input, HOUR).await
+    }
+
+    /// Submits a task that is kept for so long.
+    async fn submit_for(&mut self, input: Option<(TaskId, ObjectRef)>, retention: Duration) -> TaskId {
         let task = self.new_task(input);
         let history = self.ledger.task(task.id);
         let begun = self.now();
-        let existing = self.embedded.tasks().create(&task, HOUR).await.unwrap();
+        let existing = self.embedded.tasks().create(&task, retention).await.unwrap();
         assert_eq!(existing, None);
         let id = task.id;
-        history.lock().await.states.push(begun, self.now(), task);
+        let mut history = history.lock().await;
+        history.has_expired = retention.is_zero();
+        history.states.push(begun, self.now(), Some(task));
         id
     }
 
@@ -135,7 +152,7 @@ impl Client<'_> {
         for task in tasks {
             ids.push(task.id);
             let history = self.ledger.task(task.id);
-            history.lock().await.states.push(begun, answered, task);
+            history.lock().await.states.push(begun, answered, Some(task));
         }
         ids
     }
@@ -183,13 +200,15 @@ impl Client<'_> {
     }
 
     fn stored(&self, begun: usize, object: ObjectRef) -> ObjectRef {
-        let stored = history(begun, self.now(), object.clone());
-        self.ledger.add_payload(stored);
+        self.ledger.payloads().push(StoredPayload {
+            states: history(begun, self.now(), Some(object.clone())),
+            has_expired: false,
+        });
         object
     }
 
     async fn send(&self, task: &mut TaskHistory) {
-        let message = task.states.newest().unwrap().message();
+        let message = task.newest().unwrap().message();
         let begun = self.now();
         let queues = self.embedded.queues();
         queues
@@ -211,16 +230,7 @@ impl Client<'_> {
             let failure = RunError::timeout().into_failure(FailureKind::Permanent);
             let write = match self.rng.u8(..6) {
                 0 => claimed.complete(&testing::finished(), now()),
-                1 | 2 => {
-                    let begun = self.now();
-                    let store = self.embedded.payload_store();
-                    let result = store.put_result(&claimed, self.body()).await.unwrap();
-                    let finished = Finished {
-                        result: StoredResult::Object(self.stored(begun, result)),
-                        ..testing::finished()
-                    };
-                    claimed.complete(&finished, now())
-                }
+                1 | 2 => claimed.complete(&self.put_result(&claimed).await, now()),
                 3 => claimed.fail(&failure, Outcome::Permanent, now()),
                 4 => claimed.schedule_retry(&failure, Outcome::Throttled, now(), None, now()),
                 // Its worker is still busy.
@@ -234,12 +244,22 @@ impl Client<'_> {
         deleted.push(begun, self.now(), false);
     }
 
+    /// Stores a result of a task as a file.
+    async fn put_result(&mut self, task: &Task) -> Finished {
+        let (body, begun) = (self.body(), self.now());
+        let result = self.embedded.payload_store().put_result(task, body).await;
+        Finished {
+            result: StoredResult::Object(self.stored(begun, result.unwrap())),
+            ..testing::finished()
+        }
+    }
+
     /// Cancels some task, or redrives it if it failed or was cancelled.
     async fn intervene(&mut self) {
         let ids = self.ledger.task_ids();
         let history = self.ledger.task(ids[self.rng.usize(..ids.len())]);
         let mut task = history.lock().await;
-        let Some(newest) = task.states.newest() else {
+        let Some(newest) = task.newest().filter(|_| !task.has_expired) else {
             return;
         };
         let redrive = newest.redrive(now() + HOUR, now() + HOUR, now());
@@ -251,11 +271,11 @@ impl Client<'_> {
     }
 
     async fn write(&self, task: &mut TaskHistory, write: &Write) -> Option<Task> {
-        let newest = task.states.newest()?;
+        let newest = task.newest()?;
         let (tenant, id, begun) = (newest.tenant.clone(), newest.id, self.now());
         match self.embedded.tasks().write(&tenant, id, write).await.unwrap() {
             WriteOutcome::Applied(written) => {
-                task.states.push(begun, self.now(), (*written).clone());
+                task.states.push(begun, self.now(), Some((*written).clone()));
                 Some(*written)
             }
             WriteOutcome::ConditionFailed(_) => None,
