@@ -6,7 +6,8 @@
 #   AI_MESH_CARGO_PROFILE  release (the default) or dev
 #   AI_MESH_BUILD          lambda: cargo-lambda, which links against Lambda's glibc (the default for release)
 #                          cargo: plain cargo and this machine's linker, in the shared target/ (the default for dev)
-#   AI_MESH_FEATURES       features of the functions, such as faults for the fault tests. Not allowed with cargo-lambda
+#   AI_MESH_FEATURES       features of the functions, such as faults for the fault tests. Not allowed with cargo-lambda.
+#                          In the dev profile, mesh-server gets them too
 #   AI_MESH_ASSETS         the folder of the library and the models (.local/assets by default)
 #
 # The including Makefile sets `package`, `logical_id` and `assets` (paths in AI_MESH_ASSETS).
@@ -25,7 +26,8 @@ AI_MESH_BUILD ?= $(if $(filter release,$(AI_MESH_CARGO_PROFILE)),lambda,cargo)
 members := api audio-worker event-stream image-worker language-worker reactor sweeper text-worker
 packages := $(if $(filter dev,$(AI_MESH_CARGO_PROFILE)),--workspace --exclude xtask,$(foreach member,$(members),--package $(member)))
 comma := ,
-features := $(foreach feature,$(subst $(comma), ,$(AI_MESH_FEATURES)),$(foreach member,$(members),$(member)/$(feature)))
+featured := $(members) $(if $(filter dev,$(AI_MESH_CARGO_PROFILE)),mesh-server)
+features := $(foreach feature,$(subst $(comma), ,$(AI_MESH_FEATURES)),$(foreach member,$(featured),$(member)/$(feature)))
 cargo_options := $(packages) $(if $(features),--features "$(features)")
 
 ifeq ($(AI_MESH_BUILD),lambda)

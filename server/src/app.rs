@@ -64,6 +64,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), ServeError> {
         stopped: &stopped,
     });
     announce(bound, &address, &settings.data);
+    #[cfg(feature = "faults")]
+    mesh_worker::faults::warn_if_enabled();
     let limits = Limits::new(settings.listen.max_connections);
     let listener = connections::limit_untaken(listener, limits);
     let serving = tokio::spawn(connections::serve(listener, acceptor, router, limits, stopped));

@@ -89,7 +89,7 @@ fn api(parts: &Parts<'_>) -> ApiState {
         origin: settings.listen.web_origin(),
         events: Some(settings.listen.address(parts.bound)),
         retention: settings.retention(),
-        policies: Settings::policies(),
+        policies: settings.policies(),
         sweep_policy: Settings::sweep_policy(),
         models: ModelSettings {
             speech: settings.speech_model.clone(),

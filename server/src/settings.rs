@@ -75,6 +75,12 @@ pub(crate) struct Settings {
         requires = "language_url"
     )]
     pub(crate) language_api_key: Option<String>,
+    /// How many seconds a task waits after its first failed attempt, at most. The wait doubles with each attempt.
+    #[arg(long, env = "AI_MESH_RETRY_BASE_SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=900))]
+    pub(crate) retry_base_seconds: u32,
+    /// The longest wait between two attempts, in seconds.
+    #[arg(long, env = "AI_MESH_RETRY_CAP_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..=43_200))]
+    pub(crate) retry_cap_seconds: u32,
     /// How many days a task is kept.
     #[arg(long, env = "AI_MESH_RETENTION_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub(crate) retention_days: u32,
@@ -104,13 +110,13 @@ impl Settings {
         Duration::from_hours(24 * u64::from(self.retention_days))
     }
 
-    /// How often a task is attempted, as the template's defaults say.
-    pub(crate) fn policies() -> RetryPolicies {
+    /// How often a task is attempted.
+    pub(crate) fn policies(&self) -> RetryPolicies {
         RetryPolicies {
             general: RetryPolicy {
                 max_attempts: 3,
-                base: Duration::from_secs(2),
-                cap: Duration::from_secs(900),
+                base: Duration::from_secs(self.retry_base_seconds.into()),
+                cap: Duration::from_secs(self.retry_cap_seconds.into()),
             },
             own: OwnPolicies::default(),
         }

@@ -86,7 +86,7 @@ fn worker(
     Worker {
         tasks: embedded.tasks(),
         payloads: embedded.payload_store(),
-        policies: Settings::policies(),
+        policies: settings.policies(),
         lease: Settings::LEASE,
         max_receives: Settings::MAX_RECEIVES,
         batch_metrics: metrics.batches(worker_kind),

@@ -15,7 +15,7 @@
 //! | `slow:MILLISECONDS` | the run takes this much longer, unless it is stopped |
 //! | `stall:MILLISECONDS` | as if the process froze: the first claim's run takes this much longer, and its lease is not renewed; the second takes as much longer, and its lease is renewed |
 //! | `faces:N` | the result has N faces |
-//! | `call:FAULTS` | calls to AWS fail while the attempt's end is written, as `mesh_aws::faults` specifies |
+//! | `call:FAULTS` | with the feature `aws-faults`, calls to AWS fail while the attempt's end is written, as `mesh_aws::faults` specifies |
 //!
 //! Any other text panics, so that a misspelt fault cannot pass as a test of no fault.
 
@@ -42,6 +42,7 @@ enum Fault {
     Slow(Duration),
     Stall(Duration),
     Faces(usize),
+    #[cfg(feature = "aws-faults")]
     Call(String),
 }
 
@@ -55,7 +56,7 @@ impl std::fmt::Display for InvalidFault {
         write!(
             f,
             "`{text}` is not a fault: expected none, transient:N, throttle:N, busy:SECONDS, panic, abort, hang, deaf, \
-             slow:MILLISECONDS, stall:MILLISECONDS, faces:N or call:FAULTS"
+             slow:MILLISECONDS, stall:MILLISECONDS, faces:N or, on AWS, call:FAULTS"
         )
     }
 }
@@ -84,6 +85,7 @@ impl FromStr for Fault {
                 "slow" => milliseconds(value).map(Self::Slow),
                 "stall" => milliseconds(value).map(Self::Stall),
                 "faces" => number(value).map(Self::Faces),
+                #[cfg(feature = "aws-faults")]
                 "call" => Some(Self::Call(value.to_owned())),
                 _ => None,
             },
@@ -109,21 +111,39 @@ pub struct Faulty<R> {
 
 impl<R> Faulty<R> {
     pub fn new(runner: R) -> Self {
-        let enabled = mesh_aws::faults::enabled();
-        if enabled {
-            tracing::warn!(
-                event = "faults_enabled",
-                "AI_MESH_FAULTS is on: tasks can inject errors"
-            );
+        warn_if_enabled();
+        Self {
+            runner,
+            enabled: enabled(),
         }
-        Self { runner, enabled }
     }
+}
 
-    /// The task's fault, outside of its run. [`Runner::run`] has panicked for a text that is not one.
-    fn fault(&self, task: &Task) -> Fault {
-        let fault = self.enabled.then(|| Fault::from_task(task).ok()).flatten();
-        fault.unwrap_or(Fault::None)
+/// Logs that this process injects faults, if it does.
+pub fn warn_if_enabled() {
+    if enabled() {
+        tracing::warn!(
+            event = "faults_enabled",
+            "AI_MESH_FAULTS is on: tasks can inject errors"
+        );
     }
+}
+
+/// Whether this process injects faults.
+fn enabled() -> bool {
+    std::env::var("AI_MESH_FAULTS").is_ok_and(|value| value == "on")
+}
+
+/// The task's fault, outside of its run. [`Runner::run`] has panicked for a text that is not one.
+fn fault(task: &Task) -> Fault {
+    let fault = enabled().then(|| Fault::from_task(task).ok()).flatten();
+    fault.unwrap_or(Fault::None)
+}
+
+/// Whether the worker renews the lease of a running task. A host whose runner only passes jobs on to a [`Faulty`] one in another
+/// process calls it itself.
+pub fn renews_lease(task: &Task) -> bool {
+    task.history.len() != 1 || !matches!(fault(task), Fault::Stall(_))
 }
 
 impl<R: Runner> Runner for Faulty<R> {
@@ -147,11 +167,12 @@ impl<R: Runner> Runner for Faulty<R> {
     }
 
     fn renews_lease(&self, task: &Task) -> bool {
-        task.history.len() != 1 || !matches!(self.fault(task), Fault::Stall(_))
+        renews_lease(task)
     }
 
+    #[cfg(feature = "aws-faults")]
     async fn wrap_settle<F: Future + Send>(&self, task: &Task, settle: F) -> F::Output {
-        match self.fault(task) {
+        match fault(task) {
             Fault::Call(faults) => mesh_aws::faults::scope(&faults, settle).await,
             _ => settle.await,
         }
@@ -189,12 +210,9 @@ fn inject(task: &Task, stop: &Stop) -> Option<Result<RunOutput, RunError>> {
         Fault::Slow(time) => slow(time),
         Fault::Stall(time) if task.history.len() <= 2 => slow(time),
         Fault::Faces(count) => Some(Ok(faces(count))),
-        Fault::None
-        | Fault::Transient(_)
-        | Fault::Throttle(_)
-        | Fault::Busy(_)
-        | Fault::Stall(_)
-        | Fault::Call(_) => None,
+        Fault::None | Fault::Transient(_) | Fault::Throttle(_) | Fault::Busy(_) | Fault::Stall(_) => None,
+        #[cfg(feature = "aws-faults")]
+        Fault::Call(_) => None,
     }
 }
 
@@ -263,6 +281,7 @@ mod tests {
             ("slow:2500", Fault::Slow(Duration::from_millis(2_500))),
             ("stall:12000", Fault::Stall(Duration::from_secs(12))),
             ("faces:500", Fault::Faces(500)),
+            #[cfg(feature = "aws-faults")]
             (
                 "call:UpdateItem=resend:0.5",
                 Fault::Call("UpdateItem=resend:0.5".to_owned()),

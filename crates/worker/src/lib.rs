@@ -28,7 +28,7 @@ mod batch_metrics;
 mod claim;
 mod delivery;
 #[cfg(feature = "faults")]
-mod faults;
+pub mod faults;
 mod input;
 mod invocation;
 #[cfg(feature = "onnx")]

@@ -19,6 +19,8 @@ mod serve;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "faults")]
+use mesh_task::Task;
 use mesh_task::{RunError, RunOutput, WorkerKind};
 use mesh_worker::{Job, Runner, Stop};
 use tokio::runtime::Handle;
@@ -126,5 +128,11 @@ impl Runner for ChildRunner {
             sender.send_replace(true);
         });
         Handle::current().block_on(self.run_all(jobs, stopped))
+    }
+
+    // The server renews leases, so this part of a fault is its own.
+    #[cfg(feature = "faults")]
+    fn renews_lease(&self, task: &Task) -> bool {
+        mesh_worker::faults::renews_lease(task)
     }
 }

@@ -61,6 +61,9 @@ fn run_all<R: Runner, E: Display>(mut socket: UnixStream, loaded: Result<R, E>) 
         Ok(runner) => runner,
         Err(error) => return Ok(frame::answer(&mut socket, &Answer::NotLoaded(error.to_string()))?),
     };
+    // All faults but one are the child's. A crash or a hang must hit this process, and the frame tells the attempt's number.
+    #[cfg(feature = "faults")]
+    let runner = mesh_worker::Faulty::new(runner);
     let orders = socket.try_clone()?;
     let (sender, jobs) = channel();
     thread::spawn(move || read_orders(orders, &sender));
