@@ -11,8 +11,8 @@ use crate::args::Cli;
 /// The programs' tests: against an API that the tests make, and against a deployed stack.
 const TESTS: [&str; 3] = [
     "cli/tests/offline",
-    "tests/tests/black_box/cli.rs",
-    "tests/tests/black_box/dead_letters.rs",
+    "tests/tests/api/cli.rs",
+    "tests/tests/api/dead_letters.rs",
 ];
 
 fn root() -> PathBuf {

@@ -30,10 +30,20 @@ pub struct Reply {
 }
 
 impl Api {
-    /// The API of the stack under test, with the stack's token.
+    /// The API of the home under test: `mesh-server`, or with `cargo xtask test --cloud` the local cloud.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it reads the environment")]
     pub fn new() -> Self {
+        Self::with_token(setting("AI_MESH_URL"), setting("AI_MESH_TOKEN"))
+    }
+
+    /// The API of the local cloud, for the tests that also use its AWS services.
+    #[must_use]
+    pub fn of_cloud() -> Self {
+        Self::with_token(setting("AI_MESH_CLOUD_URL"), setting("AI_MESH_CLOUD_TOKEN"))
+    }
+
+    fn with_token(url: String, token: String) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -42,12 +52,12 @@ impl Api {
         crate::log::start();
         Self {
             agent: config.build().into(),
-            url: setting("AI_MESH_URL"),
-            token: setting("AI_MESH_TOKEN"),
+            url,
+            token,
         }
     }
 
-    /// The same client for another URL of the stack.
+    /// The same client for another URL.
     #[must_use]
     pub fn at(&self, url: &str) -> Self {
         Self {
@@ -116,9 +126,14 @@ impl Api {
         self.post_raw(body.to_string().as_bytes())
     }
 
-    /// Sends JSON to `POST /v1/tasks` under an idempotency key. `faults` are injected into the API's calls to AWS while it
-    /// serves the request; the grammar is that of `mesh_aws::faults`.
-    pub fn post_keyed(&self, key: &str, body: &Value, faults: &str) -> Reply {
+    /// Sends JSON to `POST /v1/tasks` under an idempotency key.
+    pub fn post_keyed(&self, key: &str, body: &Value) -> Reply {
+        self.post_keyed_with_faults(key, body, "")
+    }
+
+    /// As [`Api::post_keyed`], with `faults` injected into the API's calls to AWS while it serves the request. The grammar is
+    /// that of `mesh_aws::faults`.
+    pub fn post_keyed_with_faults(&self, key: &str, body: &Value, faults: &str) -> Reply {
         let headers = [
             ("x-service-token", self.token.as_str()),
             ("content-type", "application/json"),
@@ -192,6 +207,22 @@ impl Api {
         let reply = self.get(&format!("/v1/tasks/{id}"));
         assert_eq!(reply.status, 200, "{reply:?}");
         reply.body
+    }
+
+    /// The ids of all tasks with this metadata.
+    #[track_caller]
+    pub fn ids_with_metadata(&self, key: &str, value: &str) -> BTreeSet<String> {
+        let (mut found, mut cursor) = (BTreeSet::new(), String::new());
+        loop {
+            let page = self.get(&format!("/v1/tasks?limit=200&metadata.{key}={value}{cursor}"));
+            assert_eq!(page.status, 200, "{page:?}");
+            let tasks = page.body["tasks"].as_array().into_iter().flatten();
+            found.extend(tasks.filter_map(|task| task["id"].as_str().map(str::to_owned)));
+            match page.body["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return found,
+            }
+        }
     }
 
     /// Waits until the task is final, and returns it.

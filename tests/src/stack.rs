@@ -13,8 +13,8 @@ pub fn setting(name: &str) -> String {
     })
 }
 
-/// Clients of the stack under test: of its API, and of its AWS services.
+/// Clients of the local cloud: of its API, and of its AWS services.
 #[must_use]
 pub fn clients() -> (Api, Cloud) {
-    (Api::new(), Cloud::new())
+    (Api::of_cloud(), Cloud::new())
 }

@@ -88,7 +88,7 @@ impl StreamRequest {
 
     fn bootstrap(&self, address: &str) -> Child {
         let folder = self.artifacts.join("EventStreamFunction");
-        let token = hex::encode(Sha256::digest(setting("AI_MESH_TOKEN")));
+        let token = hex::encode(Sha256::digest(setting("AI_MESH_CLOUD_TOKEN")));
         let mut command = Command::new(folder.join("bootstrap"));
         command
             .current_dir(&folder)

@@ -1,6 +1,6 @@
 // Titles, navigation, and the list: Back restores it, and visible rows do not move while others arrive.
 
-import { callApi, expect, signIn, submit, submitMany, test, visit } from "./stack";
+import { callApi, expect, pollOnly, signIn, submit, submitMany, test, visit } from "./stack";
 
 const many = (count: number, batch: string) => {
   const task = { type: "sentiment", input: { text: "fine" }, priority: "low", metadata: { batch } };
@@ -131,6 +131,7 @@ test("the theme follows the system until the user chooses one", async ({ dashboa
 test("a task that is created while the list is being read is listed", async ({ dashboard: page }) => {
   const order = String(Date.now());
   let id = "";
+  await pollOnly(page);
   await page.route(/\/v1\/tasks\?/, async (route) => {
     const response = await route.fetch();
     if (id === "") {

@@ -9,6 +9,7 @@ import {
   expect,
   goOffline,
   goOnline,
+  pollOnly,
   recordStates,
   signIn,
   submit,
@@ -17,8 +18,9 @@ import {
   waitForTask,
 } from "./stack";
 
-/** Shortens long polls from 20 seconds to one, so that the page notices an outage sooner. */
+/** Lets the page poll, for one second in place of 20, so that it notices an outage sooner. */
 async function shortenPolls(page: Page): Promise<void> {
+  await pollOnly(page);
   await page.route(/\/v1\/changes\?after/, (route) =>
     route.continue({ url: route.request().url().replace("wait=20", "wait=1") }),
   );
@@ -90,6 +92,7 @@ test("the page says that the workers can't be read", async ({ dashboard: page })
 
 test("changes that arrive one by one are polled at an interval", async ({ dashboard: page }) => {
   let polls = 0;
+  await pollOnly(page);
   await page.route(/\/v1\/changes\?after/, async (route) => {
     polls += 1;
     const after = Number(new URL(route.request().url()).searchParams.get("after"));
@@ -107,6 +110,7 @@ test("changes that arrive one by one are polled at an interval", async ({ dashbo
 
 test("a hidden page holds no request open", async ({ dashboard: page }) => {
   await page.clock.install();
+  await pollOnly(page);
   await signIn(page);
   await expect(page.getByTitle("by long-polling")).toBeVisible();
   const aborted = page.waitForEvent("requestfailed", (request) => request.url().includes("v1/changes?after"));

@@ -11,7 +11,7 @@ export { expect };
 
 function setting(name: string): string {
   const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set: \`cargo xtask up --cloud\` writes it into .local/stack.env`);
+  if (!value) throw new Error(`${name} is not set: \`cargo xtask up\` writes it into .local/stack.env`);
   return value;
 }
 
@@ -102,6 +102,14 @@ export async function visit(page: Page, hash: string): Promise<void> {
   await page.evaluate((hash) => {
     window.location.hash = hash;
   }, hash);
+}
+
+/** Lets the page poll for changes from its start, as where a stream is buffered. */
+export async function pollOnly(page: Page): Promise<void> {
+  await page.route(/\/v1\/changes$/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...(await response.json()), links: undefined } });
+  });
 }
 
 const API = /\/v1\//;

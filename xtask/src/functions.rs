@@ -30,11 +30,14 @@ pub(crate) const FUNCTIONS: [(&str, &str); 8] = [
     ("event-stream", "EventStreamFunction"),
 ];
 
+/// The server's program, in the artifacts with fault injection.
+pub(crate) const SERVER: &str = "mesh-server";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Build {
     /// The output of `sam build`, as deployed to AWS.
     Release,
-    /// Cargo's dev profile with fault injection.
+    /// Cargo's dev profile with fault injection, and mesh-server beside them.
     Faults,
 }
 
@@ -49,6 +52,9 @@ pub(crate) fn build(kind: Build) -> Result<PathBuf> {
             Build::Faults => None,
         };
         compile(venv.as_ref())?;
+        if kind == Build::Faults {
+            keep_server()?;
+        }
         assets.result()?;
         let dashboard = if dashboard.result()?.is_some() {
             "on"
@@ -112,6 +118,15 @@ fn compile(sam: Option<&Venv>) -> Result<()> {
         &format!("compiling the functions ({kind})"),
         &format!("build-{kind}"),
     )?;
+    Ok(())
+}
+
+/// Keeps the server that was compiled together with the functions. Cargo replaces it when it builds the tests.
+fn keep_server() -> Result<()> {
+    let to = paths::fault_artifacts().join(SERVER);
+    fs::create_dir_all(paths::fault_artifacts())?;
+    fs::copy(paths::target().join("debug").join(SERVER), &to)
+        .with_context(|| format!("can't write {}", paths::display(&to)))?;
     Ok(())
 }
 

@@ -84,8 +84,8 @@ enum Command {
         /// Enforce signatures and IAM policies, as AWS does
         #[arg(long, requires = "cloud")]
         auth: bool,
-        /// Build the functions in the dev profile with fault injection
-        #[arg(long, requires = "cloud")]
+        /// Build the server, or the functions, in the dev profile with fault injection
+        #[arg(long)]
         faults: bool,
         /// Add a small language model on this machine, as an OpenAI-compatible server or through the local cloud's
         /// Bedrock. The first time builds the model's server, which takes minutes
@@ -135,6 +135,10 @@ enum Command {
         /// the local cloud's Bedrock
         #[arg(long, conflicts_with = "unit")]
         llm: bool,
+        /// Run the tests of the HTTP API, of the command line and of the dashboard on the local cloud, in place of the
+        /// server
+        #[arg(long, conflicts_with = "unit")]
+        cloud: bool,
         /// Arguments for cargo nextest, such as a filter; then only its tests run
         #[arg(last = true)]
         nextest: Vec<String>,
@@ -241,7 +245,12 @@ fn run(command: Command) -> Result<()> {
             println!("{} -> {}", paths::display(&page), fs::read_link(&page)?.display());
             Ok(())
         }
-        Command::Test { unit, llm, nextest } => test::run(unit, llm, &nextest),
+        Command::Test {
+            unit,
+            llm,
+            cloud,
+            nextest,
+        } => test::run(unit, llm, kind(cloud, None)?, &nextest),
         Command::Soak(args) => soak::run(&args),
         Command::Bench { what, quick } => bench::run(what.as_ref(), quick),
         Command::Openapi => openapi::run(),
@@ -293,7 +302,6 @@ mod tests {
         for options in [
             ["demo", "--auth"].as_slice(),
             &["up", "--auth"],
-            &["up", "--faults"],
             &["up", "--parameter", "MaxAttempts=2"],
         ] {
             let alone = Cli::try_parse_from([&["xtask"], options].concat());

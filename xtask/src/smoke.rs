@@ -24,7 +24,7 @@ enum Smoke {
 use Smoke::{Ci, Never, Slow};
 
 /// The commands with their arguments, in the order in which they run.
-const COMMANDS: [(&str, Smoke); 36] = [
+const COMMANDS: [(&str, Smoke); 37] = [
     ("check", Ci),
     ("test", Ci),
     ("test --unit", Never("it is a part of test")),
@@ -36,6 +36,7 @@ const COMMANDS: [(&str, Smoke); 36] = [
     ("web", Ci),
     ("soak --tasks 500 --seed 1", Ci),
     ("soak --broken fence", Never("it must fail")),
+    ("test --cloud", Slow),
     ("demo", Slow),
     ("demo --llm", Slow),
     ("up --name smoke", Slow),

@@ -71,12 +71,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let parameters = PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let options = Options {
         kind: Kind::Cloud,
-        auth: false,
         faults: true,
         persist: true,
-        llm: None,
         parameters: parameters.into(),
         function_environment,
+        ..Options::default()
     };
     build()?;
     let mut stack = stack::attached(&format!("soak-{}", args.seed), &options)?;
@@ -110,14 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// everything.
 fn build() -> Result<()> {
     let mut command = process::command(cargo());
-    command.args([
-        "test",
-        "--workspace",
-        "--test",
-        "black_box",
-        "--no-run",
-        "--locked",
-    ]);
+    command.args(["test", "--workspace", "--test", "cloud", "--no-run", "--locked"]);
     process::run(&mut command, "building the soak", "soak-build")?;
     Ok(())
 }

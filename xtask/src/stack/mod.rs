@@ -44,13 +44,13 @@ pub(crate) enum Kind {
     Server,
 }
 
-/// The options of a stack. The server knows the kind and an OpenAI-compatible language model only.
+/// The options of a stack. Those of the functions and of the template are for the local cloud only.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) kind: Kind,
     /// Signatures and IAM policies are enforced, as on AWS.
     pub(crate) auth: bool,
-    /// The functions are compiled with fault injection, and it is enabled.
+    /// The functions or the server are compiled with fault injection, and it is enabled.
     pub(crate) faults: bool,
     /// The local cloud saves its data when it stops, and loads it when it is restarted.
     pub(crate) persist: bool,
@@ -60,6 +60,10 @@ pub(crate) struct Options {
     pub(crate) parameters: BTreeMap<String, String>,
     /// Environment variables of every function, in addition to the template's.
     pub(crate) function_environment: BTreeMap<String, String>,
+    /// The server's program, where it is compiled already.
+    pub(crate) server_program: Option<PathBuf>,
+    /// Further arguments of the server.
+    pub(crate) server_arguments: Vec<String>,
 }
 
 /// Starts a stack that outlives this process, until [`down`]. One that runs already with the same options is left as

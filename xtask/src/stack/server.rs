@@ -56,7 +56,10 @@ fn make(options: &Options) -> Result<Parts> {
         let assets = Parallel::start(scope, models::ensure);
         let dashboard = Parallel::start(scope, web::build_if_possible);
         let llm = Parallel::start(scope, || options.llm.map(|_| llm::ensure()).transpose());
-        let program = build();
+        let program = match &options.server_program {
+            Some(program) => Ok(program.clone()),
+            None => build(options.faults),
+        };
         Ok(Parts {
             program: program?,
             // The links may be moved while the server runs.
@@ -69,10 +72,13 @@ fn make(options: &Options) -> Result<Parts> {
 
 /// Compiles the program with the features that its dependencies have in a build of all tests, so that both share the
 /// compiled dependencies. Only the language worker is left out: with it the server would contain the AWS SDK.
-fn build() -> Result<PathBuf> {
+fn build(faults: bool) -> Result<PathBuf> {
     let mut command = process::command(cargo());
     command.args(["build", "--workspace", "--exclude", "language-worker"]);
     command.args(["--bin", "mesh-server", "--locked"]);
+    if faults {
+        command.args(["--features", "mesh-server/faults"]);
+    }
     process::run(&mut command, "compiling the server", "build-server")?;
     Ok(paths::target().join("debug/mesh-server"))
 }
@@ -89,7 +95,7 @@ fn spawn(
         port: launch::free_port()?,
         kind: Kind::Server,
         auth: false,
-        faults: false,
+        faults: options.faults,
         llm: options.llm.map(Address::choose).transpose()?,
         url: None,
     };
@@ -116,6 +122,10 @@ fn spawn(
         .arg(&parts.assets);
     if let Some(dashboard) = &parts.dashboard {
         command.arg("--web").arg(dashboard);
+    }
+    command.args(&options.server_arguments);
+    if options.faults {
+        command.env("AI_MESH_FAULTS", "on");
     }
     if let Some(llm) = state.llm {
         command.args(["--language-url", &llm.base_url(), "--language-model", MODEL]);
@@ -154,6 +164,8 @@ fn environment(dir: &StackDir, state: &State) -> Result<BTreeMap<String, String>
     let mut settings = BTreeMap::from([
         ("AI_MESH_URL".to_owned(), state.endpoint()),
         ("AI_MESH_TOKEN".to_owned(), token.trim().to_owned()),
+        // Of the same name as on a local cloud, where the streams have an address of their own.
+        ("EVENTS_URL".to_owned(), format!("{}/", state.endpoint())),
     ]);
     settings.extend(state.llm.into_iter().flat_map(Address::settings));
     Ok(settings)

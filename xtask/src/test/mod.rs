@@ -1,4 +1,7 @@
 //! `cargo xtask test`: runs all tests, against stacks that it starts for them and always stops.
+//!
+//! What only uses the HTTP API runs on one home: on mesh-server, or on the local cloud if asked for. What needs the template
+//! and its AWS services runs on the local cloud.
 
 mod conformance;
 mod report;
@@ -12,7 +15,7 @@ use anyhow::Result;
 
 use crate::functions::{self, Build};
 use crate::llm::Provider;
-use crate::stack::{self, Attached, Options};
+use crate::stack::{self, Attached, Kind, Options};
 use crate::tools::{self, cargo};
 use crate::venv::Venv;
 use crate::{browser, dynalite, models, paths, process, soak, web};
@@ -22,7 +25,7 @@ use settings::Settings;
 /// The packages with the tests that need stacks or built functions.
 const BLACK_BOX: [&str; 2] = ["mesh-tests", "mesh-bench"];
 
-pub(crate) fn run(unit: bool, llm: bool, nextest: &[String]) -> Result<()> {
+pub(crate) fn run(unit: bool, llm: bool, home: Kind, nextest: &[String]) -> Result<()> {
     if nextest.is_empty() && !unit {
         // What is missing is said before the tests run for half an hour.
         browser::find()?;
@@ -39,12 +42,12 @@ pub(crate) fn run(unit: bool, llm: bool, nextest: &[String]) -> Result<()> {
         command.env("AI_MESH_ASSETS", &assets);
         report.nextest(&mut command)?;
     } else {
-        with_stacks(&assets, llm, nextest, &mut report)?;
+        with_stacks(&assets, llm, home, nextest, &mut report)?;
     }
     report.conclude()
 }
 
-fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report) -> Result<()> {
+fn with_stacks(assets: &Path, llm: bool, home: Kind, nextest: &[String], report: &mut Report) -> Result<()> {
     if nextest.is_empty() {
         // `functions::build` would leave the dashboard out without Node.js, and the browser tests need it.
         web::build()?;
@@ -75,8 +78,18 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
         ..Options::default()
     };
     let auth = stack::attached("test-auth", &auth)?;
+    let server = match home {
+        Kind::Server => Some(start_server(&settings, &faults)?),
+        Kind::Cloud => None,
+    };
 
-    let mut variables = environment(&test, &auth)?;
+    let mut cloud = test.dir.settings()?;
+    for (name, path) in [
+        ("AI_MESH_AUTH_ENV", auth.dir.env_file()),
+        ("AI_MESH_CLOUD_LOG", test.dir.log_file()),
+    ] {
+        cloud.insert(name.to_owned(), path.display().to_string());
+    }
     let folders = [
         ("AI_MESH_ASSETS", assets.to_path_buf()),
         ("AI_MESH_ARTIFACTS", release),
@@ -89,19 +102,24 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
             paths::target().join("debug/streaming-host"),
         ),
     ];
-    variables.extend(folders.map(|(name, path)| (name.to_owned(), path.display().to_string())));
+    cloud.extend(folders.map(|(name, path)| (name.to_owned(), path.display().to_string())));
+    let home = server.as_ref().map(|server| server.dir.settings()).transpose()?;
+    let variables = with_home(&cloud, home.as_ref());
     if nextest.is_empty() {
-        pytest("localstack/tests/built", &variables, report)?;
-        pytest("localstack/tests/auth", &variables, report)?;
+        pytest("localstack/tests/built", &cloud, report)?;
+        pytest("localstack/tests/auth", &cloud, report)?;
     }
     report.nextest(nextest_run(&[], nextest)?.envs(&variables))?;
     if nextest.is_empty() {
-        report.playwright(&mut browser::tests(&variables, "dashboard")?)?;
-        // It runs last, since it sends requests without a pause. This stack has the release build and few tasks, all
-        // of which the local cloud sorts for each list.
-        report.schemathesis(&mut conformance::command(&auth.dir.settings()?)?)?;
+        report.playwright(&mut browser::tests(&variables, "dashboard")?, "dashboard")?;
+        // Streams as the event-stream function sends them.
+        report.playwright(&mut browser::tests(&with_home(&cloud, None), "cloud")?, "cloud")?;
+        // It runs last, since it sends requests without a pause. Of the local clouds, it uses the one with the release build
+        // and few tasks, all of which are sorted for each list.
+        let auth = auth.dir.settings()?;
+        report.schemathesis(&mut conformance::command(home.as_ref().unwrap_or(&auth))?)?;
     }
-    drop((test, auth));
+    drop((test, auth, server));
     if llm {
         with_language_models(nextest, report)?;
     }
@@ -109,6 +127,17 @@ fn with_stacks(assets: &Path, llm: bool, nextest: &[String], report: &mut Report
         report.soak(soak::run(&soak::Args::short()))?;
     }
     Ok(())
+}
+
+fn start_server(settings: &Settings, artifacts: &Path) -> Result<Attached> {
+    let options = Options {
+        kind: Kind::Server,
+        faults: true,
+        server_program: Some(artifacts.join(functions::SERVER)),
+        server_arguments: settings.server_arguments(),
+        ..Options::default()
+    };
+    stack::attached("test-server", &options)
 }
 
 /// Runs the tests with a real language model, on a stack for each provider.
@@ -126,21 +155,31 @@ fn with_language_models(nextest: &[String], report: &mut Report) -> Result<()> {
         let stack = stack::attached("test-llm", &options)?;
         let features = "mesh-language/live,mesh-tests/live";
         let mut live = nextest_run(&["--features", features, "--no-tests=pass", "-E", tests], nextest)?;
-        report.nextest(live.envs(stack.dir.settings()?))?;
+        report.nextest(live.envs(with_home(&stack.dir.settings()?, None)))?;
     }
     Ok(())
 }
 
-/// The environment variables of the black-box tests.
-fn environment(test: &Attached, auth: &Attached) -> Result<BTreeMap<String, String>> {
-    let mut variables = test.dir.settings()?;
-    for (name, path) in [
-        ("AI_MESH_AUTH_ENV", auth.dir.env_file()),
-        ("AI_MESH_CLOUD_LOG", test.dir.log_file()),
+/// The environment variables of the black-box tests: those of the local cloud, whose addresses and token have names of their
+/// own, and the addresses and the token of the home under test, which is the local cloud if no other is given.
+fn with_home(
+    cloud: &BTreeMap<String, String>,
+    home: Option<&BTreeMap<String, String>>,
+) -> BTreeMap<String, String> {
+    let mut variables = cloud.clone();
+    for (name, of_cloud) in [
+        ("AI_MESH_URL", "AI_MESH_CLOUD_URL"),
+        ("AI_MESH_TOKEN", "AI_MESH_CLOUD_TOKEN"),
+        ("EVENTS_URL", "AI_MESH_CLOUD_EVENTS_URL"),
     ] {
-        variables.insert(name.to_owned(), path.display().to_string());
+        variables.extend(cloud.get(name).map(|value| (of_cloud.to_owned(), value.clone())));
     }
-    Ok(variables)
+    variables.extend(
+        home.into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
+    variables
 }
 
 fn nextest_run(arguments: &[&str], user_arguments: &[String]) -> Result<Command> {

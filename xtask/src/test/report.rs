@@ -48,13 +48,14 @@ impl Report {
         self.add_junit(&junit)
     }
 
-    /// Runs the dashboard's tests in a browser.
-    pub(super) fn playwright(&mut self, command: &mut Command) -> Result<()> {
-        let junit = paths::log("playwright").with_extension("xml");
+    /// Runs a project of the dashboard's tests in a browser.
+    pub(super) fn playwright(&mut self, command: &mut Command, project: &str) -> Result<()> {
+        let log = format!("playwright-{project}");
+        let junit = paths::log(&log).with_extension("xml");
         let _ = fs::remove_file(&junit);
         command.env("AI_MESH_JUNIT", &junit);
-        let title = "testing the dashboard in a browser";
-        self.run_quietly(command, title, "playwright", "playwright")?;
+        let title = format!("testing the dashboard in a browser ({project})");
+        self.run_quietly(command, &title, &log, "playwright")?;
         self.add_junit(&junit)
     }
 

@@ -1,4 +1,4 @@
-//! tests/stack.toml: the template's parameters for the test stacks, mostly short times.
+//! tests/stack.toml: the template's parameters for the test stacks and the server's flags, mostly short times.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +14,9 @@ pub(super) struct Settings {
     #[serde(default)]
     parameters: BTreeMap<String, Value>,
     auth: Option<Auth>,
+    /// The flags of mesh-server, without their dashes.
+    #[serde(default)]
+    server: BTreeMap<String, Flag>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -21,6 +24,14 @@ pub(super) struct Settings {
 struct Auth {
     #[serde(default)]
     parameters: BTreeMap<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Flag {
+    /// A flag without a value.
+    Set(bool),
+    Value(Value),
 }
 
 /// CloudFormation takes every parameter as text. The file may have numbers too.
@@ -47,6 +58,15 @@ impl Settings {
         as_text(&self.parameters)
     }
 
+    /// The arguments of mesh-server.
+    pub(super) fn server_arguments(&self) -> Vec<String> {
+        let argument = |(name, flag): (&String, &Flag)| match flag {
+            Flag::Set(is_set) => is_set.then(|| format!("--{name}")),
+            Flag::Value(value) => Some(format!("--{name}={}", text(value))),
+        };
+        self.server.iter().filter_map(argument).collect()
+    }
+
     /// The parameters of the stack that enforces permissions: its own, or else the same.
     pub(super) fn auth_parameters(&self) -> BTreeMap<String, String> {
         self.auth
@@ -56,14 +76,17 @@ impl Settings {
 }
 
 fn as_text(parameters: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
-    let text = |value: &Value| match value {
-        Value::Number(number) => number.to_string(),
-        Value::Text(text) => text.clone(),
-    };
     parameters
         .iter()
         .map(|(name, value)| (name.clone(), text(value)))
         .collect()
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => text.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -86,5 +109,14 @@ mod tests {
         let other: Settings = toml::from_str("[parameters]\nA = 1\n[auth.parameters]\nA = 2").unwrap();
         assert_eq!(other.auth_parameters()["A"], "2");
         assert!(toml::from_str::<Settings>("[parameter]\nA = 1").is_err());
+    }
+
+    #[test]
+    fn the_servers_settings_become_flags() {
+        let settings: Settings =
+            toml::from_str("[server]\nconcurrency = 2\ncompat = true\nweb-origin = \"https://a.example\"")
+                .unwrap();
+        let arguments = ["--compat", "--concurrency=2", "--web-origin=https://a.example"];
+        assert_eq!(settings.server_arguments(), arguments);
     }
 }
