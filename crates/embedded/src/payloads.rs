@@ -12,6 +12,7 @@ use mesh_backend::{
     BackendError, BackendFuture, BoxFuture, HEAD_BYTES, PayloadStore, Pinned, ReadError, SignedUpload,
 };
 use mesh_task::{NewUpload, ObjectRef, Task, TaskId, Tenant};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use tokio::sync::RwLock;
@@ -229,7 +230,8 @@ impl EmbeddedPayloads {
             ..
         } = signed;
         let signature = self.signer.sign(signed);
-        let content_type = content_type.replace('/', "%2F").replace('+', "%2B");
+        // It may have parameters, so also spaces and equal signs.
+        let content_type = utf8_percent_encode(content_type, NON_ALPHANUMERIC);
         format!(
             "{}/payloads/{key}?expires={expires}&type={content_type}&signature={signature}",
             self.address

@@ -1,9 +1,9 @@
 //! The mini task queue.
 
 use axum::Json;
-use axum::body::HttpBody;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
-use mesh_http::{JsonBody, Problem};
+use mesh_http::{JsonText, Problem};
 use mesh_task::{Payload, Status, TaskId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -37,14 +37,20 @@ enum SubmittedStatus {
     responses((status = 202, description = "The task is accepted.", body = inline(Submitted))),
 )]
 pub(crate) async fn submit(submitter: Submitter, request: Request) -> Accepted<Submitted> {
-    let submission = if request.body().is_end_stream() {
+    let text = if request.body().is_end_stream() {
+        Bytes::new()
+    } else {
+        // A client that sends its body in chunks may end it without any.
+        let JsonText(text) = JsonText::from_request(request, &()).await?;
+        text
+    };
+    let submission = if text.is_empty() {
         SimpleSubmission {
             kind: SimpleKind::Text,
             data: SAMPLE.to_owned(),
         }
     } else {
-        let JsonBody(body) = JsonBody::from_request(request, &()).await?;
-        SimpleSubmission::parse(body)?
+        SimpleSubmission::parse(mesh_http::json::parse(&text)?)?
     };
     let task = submitter.create(submission.into_present()).await?;
     accepted(Submitted {
