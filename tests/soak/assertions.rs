@@ -4,22 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mesh_stats::Counts;
-use mesh_task::{Status, TaskType, Tenant};
-use mesh_tests::{Api, Cloud, eventually, setting};
+use mesh_tests::{Api, eventually};
 use serde_json::Value;
 
+use crate::home::Home;
 use crate::ledger::{Entries, Ledger};
 use crate::load::Confirmed;
 use crate::plan::{End, Plan, Planned};
 use crate::rules::State;
 
 /// A failed assertion: the number of the task that it is about, if it is about one, and a message.
-type Finding = (Option<u32>, String);
+pub(crate) type Finding = (Option<u32>, String);
 
-/// How long a queue may take to drain: longer than any visibility timeout, after which a killed function's messages are
-/// delivered again.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(330);
+/// How long the counters may take to follow the last change.
+const COUNTING_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The number of findings that are printed, each with its task's whole history.
 const MAX_PRINTED: usize = 10;
@@ -29,16 +27,17 @@ pub(crate) fn check(
     plan: &Plan,
     confirmed: &HashMap<u32, Confirmed>,
     ledger: &Ledger,
-    cloud: &Cloud,
+    home: &dyn Home,
+    injected: &BTreeMap<String, usize>,
 ) -> usize {
-    let items = eventually("the table answers", || cloud.items().ok());
+    let undrained = home.undrained().into_iter();
+    let mut findings: Vec<Finding> = undrained
+        .map(|queue| (None, format!("{queue} does not drain to empty")))
+        .collect();
+    let items = home.items();
     let entries = ledger.entries();
     let about_task = |(number, message): &(u32, String)| (Some(*number), message.clone());
-    let mut findings: Vec<Finding> = entries.violations.iter().map(about_task).collect();
-    let queues = ["TEXT_QUEUE_URL", "IMAGE_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"];
-    for queue in queues.into_iter().filter(|queue| !drains(cloud, queue)) {
-        findings.push((None, format!("{queue} does not drain to empty")));
-    }
+    findings.extend(entries.violations.iter().map(about_task));
     let mut stored = BTreeMap::<u32, Vec<State>>::new();
     for state in items.iter().filter_map(State::from_item) {
         stored.entry(state.number).or_default().push(state);
@@ -63,7 +62,11 @@ pub(crate) fn check(
             Err(message) => findings.push((Some(task.number), message)),
         }
     }
-    let listed = dead_letters(&Api::new());
+    let api = Api::new();
+    let listed: BTreeSet<_> = list(&api, "/v1/dead-letters", "dead_letters")
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
     if listed != dead {
         let different: Vec<_> = listed.symmetric_difference(&dead).collect();
         findings.push((
@@ -71,43 +74,53 @@ pub(crate) fn check(
             format!("the dead letters are not exactly the planned ones: {different:?}"),
         ));
     }
-    findings.extend(check_counters(cloud, &items));
+    let states = stored.values().flatten();
+    let states: BTreeMap<_, _> = states
+        .map(|state| (state.id.clone(), state.status.clone()))
+        .collect();
+    if list(&api, "/v1/tasks", "tasks") != states {
+        findings.push((None, "the API does not list exactly the stored tasks".to_owned()));
+    }
+    home.repair_counters();
+    findings.extend(check_counters(&api, stored.values().flatten()));
+    findings.extend(home.check(plan, &entries, injected));
     println!("soak: ends: {ends:?}; dead letters: {}", listed.len());
     println!("soak: writes: {:?}", entries.transitions);
     print(&findings, &entries);
     findings.len()
 }
 
-/// Rebuilds the counters, since each restart loses a part of the stream, and compares them with the table.
-fn check_counters(cloud: &Cloud, items: &[Value]) -> Option<Finding> {
-    let mut expected = Counts::default();
-    for item in items {
-        let task_type = serde_json::from_value::<TaskType>(item["type"].clone());
-        let status = serde_json::from_value::<Status>(item["status"].clone());
-        if let (Ok(task_type), Ok(status)) = (task_type, status) {
-            expected.add(task_type, status, 1);
-        }
+/// Compares the counters with the stored tasks. They follow the tasks by a moment.
+fn check_counters<'a>(api: &Api, stored: impl Iterator<Item = &'a State>) -> Option<Finding> {
+    let mut expected = BTreeMap::<(String, String), u64>::new();
+    for state in stored {
+        *expected
+            .entry((state.task_type.clone(), state.status.clone()))
+            .or_default() += 1;
     }
-    let before = cloud.counters(&Tenant::first()).counts;
-    let rebuilt = eventually("the counters are rebuilt", || cloud.rebuild_stats().ok());
-    let after = cloud.counters(&Tenant::first()).counts;
-    println!("soak: the counters were {before:?}; rebuilt: {rebuilt}");
-    (after != expected).then(|| {
-        let message = format!("the counters are {after:?}, and the table has {expected:?}");
-        (None, message)
-    })
-}
-
-/// Waits until a queue is empty; false if it does not drain.
-fn drains(cloud: &Cloud, queue: &str) -> bool {
-    let deadline = Instant::now() + DRAIN_TIMEOUT;
-    while cloud.message_count(&setting(queue)) > 0 {
-        if Instant::now() > deadline {
-            return false;
+    let mut counted = BTreeMap::new();
+    let deadline = Instant::now() + COUNTING_TIMEOUT;
+    while Instant::now() < deadline {
+        counted = counters(&eventually("the counters are read", || get(api, "/v1/stats")));
+        if counted == expected {
+            return None;
         }
         thread::sleep(Duration::from_millis(200));
     }
-    true
+    let message = format!("the counters are {counted:?}, and there are {expected:?}");
+    Some((None, message))
+}
+
+/// The number of tasks of each type and status, without zeros.
+fn counters(stats: &Value) -> BTreeMap<(String, String), u64> {
+    let mut counters = BTreeMap::new();
+    for (task_type, by_status) in stats["by_type"].as_object().into_iter().flatten() {
+        for (status, count) in by_status.as_object().into_iter().flatten() {
+            let count = count.as_u64().filter(|count| *count > 0);
+            counters.extend(count.map(|count| ((task_type.clone(), status.clone()), count)));
+        }
+    }
+    counters
 }
 
 /// The task's one item, if it is in the planned state.
@@ -118,19 +131,23 @@ fn check_task<'a>(
 ) -> Result<&'a State, String> {
     let confirmed = confirmed.ok_or("the task was never accepted")?;
     let [state] = stored.map_or(&[][..], Vec::as_slice) else {
-        return Err(format!(
-            "accepted as {}, but the table contains {stored:?}",
-            confirmed.id
-        ));
+        return Err(format!("accepted as {}, but stored is {stored:?}", confirmed.id));
     };
     if state.id != confirmed.id {
         return Err(format!(
-            "accepted as {}, but the table contains {}",
+            "accepted as {}, but stored is {}",
             confirmed.id, state.id
         ));
     }
     if !state.is_final() {
         return Err(format!("the task is not final: {}", state.summary()));
+    }
+    if state.generation != confirmed.generation() {
+        return Err(format!(
+            "the generation should be {}: {}",
+            confirmed.generation(),
+            state.summary()
+        ));
     }
     let is_cancelled = state.status == "cancelled";
     if confirmed.is_cancelled && !confirmed.is_retried {
@@ -171,26 +188,29 @@ fn check_task<'a>(
     }
 }
 
-/// The ids of the dead letters that the API lists.
-fn dead_letters(api: &Api) -> BTreeSet<String> {
-    let headers = [("x-service-token", api.token())];
-    let mut ids = BTreeSet::new();
+/// The status of each task that the API lists, by its id.
+fn list(api: &Api, path: &str, field: &str) -> BTreeMap<String, String> {
+    let mut tasks = BTreeMap::new();
     let mut cursor = String::new();
     loop {
-        let path = format!("/v1/dead-letters?limit=100{cursor}");
-        let page = eventually("the dead letters are listed", || {
-            api.try_send("GET", &path, &headers, None)
-                .ok()
-                .filter(|page| page.status == 200)
-        });
-        for letter in page.body["dead_letters"].as_array().into_iter().flatten() {
-            ids.insert(letter["id"].as_str().unwrap_or_default().to_owned());
+        let path = format!("{path}?limit=100{cursor}");
+        let page = eventually("the tasks are listed", || get(api, &path));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        for task in page[field].as_array().into_iter().flatten() {
+            tasks.insert(text(&task["id"]), text(&task["status"]));
         }
-        match page.body["next_cursor"].as_str() {
+        match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
-            None => return ids,
+            None => return tasks,
         }
     }
+}
+
+/// The answer to a request that succeeds.
+pub(crate) fn get(api: &Api, path: &str) -> Option<Value> {
+    let headers = [("x-service-token", api.token())];
+    let reply = api.try_send("GET", path, &headers, None).ok()?;
+    (reply.status == 200).then_some(reply.body)
 }
 
 fn print(findings: &[Finding], entries: &Entries) {

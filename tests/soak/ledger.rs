@@ -1,14 +1,10 @@
-//! The ledger: every write to a task, read from the table's stream as it happens.
+//! The ledger: every write to a task, as the home reports it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
 
-use aws_sdk_dynamodbstreams::types::Record;
-use mesh_tests::{Cloud, eventually};
 use serde_json::Value;
 
 use crate::rules::{self, State};
@@ -25,8 +21,12 @@ pub(crate) struct Entries {
     pub(crate) transitions: BTreeMap<&'static str, u64>,
     /// Writes that break a rule: the task's number, and the rule.
     pub(crate) violations: Vec<(u32, String)>,
-    /// The ids of the stream's records that were read.
+    /// The changes that a client can see, in order.
+    pub(crate) visible: Vec<Visible>,
+    /// The numbers of the writes that were read.
     seen: HashSet<String>,
+    /// When a server was stopped and started again, in milliseconds since the epoch.
+    starts: Vec<RangeInclusive<i64>>,
     writes: u64,
     /// The number of tasks that are not final.
     open: usize,
@@ -37,6 +37,15 @@ pub(crate) struct History {
     pub(crate) last: State,
     /// In order, one line a write, with its transition.
     pub(crate) lines: Vec<String>,
+    /// How many attempts were spent because a process died or lost its lease.
+    pub(crate) spent_by_crashes: usize,
+}
+
+/// What a change showed of a task.
+#[derive(Debug)]
+pub(crate) struct Visible {
+    pub(crate) before: Option<String>,
+    pub(crate) after: State,
 }
 
 /// The progress of the load.
@@ -71,47 +80,28 @@ impl Ledger {
         }
     }
 
-    /// Reads the stream until the soak is over. A restart of the local cloud starts a new stream.
-    pub(crate) fn follow(&self, is_over: &AtomicBool) {
-        let cloud = Cloud::new();
-        while !is_over.load(Ordering::Relaxed) {
-            // An error ends the stream: the local cloud is being restarted.
-            let _ended = cloud.follow_stream(|records| {
-                if records.is_empty() {
-                    thread::sleep(Duration::from_millis(50));
-                }
-                self.add_all(records);
-                !is_over.load(Ordering::Relaxed)
-            });
-            thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    fn add_all(&self, records: Vec<Record>) {
+    /// Adds a write of this number, unless it was added before: a task before and after it.
+    pub(crate) fn add(&self, number: String, old: Option<Value>, new: Option<Value>) {
+        let [old, new] = [old, new].map(|item| State::from_item(&item?));
         let mut entries = self.entries();
-        for record in records {
-            // A stream that is read again from its beginning repeats its records.
-            if !entries.seen.insert(record.event_id.unwrap_or_default()) {
-                continue;
-            }
-            let Some(change) = record.dynamodb else { continue };
-            let [old, new] = [change.old_image, change.new_image].map(|image| {
-                let item: Value = serde_dynamo::from_item(image?).ok()?;
-                State::from_item(&item)
-            });
-            if let Some(new) = new {
-                entries.add(old.as_ref(), new);
-            }
+        if entries.seen.insert(number)
+            && let Some(new) = new
+        {
+            entries.add(old.as_ref(), new);
         }
     }
 
-    /// Reads from the table what is missing because a restart lost a part of the stream.
-    pub(crate) fn catch_up(&self, cloud: &Cloud) {
-        let items = eventually("the table answers", || cloud.items().ok());
+    /// Notes when a server was stopped and started again.
+    pub(crate) fn started(&self, during: RangeInclusive<i64>) {
+        self.entries().starts.push(during);
+    }
+
+    /// Adds the stored tasks, where the home can't report all writes.
+    pub(crate) fn catch_up(&self, items: &[Value]) {
         let mut entries = self.entries();
         for state in items.iter().filter_map(State::from_item) {
             let known = entries.tasks.get(&state.number).map(|task| &task.last);
-            // The stream continues meanwhile, and may be ahead of the scan.
+            // Other writes are added meanwhile, and may be ahead of the stored tasks.
             if known.is_none_or(|known| state.age() > known.age()) {
                 entries.store(state, "found after a restart");
             }
@@ -122,7 +112,14 @@ impl Ledger {
 impl Entries {
     fn add(&mut self, old: Option<&State>, new: State) {
         self.writes += 1;
-        let description = match rules::transition(old, &new) {
+        let is_start = self.starts.iter().any(|start| start.contains(&new.updated_at));
+        if old.is_none_or(|old| old.visible() != new.visible()) {
+            self.visible.push(Visible {
+                before: old.map(|old| old.status.clone()),
+                after: new.clone(),
+            });
+        }
+        let description = match rules::transition(old, &new, is_start) {
             Ok(transition) => {
                 *self.transitions.entry(transition).or_default() += 1;
                 transition.to_owned()
@@ -132,7 +129,12 @@ impl Entries {
                 format!("VIOLATION: {violation}")
             }
         };
+        let is_spent = old.is_some_and(|old| new.spends_a_crash(old));
+        let number = new.number;
         self.store(new, &description);
+        if is_spent && let Some(task) = self.tasks.get_mut(&number) {
+            task.spent_by_crashes += 1;
+        }
     }
 
     fn store(&mut self, new: State, description: &str) {
@@ -155,6 +157,7 @@ impl Entries {
                     History {
                         last: new,
                         lines: vec![line],
+                        spent_by_crashes: 0,
                     },
                 );
             }

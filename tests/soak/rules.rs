@@ -14,13 +14,14 @@ const MAX_ATTEMPTS_STORED: usize = 10;
 pub(crate) struct State {
     pub(crate) number: u32,
     pub(crate) id: String,
+    pub(crate) task_type: String,
     pub(crate) status: String,
     pub(crate) generation: i64,
     pub(crate) attempt: i64,
     max_attempts: i64,
     consecutive_crashes: i64,
     fence: i64,
-    updated_at: i64,
+    pub(crate) updated_at: i64,
     lease_until: Option<i64>,
     next_attempt_at: Option<i64>,
     attempts: Vec<Attempt>,
@@ -42,6 +43,7 @@ impl State {
         Some(Self {
             number: item["metadata"]["number"].as_str()?.parse().ok()?,
             id: text("id")?,
+            task_type: text("type")?,
             status: text("status")?,
             generation: number("generation")?,
             attempt: number("attempt")?,
@@ -69,6 +71,27 @@ impl State {
 
     pub(crate) fn is_final(&self) -> bool {
         matches!(self.status.as_str(), "completed" | "failed" | "cancelled")
+    }
+
+    /// What a client can see of it: the rest may change without a client's notice.
+    pub(crate) fn visible(&self) -> (&str, i64, i64, i64) {
+        (&self.status, self.generation, self.attempt, self.fence)
+    }
+
+    /// Whether every attempt failed.
+    pub(crate) fn is_dead_letter(&self) -> bool {
+        let kind = |name| self.error.as_ref().is_some_and(|error| error.starts_with(name));
+        self.status == "failed" && (kind("\"exhausted\"") || kind("\"timeout\""))
+    }
+
+    /// Whether the write that made this state of an old one ended an attempt as `lost` and spent it.
+    pub(crate) fn spends_a_crash(&self, old: &Self) -> bool {
+        let outcome = self
+            .attempts
+            .last()
+            .and_then(|attempt| attempt.outcome.as_deref());
+        let is_end = old.status == "processing" && self.status != "processing";
+        is_end && outcome == Some("lost") && self.attempt == old.attempt
     }
 
     /// Orders the states of one task by time.
@@ -112,8 +135,9 @@ impl Attempt {
     }
 }
 
-/// The transition that one write made, or the rule that it breaks.
-pub(crate) fn transition(old: Option<&State>, new: &State) -> Result<&'static str, String> {
+/// The transition that one write made, or the rule that it breaks. `is_start` says whether it was made while a server started,
+/// which interrupts what the one before it left.
+pub(crate) fn transition(old: Option<&State>, new: &State, is_start: bool) -> Result<&'static str, String> {
     let Some(old) = old else {
         let is_fresh = (new.status.as_str(), new.generation, new.attempt, new.fence) == ("pending", 1, 0, 0);
         return if is_fresh {
@@ -133,7 +157,7 @@ pub(crate) fn transition(old: Option<&State>, new: &State) -> Result<&'static st
     }
     match (old.status.as_str(), new.status.as_str(), new.fence - old.fence) {
         ("pending", "processing", 1) => claimed(old, new),
-        ("processing", "completed" | "failed" | "pending", 0) => ended(old, new),
+        ("processing", "completed" | "failed" | "pending", 0) => ended(old, new, is_start),
         ("processing", "pending" | "failed", 1) => reclaimed(old, new),
         (_, "cancelled", 1) if new.attempts == old.attempts => Ok("cancelled"),
         _ => Err("no transition makes this change".to_owned()),
@@ -164,7 +188,7 @@ fn claimed(old: &State, new: &State) -> Result<&'static str, String> {
     Ok("claimed")
 }
 
-fn ended(old: &State, new: &State) -> Result<&'static str, String> {
+fn ended(old: &State, new: &State, is_start: bool) -> Result<&'static str, String> {
     let running = old.attempts.last().ok_or("ended without an attempt")?;
     let ended = new.attempts.last().ok_or("ended without an attempt")?;
     if ended.started_at != running.started_at {
@@ -175,16 +199,24 @@ fn ended(old: &State, new: &State) -> Result<&'static str, String> {
         return Err("the end of an attempt changed earlier attempts".to_owned());
     }
     let outcome = ended.outcome.as_deref().unwrap_or("none");
-    let refunded = i64::from(matches!(outcome, "throttled" | "interrupted"));
+    let refunded = match outcome {
+        "throttled" | "interrupted" => 1,
+        // The process of a model died.
+        "lost" => i64::from(!old.is_isolated()),
+        _ => 0,
+    };
     if new.attempt != old.attempt - refunded {
         return Err(format!("an attempt that ended as {outcome} was counted wrongly"));
     }
     match (new.status.as_str(), outcome) {
         ("completed", "completed") => Ok("completed"),
         ("failed", "permanent" | "transient" | "timeout") => Ok("failed"),
+        ("failed", "lost") if new.attempt < new.max_attempts => Err("failed with attempts left".to_owned()),
+        ("failed", "lost") => Ok("exhausted"),
+        ("pending", "lost") => Ok("lost"),
         ("pending", "transient" | "timeout") => Ok("retry scheduled"),
         ("pending", "throttled") => Ok("throttled"),
-        ("pending", "interrupted") if !old.is_isolated() => Ok("interrupted"),
+        ("pending", "interrupted") if is_start || !old.is_isolated() => Ok("interrupted"),
         (status, outcome) => Err(format!(
             "an attempt ended as {outcome} and left its task {status}"
         )),

@@ -107,6 +107,19 @@ impl Api {
         })
     }
 
+    /// Sends a GET request with the token to a stack that may be down, and returns the text of the answer.
+    ///
+    /// # Errors
+    /// When no complete answer came, or its status is not 200.
+    pub fn try_get_text(&self, path: &str) -> Result<String, ureq::Error> {
+        let request = self
+            .agent
+            .get(format!("{}{path}", self.url))
+            .header("x-service-token", &self.token);
+        let mut response = request.config().http_status_as_error(true).build().call()?;
+        response.body_mut().read_to_string()
+    }
+
     /// Sends a GET request with the token.
     pub fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[("x-service-token", &self.token)], None)

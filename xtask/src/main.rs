@@ -143,7 +143,7 @@ enum Command {
         #[arg(last = true)]
         nextest: Vec<String>,
     },
-    /// Runs tasks of two types under random faults, and verifies the guarantees of docs/SEMANTICS.md
+    /// Runs tasks under random faults, and verifies the guarantees of docs/SEMANTICS.md
     Soak(soak::Args),
     /// Measures cold starts and throughput, beside Python's onnxruntime; or what the subcommand says
     #[command(args_conflicts_with_subcommands = true)]
@@ -251,7 +251,7 @@ fn run(command: Command) -> Result<()> {
             cloud,
             nextest,
         } => test::run(unit, llm, kind(cloud, None)?, &nextest),
-        Command::Soak(args) => soak::run(&args),
+        Command::Soak(args) => soak::run(&args, None),
         Command::Bench { what, quick } => bench::run(what.as_ref(), quick),
         Command::Openapi => openapi::run(),
         Command::Clients => clients::run(),
@@ -303,6 +303,7 @@ mod tests {
             ["demo", "--auth"].as_slice(),
             &["up", "--auth"],
             &["up", "--parameter", "MaxAttempts=2"],
+            &["soak", "--broken", "fence"],
         ] {
             let alone = Cli::try_parse_from([&["xtask"], options].concat());
             assert!(alone.unwrap_err().to_string().contains("--cloud"), "{options:?}");

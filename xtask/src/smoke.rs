@@ -24,7 +24,7 @@ enum Smoke {
 use Smoke::{Ci, Never, Slow};
 
 /// The commands with their arguments, in the order in which they run.
-const COMMANDS: [(&str, Smoke); 37] = [
+const COMMANDS: [(&str, Smoke); 39] = [
     ("check", Ci),
     ("test", Ci),
     ("test --unit", Never("it is a part of test")),
@@ -35,7 +35,8 @@ const COMMANDS: [(&str, Smoke); 37] = [
     ("models", Ci),
     ("web", Ci),
     ("soak --tasks 500 --seed 1", Ci),
-    ("soak --broken fence", Never("it must fail")),
+    ("soak --cloud --tasks 500 --seed 1", Ci),
+    ("soak --cloud --broken fence", Never("it must fail")),
     ("test --cloud", Slow),
     ("demo", Slow),
     ("demo --llm", Slow),
@@ -57,6 +58,7 @@ const COMMANDS: [(&str, Smoke); 37] = [
     ),
     ("down --name smoke", Slow),
     ("soak --tasks 2000 --seed 7", Slow),
+    ("soak --cloud --tasks 2000 --seed 7", Slow),
     ("bench --quick", Slow),
     ("bench memory", Slow),
     ("bench load --rates 10 --seconds 2", Slow),

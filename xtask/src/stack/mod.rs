@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use mesh_supervisor::{SupervisedChild, signals};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::functions::{self, Build};
@@ -140,6 +141,8 @@ pub(crate) struct Attached {
     /// The process of the local cloud or of the server.
     leader: SupervisedChild,
     llm: Option<SupervisedChild>,
+    /// What a server is started again with.
+    server: Option<server::Parts>,
     is_detached: bool,
     /// What goes with it when it is stopped.
     remove: Remove,
@@ -152,6 +155,7 @@ impl Attached {
             dir,
             leader,
             llm: None,
+            server: None,
             is_detached: false,
             remove,
             _lock: None,
@@ -166,8 +170,11 @@ impl Attached {
         self.is_detached = true;
     }
 
-    /// Stops the local cloud and its functions, and starts it again with the data that it saved.
+    /// Stops the local cloud and its functions, or the server, and starts it again with what it saved.
     pub(crate) fn restart(&mut self, options: &Options) -> Result<()> {
+        if options.kind == Kind::Server {
+            return server::restart(self, Signal::TERM);
+        }
         let state = self.state()?;
         processes::stop(
             state.pid,
@@ -181,8 +188,26 @@ impl Attached {
         Ok(())
     }
 
-    /// The processes of its functions that run at this moment.
-    pub(crate) fn function_processes(&self) -> Result<Vec<StackProcess>> {
+    /// Kills the server, and starts it again at once. Its child processes may still be ending then.
+    pub(crate) fn crash(&mut self) -> Result<()> {
+        server::restart(self, Signal::KILL)
+    }
+
+    /// Checks the server's data folder, and returns what is damaged.
+    pub(crate) fn check(&self) -> Result<Option<String>> {
+        server::check(&self.dir)
+    }
+
+    /// The process of the local cloud or of the server.
+    pub(crate) fn leader(&self) -> Result<StackProcess> {
+        let state = self.state()?;
+        let mut processes = processes::all(&state.nonce);
+        processes.retain(|process| process.pid() == state.pid);
+        processes.pop().context("the stack's main process has ended")
+    }
+
+    /// The processes of its functions or models that run at this moment.
+    pub(crate) fn child_processes(&self) -> Result<Vec<StackProcess>> {
         let state = self.state()?;
         let mut processes = processes::all(&state.nonce);
         processes.retain(|process| process.pid() != state.pid);

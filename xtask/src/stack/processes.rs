@@ -33,7 +33,7 @@ pub(super) fn stop(
     mut child: Option<&mut SupervisedChild>,
     timeout: Duration,
 ) -> Result<()> {
-    signal(leader, nonce, Signal::TERM);
+    send(leader, nonce, Signal::TERM);
     let mut deadline = Instant::now() + timeout;
     let mut killed = false;
     // During an exec a process has no environment for a moment, so only two empty results in a row mean the end.
@@ -57,7 +57,7 @@ pub(super) fn stop(
                 bail!("can't kill these processes: {remaining:?}");
             }
             for pid in remaining {
-                signal(pid, nonce, Signal::KILL);
+                send(pid, nonce, Signal::KILL);
             }
             killed = true;
             deadline = Instant::now() + KILL_TIMEOUT;
@@ -86,16 +86,22 @@ impl StackProcess {
         self.pid
     }
 
-    /// The name of the Lambda function that the process runs.
-    pub(crate) fn function(&self) -> String {
-        let environment = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
-        let name = environment
-            .split(|byte| *byte == 0)
-            .find_map(|variable| variable.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="));
-        name.map_or_else(
-            || "a process that has ended".to_owned(),
-            |name| String::from_utf8_lossy(name).into_owned(),
-        )
+    /// What the process runs: a Lambda function, or the models of one of the server's workers.
+    pub(crate) fn role(&self) -> String {
+        let read = |file| fs::read(format!("/proc/{}/{file}", self.pid)).unwrap_or_default();
+        let (environment, arguments) = (read("environ"), read("cmdline"));
+        let mut variables = environment.split(|byte| *byte == 0);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if let Some(function) =
+            variables.find_map(|variable| variable.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="))
+        {
+            return text(function);
+        }
+        let arguments: Vec<_> = arguments.split(|byte| *byte == 0).collect();
+        match arguments[..] {
+            [_, b"child", worker, ..] => format!("the process of {} models", text(worker)),
+            _ => "a process that has ended".to_owned(),
+        }
     }
 
     /// Makes every later write to a file fail, as if the disk were full.
@@ -114,7 +120,7 @@ impl StackProcess {
 
     /// Sends a signal if the id still belongs to this process.
     pub(crate) fn send(&self, what: Signal) {
-        signal(self.pid, &self.nonce, what);
+        send(self.pid, &self.nonce, what);
     }
 }
 
@@ -138,7 +144,8 @@ pub(super) fn has_nonce(pid: u32, nonce: &str) -> bool {
         .any(|variable| variable == entry.as_bytes())
 }
 
-fn signal(pid: u32, nonce: &str, signal: Signal) {
+/// Sends a signal to a process if it has the nonce.
+pub(super) fn send(pid: u32, nonce: &str, signal: Signal) {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return;
     };

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use mesh_supervisor::{SupervisedChild, signals};
+use rustix::process::Signal;
 
 use super::dir::{self, StackDir, State};
-use super::{Attached, Kind, Options, Remove, clear, finish, launch};
+use super::{Attached, Kind, Options, Remove, clear, finish, launch, processes};
 use crate::llm::{self, Address, Llm, MODEL};
 use crate::parallel::Parallel;
 use crate::progress::Step;
@@ -24,12 +25,14 @@ pub(super) const STOP_TIMEOUT: Duration = Duration::from_secs(35);
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the server runs with.
-struct Parts {
+#[derive(Debug)]
+pub(super) struct Parts {
     program: PathBuf,
     assets: PathBuf,
     /// Absent without Node.js.
     dashboard: Option<PathBuf>,
     llm: Option<Llm>,
+    arguments: Vec<String>,
 }
 
 /// Builds what the server needs and starts it. The caller holds the lock.
@@ -38,7 +41,21 @@ pub(super) fn start(dir: StackDir, options: &Options, attached: bool) -> Result<
     // A server that fails to start leaves the tasks to the next one.
     let remove = if attached { Remove::All } else { Remove::KeepData };
     clear(&dir, None, remove)?;
-    let (state, server) = spawn(&dir, &parts, options, attached)?;
+    let state = State {
+        nonce: dir::make_token()?,
+        pid: 0,
+        port: launch::free_port()?,
+        kind: Kind::Server,
+        auth: false,
+        faults: options.faults,
+        llm: options.llm.map(Address::choose).transpose()?,
+        url: None,
+    };
+    fs::create_dir_all(dir.path()).with_context(|| format!("can't make {}", paths::display(&dir.path())))?;
+    let program = dir.program_file();
+    fs::copy(&parts.program, &program)
+        .with_context(|| format!("can't copy the server to {}", paths::display(&program)))?;
+    let (state, server) = spawn(&dir, &parts, state, attached)?;
     // From here on, an error drops the stack and so stops the server.
     let mut stack = Attached::new(dir, server, remove);
     let dir = &stack.dir;
@@ -47,7 +64,31 @@ pub(super) fn start(dir: StackDir, options: &Options, attached: bool) -> Result<
     let settings = environment(dir, &state)?;
     let url = state.endpoint();
     finish(dir, state, url, &settings)?;
+    stack.server = Some(parts);
     Ok(stack)
+}
+
+/// Ends a server by a signal, and starts it again with its tasks, at the same port.
+pub(super) fn restart(stack: &mut Attached, signal: Signal) -> Result<()> {
+    let parts = stack.server.as_ref().context("the stack is not a server")?;
+    let state = stack.state()?;
+    processes::send(state.pid, &state.nonce, signal);
+    let status = stack.leader.wait_timeout(STOP_TIMEOUT)?;
+    stack.leader.release();
+    if signal != Signal::KILL && !status.success() {
+        bail!("the server ended with {status}");
+    }
+    let (state, server) = spawn(&stack.dir, parts, state, true)?;
+    stack.leader = server;
+    wait_until_ready(&stack.dir, &state, &mut stack.leader)
+}
+
+/// Checks the data folder while the server runs. Returns what is damaged.
+pub(super) fn check(dir: &StackDir) -> Result<Option<String>> {
+    let mut command = process::command(dir.program_file());
+    let output = command.arg("check").arg("--data").arg(dir.data_dir()).output()?;
+    let report = [output.stdout, output.stderr].concat();
+    Ok((!output.status.success()).then(|| String::from_utf8_lossy(&report).into_owned()))
 }
 
 /// Compiles the server beside the downloads and builds of what it runs with.
@@ -66,6 +107,7 @@ fn make(options: &Options) -> Result<Parts> {
             assets: fs::canonicalize(assets.result()?)?,
             dashboard: dashboard.result()?.map(fs::canonicalize).transpose()?,
             llm: llm.result()?,
+            arguments: options.server_arguments.clone(),
         })
     })
 }
@@ -83,26 +125,7 @@ fn build(faults: bool) -> Result<PathBuf> {
     Ok(paths::target().join("debug/mesh-server"))
 }
 
-fn spawn(
-    dir: &StackDir,
-    parts: &Parts,
-    options: &Options,
-    attached: bool,
-) -> Result<(State, SupervisedChild)> {
-    let state = State {
-        nonce: dir::make_token()?,
-        pid: 0,
-        port: launch::free_port()?,
-        kind: Kind::Server,
-        auth: false,
-        faults: options.faults,
-        llm: options.llm.map(Address::choose).transpose()?,
-        url: None,
-    };
-    fs::create_dir_all(dir.path()).with_context(|| format!("can't make {}", paths::display(&dir.path())))?;
-    let program = dir.program_file();
-    fs::copy(&parts.program, &program)
-        .with_context(|| format!("can't copy the server to {}", paths::display(&program)))?;
+fn spawn(dir: &StackDir, parts: &Parts, state: State, attached: bool) -> Result<(State, SupervisedChild)> {
     let log = dir.server_log_file();
     // The log of tasks that outlived their server goes on.
     let goes_on = dir.data_dir().is_dir();
@@ -113,7 +136,7 @@ fn spawn(
         .truncate(!goes_on)
         .open(&log)
         .with_context(|| format!("can't write {}", paths::display(&log)))?;
-    let mut command = launch::stack_command(program, attached, &state);
+    let mut command = launch::stack_command(dir.program_file(), attached, &state);
     command
         .args(["--listen", &format!("127.0.0.1:{}", state.port)])
         .arg("--data")
@@ -123,8 +146,8 @@ fn spawn(
     if let Some(dashboard) = &parts.dashboard {
         command.arg("--web").arg(dashboard);
     }
-    command.args(&options.server_arguments);
-    if options.faults {
+    command.args(&parts.arguments);
+    if state.faults {
         command.env("AI_MESH_FAULTS", "on");
     }
     if let Some(llm) = state.llm {

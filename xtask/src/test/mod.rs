@@ -124,7 +124,10 @@ fn with_stacks(assets: &Path, llm: bool, home: Kind, nextest: &[String], report:
         with_language_models(nextest, report)?;
     }
     if nextest.is_empty() {
-        report.soak(soak::run(&soak::Args::short()))?;
+        for cloud in [false, true] {
+            let server = paths::fault_artifacts().join(functions::SERVER);
+            report.soak(soak::run(&soak::Args::short(cloud), Some(server)))?;
+        }
     }
     Ok(())
 }
