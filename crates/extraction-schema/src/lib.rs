@@ -112,17 +112,23 @@ impl Schema {
         &self.json
     }
 
-    /// Coerces the object's values to the schema's types where the intended value is unambiguous, then validates it.
+    /// Returns a valid object as it is. Coerces the values of another one to the schema's types where the intended value is
+    /// unambiguous, then validates it.
     ///
     /// # Errors
     /// [`Mismatch`] when the coerced object is not valid.
     pub fn conform(&self, object: Map<String, Value>) -> Result<Map<String, Value>, Mismatch> {
-        let object = coerce(Value::Object(object), &self.json);
         let validator = self.validator().map_err(|error| Mismatch(error.to_string()))?;
-        let is_valid = validator.is_valid(&object);
-        match object {
+        let object = Value::Object(object);
+        let coerced = if validator.is_valid(&object) {
+            object
+        } else {
+            coerce(object, &self.json)
+        };
+        let is_valid = validator.is_valid(&coerced);
+        match coerced {
             Value::Object(members) if is_valid => Ok(members),
-            object => Err(self.mismatch(&validator, &object)),
+            other => Err(self.mismatch(&validator, &other)),
         }
     }
 

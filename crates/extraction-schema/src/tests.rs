@@ -177,6 +177,58 @@ fn references_may_be_escaped_and_point_to_true_or_false() {
     }
 }
 
+/// To coerce it, a branch of a union is taken by its type, which may be another one than the valid one.
+#[test]
+fn a_valid_object_is_returned_as_it_is() {
+    let closed = |properties: Value| json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    let animals = |union: &str| {
+        let dog = closed(json!({ "kind": { "const": "dog" }, "bark": { "type": "string" } }));
+        let cat = closed(json!({ "kind": { "const": "cat" }, "meow": { "type": "string" } }));
+        json!({ "properties": { "pet": { union: [dog, cat] } } })
+    };
+    let email = closed(json!({ "email": { "type": "string" } }));
+    let phone = closed(json!({ "phone": { "type": "string" } }));
+    for (schema, valid) in [
+        (
+            animals("anyOf"),
+            json!({ "pet": { "kind": "cat", "meow": "loud" } }),
+        ),
+        (
+            animals("oneOf"),
+            json!({ "pet": { "kind": "cat", "meow": "loud" } }),
+        ),
+        (
+            json!({ "properties": { "contact": { "anyOf": [email, phone] } } }),
+            json!({ "contact": { "phone": "123" } }),
+        ),
+        (
+            json!({ "properties": {}, "patternProperties": { "^n_": { "type": "string" } },
+                    "additionalProperties": { "type": "integer" } }),
+            json!({ "n_x": "42", "y": 1 }),
+        ),
+        (
+            json!({ "properties": { "row": { "prefixItems": [{ "type": "string" }], "items": { "type": "integer" } } } }),
+            json!({ "row": ["42", 7] }),
+        ),
+        (
+            json!({ "properties": { "zip": { "anyOf": [
+                { "type": "array", "items": { "type": "integer" } },
+                { "type": "array", "items": { "type": "string" } },
+            ] } } }),
+            json!({ "zip": ["01234"] }),
+        ),
+        (
+            json!({ "properties": { "a": { "type": ["string", "null"], "enum": ["null", "x", null] } } }),
+            json!({ "a": "null" }),
+        ),
+    ] {
+        let conformed = Schema::parse(schema.clone())
+            .unwrap()
+            .conform(object(valid.clone()));
+        assert_eq!(conformed, Ok(object(valid)), "{schema}");
+    }
+}
+
 #[test]
 fn mismatch_does_not_quote_values() {
     let schema = Schema::parse(json!({

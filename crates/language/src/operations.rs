@@ -62,7 +62,7 @@ impl Language {
                 "Translate the whole text into {target}. Keep its meaning, tone and line breaks."
             ),
             text,
-            format: format("translation", &schema),
+            format: own_format("translation", &schema),
         };
         let response = self.complete_own(&request, schema).await?;
         Ok(response.map(|mut object| to_text(object.remove("translation").unwrap_or_default())))
@@ -84,7 +84,7 @@ impl Language {
                    nothing of a field, use null if the schema takes it, and else leave the field out."
                 .to_owned(),
             text,
-            format: format("extraction", schema.as_json()),
+            format: format_of_task("extraction", schema.as_json()),
         };
         let response = self.complete(&request, schema).await?;
         valid_or(response, LanguageError::InvalidExtraction)
@@ -118,7 +118,7 @@ impl Language {
                  list."
             ),
             text,
-            format: format("summary", &schema(max_sentences.into())),
+            format: own_format("summary", &schema(max_sentences.into())),
         };
         // Validated without the limit: a sentence too many is dropped below, which needs no second round.
         let response = self.complete_own(&request, schema(Value::Null)).await?;
@@ -174,7 +174,7 @@ impl Language {
                 json!(labels)
             ),
             text,
-            format: format("classification", &schema),
+            format: format_of_task("classification", &schema),
         };
         let response = self.complete_own(&request, schema).await?;
         Ok(response.map(|mut object| {
@@ -223,10 +223,20 @@ fn valid_or(
     })
 }
 
-fn format(name: &'static str, schema: &Value) -> ResponseFormat {
+/// A format whose schema is the same for each task.
+fn own_format(name: &'static str, schema: &Value) -> ResponseFormat {
     ResponseFormat {
         name,
         schema: schema.clone(),
+        is_of_task: false,
+    }
+}
+
+/// A format whose schema contains what the task sent: a schema, or labels.
+fn format_of_task(name: &'static str, schema: &Value) -> ResponseFormat {
+    ResponseFormat {
+        is_of_task: true,
+        ..own_format(name, schema)
     }
 }
 

@@ -24,6 +24,8 @@ pub struct ResponseFormat {
     pub name: &'static str,
     /// The JSON Schema of the response, which is an object.
     pub schema: Value,
+    /// Whether the task sent a part of the schema, so that a server may refuse it for this task only.
+    pub is_of_task: bool,
 }
 
 /// What an operation requests of the model.
@@ -101,6 +103,7 @@ mod tests {
             format: ResponseFormat {
                 name: "count",
                 schema: json!({ "type": "object" }),
+                is_of_task: false,
             },
         };
         Prompt::new(&request, 100).unwrap()

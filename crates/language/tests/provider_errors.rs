@@ -251,6 +251,51 @@ async fn exceeded_context_is_a_text_too_long() {
     );
 }
 
+/// Else one task's schema would take the format from the requests of all others.
+#[tokio::test]
+async fn what_a_server_refuses_in_one_task_s_schema_changes_no_other_request() {
+    let refused = || {
+        let message = json!({ "error": { "message": "failed to parse grammar" } });
+        ResponseTemplate::new(400).set_body_json(message)
+    };
+    let server = scripted([
+        refused(),
+        refused(),
+        completion(r#"{"name": "Ada"}"#),
+        refused(),
+        completion(r#"{"labels": ["b"]}"#),
+        completion(r#"{"translation": "Guten Morgen"}"#),
+    ])
+    .await;
+    let language = language(&server);
+    let schema = Schema::parse(json!({ "name": "string" })).unwrap();
+    language.extract("Ada", &schema).await.unwrap();
+    let labels = ["a", "b"].map(str::to_owned);
+    language.classify("Ada", &labels, true).await.unwrap();
+    translate(&language).await.unwrap();
+    let kinds: Vec<_> = requests(&server)
+        .await
+        .iter()
+        .map(|request| {
+            request["response_format"]["type"]
+                .as_str()
+                .unwrap_or("none")
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "json_schema",
+            "json_object",
+            "none",
+            "json_schema",
+            "json_object",
+            "json_schema"
+        ]
+    );
+}
+
 #[tokio::test]
 async fn request_adapts_to_the_fields_that_the_server_supports() {
     let refuse = |status, message: &str| {

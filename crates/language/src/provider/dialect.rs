@@ -43,7 +43,7 @@ impl Dialect {
             // The most likely output, and the same each time as far as the server can.
             request["temperature"] = 0.into();
         }
-        let ResponseFormat { name, schema } = format;
+        let ResponseFormat { name, schema, .. } = format;
         match self.format {
             // Not strict, which supports only part of JSON Schema. The response is validated here in any case.
             FormatField::JsonSchema => {

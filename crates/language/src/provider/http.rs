@@ -15,7 +15,7 @@ use hyper_util::rt::TokioExecutor;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Far above the longest response that a request allows.
-const MAX_RESPONSE_BYTES: usize = 4 << 20;
+const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
 type Body = Full<Cursor<Vec<u8>>>;
 

@@ -140,7 +140,10 @@ impl OpenAi {
             let response = self.send(prompt, dialect).await?;
             let latency = start.elapsed();
             if response.status.is_success() {
-                *self.lock() = dialect;
+                // What a server refuses in one task's schema says nothing about the next request.
+                if !prompt.format.is_of_task {
+                    *self.lock() = dialect;
+                }
                 return self.parse(&response.body, latency);
             }
             let body = String::from_utf8_lossy(&response.body).to_lowercase();
