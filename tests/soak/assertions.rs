@@ -64,8 +64,7 @@ pub(crate) fn check(
     }
     let api = Api::new();
     let listed: BTreeSet<_> = list(&api, "/v1/dead-letters", "dead_letters")
-        .into_iter()
-        .map(|(id, _)| id)
+        .into_keys()
         .collect();
     if listed != dead {
         let different: Vec<_> = listed.symmetric_difference(&dead).collect();

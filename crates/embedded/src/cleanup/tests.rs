@@ -1,5 +1,6 @@
 //! A file gets its place and its row without a deletion in between.
 
+use std::fs;
 use std::sync::mpsc;
 
 use mesh_backend::PayloadStore;

@@ -286,8 +286,8 @@ async fn each_sync_that_is_left_out_is_found() {
     let is_backup = |folder: &Path| folder.to_str().unwrap().starts_with("backup-");
     let of_all = |event: &Event| matches!(event, Event::SyncAll);
     let of_mark = |event: &Event| matches!(event, Event::SyncFolder { folder } if is_backup(folder));
-    let syncs: [(&str, &dyn Fn(&Event) -> bool); 2] = [("files", &of_all), ("mark", &of_mark)];
-    for (name, is_left_out) in syncs {
+    let left_out: [&dyn Fn(&Event) -> bool; 2] = [&of_all, &of_mark];
+    for (name, is_left_out) in ["files", "mark"].into_iter().zip(left_out) {
         let kept = recording
             .check_cuts(CUTS, SEED, |event| !is_left_out(event))
             .await;
