@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
@@ -48,8 +49,9 @@ pub(crate) fn router(payloads: Arc<EmbeddedPayloads>) -> Router {
 async fn read(
     State(payloads): State<Arc<EmbeddedPayloads>>,
     Path(key): Path<String>,
-    Query(signature): Query<Signature>,
+    signature: Result<Query<Signature>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    let signature = complete(signature)?;
     check(&payloads, "GET", &key, &signature, 0)?;
     let file = payloads.file(&key).await?;
     let (path, object) = file.ok_or_else(Problem::route_not_found)?;
@@ -67,15 +69,20 @@ async fn read(
 async fn upload(
     State(payloads): State<Arc<EmbeddedPayloads>>,
     Path(key): Path<String>,
-    Query(signature): Query<Signature>,
+    signature: Result<Query<Signature>, QueryRejection>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<StatusCode, Problem> {
+    let signature = complete(signature)?;
     let length = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
     let length = length.unwrap_or(0);
     check(&payloads, "PUT", &key, &signature, length)?;
+    let given = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if given != Some(signature.content_type.as_bytes()) {
+        return Err(changed_address());
+    }
     let body = request.into_body().into_data_stream();
     let incoming = receive(&payloads, body, length, UPLOAD_TIME).await?;
     let announced = (signature.sha256.as_str(), length);
@@ -136,9 +143,21 @@ fn check(
     if payloads.accepts(&signed, &given.signature) {
         Ok(())
     } else {
-        let why = "the address was changed or has expired: request a new one, and send the announced headers unchanged";
-        Err(refused(why.to_owned()))
+        Err(changed_address())
     }
+}
+
+/// Refuses an address without all that is signed.
+fn complete(signature: Result<Query<Signature>, QueryRejection>) -> Result<Signature, Problem> {
+    signature
+        .map(|Query(signature)| signature)
+        .map_err(|_| changed_address())
+}
+
+fn changed_address() -> Problem {
+    let why =
+        "the address was changed or has expired: request a new one, and send the announced headers unchanged";
+    refused(why.to_owned())
 }
 
 fn refused(why: String) -> Problem {

@@ -2,6 +2,7 @@ mod compat;
 mod door;
 mod metrics;
 mod streams;
+mod uploads;
 
 use std::sync::Arc;
 
