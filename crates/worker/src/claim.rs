@@ -127,7 +127,7 @@ impl<R: Runner> Worker<R> {
                     correlation_id = task.correlation_id,
                     "a running task is no longer this worker's"
                 );
-                Some(Disposition::after_lost_claim(newest.as_deref()))
+                Some(Disposition::after_lost_claim(task, newest.as_deref()))
             }
             Err(error) => {
                 tracing::warn!(

@@ -68,10 +68,10 @@ pub(crate) enum Disposition {
 
 impl Disposition {
     /// For a message whose task is no longer this worker's, as the table returned the task. The newer claim of a task that
-    /// is not final may depend on this message.
-    pub(crate) fn after_lost_claim(task: Option<&Task>) -> Self {
-        match task {
-            Some(task) if !task.status.is_final() => Self::Retain,
+    /// is not final may depend on this message, except in a later generation, which has a message of its own.
+    pub(crate) fn after_lost_claim(claimed: &Task, newest: Option<&Task>) -> Self {
+        match newest {
+            Some(task) if !task.status.is_final() && task.generation == claimed.generation => Self::Retain,
             _ => Self::Delete,
         }
     }
@@ -134,5 +134,33 @@ pub(crate) async fn change_visibility(queue: &dyn TaskQueue, receipt_handle: &st
             %error,
             "the message retains its visibility timeout"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_task::{Status, testing};
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_retained_only_for_a_newer_claim_in_its_own_generation() {
+        let claimed = testing::task();
+        let newest = |status, generation| {
+            let task = Task {
+                status,
+                generation,
+                ..claimed.clone()
+            };
+            Disposition::after_lost_claim(&claimed, Some(&task))
+        };
+        let generation = claimed.generation;
+        assert_eq!(newest(Status::Processing, generation), Disposition::Retain);
+        assert_eq!(newest(Status::Pending, generation), Disposition::Retain);
+        assert_eq!(newest(Status::Completed, generation), Disposition::Delete);
+        // A retry sent a message of its own.
+        assert_eq!(newest(Status::Pending, generation + 1), Disposition::Delete);
+        assert_eq!(newest(Status::Processing, generation + 1), Disposition::Delete);
+        assert_eq!(Disposition::after_lost_claim(&claimed, None), Disposition::Delete);
     }
 }

@@ -57,7 +57,7 @@ impl<R: Runner> Worker<R> {
                     "the attempt's end was refused: its claim is no longer the newest"
                 );
                 self.batch_metrics.refused();
-                Disposition::after_lost_claim(newest.as_deref())
+                Disposition::after_lost_claim(task, newest.as_deref())
             }
             Err(error) => {
                 tracing::error!(
