@@ -78,7 +78,8 @@ impl Load {
             number % texts
         };
         let (task_type, input) = &self.inputs[index];
-        json!({ "type": task_type, "input": input })
+        // Each kill of a child that runs one isolated task spends an attempt. With three, a task may be exhausted by chance.
+        json!({ "type": task_type, "input": input, "max_attempts": 10 })
     }
 
     /// Submits, repeats, cancels and reads tasks until the load is stopped.
