@@ -1,7 +1,7 @@
 // How changes arrive: by server-sent events, or by long-polling where the stream is buffered or refused. Local clouds do
 // not stream, so these tests mock the stream.
 
-import { TOKEN, URL_OF_STACK, expect, recordStates, signIn, submit, test } from "./stack";
+import { TOKEN, URL_OF_STACK, expect, pollOnly, recordStates, signIn, submit, test } from "./stack";
 
 const EVENTS = `${URL_OF_STACK}v1/events`;
 
@@ -150,6 +150,7 @@ test("a stream that is cut is opened again after the last event, and the page is
 test("a page whose cursor has expired reads everything again", async ({ dashboard: page }) => {
   const away = String(Date.now());
   let expired = 0;
+  await pollOnly(page);
   await page.route(/\/v1\/changes\?after/, async (route) => {
     if (expired > 0) return route.fallback();
     expired += 1;
