@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, BodyDataStream};
+use axum::body::BodyDataStream;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::middleware::from_fn;
@@ -17,7 +17,7 @@ use mesh_embedded::{EmbeddedPayloads, Incoming, Signed, UploadRefusal};
 use mesh_http::{Problem, ProblemKind, browser};
 use serde::Deserialize;
 use tokio::time::timeout;
-use tokio_util::io::ReaderStream;
+use tower_http::services::ServeFile;
 
 /// How long an upload may take: 50 MB then need 120 kbit/s.
 const UPLOAD_TIME: Duration = Duration::from_hours(1);
@@ -50,20 +50,23 @@ async fn read(
     State(payloads): State<Arc<EmbeddedPayloads>>,
     Path(key): Path<String>,
     signature: Result<Query<Signature>, QueryRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
     let signature = complete(signature)?;
     check(&payloads, "GET", &key, &signature, 0)?;
     let file = payloads.file(&key).await?;
-    let (path, object) = file.ok_or_else(Problem::route_not_found)?;
-    let Ok(file) = tokio::fs::File::open(path).await else {
-        return Err(Problem::route_not_found());
-    };
-    let headers = [
-        (CONTENT_TYPE, signature.content_type),
-        (CONTENT_LENGTH, object.bytes.to_string()),
-        (CONTENT_DISPOSITION, "attachment".to_owned()),
-    ];
-    Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
+    let (path, _) = file.ok_or_else(Problem::route_not_found)?;
+    // It answers requests of ranges, without which a browser can't seek in a recording.
+    let served = ServeFile::new(path).try_call(request).await;
+    let served = served
+        .ok()
+        .filter(|served| served.status() != StatusCode::NOT_FOUND);
+    let mut response = served.ok_or_else(Problem::route_not_found)?.into_response();
+    let content_type = HeaderValue::from_str(&signature.content_type).map_err(|_| changed_address())?;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    Ok(response)
 }
 
 async fn upload(
@@ -169,7 +172,7 @@ mod tests {
     use std::convert::Infallible;
     use std::fs;
 
-    use axum::body::Bytes;
+    use axum::body::{Body, Bytes};
     use futures_util::stream;
     use mesh_embedded::{Embedded, Settings};
 

@@ -49,3 +49,32 @@ async fn an_upload_takes_the_announced_headers_and_the_whole_address_only() {
     let stored = server.send(put(target, Some(content_type))).await;
     assert_eq!(stored.status(), StatusCode::OK);
 }
+
+/// A browser seeks in a recording by ranges.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_answers_requests_of_ranges() {
+    let server = Server::start(&[]);
+    let token = ("x-service-token", TOKEN);
+    let text = format!("It begins here. {}", "a ".repeat(5_000));
+    let task = json!({ "type": "sentiment", "input": { "text": text } });
+    let (status, task) = server.answer(post("/v1/tasks", &[token], &task)).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{task}");
+    let shown = get(&format!("/v1/tasks/{}", task["id"].as_str().unwrap()), &[token]);
+    let (_, shown) = server.answer(shown).await;
+    let link = shown["input_link"]["url"].as_str().unwrap();
+    let target = link.strip_prefix(ORIGIN).unwrap();
+    for (range, status, content) in [
+        (None, StatusCode::OK, text.as_str()),
+        (Some("bytes=3-8"), StatusCode::PARTIAL_CONTENT, "begins"),
+        (Some("bytes=3-"), StatusCode::PARTIAL_CONTENT, &text[3..]),
+        (Some("bytes=99999-"), StatusCode::RANGE_NOT_SATISFIABLE, ""),
+    ] {
+        let range = range.map(|range| ("range", range));
+        let response = server.send(get(target, range.as_slice())).await;
+        assert_eq!(response.status(), status, "{range:?}");
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
+        assert_eq!(response.headers()["content-disposition"], "attachment");
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        assert_eq!(body, content.as_bytes(), "{range:?}");
+    }
+}
